@@ -1,0 +1,1 @@
+module.exports = { forbidden: [{ name: 'a-not-b', severity: 'error', from: { path: '^src/a' }, to: { path: '^src/b' } }], options: { tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, doNotFollow: { path: 'node_modules' } } };

@@ -1,0 +1,36 @@
+/** Integer microseconds since 1970-01-01T00:00:00Z. Below 2^53 until the year 2255. */
+export type Micros = number;
+
+export const MICROS_PER_MS = 1000;
+export const MICROS_PER_SECOND = 1_000_000;
+export const MICROS_PER_DAY = 86_400 * MICROS_PER_SECOND;
+
+/** The only source of time: everything that asks what time it is, or waits, is given one. */
+export interface Clock {
+  now(): Micros;
+  /** Resolves after `ms` milliseconds; rejects with `signal.reason` when aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Longest delay a Node timer takes (2^31 - 1 ms); a longer one fires at once. */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+export const systemClock: Clock = {
+  now: () => Math.round((performance.timeOrigin + performance.now()) * MICROS_PER_MS),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const onAbort = (): void => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(
+        () => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        },
+        Math.min(Math.max(0, ms), LONGEST_TIMER_MS),
+      );
+      signal?.addEventListener('abort', onAbort, { once: true });
+    }),
+};

@@ -1,0 +1,79 @@
+import type { ObservableType } from './observable.ts';
+import type { Tlp } from './tlp.ts';
+
+/** How a journal issues STIX (ARCHITECTURE.md, "Profiles"). */
+export const profiles = ['stix', 'elastic-agent'] as const;
+export type Profile = (typeof profiles)[number];
+
+/** `snapshot`: what a pull no longer holds is gone. `delta`: a pull holds news only; rows leave by age or by revocation. */
+export type FeedMode = 'snapshot' | 'delta';
+
+export interface FeedDefinition {
+  name: string;
+  format: string;
+  mode: FeedMode;
+  /** Shown to readers as the source when a row names none. */
+  title: string;
+  /** Milliseconds between polls. */
+  every: number;
+  /** For rows that say nothing themselves. */
+  confidence: number | null;
+  tlp: Tlp;
+  /** Milliseconds an observation counts after it was last seen or confirmed; by observable type, `default` for the rest. */
+  lifetime: Partial<Record<ObservableType | 'default', number>>;
+  /** A snapshot that would withdraw more than this share (0 to 1) of the feed's rows is held back; null: no guard. */
+  shrinkGuard: number | null;
+  /** Is a snapshot without a single row believable? */
+  emptyAllowed: boolean;
+}
+
+export interface PoolDefinition {
+  name: string;
+  feeds: string[];
+}
+
+/** Which observations of a pool count in a journal, and which merged indicators enter it. */
+export interface JournalPolicy {
+  /** Observations above it are left out before merging. */
+  tlp: Tlp;
+  minConfidence: number;
+  /** At least so many independent sources. */
+  minSources: number;
+  /** Null: every type. Set only on journals of their own; a view narrows at read time. */
+  types: ObservableType[] | null;
+  /** `indicators`: merged indicators only. `all`: other STIX objects pass verbatim as well. */
+  objects: 'indicators' | 'all';
+}
+
+export interface JournalDefinition {
+  /** `pool:NAME` or `collection:NAME`; part of every id it issues. */
+  name: string;
+  pool: string;
+  profile: Profile;
+  policy: JournalPolicy;
+  /** Milliseconds a tombstone stays. */
+  keep: number;
+  keepVersions: 'last' | 'all';
+}
+
+export interface CollectionDefinition {
+  /** UUID version 4 in form, fixed per name. */
+  id: string;
+  /** The name in the configuration, usable in the id's place. */
+  alias: string;
+  title: string;
+  description: string | null;
+  journal: string;
+  /** The view: null reads the whole journal. */
+  types: ObservableType[] | null;
+  /** Its journal's ceiling: a client whose own is lower does not see it. */
+  tlp: Tlp;
+  /** Answer as the letter of TAXII 2.1 says where the field's clients need otherwise. */
+  strict: boolean;
+}
+
+export interface ClientRate {
+  max: number;
+  /** Milliseconds. */
+  per: number;
+}

@@ -1,0 +1,43 @@
+import Type from 'typebox';
+
+const millisecondsPer = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+type Unit = keyof typeof millisecondsPer;
+
+/** Longest duration that is ever read: ten years. */
+export const MAX_DURATION = 3650 * millisecondsPer.d;
+
+/** `500ms`, `90s`, `10m`, `1h`, `30d`, `2w` to milliseconds; undefined for anything else, and for more than ten years. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d{1,12})(ms|s|m|h|d|w)$/.exec(text);
+  if (match === null) return undefined;
+  const milliseconds = Number(match[1]) * millisecondsPer[match[2] as Unit];
+  return milliseconds <= MAX_DURATION ? milliseconds : undefined;
+}
+
+/** The shortest text that parseDuration reads back to the same whole number of milliseconds. Weeks are written in days. */
+export function formatDuration(milliseconds: number): string {
+  if (milliseconds === 0) return '0s';
+  const unit = (['d', 'h', 'm', 's'] as const).find((unit) => milliseconds % millisecondsPer[unit] === 0) ?? 'ms';
+  return `${milliseconds / millisecondsPer[unit]}${unit}`;
+}
+
+/**
+ * How a schema says "a duration stands here": text like `10m` in the configuration file, whole milliseconds for the
+ * schema's owner. `default`, `minimum` and `maximum` are texts too.
+ */
+export function durationSchema(options: { default?: string; minimum?: string; maximum?: string; description?: string }) {
+  const { minimum = '0s', maximum = '3650d', ...annotations } = options;
+  return Type.Unsafe<number>({
+    type: 'integer',
+    'x-duration': true,
+    minimum: bound(minimum),
+    maximum: bound(maximum),
+    ...annotations,
+  });
+}
+
+function bound(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === undefined) throw new TypeError(`durationSchema: no duration: ${text}`);
+  return milliseconds;
+}

@@ -1,0 +1,80 @@
+/** Every way a request, a poll or a command can fail in a manner we foresaw. Anything else is `internal`. */
+export type ErrorCode =
+  // what a caller did
+  | 'bad-request'
+  | 'unauthenticated'
+  | 'forbidden'
+  | 'not-found'
+  | 'method-not-allowed'
+  | 'not-acceptable'
+  | 'body-too-large'
+  | 'uri-too-long'
+  | 'unsupported-media-type'
+  | 'unprocessable'
+  | 'rate-limited'
+  // what an upstream did
+  | 'upstream-unauthorized'
+  | 'upstream-forbidden'
+  | 'upstream-rate-limited'
+  | 'upstream-failed'
+  | 'upstream-timeout'
+  | 'upstream-too-large'
+  | 'upstream-malformed'
+  | 'budget-exhausted'
+  // what stands on this machine
+  | 'config-invalid'
+  | 'data-locked'
+  | 'store-failed'
+  | 'unavailable'
+  | 'internal';
+
+export interface ErrorOptions {
+  cause?: unknown;
+  /** Seconds after which trying again makes sense; becomes Retry-After. */
+  retryAfter?: number;
+  /** Short facts for the reader, without secrets: shown in TAXII `details` and problem+json members. */
+  details?: Record<string, string>;
+}
+
+/** The only error type that crosses a boundary on purpose. Its message is fit to be shown to whoever called. */
+export class GatewayError extends Error {
+  readonly code: ErrorCode;
+  readonly retryAfter: number | undefined;
+  readonly details: Record<string, string> | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'GatewayError';
+    this.code = code;
+    this.retryAfter = options.retryAfter;
+    this.details = options.details;
+  }
+}
+
+/** One table makes a code HTTP (RFC 9110 section 15, RFC 6585). */
+export const httpStatusOf: Record<ErrorCode, number> = {
+  'bad-request': 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  'not-found': 404,
+  'method-not-allowed': 405,
+  'not-acceptable': 406,
+  'body-too-large': 413,
+  'uri-too-long': 414,
+  'unsupported-media-type': 415,
+  unprocessable: 422,
+  'rate-limited': 429,
+  'upstream-unauthorized': 502,
+  'upstream-forbidden': 502,
+  'upstream-rate-limited': 503,
+  'upstream-failed': 502,
+  'upstream-timeout': 504,
+  'upstream-too-large': 502,
+  'upstream-malformed': 502,
+  'budget-exhausted': 503,
+  'config-invalid': 500,
+  'data-locked': 503,
+  'store-failed': 500,
+  unavailable: 503,
+  internal: 500,
+};

@@ -1,0 +1,37 @@
+import { hash } from 'node:crypto';
+
+/** What an indicator can be about. Configuration, REST and the store all use these words. */
+export const observableTypes = [
+  'ipv4',
+  'ipv6',
+  'domain',
+  'url',
+  'md5',
+  'sha1',
+  'sha256',
+  'sha512',
+  'email',
+  'asn',
+  'registry-key',
+  'x509',
+  'file-name',
+  'cve',
+] as const;
+export type ObservableType = (typeof observableTypes)[number];
+
+/**
+ * A type and its value in canonical form (normalise/canonical.ts makes it): two spellings of the same thing are equal here.
+ * ipv4 and ipv6 hold an address or a CIDR; asn holds digits; x509 holds the certificate's MD5, SHA-1 or SHA-256, told
+ * apart by length; cve holds `CVE-YYYY-N`.
+ */
+export interface Observable {
+  type: ObservableType;
+  value: string;
+}
+
+/** 32 hex digits that name an observable everywhere: the first half of SHA-1 over `type:value`. */
+export type ObservableKey = string;
+
+export function observableKey(observable: Observable): ObservableKey {
+  return hash('sha1', `${observable.type}:${observable.value}`, 'hex').slice(0, 32);
+}

@@ -1,0 +1,86 @@
+import type { Micros } from './clock.ts';
+import type { JsonObject } from './json.ts';
+import type { Observable, ObservableKey } from './observable.ts';
+import type { Tlp } from './tlp.ts';
+
+/** STIX 2.1 section 2.5. */
+export interface ExternalReference {
+  source_name: string;
+  description?: string;
+  url?: string;
+  external_id?: string;
+}
+
+/** Where an observation comes from, in the words of SOC Defenders' `source` object; only the name is always known. */
+export interface Source {
+  /** The publisher inside the feed ("URLhaus"), else the feed's own title. */
+  feed_name: string;
+  category?: string;
+  /** `feed`: re-published from another feed; `article`: extracted from a text. */
+  origin?: string;
+  article_id?: string;
+  article_title?: string;
+  article_url?: string;
+}
+
+/** What one feed says about one observable. Its identity is (feed, key). */
+export interface Observation {
+  key: ObservableKey;
+  observable: Observable;
+  /** 0 to 100 (STIX 2.1 section 3.2 and appendix A), null when neither the row nor the feed's configuration says. */
+  confidence: number | null;
+  tlp: Tlp;
+  firstSeen: Micros | null;
+  lastSeen: Micros | null;
+  /** Only when the feed itself says so; a lifetime from configuration is applied when merging. */
+  validFrom: Micros | null;
+  validUntil: Micros | null;
+  /** The feed itself took it back: it no longer speaks for the indicator. */
+  revoked: boolean;
+  /** The upstream's own id of the row, a UUID or anything else. */
+  sourceId: string | null;
+  source: Source;
+  name: string | null;
+  description: string | null;
+  /** Sorted, without repetition. */
+  labels: string[];
+  references: ExternalReference[];
+  /** ATT&CK technique ids, e.g. T1059.001. */
+  techniques: string[];
+  /** Properties of an upstream STIX indicator that we don't model; served while this feed is the sole source. */
+  kept: JsonObject | null;
+}
+
+/** A STIX 2.1 object that is no single-comparison indicator; it passes verbatim. */
+export interface StixObject {
+  id: string;
+  type: string;
+  /** `modified`, else `created`, else null: then its version is the date it was added (TAXII 2.1 section 3.4.1). */
+  version: string | null;
+  /** The object as it was sent, re-serialised without change of content. */
+  raw: JsonObject;
+}
+
+/** Why a row is not served. The words are closed so that counts per reason mean something. */
+export type RejectionReason =
+  | 'not-an-object'
+  | 'no-value'
+  | 'unknown-type'
+  | 'bad-value'
+  | 'type-mismatch'
+  | 'bad-property'
+  | 'unsupported-pattern'
+  | 'bad-stix'
+  | 'not-served'
+  | 'too-long';
+
+/** A row that was not taken, kept with the reason and enough of itself to be found upstream. */
+export interface Rejection {
+  reason: RejectionReason;
+  /** One line for a person. */
+  detail: string;
+  /** The row as it was read, at most MAX_REJECTED_ROW characters. */
+  row: string;
+}
+
+export const MAX_REJECTED_ROW = 2000;

@@ -1,0 +1,90 @@
+import type { Micros } from './clock.ts';
+import type { ClientRate } from './definition.ts';
+import type { ErrorCode } from './error.ts';
+import type { Tlp } from './tlp.ts';
+
+/** What is remembered of a feed between polls. */
+export interface FeedState {
+  feed: string;
+  /** The format's own bookmark; commits with the rows it stands for. */
+  cursor: string | null;
+  /** Validators of the last whole pull (RFC 9110 section 8.8), and a SHA-256 over its bodies. */
+  etag: string | null;
+  lastModified: string | null;
+  bodyHash: string | null;
+  /** A snapshot feed confirmed all its rows at this time (a whole pull, a 304 or an equal body). */
+  confirmedAt: Micros | null;
+  /** Feed's data are fresh as of this time: the last poll that ended whole. */
+  succeededAt: Micros | null;
+  attemptedAt: Micros | null;
+  /** When the next poll is due; survives a restart so that a restart never polls early. */
+  nextPollAt: Micros | null;
+  /** Polls that failed since the last good one. */
+  failures: number;
+  error: { code: ErrorCode; message: string; at: Micros } | null;
+  /** Of the last whole pull. */
+  accepted: number;
+  rejected: number;
+  /** Observations held now. */
+  observations: number;
+}
+
+/** How much of an account's allowance is spent. */
+export interface AccountState {
+  account: string;
+  lastRequestAt: Micros | null;
+  /** Nothing is sent before this time (429, Retry-After, X-RateLimit-Reset). */
+  blockedUntil: Micros | null;
+  /** One per configured window, keyed by its length in seconds: fixed windows of weighted requests. */
+  windows: Record<string, { startedAt: Micros; used: number }>;
+  /** Requests ever sent. */
+  requests: number;
+}
+
+export interface RejectionCount {
+  reason: string;
+  /** Rows refused with this reason since the feed was first polled; repeated rows count each time. */
+  count: number;
+}
+
+export interface StoredRejection {
+  feed: string;
+  reason: string;
+  detail: string;
+  row: string;
+  firstAt: Micros;
+  lastAt: Micros;
+  count: number;
+}
+
+/** A team or tool that reads. Keys are kept only as SHA-256. */
+export interface Client {
+  name: string;
+  /** Aliases of the collections it may read; null: all. */
+  collections: string[] | null;
+  tlp: Tlp;
+  rate: ClientRate;
+  createdAt: Micros;
+  revokedAt: Micros | null;
+  /** Lower-case hex SHA-256 of each key. */
+  keyHashes: string[];
+}
+
+/** How far a sink has come in a journal. */
+export interface Checkpoint {
+  sink: string;
+  journal: string;
+  dateAdded: Micros;
+  updatedAt: Micros;
+}
+
+/** Something a sink's target refused for good. */
+export interface DeadLetter {
+  sink: string;
+  journal: string;
+  dateAdded: Micros;
+  objectId: string;
+  reason: string;
+  attempts: number;
+  at: Micros;
+}

@@ -1,0 +1,47 @@
+import { MICROS_PER_MS, type Micros } from './clock.ts';
+
+const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/**
+ * RFC 3339 text with 0 to 9 fraction digits to microseconds; finer digits are cut.
+ * Undefined for anything else, impossible dates (30 February) and years before 1970 among it.
+ */
+export function parseTimestamp(text: string): Micros | undefined {
+  const match = RFC3339.exec(text);
+  if (match === null) return undefined;
+  const [, year, month, day, hour, minute, second, fraction = '', zone = 'Z'] = match;
+  // A leap second (RFC 3339 5.6) is read as the second before it.
+  const seconds = second === '60' ? 59 : Number(second);
+  if (Number(hour) > 23 || Number(minute) > 59 || seconds > 59) return undefined;
+  const ms = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), seconds);
+  const check = new Date(ms);
+  if (check.getUTCMonth() + 1 !== Number(month) || check.getUTCDate() !== Number(day)) return undefined;
+  const offset = zoneMinutes(zone);
+  if (offset === undefined) return undefined;
+  const micros = (ms - offset * 60_000) * MICROS_PER_MS + Number(fraction.slice(0, 6).padEnd(6, '0'));
+  return micros >= 0 ? micros : undefined;
+}
+
+function zoneMinutes(zone: string): number | undefined {
+  if (zone === 'Z' || zone === 'z') return 0;
+  const hours = Number(zone.slice(1, 3));
+  const minutes = Number(zone.slice(4, 6));
+  if (hours > 23 || minutes > 59) return undefined;
+  return (zone.startsWith('-') ? -1 : 1) * (hours * 60 + minutes);
+}
+
+/** `YYYY-MM-DDTHH:MM:SS.ssssssZ`: the only form TAXII 2.1 section 2 allows in its own fields and headers. */
+export function formatMicros(micros: Micros): string {
+  const text = formatMillis(micros);
+  return `${text.slice(0, -1)}${String(micros % MICROS_PER_MS).padStart(3, '0')}Z`;
+}
+
+/** `YYYY-MM-DDTHH:MM:SS.sssZ`: STIX timestamps as Sluice writes them (STIX 2.1 section 2.15 allows 3 to 6 digits). */
+export function formatMillis(micros: Micros): string {
+  return new Date(Math.floor(micros / MICROS_PER_MS)).toISOString();
+}
+
+/** The whole millisecond that holds this instant, in microseconds. */
+export function floorToMillis(micros: Micros): Micros {
+  return micros - (micros % MICROS_PER_MS);
+}

@@ -1,0 +1,226 @@
+import type { Micros } from '../../model/clock.ts';
+import type { Entry } from '../../model/entry.ts';
+import type { AppendEntry, Transaction } from '../store.ts';
+import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
+import { findJournal, type JournalRow, type Reservations, requireJournal } from './journals.ts';
+import { entriesOnKeys } from './pages.ts';
+import {
+  ENTRY_COLUMNS,
+  type EntryRow,
+  entryFromRow,
+  entryValues,
+  INSERT_ENTRY,
+  NO_OBSERVABLE,
+  observableCodes,
+  splitObjectId,
+} from './rows.ts';
+import { countAppended, countChanges } from './segments.ts';
+import { standingTypes } from './selection.ts';
+
+type Entries = Pick<Transaction, 'append' | 'liveEntries' | 'liveKeys' | 'setDue' | 'dueEntries' | 'nextDue' | 'purge'>;
+
+/** How the standing and live entries of a type have changed in a call. */
+type Tally = Map<number, { entries: number; live: number }>;
+
+/** What the writer does with a journal's entries. */
+export function writeEntries(connection: Connection, reservations: Reservations): Sync<Entries> {
+  return {
+    append(name, appended) {
+      if (appended.length === 0) return;
+      const journal = requireJournal(connection, name);
+      requireStamped(journal, appended, reservations.get(journal.id));
+      const tally: Tally = new Map();
+      const dates = insertEntries(connection, journal, appended, tally);
+      countAppended(connection, journal.id, dates);
+      connection.run('UPDATE journals SET head = ? WHERE id = ?', dates.at(-1) as Micros, journal.id);
+      const replaced = appended.flatMap(({ replaces }) => (replaces === null ? [] : [replaces]));
+      supersede(connection, journal, replaced, tally);
+      countTypes(connection, journal.id, tally);
+      if (journal.keepVersions === 'all') countKin(connection, journal.id, dates);
+    },
+
+    liveEntries(name, keys) {
+      const journal = findJournal(connection, name);
+      if (journal === undefined) return [];
+      return entriesOnKeys(connection, journal, standingTypes(connection, journal.id), keys, 'AND e.revoked = 0');
+    },
+
+    liveKeys(name, after, limit) {
+      const rows = connection.all<[string]>(
+        `SELECT lower(hex(e.key)) FROM entries e INDEXED BY entries_by_key
+         WHERE e.journal = ? AND e.key > unhex(?) AND e.superseded = 0 AND e.revoked = 0
+         GROUP BY e.key ORDER BY e.key LIMIT ?`,
+        findJournal(connection, name)?.id ?? null,
+        after ?? '',
+        requireLimit(limit),
+      );
+      return rows.map(([key]) => key);
+    },
+
+    setDue(name, dues) {
+      const { id } = requireJournal(connection, name);
+      for (const { dateAdded, due } of dues) {
+        connection.run('UPDATE entries SET due = ? WHERE journal = ? AND date_added = ?', due, id, dateAdded);
+      }
+    },
+
+    dueEntries(name, now, limit) {
+      const journal = findJournal(connection, name);
+      if (journal === undefined) return [];
+      const types = new Map(standingTypes(connection, journal.id).map((type) => [type.code, type]));
+      const rows = connection.all<EntryRow>(
+        `SELECT ${ENTRY_COLUMNS} FROM entries e INDEXED BY entries_by_due
+         WHERE e.journal = ? AND e.due IS NOT NULL AND e.due <= ? ORDER BY e.due, e.date_added LIMIT ?`,
+        journal.id,
+        now,
+        requireLimit(limit),
+      );
+      return rows.map((row) => entryFromRow(row, types));
+    },
+
+    nextDue() {
+      const [due] = connection.get<[Micros | null]>(
+        `SELECT min(due) FROM (SELECT (SELECT min(e.due) FROM entries e INDEXED BY entries_by_due
+           WHERE e.journal = j.id AND e.due IS NOT NULL) AS due FROM journals j)`,
+      ) ?? [null];
+      return due;
+    },
+
+    purge(name, dates) {
+      const journal = requireJournal(connection, name);
+      if (journal.keepVersions === 'all') countKin(connection, journal.id, dates);
+      const tally: Tally = new Map();
+      countChanges(connection, journal.id, removeEntries(connection, journal.id, dates, tally));
+      countTypes(connection, journal.id, tally);
+    },
+  };
+}
+
+function requireStamped(journal: JournalRow, appended: readonly AppendEntry[], reservedFrom: Micros | undefined): void {
+  let last = Math.max(journal.head ?? 0, (reservedFrom ?? Number.MAX_SAFE_INTEGER) - 1);
+  for (const { entry } of appended) {
+    if (entry.dateAdded <= last || entry.dateAdded > journal.stamped) {
+      throw misuse(`entries of "${journal.name}" must be appended in order, at dates stamped in the same transaction`);
+    }
+    last = entry.dateAdded;
+  }
+}
+
+function insertEntries(
+  connection: Connection,
+  journal: JournalRow,
+  appended: readonly AppendEntry[],
+  tally: Tally,
+): Micros[] {
+  const codes = new Map<string, number>();
+  const insert = connection.statement(INSERT_ENTRY);
+  return appended.map(({ entry }) => {
+    const id = splitObjectId(entry.objectId);
+    if (id === undefined) throw misuse(`"${entry.objectId}" is no object id`);
+    const code = codeOf(connection, codes, entry, id.stixType);
+    insert.run(...entryValues(journal.id, code, id.word, entry));
+    add(tally, code, 1, entry.kind === 'indicator' && !entry.revoked && !entry.superseded ? 1 : 0);
+    return entry.dateAdded;
+  });
+}
+
+/** The code of an entry's type, made when it is the first of its kind; `known` holds those of this call. */
+function codeOf(connection: Connection, known: Map<string, number>, entry: Entry, stixType: string): number {
+  const observable = entry.kind === 'indicator' ? observableCodes[entry.type] : NO_OBSERVABLE;
+  if (observable === undefined) throw misuse(`"${entry.kind === 'indicator' ? entry.type : ''}" is no observable type`);
+  if (entry.kind === 'object' && entry.stixType !== stixType) {
+    throw misuse(`object ${entry.objectId} cannot be of type "${entry.stixType}"`);
+  }
+  const company = entry.kind === 'object' && entry.company ? 1 : 0;
+  const name = `${observable} ${company} ${stixType}`;
+  let code = known.get(name);
+  if (code === undefined) {
+    const values = [stixType, observable, company];
+    connection.run(
+      'INSERT INTO entry_types (stix_type, observable, company) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+      ...values,
+    );
+    [code] = connection.get<[number]>(
+      'SELECT code FROM entry_types WHERE stix_type = ? AND observable = ? AND company = ?',
+      ...values,
+    ) ?? [0];
+    known.set(name, code);
+  }
+  return code;
+}
+
+/** Drops or marks what has a successor now. Throws when one of them doesn't stand: two last versions would remain. */
+function supersede(connection: Connection, journal: JournalRow, dates: readonly Micros[], tally: Tally): void {
+  if (dates.length === 0) return;
+  const done =
+    journal.keepVersions === 'last'
+      ? removeEntries(connection, journal.id, dates, tally)
+      : markSuperseded(connection, journal.id, dates, tally);
+  if (done.length !== dates.length) throw misuse(`an entry of "${journal.name}" that is to be replaced is not there`);
+  countChanges(connection, journal.id, done);
+}
+
+function removeEntries(connection: Connection, journal: number, dates: readonly Micros[], tally: Tally): Micros[] {
+  const rows = connection.all<[Micros, number, number]>(
+    `DELETE FROM entries WHERE journal = ? AND date_added IN (SELECT value FROM json_each(?))
+     RETURNING date_added, type, key IS NOT NULL AND superseded = 0 AND revoked = 0`,
+    journal,
+    JSON.stringify(dates),
+  );
+  for (const [, type, live] of rows) add(tally, type, -1, -live);
+  return rows.map(([date]) => date);
+}
+
+/** What is superseded needs no second look, so its due time goes as well. */
+function markSuperseded(connection: Connection, journal: number, dates: readonly Micros[], tally: Tally): Micros[] {
+  const rows = connection.all<[Micros, number, number]>(
+    `UPDATE entries SET superseded = 1, due = NULL
+     WHERE journal = ? AND date_added IN (SELECT value FROM json_each(?)) AND superseded = 0
+     RETURNING date_added, type, key IS NOT NULL AND revoked = 0`,
+    journal,
+    JSON.stringify(dates),
+  );
+  for (const [, type, live] of rows) add(tally, type, 0, -live);
+  return rows.map(([date]) => date);
+}
+
+/**
+ * Where all versions are kept, an entry that comes or goes changes which of its object's others is the first: they count
+ * as changed too.
+ */
+function countKin(connection: Connection, journal: number, dates: readonly Micros[]): void {
+  const rows = connection.all<[Micros]>(
+    `SELECT o.date_added FROM json_each(?2) d
+     CROSS JOIN entries e ON e.journal = ?1 AND e.date_added = d.value
+     CROSS JOIN entries o INDEXED BY entries_by_uuid ON o.journal = ?1 AND o.uuid = e.uuid AND o.date_added <> e.date_added`,
+    journal,
+    JSON.stringify(dates),
+  );
+  countChanges(
+    connection,
+    journal,
+    rows.map(([date]) => date),
+  );
+}
+
+function add(tally: Tally, code: number, entries: number, live: number): void {
+  const counts = tally.get(code);
+  if (counts === undefined) tally.set(code, { entries, live });
+  else {
+    counts.entries += entries;
+    counts.live += live;
+  }
+}
+
+function countTypes(connection: Connection, journal: number, tally: Tally): void {
+  for (const [code, { entries, live }] of tally) {
+    connection.run(
+      `INSERT INTO journal_types (journal, type, entries, live) VALUES (?, ?, ?, ?)
+       ON CONFLICT (journal, type) DO UPDATE SET entries = entries + excluded.entries, live = live + excluded.live`,
+      journal,
+      code,
+      entries,
+      live,
+    );
+  }
+}

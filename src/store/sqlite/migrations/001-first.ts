@@ -1,0 +1,178 @@
+import type { Migration } from '../migrate.ts';
+
+/**
+ * The tables that everything stands on. Feeds and journals are numbered inside the engine, dates are microseconds, keys
+ * and UUIDs are 16 bytes. A random index costs a page write per row of a batch, so there are only three of them: what a
+ * feed said by key, an entry by object, an entry by key. Everything else grows at its end.
+ */
+export const first: Migration = {
+  version: 1,
+  sql: `
+-- The store's own identity: namespace, cursor_secret.
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Feeds, their state between polls (saved = 1) and how much is held of them.
+CREATE TABLE feeds (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  saved INT NOT NULL DEFAULT 0,
+  cursor TEXT, etag TEXT, last_modified TEXT, body_hash TEXT,
+  confirmed_at INT, succeeded_at INT, attempted_at INT, next_poll_at INT,
+  failures INT NOT NULL DEFAULT 0,
+  error TEXT,
+  accepted INT NOT NULL DEFAULT 0,
+  rejected INT NOT NULL DEFAULT 0,
+  observations INT NOT NULL DEFAULT 0,
+  objects INT NOT NULL DEFAULT 0
+) STRICT;
+
+-- What each feed says about each observable. The index alone answers an unchanged re-poll.
+CREATE TABLE observations (
+  id INTEGER PRIMARY KEY,
+  feed INT NOT NULL,
+  key BLOB NOT NULL CHECK (length(key) = 16),
+  fingerprint INT NOT NULL,
+  type INT NOT NULL,
+  value TEXT NOT NULL,
+  confidence INT,
+  tlp INT NOT NULL,
+  first_seen INT, last_seen INT, valid_from INT, valid_until INT,
+  revoked INT NOT NULL,
+  source_id TEXT,
+  detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX observations_by_key ON observations (feed, key, fingerprint);
+
+-- STIX objects that pass verbatim.
+CREATE TABLE feed_objects (
+  id INTEGER PRIMARY KEY,
+  feed INT NOT NULL,
+  object_id TEXT NOT NULL,
+  fingerprint INT NOT NULL,
+  type TEXT NOT NULL,
+  version TEXT,
+  raw TEXT NOT NULL
+) STRICT;
+CREATE INDEX feed_objects_by_id ON feed_objects (feed, object_id, fingerprint);
+
+-- head: date of the newest entry ever appended. stamped: the last date ever given out, used or not.
+CREATE TABLE journals (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  pool TEXT NOT NULL,
+  keep_versions TEXT NOT NULL CHECK (keep_versions IN ('last', 'all')),
+  policy_hash TEXT,
+  head INT,
+  stamped INT NOT NULL DEFAULT 0
+) STRICT;
+
+-- A code for each combination that a reader filters by: views and match[type] are both sets of codes.
+-- observable is 0 for objects that are no indicators; company marks what every view keeps.
+CREATE TABLE entry_types (
+  code INTEGER PRIMARY KEY,
+  stix_type TEXT NOT NULL,
+  observable INT NOT NULL,
+  company INT NOT NULL,
+  UNIQUE (stix_type, observable, company)
+) STRICT;
+
+CREATE TABLE entries (
+  journal INT NOT NULL,
+  date_added INT NOT NULL,
+  type INT NOT NULL,
+  -- The 16 bytes of the id's UUID; whatever else follows the "--" of a foreign id is kept as text.
+  uuid ANY NOT NULL,
+  version INT NOT NULL,
+  superseded INT NOT NULL CHECK (superseded IN (0, 1)),
+  revoked INT NOT NULL CHECK (revoked IN (0, 1)),
+  due INT,
+  key BLOB CHECK (length(key) = 16),
+  value TEXT,
+  generation INT, created INT, valid_from INT, valid_until INT,
+  reason TEXT,
+  confidence INT,
+  tlp INT,
+  first_seen INT, last_seen INT,
+  name TEXT, description TEXT, labels TEXT, refs TEXT, sources TEXT, kept TEXT,
+  fingerprint TEXT,
+  raw TEXT,
+  PRIMARY KEY (journal, date_added),
+  CHECK ((raw IS NULL) = (key IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+-- Covers every filter of a page, so what a filter leaves out is never read.
+CREATE INDEX entries_by_type ON entries (journal, type, date_added, superseded, revoked, confidence, version);
+CREATE INDEX entries_by_uuid ON entries (journal, uuid);
+CREATE INDEX entries_by_key ON entries (journal, key, revoked) WHERE superseded = 0 AND key IS NOT NULL;
+CREATE INDEX entries_by_due ON entries (journal, due) WHERE due IS NOT NULL;
+
+-- Standing and live entries per journal and code.
+CREATE TABLE journal_types (
+  journal INT NOT NULL,
+  type INT NOT NULL,
+  entries INT NOT NULL,
+  live INT NOT NULL,
+  PRIMARY KEY (journal, type)
+) STRICT, WITHOUT ROWID;
+
+-- Stretches of a journal with a count of what changed in them: what a cached page is compared by.
+CREATE TABLE segments (
+  journal INT NOT NULL,
+  first_date INT NOT NULL,
+  entries INT NOT NULL,
+  changes INT NOT NULL,
+  PRIMARY KEY (journal, first_date)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE accounts (account TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rejections (
+  id INTEGER PRIMARY KEY,
+  feed INT NOT NULL,
+  -- Of reason and row.
+  hash BLOB NOT NULL CHECK (length(hash) = 16),
+  reason TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  row TEXT NOT NULL,
+  first_at INT NOT NULL,
+  last_at INT NOT NULL,
+  count INT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX rejections_by_hash ON rejections (feed, hash);
+CREATE INDEX rejections_by_time ON rejections (feed, last_at);
+CREATE TABLE rejection_counts (
+  feed INT NOT NULL,
+  reason TEXT NOT NULL,
+  count INT NOT NULL,
+  PRIMARY KEY (feed, reason)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE clients (
+  name TEXT PRIMARY KEY,
+  collections TEXT,
+  tlp INT NOT NULL,
+  rate_max INT NOT NULL,
+  rate_per INT NOT NULL,
+  created_at INT NOT NULL,
+  revoked_at INT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE client_keys (hash BLOB PRIMARY KEY CHECK (length(hash) = 32), client TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints (
+  sink TEXT NOT NULL,
+  journal TEXT NOT NULL,
+  date_added INT NOT NULL,
+  updated_at INT NOT NULL,
+  PRIMARY KEY (sink, journal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dead_letters (
+  sink TEXT NOT NULL,
+  journal TEXT NOT NULL,
+  date_added INT NOT NULL,
+  object_id TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  attempts INT NOT NULL,
+  at INT NOT NULL,
+  PRIMARY KEY (sink, journal, date_added)
+) STRICT, WITHOUT ROWID;
+`,
+};

@@ -1,0 +1,282 @@
+import type { JsonObject } from '../../model/json.ts';
+import type { ObservableKey } from '../../model/observable.ts';
+import type { StixObject } from '../../model/observation.ts';
+import type { Pull, Transaction } from '../store.ts';
+import { type Connection, requireLimit, type Sync, type Value } from './connection.ts';
+import { findFeed, openFeed } from './feeds.ts';
+import {
+  OBSERVATION_COLUMNS,
+  type ObservationRow,
+  objectValues,
+  observationFromRow,
+  observationValues,
+} from './observation-rows.ts';
+import type { Seen, SqlitePull } from './pull.ts';
+
+type Observations = Pick<
+  Transaction,
+  | 'observe'
+  | 'observeObjects'
+  | 'unseen'
+  | 'removeUnseen'
+  | 'removeUnseenObjects'
+  | 'removeObservations'
+  | 'observations'
+  | 'observedKeys'
+  | 'objects'
+>;
+
+/** The two tables of what feeds said have the same life: found by (feed, name), compared by fingerprint, marked by id. */
+interface Kind {
+  table: 'observations' | 'feed_objects';
+  index: string;
+  /** The column that names a row within its feed, that column as text, and text as that column. */
+  name: string;
+  asText: string;
+  fromText(parameter: string): string;
+  columns: readonly string[];
+  /** The column of `feeds` that counts them. */
+  count: 'observations' | 'objects';
+}
+
+const OBSERVATIONS: Kind = {
+  table: 'observations',
+  index: 'observations_by_key',
+  name: 'key',
+  asText: 'lower(hex(o.key))',
+  fromText: (parameter) => `unhex(${parameter})`,
+  columns: [
+    'type',
+    'value',
+    'confidence',
+    'tlp',
+    'first_seen',
+    'last_seen',
+    'valid_from',
+    'valid_until',
+    'revoked',
+    'source_id',
+    'detail',
+  ],
+  count: 'observations',
+};
+
+const OBJECTS: Kind = {
+  table: 'feed_objects',
+  index: 'feed_objects_by_id',
+  name: 'object_id',
+  asText: 'o.object_id',
+  fromText: (parameter) => parameter,
+  columns: ['type', 'version', 'raw'],
+  count: 'objects',
+};
+
+/** Row ids are never given twice while the process lives, so a mark in a pull never comes to mean another row. */
+export class RowIds {
+  readonly #next = new Map<Kind['table'], number>();
+
+  take(connection: Connection, table: Kind['table']): number {
+    const next =
+      this.#next.get(table) ?? connection.get<[number]>(`SELECT coalesce(max(id), 0) + 1 FROM ${table}`)?.[0] ?? 1;
+    this.#next.set(table, next + 1);
+    return next;
+  }
+}
+
+/** `touch` makes a pull's marks part of the running transaction and refuses a pull that another store made. */
+export function writeObservations(
+  connection: Connection,
+  ids: RowIds,
+  touch: (pull: Pull) => SqlitePull,
+): Sync<Observations> {
+  let asked: Seen;
+  connection.db.function('seen', { directOnly: true }, (id) => (asked.has(id as number) ? 1 : 0));
+
+  /** Names of up to `limit` rows that were not seen, removed, in their order; goes on where the last call stopped. */
+  const remove = (kind: Kind, feed: string, seen: Seen, limit: number): string[] => {
+    const id = findFeed(connection, feed);
+    if (id === undefined) return [];
+    asked = seen;
+    const rows = connection.all<[number, string]>(
+      `SELECT o.id, ${kind.asText} FROM ${kind.table} o INDEXED BY ${kind.index}
+       WHERE o.feed = ? AND o.${kind.name} > ${kind.fromText('?')} AND NOT seen(o.id) ORDER BY o.${kind.name} LIMIT ?`,
+      id,
+      seen.removedTo ?? '',
+      requireLimit(limit),
+    );
+    const last = rows.at(-1);
+    if (last === undefined) return [];
+    seen.removedTo = last[1];
+    connection.run(
+      `DELETE FROM ${kind.table} WHERE id IN (SELECT value FROM json_each(?))`,
+      JSON.stringify(rows.map(([row]) => row)),
+    );
+    countRows(connection, kind, id, -rows.length);
+    return rows.map(([, name]) => name);
+  };
+
+  return {
+    observe(pull, observations) {
+      const latest = new Map(observations.map((observation) => [observation.key, observation]));
+      const rows = [...latest.values()].map((observation) => ({
+        name: observation.key,
+        ...observationValues(observation),
+      }));
+      return upsert(connection, ids, OBSERVATIONS, touch(pull).feed, touch(pull).observations, rows);
+    },
+
+    observeObjects(pull, objects) {
+      const latest = new Map(objects.map((object) => [object.id, object]));
+      const rows = [...latest.values()].map((object) => ({ name: object.id, ...objectValues(object) }));
+      const changed = upsert(connection, ids, OBJECTS, touch(pull).feed, touch(pull).objects, rows);
+      return changed.map((id) => latest.get(id) as StixObject);
+    },
+
+    unseen(pull) {
+      const own = touch(pull);
+      const feed = findFeed(connection, own.feed);
+      if (feed === undefined) return { unseen: 0, total: 0 };
+      const [total] = connection.get<[number]>('SELECT observations + objects FROM feeds WHERE id = ?', feed) ?? [0];
+      let unseen = 0;
+      for (const [kind, seen] of [
+        [OBSERVATIONS, own.observations],
+        [OBJECTS, own.objects],
+      ] as const) {
+        asked = seen;
+        const sql = `SELECT count(*) FROM ${kind.table} o INDEXED BY ${kind.index} WHERE o.feed = ? AND NOT seen(o.id)`;
+        unseen += connection.get<[number]>(sql, feed)?.[0] ?? 0;
+      }
+      return { unseen, total };
+    },
+
+    removeUnseen: (pull, limit) => remove(OBSERVATIONS, pull.feed, touch(pull).observations, limit),
+    removeUnseenObjects: (pull, limit) => remove(OBJECTS, pull.feed, touch(pull).objects, limit),
+
+    removeObservations(feed, keys) {
+      const id = findFeed(connection, feed);
+      if (id === undefined || keys.length === 0) return;
+      const removed = connection.run(
+        `DELETE FROM observations INDEXED BY observations_by_key
+         WHERE feed = ? AND key IN (SELECT unhex(value) FROM json_each(?))`,
+        id,
+        JSON.stringify(keys),
+      );
+      countRows(connection, OBSERVATIONS, id, -removed);
+    },
+
+    observations(feeds, keys) {
+      const wanted = JSON.stringify([...new Set(keys)]);
+      return [...new Set(feeds)].flatMap((feed) => {
+        const rows = connection.all<ObservationRow>(
+          `SELECT ${OBSERVATION_COLUMNS} FROM json_each(?) k CROSS JOIN observations o INDEXED BY observations_by_key
+           ON o.feed = ? AND o.key = unhex(k.value)`,
+          wanted,
+          findFeed(connection, feed) ?? null,
+        );
+        return rows.map((row) => observationFromRow(feed, row));
+      });
+    },
+
+    observedKeys: (feeds, after, limit) => walkNames(connection, OBSERVATIONS, feeds, after, limit),
+
+    objects(feeds, after, limit) {
+      const found = JSON.stringify(walkNames(connection, OBJECTS, feeds, after, limit));
+      const rows =
+        feeds.length === 0
+          ? []
+          : connection.all<[string, string, string, string | null, string]>(
+              `SELECT f.name, o.object_id, o.type, o.version, o.raw FROM json_each(?) k
+         CROSS JOIN feeds f ON f.name IN (SELECT value FROM json_each(?))
+         CROSS JOIN feed_objects o INDEXED BY feed_objects_by_id ON o.feed = f.id AND o.object_id = k.value
+         ORDER BY k.id, f.name`,
+              found,
+              JSON.stringify(feeds),
+            );
+      return rows.map(([feed, id, type, version, raw]) => ({
+        feed,
+        id,
+        type,
+        version,
+        raw: JSON.parse(raw) as JsonObject,
+      }));
+    },
+  };
+}
+
+/** Keeps what is new or differs, marks all of it as seen, and answers the names of the former. */
+function upsert(
+  connection: Connection,
+  ids: RowIds,
+  kind: Kind,
+  feedName: string,
+  seen: Seen,
+  rows: readonly { name: string; fingerprint: number; values: Value[] }[],
+): string[] {
+  if (rows.length === 0) return [];
+  const feed = openFeed(connection, feedName);
+  const known = new Map(
+    connection
+      .all<[number, number, number]>(
+        `SELECT n.key, o.id, o.fingerprint FROM json_each(?) n CROSS JOIN ${kind.table} o INDEXED BY ${kind.index}
+         ON o.feed = ? AND o.${kind.name} = ${kind.fromText('n.value')}`,
+        JSON.stringify(rows.map(({ name }) => name)),
+        feed,
+      )
+      .map(([at, id, fingerprint]) => [at, { id, fingerprint }]),
+  );
+  const insert = connection.statement(
+    `INSERT INTO ${kind.table} (${['id', 'feed', kind.name, 'fingerprint', ...kind.columns].join(', ')})
+     VALUES (?, ?, ${kind.fromText('?')}, ?${', ?'.repeat(kind.columns.length)})`,
+  );
+  const update = connection.statement(
+    `UPDATE ${kind.table} SET fingerprint = ?, ${kind.columns.map((column) => `${column} = ?`).join(', ')} WHERE id = ?`,
+  );
+  const changed: string[] = [];
+  let added = 0;
+  for (const [at, { name, fingerprint, values }] of rows.entries()) {
+    const row = known.get(at);
+    let id = row?.id;
+    if (id === undefined) {
+      id = ids.take(connection, kind.table);
+      insert.run(id, feed, name, fingerprint, ...values);
+      added += 1;
+    } else if (row?.fingerprint !== fingerprint) {
+      update.run(fingerprint, ...values, id);
+    }
+    seen.add(id);
+    if (row?.fingerprint !== fingerprint) changed.push(name);
+  }
+  countRows(connection, kind, feed, added);
+  return changed;
+}
+
+function countRows(connection: Connection, kind: Kind, feed: number, change: number): void {
+  if (change === 0) return;
+  connection.run(`UPDATE feeds SET ${kind.count} = ${kind.count} + ? WHERE id = ?`, change, feed);
+}
+
+/** The first `limit` names of these feeds together, each once, ascending as SQLite compares them. */
+function walkNames(
+  connection: Connection,
+  kind: Kind,
+  feeds: readonly string[],
+  after: string | null,
+  limit: number,
+): string[] {
+  requireLimit(limit);
+  const names = feeds.flatMap((feed) =>
+    connection
+      .all<[string]>(
+        `SELECT ${kind.asText} FROM ${kind.table} o INDEXED BY ${kind.index}
+         WHERE o.feed = ? AND o.${kind.name} > ${kind.fromText('?')} ORDER BY o.${kind.name} LIMIT ?`,
+        findFeed(connection, feed) ?? null,
+        after ?? '',
+        limit,
+      )
+      .map(([name]) => name),
+  );
+  if (feeds.length === 1) return names;
+  return connection
+    .all<[string]>('SELECT DISTINCT value FROM json_each(?) ORDER BY value LIMIT ?', JSON.stringify(names), limit)
+    .map(([name]) => name);
+}

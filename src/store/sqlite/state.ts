@@ -1,0 +1,148 @@
+import type { Micros } from '../../model/clock.ts';
+import type { AccountState, Client } from '../../model/state.ts';
+import type { Reader, Transaction } from '../store.ts';
+import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
+import { tlpCode, tlpOfCode } from './rows.ts';
+
+type ReadState = Pick<
+  Reader,
+  'account' | 'accounts' | 'clients' | 'checkpoint' | 'deadLetters' | 'namespace' | 'cursorSecret'
+>;
+type WriteState = Pick<
+  Transaction,
+  'saveAccount' | 'saveClient' | 'saveCheckpoint' | 'addDeadLetters' | 'removeDeadLetters'
+>;
+
+/** Accounts, clients, sinks: small tables that only remember. */
+export function readState(connection: Connection): Sync<ReadState> {
+  return {
+    account(name) {
+      const row = connection.get<[string]>('SELECT state FROM accounts WHERE account = ?', name);
+      if (row !== undefined) return JSON.parse(row[0]) as AccountState;
+      return { account: name, lastRequestAt: null, blockedUntil: null, windows: {}, requests: 0 };
+    },
+
+    accounts: () =>
+      connection
+        .all<[string]>('SELECT state FROM accounts ORDER BY account')
+        .map(([state]) => JSON.parse(state) as AccountState),
+
+    clients: () => selectClients(connection),
+
+    checkpoint(sink, journal) {
+      const row = connection.get<[Micros, Micros]>(
+        'SELECT date_added, updated_at FROM checkpoints WHERE sink = ? AND journal = ?',
+        sink,
+        journal,
+      );
+      return row === undefined ? null : { sink, journal, dateAdded: row[0], updatedAt: row[1] };
+    },
+
+    deadLetters: (sink, limit) =>
+      connection
+        .all<[string, Micros, string, string, number, Micros]>(
+          `SELECT journal, date_added, object_id, reason, attempts, at FROM dead_letters
+           WHERE sink = ? ORDER BY journal, date_added LIMIT ?`,
+          sink,
+          requireLimit(limit, 0),
+        )
+        .map(([journal, dateAdded, objectId, reason, attempts, at]) => ({
+          sink,
+          journal,
+          dateAdded,
+          objectId,
+          reason,
+          attempts,
+          at,
+        })),
+
+    namespace: () => readMeta(connection, 'namespace'),
+    cursorSecret: () => readMeta(connection, 'cursor_secret'),
+  };
+}
+
+export function writeState(connection: Connection): Sync<WriteState> {
+  return {
+    saveAccount(state) {
+      connection.run(
+        'INSERT INTO accounts VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET state = excluded.state',
+        state.account,
+        JSON.stringify(state),
+      );
+    },
+
+    saveClient(client) {
+      connection.run(
+        'INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?)',
+        client.name,
+        client.collections === null ? null : JSON.stringify(client.collections),
+        tlpCode(client.tlp),
+        client.rate.max,
+        client.rate.per,
+        client.createdAt,
+        client.revokedAt,
+      );
+      connection.run('DELETE FROM client_keys WHERE client = ?', client.name);
+      for (const hash of new Set(client.keyHashes)) {
+        // Plain INSERT: a key that another client has must fail, never change hands.
+        connection.run('INSERT INTO client_keys VALUES (unhex(?), ?)', hash, client.name);
+      }
+    },
+
+    saveCheckpoint({ sink, journal, dateAdded, updatedAt }) {
+      connection.run('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)', sink, journal, dateAdded, updatedAt);
+    },
+
+    addDeadLetters(letters) {
+      for (const { sink, journal, dateAdded, objectId, reason, attempts, at } of letters) {
+        connection.run(
+          'INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)',
+          sink,
+          journal,
+          dateAdded,
+          objectId,
+          reason,
+          attempts,
+          at,
+        );
+      }
+    },
+
+    removeDeadLetters(sink, letters) {
+      for (const { journal, dateAdded } of letters) {
+        connection.run(
+          'DELETE FROM dead_letters WHERE sink = ? AND journal = ? AND date_added = ?',
+          sink,
+          journal,
+          dateAdded,
+        );
+      }
+    },
+  };
+}
+
+function selectClients(connection: Connection): Client[] {
+  const keys = new Map<string, string[]>();
+  for (const [client, hash] of connection.all<[string, string]>(
+    'SELECT client, lower(hex(hash)) FROM client_keys ORDER BY hash',
+  )) {
+    keys.set(client, [...(keys.get(client) ?? []), hash]);
+  }
+  return connection
+    .all<[string, string | null, number, number, number, Micros, Micros | null]>('SELECT * FROM clients ORDER BY name')
+    .map(([name, collections, tlp, max, per, createdAt, revokedAt]) => ({
+      name,
+      collections: collections === null ? null : (JSON.parse(collections) as string[]),
+      tlp: tlpOfCode(tlp),
+      rate: { max, per },
+      createdAt,
+      revokedAt,
+      keyHashes: keys.get(name) ?? [],
+    }));
+}
+
+function readMeta(connection: Connection, name: string): string {
+  const row = connection.get<[string]>('SELECT value FROM meta WHERE name = ?', name);
+  if (row === undefined) throw misuse(`the store has lost its ${name}`);
+  return row[0];
+}

@@ -1,0 +1,123 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Clock } from '../../model/clock.ts';
+import type { Pull, Reader, Transaction, Writer } from '../store.ts';
+import { asStoreError, type Connection, misuse, promised, type Sync } from './connection.ts';
+import { writeEntries } from './entries.ts';
+import { writeFeeds } from './feeds.ts';
+import { type Reservations, writeJournals } from './journals.ts';
+import { RowIds, writeObservations } from './observations.ts';
+import { SqlitePull } from './pull.ts';
+import { createReader, readAll } from './reader.ts';
+import { writeState } from './state.ts';
+
+/** What lives as long as one transaction. */
+interface Scope {
+  open: boolean;
+  /** The first call that failed. What it left half done must never be committed, even if `work` swallows the error. */
+  failure: Error | null;
+  readonly reservations: Reservations;
+  readonly pulls: Set<SqlitePull>;
+}
+
+/**
+ * Transactions run one after the other on `connection`; what the writer reads outside of them comes through `committed`,
+ * so it never sees one that is half done.
+ */
+export function createWriter(connection: Connection, committed: Connection, clock: Clock): Writer {
+  const reader = createReader(committed);
+  const running = new AsyncLocalStorage<Scope>();
+  const ids = new RowIds();
+  const ownPulls = new WeakSet<Pull>();
+  let queue: Promise<unknown> = Promise.resolve();
+  let scope: Scope | null = null;
+  let closed = false;
+
+  const current = (): Scope => {
+    if (scope === null) throw misuse('no transaction is running');
+    return scope;
+  };
+
+  const touch = (pull: Pull): SqlitePull => {
+    if (!ownPulls.has(pull)) throw misuse(`the pull of "${pull.feed}" belongs to another store`);
+    const own = pull as SqlitePull;
+    own.begin();
+    current().pulls.add(own);
+    return own;
+  };
+
+  // The same functions serve every transaction: their statements are prepared once.
+  const reservations: Reservations = new Map();
+  const methods: Sync<Transaction> = {
+    ...readAll(connection),
+    ...writeObservations(connection, ids, touch),
+    ...writeJournals(connection, clock, reservations),
+    ...writeEntries(connection, reservations),
+    ...writeFeeds(connection),
+    ...writeState(connection),
+  };
+
+  const run = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
+    if (closed) throw misuse('the store is closed');
+    connection.db.exec('BEGIN IMMEDIATE');
+    const own: Scope = { open: true, failure: null, reservations, pulls: new Set() };
+    scope = own;
+    let outcome: 'commit' | 'rollback' = 'rollback';
+    try {
+      const result = await running.run(own, () => work(transactionFor(own)));
+      if (own.failure !== null) throw own.failure;
+      connection.db.exec('COMMIT');
+      outcome = 'commit';
+      return result;
+    } finally {
+      own.open = false;
+      scope = null;
+      reservations.clear();
+      // A full disk has rolled back already (https://sqlite.org/lang_transaction.html).
+      if (connection.db.isTransaction) connection.db.exec('ROLLBACK');
+      for (const pull of own.pulls) pull.end(outcome);
+    }
+  };
+
+  const transactionFor = (own: Scope): Transaction =>
+    promised<Transaction>(methods, (call) => {
+      if (!own.open) throw misuse('the transaction is over');
+      try {
+        return call();
+      } catch (error) {
+        own.failure ??= asStoreError(error);
+        throw error;
+      }
+    });
+
+  const { close: closeReader, ...reads } = reader as Reader;
+  return {
+    ...reads,
+
+    async transaction(work) {
+      if (running.getStore()?.open) throw misuse('transactions do not nest');
+      const turn = queue.then(() => run(work));
+      queue = turn.catch(() => {});
+      return turn.catch((error) => {
+        throw isOurs(error) ? asStoreError(error) : error;
+      });
+    },
+
+    async beginPull(feed) {
+      const pull = new SqlitePull(feed);
+      ownPulls.add(pull);
+      return pull;
+    },
+
+    async close() {
+      await queue;
+      closed = true;
+      await closeReader();
+      connection.close();
+    },
+  };
+}
+
+/** An error of SQLite itself, such as a failed BEGIN or COMMIT; what `work` throws passes through. */
+function isOurs(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === 'ERR_SQLITE_ERROR';
+}

@@ -1,0 +1,224 @@
+import type { Clock, Micros } from '../model/clock.ts';
+import type { JournalDefinition } from '../model/definition.ts';
+import type { Entry, IndicatorEntry } from '../model/entry.ts';
+import type { ObservableKey, ObservableType } from '../model/observable.ts';
+import type { Observation, Rejection, StixObject } from '../model/observation.ts';
+import type {
+  AccountState,
+  Checkpoint,
+  Client,
+  DeadLetter,
+  FeedState,
+  RejectionCount,
+  StoredRejection,
+} from '../model/state.ts';
+
+/**
+ * The storage contract. It knows no engine: everything is asynchronous, batched and named in the words of model/.
+ *
+ * One process holds one writer; any number of readers see only committed state, each call in one consistent view.
+ * Every method throws GatewayError `store-failed` when the engine fails, with the engine's error as its cause.
+ * test/contracts/store.contract.ts is the proof each engine runs.
+ */
+export interface StoreEngine {
+  name: string;
+  /** Creates or migrates what is at `location`. Throws `store-failed` for a store written by a newer version. */
+  openWriter(location: string, clock: Clock): Promise<Writer>;
+  /** Opens what a writer made; never changes it. */
+  openReader(location: string): Promise<Reader>;
+}
+
+/** A journal as it stands. Journals are named, never numbered, outside an engine. */
+export interface Journal {
+  name: string;
+  pool: string;
+  /** dateAdded of the newest entry ever appended; null when none was. Never goes back, purge or not. */
+  head: Micros | null;
+  /** Hash of the definition whose policy the journal's entries satisfy; differs from the configured one until reconciled. */
+  policyHash: string | null;
+  keepVersions: 'last' | 'all';
+}
+
+/** TAXII 2.1 section 3.4.1 `match[version]`; a union of its parts. */
+export interface VersionFilter {
+  last: boolean;
+  first: boolean;
+  all: boolean;
+  /** Exact versions, in microseconds. */
+  exact: Micros[];
+}
+
+export interface EntryFilter {
+  journal: string;
+  /** Null: all. Entries of the company pass whatever the view. */
+  observableTypes: readonly ObservableType[] | null;
+  /** STIX types (`match[type]`); null: all. Applies to the company too. */
+  stixTypes: readonly string[] | null;
+  /** Object ids (`match[id]`); null: all. */
+  objectIds: readonly string[] | null;
+  versions: VersionFilter;
+}
+
+export interface PageQuery extends EntryFilter {
+  /** Strictly after. */
+  after: Micros;
+  /** 1 or more. */
+  limit: number;
+}
+
+export interface EntryPage {
+  /** Ascending by dateAdded. */
+  entries: Entry[];
+  /** The filter has at least one entry behind the last of these. */
+  more: boolean;
+  validity: PageValidity;
+}
+
+/** Two pages for the same query with equal validity hold the same entries: what a page cache compares. */
+export interface PageValidity {
+  /** Entries superseded or purged so far inside the range that the page covers (and, for a partial page, to the head). */
+  changes: number;
+  /** The journal's head when the page was read; matters only to a page without `more`. */
+  head: Micros | null;
+}
+
+/** Live indicators, newest entry first. */
+export interface LiveQuery {
+  journal: string;
+  observableTypes: readonly ObservableType[] | null;
+  minConfidence: number | null;
+  /** Inclusive bounds of the confidence, both or neither meaningful with minConfidence null. */
+  maxConfidence: number | null;
+  /** dateAdded strictly after / strictly before. */
+  since: Micros | null;
+  before: Micros | null;
+  offset: number;
+  limit: number;
+}
+
+export interface Reader {
+  journals(): Promise<Journal[]>;
+  page(query: PageQuery): Promise<EntryPage>;
+  /** What `page` would answer as validity of the range (after, until], null for the head: how a page cache asks. */
+  validity(journal: string, after: Micros, until: Micros | null): Promise<PageValidity>;
+  /** Versions of one object in a view, ascending, in microseconds; empty for an unknown object (versions filter ignored). */
+  versions(
+    filter: EntryFilter,
+    after: Micros,
+    limit: number,
+  ): Promise<{ entries: { version: Micros; dateAdded: Micros }[]; more: boolean }>;
+  /** Has the view ever held, and does it still hold, an entry of this object? */
+  holds(filter: EntryFilter): Promise<boolean>;
+  /** dateAdded of the newest entry the filter admits; null when none. */
+  newest(filter: EntryFilter): Promise<Micros | null>;
+  live(query: LiveQuery): Promise<{ entries: IndicatorEntry[]; more: boolean }>;
+  /** Live entries of a journal per observable. */
+  countLive(journal: string): Promise<Partial<Record<ObservableType, number>>>;
+  /** Everything a journal holds on these observables now: the live entry and tombstones. */
+  lookup(journal: string, keys: readonly ObservableKey[]): Promise<IndicatorEntry[]>;
+
+  feedState(feed: string): Promise<FeedState>;
+  feedStates(): Promise<FeedState[]>;
+  account(name: string): Promise<AccountState>;
+  accounts(): Promise<AccountState[]>;
+  rejections(feed: string, limit: number): Promise<{ counts: RejectionCount[]; rows: StoredRejection[] }>;
+  clients(): Promise<Client[]>;
+  checkpoint(sink: string, journal: string): Promise<Checkpoint | null>;
+  deadLetters(sink: string, limit: number): Promise<DeadLetter[]>;
+  /** 36-character UUID made once per store: the namespace of every id that is issued here. */
+  namespace(): Promise<string>;
+  /** 32 random bytes made once per store, as hex: signs cursors, so they survive restarts and restored backups. */
+  cursorSecret(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface Writer extends Reader {
+  /**
+   * Runs `work` in one transaction: all of it or nothing is kept, and readers see it only afterwards.
+   * Transactions queue; they never nest. When `work` throws, everything in it is undone and the error passes through.
+   */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Starts taking in a feed. Rows seen are marked per pull, in memory; a pull that is dropped, or that a crash cuts, has
+   * kept its rows and withdraws nothing.
+   */
+  beginPull(feed: string): Promise<Pull>;
+}
+
+/** One poll's rows. Opaque to everybody but the store that made it. */
+export interface Pull {
+  readonly feed: string;
+}
+
+/** An observation as it is kept. */
+export type StoredObservation = Observation & { feed: string };
+
+export interface Transaction extends Omit<Reader, 'close'> {
+  // What feeds said.
+  /** Upserts by (feed, key) and marks each as seen in the pull; answers the keys that are new or differ in any property. */
+  observe(pull: Pull, observations: readonly Observation[]): Promise<ObservableKey[]>;
+  /** The same for objects that pass verbatim, by (feed, id); answers those that are new or have another content. */
+  observeObjects(pull: Pull, objects: readonly StixObject[]): Promise<StixObject[]>;
+  /** How many of the feed's observations and objects the pull has not seen, of how many. */
+  unseen(pull: Pull): Promise<{ unseen: number; total: number }>;
+  /** Removes up to `limit` observations that the pull has not seen and answers their keys; empty when none are left. */
+  removeUnseen(pull: Pull, limit: number): Promise<ObservableKey[]>;
+  /** The same for objects; answers their ids. */
+  removeUnseenObjects(pull: Pull, limit: number): Promise<string[]>;
+  /** Removes observations of a feed: expired ones, or all those of a feed that was taken out of the configuration. */
+  removeObservations(feed: string, keys: readonly ObservableKey[]): Promise<void>;
+  /** What these feeds say about these observables, in no particular order. */
+  observations(feeds: readonly string[], keys: readonly ObservableKey[]): Promise<StoredObservation[]>;
+  /** Walks the keys that any of these feeds has an observation on, ascending; strictly after `after`. */
+  observedKeys(feeds: readonly string[], after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;
+  /** Walks the objects of these feeds, ascending by id, strictly after `after`. */
+  objects(feeds: readonly string[], after: string | null, limit: number): Promise<(StixObject & { feed: string })[]>;
+  /** Feeds that have observations or a state. */
+  knownFeeds(): Promise<string[]>;
+
+  // Journals.
+  /** Makes it when it isn't there; changes nothing of one that is. */
+  openJournal(definition: Pick<JournalDefinition, 'name' | 'pool' | 'keepVersions'>): Promise<Journal>;
+  setPolicyHash(journal: string, hash: string): Promise<void>;
+  /**
+   * Reserves `count` dates: strictly rising, after all that the journal ever gave out, never later than now unless the
+   * clock was set back, at most 500 in a millisecond. They are used by `append` in the same transaction or lost.
+   */
+  stamp(journal: string, count: number): Promise<Micros[]>;
+  /** Appends in order of dateAdded, each at a date from `stamp`. `replaces` names dates of entries of the same journal. */
+  append(journal: string, entries: readonly AppendEntry[]): Promise<void>;
+  /** The live (unrevoked, not superseded) indicator entries on these observables. */
+  liveEntries(journal: string, keys: readonly ObservableKey[]): Promise<IndicatorEntry[]>;
+  /** Walks live keys, ascending, strictly after `after`. */
+  liveKeys(journal: string, after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;
+  /** Sets when an entry must be looked at again; no new version. */
+  setDue(journal: string, dues: readonly { dateAdded: Micros; due: Micros | null }[]): Promise<void>;
+  /** Entries whose due time has come, oldest due first. */
+  dueEntries(journal: string, now: Micros, limit: number): Promise<Entry[]>;
+  /** The earliest due time of any journal. */
+  nextDue(): Promise<Micros | null>;
+  /** Entries leave without a word: tombstones whose keep is over. */
+  purge(journal: string, dates: readonly Micros[]): Promise<void>;
+
+  // Everything that is remembered besides.
+  saveFeedState(feed: string, patch: Partial<Omit<FeedState, 'feed' | 'observations'>>): Promise<void>;
+  removeFeed(feed: string): Promise<void>;
+  saveAccount(state: AccountState): Promise<void>;
+  /** Counts all; keeps the newest rows up to a bound per feed, one per (reason, row), with first and last time. */
+  reject(feed: string, rejections: readonly Rejection[], at: Micros): Promise<void>;
+  saveClient(client: Client): Promise<void>;
+  saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
+  addDeadLetters(letters: readonly DeadLetter[]): Promise<void>;
+  removeDeadLetters(sink: string, letters: readonly Pick<DeadLetter, 'journal' | 'dateAdded'>[]): Promise<void>;
+}
+
+export interface AppendEntry {
+  entry: Entry;
+  /** The entry that this one supersedes: dropped, or kept and marked where the journal keeps all versions. */
+  replaces: Micros | null;
+}
+
+/** Rejected rows kept per feed; older ones go first, their counts stay. */
+export const MAX_REJECTIONS_PER_FEED = 10_000;
+/** Dates in one millisecond: an OpenCTI client that cuts `added_after` to milliseconds moves on with a larger limit. */
+export const MAX_DATES_PER_MILLISECOND = 500;
