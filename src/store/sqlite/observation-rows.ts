@@ -5,41 +5,61 @@ import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
 
+/** A row on its way in: `text` is all it says but its name, `values` are its columns behind `fingerprint`. */
+export interface Incoming {
+  name: string;
+  fingerprint: number;
+  values(): Value[];
+}
+
 /** What nothing is ever selected by: one JSON text, empty parts left out. */
 interface Detail {
   source: Source;
-  name?: string;
-  description?: string;
-  labels?: string[];
-  references?: ExternalReference[];
-  techniques?: string[];
-  kept?: JsonObject;
+  name?: string | undefined;
+  description?: string | undefined;
+  labels?: string[] | undefined;
+  references?: ExternalReference[] | undefined;
+  techniques?: string[] | undefined;
+  kept?: JsonObject | undefined;
 }
 
-/** The values of an observation's columns behind `fingerprint`, and the fingerprint over all of them. */
-export function observationValues(observation: Observation): { fingerprint: number; values: Value[] } {
-  const type = observableCodes[observation.observable.type];
-  if (type === undefined) throw misuse(`"${observation.observable.type}" is no observable type`);
-  const values: Value[] = [
-    type,
-    observation.observable.value,
-    observation.confidence,
-    tlpCode(observation.tlp),
-    observation.firstSeen,
-    observation.lastSeen,
-    observation.validFrom,
-    observation.validUntil,
-    observation.revoked ? 1 : 0,
-    observation.sourceId,
-    JSON.stringify(detailOf(observation)),
-  ];
-  return { fingerprint: fingerprintOf(JSON.stringify(values)), values };
+/** Columns are made only for rows that are written: an unchanged re-poll is all fingerprints. */
+export function incomingObservation(observation: Observation): Incoming {
+  const { key, observable, confidence, firstSeen, lastSeen, validFrom, validUntil, sourceId } = observation;
+  const type = observableCodes[observable.type];
+  if (type === undefined) throw misuse(`"${observable.type}" is no observable type`);
+  const tlp = tlpCode(observation.tlp);
+  const revoked = observation.revoked ? 1 : 0;
+  const detail = JSON.stringify(detailOf(observation));
+  // Lengths keep the parts apart, whatever is in them.
+  const text = `${type} ${confidence} ${tlp} ${firstSeen} ${lastSeen} ${validFrom} ${validUntil} ${revoked} ${
+    observable.value.length
+  } ${sourceId?.length} ${observable.value}${sourceId}${detail}`;
+  return {
+    name: key,
+    fingerprint: fingerprintOf(text),
+    values: () => [
+      type,
+      observable.value,
+      confidence,
+      tlp,
+      firstSeen,
+      lastSeen,
+      validFrom,
+      validUntil,
+      revoked,
+      sourceId,
+      detail,
+    ],
+  };
 }
 
-export function objectValues(object: StixObject): { fingerprint: number; values: Value[] } {
-  const raw = JSON.stringify(object.raw);
-  const content = JSON.stringify([object.type, object.version, sortMembers(object.raw)]);
-  return { fingerprint: fingerprintOf(content), values: [object.type, object.version, raw] };
+export function incomingObject(object: StixObject): Incoming {
+  return {
+    name: object.id,
+    fingerprint: fingerprintOf(JSON.stringify([object.type, object.version, sortMembers(object.raw)])),
+    values: () => [object.type, object.version, JSON.stringify(object.raw)],
+  };
 }
 
 /** 48 bits, compared only with the fingerprint that the same row had before: a change is missed once in 2^48. */
@@ -49,22 +69,30 @@ function fingerprintOf(text: string): number {
 
 /** Members in one order, so that the same content has the same fingerprint however the upstream ordered it. */
 function detailOf(observation: Observation): Detail {
-  const { name, description, labels, references, techniques, kept } = observation;
-  const detail: Detail = { source: sortMembers(observation.source) as Source };
-  if (name !== null) detail.name = name;
-  if (description !== null) detail.description = description;
-  if (labels.length > 0) detail.labels = labels;
-  if (references.length > 0) detail.references = sortMembers(references) as ExternalReference[];
-  if (techniques.length > 0) detail.techniques = techniques;
-  if (kept !== null) detail.kept = sortMembers(kept) as JsonObject;
-  return detail;
+  const { source, name, description, labels, references, techniques, kept } = observation;
+  return {
+    source: {
+      feed_name: source.feed_name,
+      category: source.category,
+      origin: source.origin,
+      article_id: source.article_id,
+      article_title: source.article_title,
+      article_url: source.article_url,
+    } satisfies Record<keyof Source, unknown> as Source,
+    name: name ?? undefined,
+    description: description ?? undefined,
+    labels: labels.length > 0 ? labels : undefined,
+    references: references.length > 0 ? (sortMembers(references) as ExternalReference[]) : undefined,
+    techniques: techniques.length > 0 ? techniques : undefined,
+    kept: kept === null ? undefined : (sortMembers(kept) as JsonObject),
+  };
 }
 
 function sortMembers(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(sortMembers);
   const members = value as Record<string, unknown>;
-  // defineProperty semantics: a member named __proto__ is content like any other.
+  // fromEntries defines its members: one named __proto__ is content like any other.
   return Object.fromEntries(
     Object.keys(members)
       .sort()

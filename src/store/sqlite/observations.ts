@@ -1,15 +1,15 @@
 import type { JsonObject } from '../../model/json.ts';
-import type { ObservableKey } from '../../model/observable.ts';
 import type { StixObject } from '../../model/observation.ts';
 import type { Pull, Transaction } from '../store.ts';
-import { type Connection, requireLimit, type Sync, type Value } from './connection.ts';
+import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import {
+  type Incoming,
+  incomingObject,
+  incomingObservation,
   OBSERVATION_COLUMNS,
   type ObservationRow,
-  objectValues,
   observationFromRow,
-  observationValues,
 } from './observation-rows.ts';
 import type { Seen, SqlitePull } from './pull.ts';
 
@@ -118,16 +118,13 @@ export function writeObservations(
   return {
     observe(pull, observations) {
       const latest = new Map(observations.map((observation) => [observation.key, observation]));
-      const rows = [...latest.values()].map((observation) => ({
-        name: observation.key,
-        ...observationValues(observation),
-      }));
+      const rows = Array.from(latest.values(), incomingObservation).sort((a, b) => (a.name < b.name ? -1 : 1));
       return upsert(connection, ids, OBSERVATIONS, touch(pull).feed, touch(pull).observations, rows);
     },
 
     observeObjects(pull, objects) {
       const latest = new Map(objects.map((object) => [object.id, object]));
-      const rows = [...latest.values()].map((object) => ({ name: object.id, ...objectValues(object) }));
+      const rows = Array.from(latest.values(), incomingObject);
       const changed = upsert(connection, ids, OBJECTS, touch(pull).feed, touch(pull).objects, rows);
       return changed.map((id) => latest.get(id) as StixObject);
     },
@@ -210,20 +207,17 @@ function upsert(
   kind: Kind,
   feedName: string,
   seen: Seen,
-  rows: readonly { name: string; fingerprint: number; values: Value[] }[],
+  rows: readonly Incoming[],
 ): string[] {
   if (rows.length === 0) return [];
   const feed = openFeed(connection, feedName);
-  const known = new Map(
-    connection
-      .all<[number, number, number]>(
-        `SELECT n.key, o.id, o.fingerprint FROM json_each(?) n CROSS JOIN ${kind.table} o INDEXED BY ${kind.index}
-         ON o.feed = ? AND o.${kind.name} = ${kind.fromText('n.value')}`,
-        JSON.stringify(rows.map(({ name }) => name)),
-        feed,
-      )
-      .map(([at, id, fingerprint]) => [at, { id, fingerprint }]),
+  const known = connection.all<[number, number, number]>(
+    `SELECT n.key, o.id, o.fingerprint FROM json_each(?) n CROSS JOIN ${kind.table} o INDEXED BY ${kind.index}
+     ON o.feed = ? AND o.${kind.name} = ${kind.fromText('n.value')}`,
+    JSON.stringify(rows.map(({ name }) => name)),
+    feed,
   );
+  const isKnown = new Uint8Array(rows.length);
   const insert = connection.statement(
     `INSERT INTO ${kind.table} (${['id', 'feed', kind.name, 'fingerprint', ...kind.columns].join(', ')})
      VALUES (?, ?, ${kind.fromText('?')}, ?${', ?'.repeat(kind.columns.length)})`,
@@ -232,21 +226,22 @@ function upsert(
     `UPDATE ${kind.table} SET fingerprint = ?, ${kind.columns.map((column) => `${column} = ?`).join(', ')} WHERE id = ?`,
   );
   const changed: string[] = [];
-  let added = 0;
-  for (const [at, { name, fingerprint, values }] of rows.entries()) {
-    const row = known.get(at);
-    let id = row?.id;
-    if (id === undefined) {
-      id = ids.take(connection, kind.table);
-      insert.run(id, feed, name, fingerprint, ...values);
-      added += 1;
-    } else if (row?.fingerprint !== fingerprint) {
-      update.run(fingerprint, ...values, id);
-    }
+  for (const [at, id, fingerprint] of known) {
+    const row = rows[at] as Incoming;
+    isKnown[at] = 1;
     seen.add(id);
-    if (row?.fingerprint !== fingerprint) changed.push(name);
+    if (row.fingerprint === fingerprint) continue;
+    update.run(row.fingerprint, ...row.values(), id);
+    changed.push(row.name);
   }
-  countRows(connection, kind, feed, added);
+  for (const [at, row] of rows.entries()) {
+    if (isKnown[at] === 1) continue;
+    const id = ids.take(connection, kind.table);
+    insert.run(id, feed, row.name, row.fingerprint, ...row.values());
+    seen.add(id);
+    changed.push(row.name);
+  }
+  countRows(connection, kind, feed, rows.length - known.length);
   return changed;
 }
 

@@ -15,7 +15,6 @@ interface Scope {
   open: boolean;
   /** The first call that failed. What it left half done must never be committed, even if `work` swallows the error. */
   failure: Error | null;
-  readonly reservations: Reservations;
   readonly pulls: Set<SqlitePull>;
 }
 
@@ -57,9 +56,8 @@ export function createWriter(connection: Connection, committed: Connection, cloc
   };
 
   const run = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
-    if (closed) throw misuse('the store is closed');
     connection.db.exec('BEGIN IMMEDIATE');
-    const own: Scope = { open: true, failure: null, reservations, pulls: new Set() };
+    const own: Scope = { open: true, failure: null, pulls: new Set() };
     scope = own;
     let outcome: 'commit' | 'rollback' = 'rollback';
     try {
@@ -95,6 +93,7 @@ export function createWriter(connection: Connection, committed: Connection, cloc
 
     async transaction(work) {
       if (running.getStore()?.open) throw misuse('transactions do not nest');
+      if (closed) throw misuse('the store is closed');
       const turn = queue.then(() => run(work));
       queue = turn.catch(() => {});
       return turn.catch((error) => {
@@ -109,8 +108,9 @@ export function createWriter(connection: Connection, committed: Connection, cloc
     },
 
     async close() {
-      await queue;
+      if (running.getStore()?.open) throw misuse('a transaction cannot close its store');
       closed = true;
+      await queue;
       await closeReader();
       connection.close();
     },

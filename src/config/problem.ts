@@ -1,0 +1,62 @@
+import { GatewayError } from '../model/error.ts';
+
+/** A place in the configuration file, both counted from 1. Line 0: it comes from the command line. */
+export interface Mark {
+  line: number;
+  column: number;
+}
+
+/** One thing that is wrong with the configuration, or worth a warning. Never holds a configured value that may be a secret. */
+export interface ConfigProblem extends Mark {
+  /** Dotted, as in `collections.ips.types[1]`; empty for the file as a whole. */
+  path: string;
+  message: string;
+}
+
+export type Step = string | number;
+
+/** Told of every problem as it is found; reading goes on. */
+export type Report = (at: Mark, path: readonly Step[], message: string) => void;
+
+/** More would scroll away the first. */
+const MAX_PROBLEMS_SHOWN = 100;
+
+/** `feeds.house.url`, `collections.ips.types[1]`, `taxii.api_roots."/taxii/one/"`. */
+export function pathText(path: readonly Step[]): string {
+  let text = '';
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`;
+    else text += `${text === '' ? '' : '.'}${/^[\w-]+$/.test(step) ? step : JSON.stringify(shorten(step))}`;
+  }
+  return text;
+}
+
+/** Names are shown so that a typo can be found; what is far longer than a name is not. */
+export function shorten(name: string): string {
+  return name.length <= 64 ? name : `${name.slice(0, 61)}...`;
+}
+
+/** One line: `sluice.yaml:12:9: feeds.house.every: ...`. */
+export function formatProblem(file: string, problem: ConfigProblem): string {
+  const place = problem.line === 0 ? '' : `${file}:${problem.line}:${problem.column}: `;
+  return `${place}${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`;
+}
+
+export function sortProblems(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column || (a.path < b.path ? -1 : 1));
+}
+
+/** `config-invalid`; its message has one line per problem, `problemsOf` gives them one by one. */
+export function configInvalid(file: string, problems: readonly ConfigProblem[]): GatewayError {
+  const sorted = sortProblems(problems);
+  const lines = sorted.slice(0, MAX_PROBLEMS_SHOWN).map((problem) => formatProblem(file, problem));
+  if (sorted.length > lines.length) lines.push(`${file}: and ${sorted.length - lines.length} more problems`);
+  return new GatewayError('config-invalid', lines.join('\n'), { cause: { problems: sorted } });
+}
+
+/** The problems that a `config-invalid` error carries; none for any other error. */
+export function problemsOf(error: unknown): ConfigProblem[] {
+  if (!(error instanceof GatewayError) || error.code !== 'config-invalid') return [];
+  const cause = error.cause as { problems?: ConfigProblem[] } | undefined;
+  return cause?.problems ?? [];
+}

@@ -1,0 +1,123 @@
+import type { Micros } from '../model/clock.ts';
+import type { JournalDefinition } from '../model/definition.ts';
+import type { IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
+import type { ObservableKey } from '../model/observable.ts';
+import type { AppendEntry, StoredObservation, Transaction } from '../store/store.ts';
+import { type Issue, issue, tombstone } from './issue.ts';
+import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
+import { fingerprintOf } from './material.ts';
+import { membershipOf } from './membership.ts';
+import { type FeedView, merge } from './merge.ts';
+
+/** A journal with all that deciding about it takes. */
+export interface JournalView {
+  definition: JournalDefinition;
+  /** The pool's feeds by name. */
+  feeds: ReadonlyMap<string, FeedView>;
+  /** The deployment's id namespace. */
+  namespace: string;
+}
+
+export interface Curated {
+  /** Entries appended: live versions and tombstones. */
+  entries: number;
+  /** Indicators that left. */
+  withdrawn: number;
+}
+
+type Step =
+  | { do: 'issue'; issue: Issue; replaces: IndicatorEntry | null }
+  /** A new generation first, its predecessor's tombstone right after it. */
+  | { do: 'reissue'; issue: Issue; old: IndicatorEntry }
+  | { do: 'withdraw'; old: IndicatorEntry; reason: WithdrawalReason };
+
+/**
+ * Brings one journal up to what is now known about these observables: new, changed, renewed, re-issued or withdrawn. Doing it
+ * again changes nothing.
+ */
+export async function curate(
+  tx: Transaction,
+  view: JournalView,
+  keys: readonly ObservableKey[],
+  now: Micros,
+): Promise<Curated> {
+  if (keys.length === 0) return { entries: 0, withdrawn: 0 };
+  const { name } = view.definition;
+  const said = groupByKey(await tx.observations([...view.feeds.keys()], keys));
+  const live = new Map((await tx.liveEntries(name, keys)).map((entry) => [entry.key, entry]));
+  const steps: Step[] = [];
+  const dues: { dateAdded: Micros; due: Micros | null }[] = [];
+  for (const key of keys) {
+    const current = live.get(key) ?? null;
+    const step = decide(key, said.get(key) ?? [], current, view, now, dues);
+    if (step !== null) steps.push(step);
+  }
+  if (dues.length > 0) await tx.setDue(name, dues);
+  return append(tx, view, steps);
+}
+
+function decide(
+  key: ObservableKey,
+  observations: readonly StoredObservation[],
+  live: IndicatorEntry | null,
+  { definition, feeds }: JournalView,
+  now: Micros,
+  dues: { dateAdded: Micros; due: Micros | null }[],
+): Step | null {
+  const result = merge(observations, feeds, definition.policy, now);
+  const member = 'absent' in result ? result : membershipOf(result.merged, definition);
+  if ('absent' in result || 'absent' in member) {
+    const reason = 'absent' in member ? member.absent : 'vanished';
+    return live === null ? null : { do: 'withdraw', old: live, reason };
+  }
+  const wanted = { key, as: member.as, merged: result.merged };
+  if (live === null) return { do: 'issue', issue: { ...wanted, previous: null }, replaces: null };
+  const elastic = definition.profile === 'elastic-agent';
+  const end = validUntilOf(definition.profile, result.merged.validUntil, now);
+  const changed = fingerprintOf(member.as, result.merged) !== live.fingerprint;
+  if (changed || needsRenewal(live, end, now) || (elastic && now >= reissueAt(live))) {
+    // Elastic drops later versions of an id, so there every change is a new indicator.
+    return elastic
+      ? { do: 'reissue', issue: { ...wanted, previous: null }, old: live }
+      : { do: 'issue', issue: { ...wanted, previous: live }, replaces: live };
+  }
+  const comesSooner = end !== null && (live.due === null || end < live.due);
+  if (comesSooner || (live.due !== null && live.due <= now)) {
+    dues.push({ dateAdded: live.dateAdded, due: dueOf(definition.profile, live, end, now) });
+  }
+  return null;
+}
+
+async function append(tx: Transaction, { definition, namespace }: JournalView, steps: readonly Step[]): Promise<Curated> {
+  if (steps.length === 0) return { entries: 0, withdrawn: 0 };
+  const count = steps.reduce((sum, step) => sum + (step.do === 'reissue' ? 2 : 1), 0);
+  const dates = (await tx.stamp(definition.name, count)).values();
+  const next = (): Micros => dates.next().value as Micros;
+  const entries: AppendEntry[] = [];
+  let withdrawn = 0;
+  for (const step of steps) {
+    if (step.do !== 'withdraw') {
+      const replaces = step.do === 'issue' ? (step.replaces?.dateAdded ?? null) : null;
+      entries.push({ entry: issue(step.issue, definition, namespace, next()), replaces });
+    }
+    if (step.do === 'reissue') {
+      entries.push({ entry: tombstone(step.old, 'reissued', definition, next()), replaces: step.old.dateAdded });
+    }
+    if (step.do === 'withdraw') {
+      withdrawn += 1;
+      entries.push({ entry: tombstone(step.old, step.reason, definition, next()), replaces: step.old.dateAdded });
+    }
+  }
+  await tx.append(definition.name, entries);
+  return { entries: entries.length, withdrawn };
+}
+
+function groupByKey(observations: readonly StoredObservation[]): Map<ObservableKey, StoredObservation[]> {
+  const groups = new Map<ObservableKey, StoredObservation[]>();
+  for (const observation of observations) {
+    const group = groups.get(observation.key);
+    if (group === undefined) groups.set(observation.key, [observation]);
+    else group.push(observation);
+  }
+  return groups;
+}

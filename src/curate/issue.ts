@@ -1,0 +1,99 @@
+import { MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import type { JournalDefinition } from '../model/definition.ts';
+import type { IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
+import { jsonText } from '../model/json.ts';
+import type { Observable, ObservableKey } from '../model/observable.ts';
+import { floorToMillis } from '../model/timestamp.ts';
+import { objectIdOf } from '../stix/id.ts';
+import { formatPattern } from '../stix/pattern.ts';
+import { dueOf, validUntilOf } from './lifetime.ts';
+import { fingerprintOf } from './material.ts';
+import type { Merged } from './merge.ts';
+
+/** What a version is made from, before the commit gives it its date. */
+export interface Issue {
+  key: ObservableKey;
+  as: Observable;
+  merged: Merged;
+  /** The version before it under the same id; null starts a new generation, so a new id. */
+  previous: IndicatorEntry | null;
+}
+
+/** Elastic removes a row whose end has passed on its own clock: ten minutes allow for a server clock ahead of ours. */
+const ELASTIC_PAST = 600 * MICROS_PER_SECOND;
+
+/** A version of an indicator dated `dateAdded`, by its journal's profile. */
+export function issue(
+  { key, as, merged, previous }: Issue,
+  { name: journal, profile }: JournalDefinition,
+  namespace: string,
+  dateAdded: Micros,
+): IndicatorEntry {
+  const now = floorToMillis(dateAdded);
+  const generation = previous?.generation ?? dateAdded;
+  const created = previous?.created ?? now;
+  const version = previous === null ? created : Math.max(now, previous.version + MICROS_PER_MS);
+  const validFrom = previous?.validFrom ?? Math.min(created, floorToMillis(merged.validFrom ?? merged.firstSeen ?? created));
+  const end = validUntilOf(profile, merged.validUntil, dateAdded);
+  const entry: IndicatorEntry = {
+    kind: 'indicator',
+    dateAdded,
+    objectId: previous?.objectId ?? idOf(as, journal, namespace, generation),
+    version,
+    superseded: false,
+    key,
+    type: as.type,
+    value: as.value,
+    generation,
+    created,
+    validFrom,
+    validUntil: end === null ? null : Math.max(end, validFrom + MICROS_PER_MS),
+    revoked: false,
+    reason: null,
+    confidence: merged.confidence,
+    tlp: merged.tlp,
+    firstSeen: merged.firstSeen,
+    lastSeen: merged.lastSeen,
+    name: merged.name,
+    description: merged.description,
+    labels: merged.labels.length === 0 ? null : jsonText(merged.labels),
+    references: merged.references.length === 0 ? null : jsonText(merged.references),
+    sources: jsonText(merged.claims),
+    kept: merged.kept === null ? null : jsonText(merged.kept),
+    fingerprint: fingerprintOf(as, merged),
+    due: null,
+  };
+  entry.due = dueOf(profile, entry, entry.validUntil, dateAdded);
+  return entry;
+}
+
+function idOf(as: Observable, journal: string, namespace: string, generation: Micros): string {
+  return as.type === 'cve'
+    ? objectIdOf(namespace, journal, as.value, generation, 'vulnerability')
+    : objectIdOf(namespace, journal, formatPattern(as), generation, 'indicator');
+}
+
+/** The last entry an object id ever gets (STIX 2.1 section 3.2 `revoked`). */
+export function tombstone(
+  live: IndicatorEntry,
+  reason: WithdrawalReason,
+  { profile, keep }: JournalDefinition,
+  dateAdded: Micros,
+): IndicatorEntry {
+  const now = floorToMillis(dateAdded);
+  const version = Math.max(now, live.version + MICROS_PER_MS);
+  const elastic = profile === 'elastic-agent';
+  return {
+    ...live,
+    dateAdded,
+    version,
+    // Elastic sorts the versions of an id by `created`: this one departure from STIX 3.2 lets the tombstone win.
+    created: elastic ? version : live.created,
+    validUntil: Math.max(live.validFrom + MICROS_PER_MS, elastic ? now - ELASTIC_PAST : now),
+    revoked: true,
+    reason,
+    superseded: false,
+    due: dateAdded + keep * MICROS_PER_MS,
+  };
+}
+

@@ -1,0 +1,62 @@
+import type { JsonObject } from '../model/json.ts';
+import type { Observable } from '../model/observable.ts';
+
+/**
+ * What Elastic's Custom Threat Intelligence pipeline can read of a pattern (ARCHITECTURE.md, "Profiles"): it finds the value by
+ * grok, splits at AND and OR inside values too, cuts at quotes and loses the prefix of a network.
+ */
+
+/** Where the pipeline splits a pattern, literals included. */
+const SPLITS = /\s(?:AND|OR)\s/;
+
+/** Elastic's own sources and ECS' `registry.path` write hives short; a pattern with the full name matches nothing there. */
+const shortHives: Record<string, string> = {
+  HKEY_LOCAL_MACHINE: 'HKLM',
+  HKEY_CURRENT_USER: 'HKCU',
+  HKEY_CLASSES_ROOT: 'HKCR',
+  HKEY_USERS: 'HKU',
+  HKEY_CURRENT_CONFIG: 'HKCC',
+};
+
+/** The canonical observable as this profile must issue it, or null when Elastic could not match it and it is left out. */
+export function fitsElastic(observable: Observable): Observable | null {
+  const { type, value } = observable;
+  switch (type) {
+    case 'ipv4':
+    case 'ipv6':
+      return value.includes('/') ? null : observable;
+    case 'url':
+      return { type, value: value.replaceAll("'", '%27').replaceAll(' ', '%20') };
+    case 'registry-key': {
+      const end = value.indexOf('\\');
+      const short = shortHives[value.slice(0, end)];
+      return isPlain(value) ? { type, value: short === undefined ? value : short + value.slice(end) } : null;
+    }
+    case 'email':
+    case 'file-name':
+      return isPlain(value) ? observable : null;
+    case 'domain':
+    case 'md5':
+    case 'sha1':
+    case 'sha256':
+    case 'asn':
+    case 'x509':
+      return observable;
+    case 'sha512':
+    case 'cve':
+      return null;
+  }
+}
+
+function isPlain(value: string): boolean {
+  return !value.includes("'") && !value.includes('"') && !SPLITS.test(value);
+}
+
+/** Properties of an upstream indicator that Elastic maps; a custom one would be mapped by whatever type comes first. */
+const mapped = ['object_marking_refs', 'indicator_types', 'kill_chain_phases', 'lang'];
+
+/** What may be kept of upstream properties in this profile: no custom top-level property and no foreign extension. */
+export function keptForElastic(kept: JsonObject): JsonObject | null {
+  const entries = mapped.flatMap((name) => (kept[name] === undefined ? [] : [[name, kept[name]] as const]));
+  return entries.length === 0 ? null : Object.fromEntries(entries);
+}

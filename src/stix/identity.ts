@@ -1,0 +1,28 @@
+import type { Micros } from '../model/clock.ts';
+import type { StixObject } from '../model/observation.ts';
+import { formatMillis } from '../model/timestamp.ts';
+import { identityId } from './id.ts';
+
+/**
+ * Who issues the objects (STIX 2.1 section 4.5): what `created_by_ref` of every indicator names. `at` is the moment it was
+ * first issued and must stay the same, so that the object does.
+ */
+export function producingIdentity(namespace: string, name: string, at: Micros): StixObject {
+  const id = identityId(namespace);
+  const issued = formatMillis(at);
+  return {
+    id,
+    type: 'identity',
+    version: issued,
+    raw: {
+      type: 'identity',
+      spec_version: '2.1',
+      id,
+      created: issued,
+      modified: issued,
+      name,
+      description: 'The feed gateway that merges and issues these indicators.',
+      identity_class: 'organization',
+    },
+  };
+}
