@@ -1,4 +1,14 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLError } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type YAMLError,
+} from 'yaml';
 import { type Mark, type Report, type Step, shorten } from './problem.ts';
 
 /** A value of the configuration file together with where it stands. */
@@ -60,7 +70,11 @@ function convert(node: Node, path: Step[], markOf: (offset: number) => Mark, rep
   if (node.tag !== undefined) report(at, path, 'YAML tags (!name) are not allowed');
   if (isMap(node)) return { kind: 'map', entries: convertPairs(node.items, path, markOf, report), at };
   if (isSeq(node)) {
-    return { kind: 'list', items: node.items.map((item, i) => convert(item as Node, [...path, i], markOf, report)), at };
+    return {
+      kind: 'list',
+      items: node.items.map((item, i) => convert(item as Node, [...path, i], markOf, report)),
+      at,
+    };
   }
   const value = isScalar(node) ? node.value : undefined;
   if (typeof value === 'number' && !Number.isFinite(value)) {

@@ -1,5 +1,5 @@
-import type { Secret } from '../model/secret.ts';
 import { parseDuration } from '../model/duration.ts';
+import type { Secret } from '../model/secret.ts';
 import { type ConfigNode, nodeOf, plainOf } from './document.ts';
 import { type Mark, pathText, type Step } from './problem.ts';
 import { readSecret, type SecretContext } from './secret.ts';
@@ -19,7 +19,7 @@ export interface ReadContext extends SecretContext {
  */
 export function readValue(schema: SchemaNode, node: ConfigNode, path: readonly Step[], context: ReadContext): unknown {
   context.places.set(pathText(path), node.at);
-  if (node.kind === 'broken') return undefined;
+  if (node.kind === 'broken' || schema['x-later']) return undefined;
   if (schema['x-secret']) return readSecretValue(schema, node, path, context);
   if (isObject(schema)) return readObject(schema, node, path, context);
   if (node.kind === 'scalar' && node.value === null) {
@@ -41,18 +41,31 @@ function complain(schema: SchemaNode, value: unknown, at: Mark, path: readonly S
   for (const complaint of complaintsAbout(schema, value)) context.report(at, path, complaint);
 }
 
-function readSecretValue(schema: SchemaNode, node: ConfigNode, path: readonly Step[], context: ReadContext): Secret | undefined {
+function readSecretValue(
+  schema: SchemaNode,
+  node: ConfigNode,
+  path: readonly Step[],
+  context: ReadContext,
+): Secret | undefined {
   const reading = readSecret(node, path, schema, context);
   if (reading === 'broken') return undefined;
-  if ('found' in reading) return reading.found;
-  context.absent(node.at, path, reading.absent);
-  return undefined;
+  if ('absent' in reading) context.absent(node.at, path, reading.absent);
+  return reading.secret;
 }
 
-function readDuration(schema: SchemaNode, node: ConfigNode, path: readonly Step[], context: ReadContext): number | undefined {
+function readDuration(
+  schema: SchemaNode,
+  node: ConfigNode,
+  path: readonly Step[],
+  context: ReadContext,
+): number | undefined {
   const milliseconds = node.kind === 'scalar' && typeof node.value === 'string' ? parseDuration(node.value) : undefined;
   if (milliseconds === undefined) {
-    context.report(node.at, path, 'must be a duration of at most ten years: a number with ms, s, m, h, d or w, such as 10m');
+    context.report(
+      node.at,
+      path,
+      'must be a duration of at most ten years: a number with ms, s, m, h, d or w, such as 10m',
+    );
     return undefined;
   }
   complain(schema, milliseconds, node.at, path, context);
@@ -71,7 +84,13 @@ function readList(schema: SchemaNode, node: ConfigNode, path: readonly Step[], c
 }
 
 /** Takes the one branch that has the value's form; among several scalars, TypeBox decides. */
-function readUnion(schema: SchemaNode, branches: SchemaNode[], node: ConfigNode, path: readonly Step[], context: ReadContext): unknown {
+function readUnion(
+  schema: SchemaNode,
+  branches: SchemaNode[],
+  node: ConfigNode,
+  path: readonly Step[],
+  context: ReadContext,
+): unknown {
   const fitting = branches.filter((branch) => formOf(branch) === node.kind);
   const [only] = fitting;
   if (only !== undefined && fitting.length === 1) return readValue(only, node, path, context);
@@ -83,11 +102,18 @@ function readUnion(schema: SchemaNode, branches: SchemaNode[], node: ConfigNode,
   }
   for (const branch of fitting) {
     let fits = true;
-    const trial = { ...context, report: () => void (fits = false), warn: () => {}, absent: () => {} };
+    const refuse = (): void => {
+      fits = false;
+    };
+    const trial = { ...context, report: refuse, warn: () => {}, absent: () => {} };
     readValue(branch, node, path, trial);
     if (fits) return readValue(branch, node, path, context);
   }
-  context.report(node.at, path, schema['x-expects'] ? `must be ${schema['x-expects']}` : 'is not in any of the allowed forms');
+  context.report(
+    node.at,
+    path,
+    schema['x-expects'] ? `must be ${schema['x-expects']}` : 'is not in any of the allowed forms',
+  );
   return undefined;
 }
 
@@ -111,7 +137,8 @@ function readObject(schema: SchemaNode, node: ConfigNode, path: readonly Step[],
     const record = records.find(([pattern]) => new RegExp(pattern).test(key))?.[1];
     if (Object.hasOwn(properties, key)) continue;
     if (record !== undefined) define(value, key, readValue(record, child, keyPath, context));
-    else if (records.length > 0) context.report(keyAt, keyPath, schema['x-keys'] ?? 'is not a name that can stand here');
+    else if (records.length > 0)
+      context.report(keyAt, keyPath, schema['x-keys'] ?? 'is not a name that can stand here');
     else if (additionalProperties === false) {
       context.report(keyAt, keyPath, `is an unknown key${didYouMean(key, Object.keys(properties))}`);
     } else define(value, key, readValue({}, child, keyPath, context));
@@ -131,14 +158,17 @@ function define(target: Record<string, unknown>, key: string, value: unknown): v
 }
 
 const USERINFO = /^\s*[a-z][a-z0-9+.-]*:\/\/[^/?#\s]*@/i;
-const CREDENTIAL_PARAMETER = /^\s*[a-z][a-z0-9+.-]*:\/\/.*[?&](?:[a-z_-]*(?:key|token|secret|passw(?:or)?d)|auth|sig(?:nature)?)=/i;
+const CREDENTIAL_PARAMETER =
+  /^\s*[a-z][a-z0-9+.-]*:\/\/.*[?&](?:[a-z_-]*(?:key|token|secret|passw(?:or)?d)|auth|sig(?:nature)?)=/i;
 
 /** An address is logged and shown; whatever opens a door must not be part of one (RFC 3986 section 3.2.1). */
 function refuseCredentials(node: ConfigNode, path: readonly Step[], context: ReadContext): void {
   if (node.kind === 'list') node.items.forEach((item, i) => void refuseCredentials(item, [...path, i], context));
-  if (node.kind === 'map') node.entries.forEach((entry, key) => void refuseCredentials(entry.node, [...path, key], context));
+  if (node.kind === 'map')
+    node.entries.forEach((entry, key) => void refuseCredentials(entry.node, [...path, key], context));
   if (node.kind !== 'scalar' || typeof node.value !== 'string') return;
-  if (USERINFO.test(node.value)) context.report(node.at, path, 'must not carry a user or password: addresses are logged and shown');
+  if (USERINFO.test(node.value))
+    context.report(node.at, path, 'must not carry a user or password: addresses are logged and shown');
   else if (CREDENTIAL_PARAMETER.test(node.value)) {
     context.report(node.at, path, 'must not carry a key or token: addresses are logged and shown');
   }

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { profiles } from '../model/definition.ts';
 import { durationSchema } from '../model/duration.ts';
 import { observableTypes } from '../model/observable.ts';
-import { type Secret, secretSchema } from '../model/secret.ts';
+import type { Secret } from '../model/secret.ts';
 import { tlpLevels } from '../model/tlp.ts';
 
 /**
@@ -17,7 +17,14 @@ const namePattern = '^[a-z0-9][a-z0-9_-]{0,63}$';
 const nameWords = 'must be a name of a-z, 0-9, - and _, at most 64 characters';
 const named = { 'x-keys': nameWords };
 
-const line = (description: string) => Type.String({ minLength: 1, maxLength: 256, pattern: '^\\P{Cc}*$', 'x-expects': 'one line of 1 to 256 characters', description });
+const line = (description: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength: 256,
+    pattern: '^\\P{Cc}*$',
+    'x-expects': 'one line of 1 to 256 characters',
+    description,
+  });
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 4096, description });
 const reference = (description: string) => Type.String({ minLength: 1, maxLength: 64, description });
 
@@ -57,12 +64,16 @@ const listenSchema = Type.Object(
           key: pemSchema,
           client_ca: Type.Optional(certificateSchema),
         },
-        { ...closed, description: 'PEM, each {file: PATH} or {env: NAME}. client_ca: clients must show a certificate of these.' },
+        {
+          ...closed,
+          description: 'PEM, each {file: PATH} or {env: NAME}. client_ca: clients must show a certificate of these.',
+        },
       ),
     ),
     behind_proxy: Type.Boolean({
       default: false,
-      description: 'A proxy in front ends TLS; its X-Forwarded-For, -Proto and -Host are believed. Else they are ignored.',
+      description:
+        'A proxy in front ends TLS; its X-Forwarded-For, -Proto and -Host are believed. Else they are ignored.',
     }),
   },
   { ...closed, default: {} },
@@ -97,8 +108,18 @@ const taxiiSchema = Type.Object(
       'x-keys': 'must be a path that starts and ends with /, of letters, digits and ._~- between',
       description: 'Paths under which the collections stand.',
     }),
-    page_size: Type.Integer({ default: 1000, minimum: 1, maximum: 5000, description: 'Objects in a page when a client names no limit.' }),
-    max_page: Type.Integer({ default: 5000, minimum: 1, maximum: 20000, description: 'Most objects in a page; a larger limit is cut to it.' }),
+    page_size: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 5000,
+      description: 'Objects in a page when a client names no limit.',
+    }),
+    max_page: Type.Integer({
+      default: 5000,
+      minimum: 1,
+      maximum: 20000,
+      description: 'Most objects in a page; a larger limit is cut to it.',
+    }),
   },
   { ...closed, default: {} },
 );
@@ -106,7 +127,10 @@ const taxiiSchema = Type.Object(
 /** Safety's usual ages: addresses change hands within a month, names and URLs within two, hashes never. */
 const lifetimeDefault = { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' };
 const lifetimeBounds = { minimum: '1m', maximum: '3650d' } as const;
-const typeLifetimes = [...observableTypes, 'default' as const].map((type) => [type, Type.Optional(durationSchema(lifetimeBounds))]);
+const typeLifetimes = [...observableTypes, 'default' as const].map((type) => [
+  type,
+  Type.Optional(durationSchema(lifetimeBounds)),
+]);
 
 /** Keys of every feed, whatever its format. */
 export const feedSchema = Type.Object(
@@ -120,19 +144,26 @@ export const feedSchema = Type.Object(
     title: Type.Optional(line('The source shown for rows that name none. Default: the format says.')),
     mode: Type.Optional(
       Type.Enum(['snapshot', 'delta'], {
-        description: 'snapshot: what a pull no longer holds is withdrawn. delta: a pull holds news only. Default: the format says.',
+        description:
+          'snapshot: what a pull no longer holds is withdrawn. delta: a pull holds news only. Default: the format says.',
       }),
     ),
     every: Type.Optional(
       durationSchema({ minimum: '1s', maximum: '366d', description: 'Time between polls. Default: the format says.' }),
     ),
-    confidence: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'For rows that say nothing themselves.' })),
+    confidence: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100, description: 'For rows that say nothing themselves.' }),
+    ),
     tlp: tlpSchema('For rows that say nothing themselves.', 'amber'),
     lifetime: Type.Union(
-      [durationSchema(lifetimeBounds), Type.Object(Object.fromEntries(typeLifetimes) as Record<string, ReturnType<typeof durationSchema>>, closed)],
+      [
+        durationSchema(lifetimeBounds),
+        Type.Object(Object.fromEntries(typeLifetimes) as Record<string, ReturnType<typeof durationSchema>>, closed),
+      ],
       {
         default: lifetimeDefault,
-        description: 'How long a row counts after it was last seen or confirmed: one duration, or one per type over the defaults.',
+        description:
+          'How long a row counts after it was last seen or confirmed: one duration, or one per type over the defaults.',
       },
     ),
     shrink_guard: Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Literal('off')], {
@@ -178,8 +209,12 @@ const collectionSchema = Type.Object(
       default: false,
       description: "Answer as the letter of TAXII 2.1 says where the field's clients need otherwise.",
     }),
-    min_confidence: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'Indicators below it stay out.' })),
-    sources: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'Least number of independent sources.' })),
+    min_confidence: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100, description: 'Indicators below it stay out.' }),
+    ),
+    sources: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100, description: 'Least number of independent sources.' }),
+    ),
     tlp: Type.Optional(tlpSchema("Ceiling. Default: the pool's.")),
     objects: Type.Optional(
       Type.Enum(['indicators', 'all'], { description: 'all: other STIX objects of the feeds pass as they came.' }),
@@ -204,11 +239,21 @@ const nameKey = Type.String({ pattern: namePattern });
 export const fileSchema = Type.Object(
   {
     listen: listenSchema,
-    data: Type.String({ default: './data', minLength: 1, maxLength: 4096, pattern: '^\\P{Cc}*$', description: 'The embedded store. Relative to this file.' }),
-    store: Type.Enum(['sqlite'], { default: 'sqlite', description: 'Storage engine.' }),
+    data: Type.String({
+      default: './data',
+      minLength: 1,
+      maxLength: 4096,
+      pattern: '^\\P{Cc}*$',
+      description: 'The embedded store. Relative to this file.',
+    }),
+    store: Type.String({ default: 'sqlite', minLength: 1, maxLength: 64, description: 'Storage engine.' }),
     identity: identitySchema,
     taxii: taxiiSchema,
-    feeds: Type.Record(nameKey, Type.Unknown(), { ...named, default: {}, maxProperties: 1000 }),
+    feeds: Type.Record(nameKey, Type.Unsafe<unknown>({ 'x-later': true }), {
+      ...named,
+      default: {},
+      maxProperties: 1000,
+    }),
     pools: Type.Record(nameKey, poolSchema, { ...named, default: {}, maxProperties: 100 }),
     collections: Type.Record(nameKey, collectionSchema, { ...named, default: {}, maxProperties: 1000 }),
     log: Type.Object({ level: Type.Enum([...logLevels], { default: 'info' }) }, { ...closed, default: {} }),

@@ -28,9 +28,9 @@ export function referenceOf(secret: Secret): SecretReference | undefined {
 }
 
 export type SecretReading =
-  | { found: Secret }
-  /** Not there, and marked `optional: true`. `why` is fit to be shown. */
-  | { absent: string }
+  | { secret: Secret }
+  /** Not there, and marked `optional: true`: an empty secret stands in. `absent` says why. */
+  | { secret: Secret; absent: string }
   /** Reported. */
   | 'broken';
 
@@ -38,7 +38,12 @@ export type SecretReading =
  * Resolves `{env: NAME}` or `{file: PATH}`, with `optional: true` where its absence is foreseen. No message ever quotes
  * what stands in the file: a key pasted in the wrong place must not end up in a log.
  */
-export function readSecret(node: ConfigNode, path: readonly Step[], schema: SchemaNode, context: SecretContext): SecretReading {
+export function readSecret(
+  node: ConfigNode,
+  path: readonly Step[],
+  schema: SchemaNode,
+  context: SecretContext,
+): SecretReading {
   if (node.kind === 'broken') return 'broken';
   const reject = (message: string, at = node.at): 'broken' => {
     context.report(at, path, message);
@@ -47,7 +52,10 @@ export function readSecret(node: ConfigNode, path: readonly Step[], schema: Sche
   if (node.kind !== 'map') return reject(`is a secret and never stands in this file: give it as ${FORMS}`);
   for (const [key, entry] of node.entries) {
     if (key === 'env' || key === 'file' || key === 'optional') continue;
-    return reject(`has an unknown key ${shorten(key)}; a secret is ${FORMS}${didYouMean(key, ['env', 'file', 'optional'])}`, entry.keyAt);
+    return reject(
+      `has an unknown key ${shorten(key)}; a secret is ${FORMS}${didYouMean(key, ['env', 'file', 'optional'])}`,
+      entry.keyAt,
+    );
   }
   const env = node.entries.get('env');
   const file = node.entries.get('file');
@@ -55,16 +63,17 @@ export function readSecret(node: ConfigNode, path: readonly Step[], schema: Sche
   if (optional === undefined) return reject('optional must be true or false', node.entries.get('optional')?.node.at);
   if ((env === undefined) === (file === undefined)) return reject(`must be either ${FORMS}`);
 
-  const reading = env !== undefined ? readEnv(env.node, context) : readFile(file?.node, path, schema, context);
-  if ('problem' in reading) return reject(reading.problem, (env ?? file)?.node.at);
-  if ('absent' in reading) return optional ? reading : reject(reading.absent, (env ?? file)?.node.at);
-  const text = schema['x-pem'] ? reading.text : reading.text.replace(/[\r\n]+$/, '');
-  if (text === '') return optional ? { absent: 'it is empty' } : reject('is empty');
+  const source = env !== undefined ? readEnv(env.node, context) : readFile(file?.node, path, schema, context);
+  const place = (env ?? file)?.node.at;
+  if ('problem' in source) return reject(source.problem, place);
+  const text = schema['x-pem'] ? source.text : source.text.replace(/[\r\n]+$/, '');
+  const absent = source.absent ?? (text === '' ? 'it is empty' : undefined);
   // Anything else could never be sent: RFC 9110 section 5.5 allows no control characters in a field.
-  if (!schema['x-pem'] && /\p{Cc}/u.test(text)) return reject('must be one line without control characters');
-  const found = new Secret(text);
-  references.set(found, { ...reading.reference, ...(optional ? { optional: true } : {}) });
-  return { found };
+  if (!schema['x-pem'] && /\p{Cc}/u.test(text)) return reject('must be one line without control characters', place);
+  if (absent !== undefined && !optional) return reject(absent, place);
+  const secret = new Secret(text);
+  references.set(secret, { ...source.reference, ...(optional ? { optional: true } : {}) });
+  return absent === undefined ? { secret } : { secret, absent };
 }
 
 function readOptional(entry: ConfigEntry | undefined): boolean | undefined {
@@ -73,7 +82,7 @@ function readOptional(entry: ConfigEntry | undefined): boolean | undefined {
   return typeof value === 'boolean' ? value : undefined;
 }
 
-type Source = { text: string; reference: SecretReference } | { absent: string } | { problem: string };
+type Source = { text: string; reference: SecretReference; absent?: string } | { problem: string };
 
 function readEnv(node: ConfigNode, context: SecretContext): Source {
   const name = node.kind === 'scalar' ? node.value : null;
@@ -82,12 +91,19 @@ function readEnv(node: ConfigNode, context: SecretContext): Source {
     return { problem: 'env must be the name of an environment variable: capitals, digits and _' };
   }
   const text = context.env[name];
-  if (text === undefined || text === '') return { absent: `the environment variable ${name} is not set` };
+  const reference = { env: name };
+  if (text === undefined || text === '')
+    return { text: '', reference, absent: `the environment variable ${name} is not set` };
   if (Buffer.byteLength(text) > MAX_SECRET_BYTES) return { problem: `holds more than ${MAX_SECRET_BYTES} bytes` };
-  return { text, reference: { env: name } };
+  return { text, reference };
 }
 
-function readFile(node: ConfigNode | undefined, path: readonly Step[], schema: SchemaNode, context: SecretContext): Source {
+function readFile(
+  node: ConfigNode | undefined,
+  path: readonly Step[],
+  schema: SchemaNode,
+  context: SecretContext,
+): Source {
   const name = node?.kind === 'scalar' ? node.value : null;
   if (node === undefined || typeof name !== 'string' || name === '' || name.includes('\0')) {
     return { problem: 'file must be the path of a file' };
@@ -105,7 +121,7 @@ function readFile(node: ConfigNode | undefined, path: readonly Step[], schema: S
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     const where = `relative names start at ${context.base}`;
-    if (code === 'ENOENT') return { absent: `the file is not there (${where})` };
+    if (code === 'ENOENT') return { text: '', reference: { file: name }, absent: `the file is not there (${where})` };
     return { problem: `the file cannot be read: ${code} (${where})` };
   }
 }

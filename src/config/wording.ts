@@ -18,6 +18,8 @@ export type SchemaNode = TSchema & {
   'x-expects'?: string;
   /** The same for the keys of a record. */
   'x-keys'?: string;
+  /** Read by somebody else. */
+  'x-later'?: boolean;
   'x-secret'?: boolean;
   /** A secret of several lines, PEM. */
   'x-pem'?: boolean;
@@ -46,12 +48,18 @@ export function complaintsAbout(schema: SchemaNode, value: unknown): string[] {
 }
 
 function wordsFor(error: ReturnType<typeof Value.Errors>[number], schema: SchemaNode): string[] {
-  const show = (limit: number | bigint): string => (schema['x-duration'] ? formatDuration(Number(limit)) : String(limit));
+  const show = (limit: number | bigint): string =>
+    schema['x-duration'] ? formatDuration(Number(limit)) : String(limit);
   switch (error.keyword) {
     case 'required':
       return error.params.requiredProperties.map((name) => `${name} is missing`);
     case 'type':
-      return [`must be ${[error.params.type].flat().map((type) => typeWords[type] ?? type).join(' or ')}`];
+      return [
+        `must be ${[error.params.type]
+          .flat()
+          .map((type) => typeWords[type] ?? type)
+          .join(' or ')}`,
+      ];
     case 'minimum':
     case 'maximum':
       return [`must be at ${error.keyword === 'minimum' ? 'least' : 'most'} ${show(error.params.limit)}`];
@@ -84,7 +92,8 @@ function wordsFor(error: ReturnType<typeof Value.Errors>[number], schema: Schema
 function allowedValues(schema: SchemaNode): string[] | null {
   if (schema.enum !== undefined) return schema.enum.map(String);
   if (schema.const !== undefined) return [String(schema.const)];
-  if (schema.anyOf?.every((branch) => branch.const !== undefined)) return schema.anyOf.map((branch) => String(branch.const));
+  if (schema.anyOf?.every((branch) => branch.const !== undefined))
+    return schema.anyOf.map((branch) => String(branch.const));
   return null;
 }
 
@@ -112,7 +121,8 @@ function editDistance(a: string, b: string): number {
     for (let j = 1; j <= b.length; j++) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1;
       let least = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + cost);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, (before[j - 2] ?? 0) + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        least = Math.min(least, (before[j - 2] ?? 0) + 1);
       row.push(least);
     }
     before = last;

@@ -70,11 +70,11 @@ function decide(
     const reason = 'absent' in member ? member.absent : 'vanished';
     return live === null ? null : { do: 'withdraw', old: live, reason };
   }
-  const wanted = { key, as: member.as, merged: result.merged };
+  const wanted = { key, as: member.as, merged: member.said };
   if (live === null) return { do: 'issue', issue: { ...wanted, previous: null }, replaces: null };
   const elastic = definition.profile === 'elastic-agent';
   const end = validUntilOf(definition.profile, result.merged.validUntil, now);
-  const changed = fingerprintOf(member.as, result.merged) !== live.fingerprint;
+  const changed = fingerprintOf(member.as, member.said) !== live.fingerprint;
   if (changed || needsRenewal(live, end, now) || (elastic && now >= reissueAt(live))) {
     // Elastic drops later versions of an id, so there every change is a new indicator.
     return elastic

@@ -4,8 +4,9 @@ import type { IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
 import { jsonText } from '../model/json.ts';
 import type { Observable, ObservableKey } from '../model/observable.ts';
 import { floorToMillis } from '../model/timestamp.ts';
+import { stixTypeOf } from '../stix/fields.ts';
 import { objectIdOf } from '../stix/id.ts';
-import { formatPattern } from '../stix/pattern.ts';
+import { subjectOf } from '../stix/pattern.ts';
 import { dueOf, validUntilOf } from './lifetime.ts';
 import { fingerprintOf } from './material.ts';
 import type { Merged } from './merge.ts';
@@ -38,7 +39,7 @@ export function issue(
   const entry: IndicatorEntry = {
     kind: 'indicator',
     dateAdded,
-    objectId: previous?.objectId ?? idOf(as, journal, namespace, generation),
+    objectId: previous?.objectId ?? objectIdOf(namespace, journal, subjectOf(as), generation, stixTypeOf(as.type)),
     version,
     superseded: false,
     key,
@@ -65,12 +66,6 @@ export function issue(
   };
   entry.due = dueOf(profile, entry, entry.validUntil, dateAdded);
   return entry;
-}
-
-function idOf(as: Observable, journal: string, namespace: string, generation: Micros): string {
-  return as.type === 'cve'
-    ? objectIdOf(namespace, journal, as.value, generation, 'vulnerability')
-    : objectIdOf(namespace, journal, formatPattern(as), generation, 'indicator');
 }
 
 /** The last entry an object id ever gets (STIX 2.1 section 3.2 `revoked`). */

@@ -25,7 +25,12 @@ export function formatDuration(milliseconds: number): string {
  * How a schema says "a duration stands here": text like `10m` in the configuration file, whole milliseconds for the
  * schema's owner. `default`, `minimum` and `maximum` are texts too.
  */
-export function durationSchema(options: { default?: string; minimum?: string; maximum?: string; description?: string }) {
+export function durationSchema(options: {
+  default?: string;
+  minimum?: string;
+  maximum?: string;
+  description?: string;
+}) {
   const { minimum = '0s', maximum = '3650d', ...annotations } = options;
   return Type.Unsafe<number>({
     type: 'integer',

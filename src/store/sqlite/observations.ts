@@ -118,7 +118,7 @@ export function writeObservations(
   return {
     observe(pull, observations) {
       const latest = new Map(observations.map((observation) => [observation.key, observation]));
-      const rows = Array.from(latest.values(), incomingObservation).sort((a, b) => (a.name < b.name ? -1 : 1));
+      const rows = Array.from(latest.values(), incomingObservation);
       return upsert(connection, ids, OBSERVATIONS, touch(pull).feed, touch(pull).observations, rows);
     },
 

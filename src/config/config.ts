@@ -1,0 +1,40 @@
+import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
+import type { Secret } from '../model/secret.ts';
+
+/** The configuration, resolved: every default filled in, every name checked, every secret at hand. */
+export interface Config {
+  /** The directory of the configuration file, absolute: relative paths in feed options start there. */
+  base: string;
+  listen: {
+    host: string;
+    port: number;
+    tls: { cert: Secret; key: Secret; clientCa: Secret | null } | null;
+    behindProxy: boolean;
+  };
+  /** Absolute. */
+  data: string;
+  /** Name of the storage engine. */
+  store: string;
+  identity: { name: string; description: string | null; contact: string | null };
+  taxii: {
+    title: string;
+    description: string | null;
+    contact: string | null;
+    /** Paths start and end with `/`. */
+    apiRoots: { path: string; title: string; description: string | null }[];
+    pageSize: number;
+    maxPage: number;
+  };
+  /** Polled, each with its format's options. */
+  feeds: { definition: FeedDefinition; options: unknown }[];
+  /**
+   * Configured but not polled now, switched off or without their optional key. Their rows stand until they age out: a
+   * restart without a key must not withdraw what is served. Pools name them like any other feed.
+   */
+  idleFeeds: { definition: FeedDefinition; reason: 'disabled' | 'no-key' }[];
+  pools: PoolDefinition[];
+  /** One per pool, and one per collection with a policy of its own. */
+  journals: JournalDefinition[];
+  collections: CollectionDefinition[];
+  log: { level: string };
+}

@@ -1,0 +1,178 @@
+import Type from 'typebox';
+import type { FeedDefaults, FeedFormat } from '../feeds/feed.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import { parseDuration } from '../model/duration.ts';
+import { GatewayError } from '../model/error.ts';
+import type { Config } from './config.ts';
+import { type ConfigEntry, type ConfigNode, nodeOf } from './document.ts';
+import type { Mark, Step } from './problem.ts';
+import { type ReadContext, readValue } from './read.ts';
+import { type FeedSection, feedSchema } from './schema.ts';
+import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './wording.ts';
+
+/** A well-known feed as data: the format that reads it, and keys of `feeds.NAME` in the file's words. */
+export interface FeedPreset {
+  format: string;
+  options: Record<string, unknown>;
+}
+
+export interface FeedKinds {
+  formats: Record<string, FeedFormat>;
+  presets: Record<string, FeedPreset>;
+}
+
+/** A feed as it was read: its definition, its options and the section as it counts, defaults filled in. */
+export interface ReadFeed {
+  definition: FeedDefinition;
+  options: unknown;
+  idle: Config['idleFeeds'][number]['reason'] | null;
+  section: Record<string, unknown>;
+  /** Reads `section` back into the file's words. */
+  schema: SchemaNode;
+}
+
+/** Reads `feeds.NAME`; null when what is wrong with it, already reported, leaves nothing to define. */
+export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, outer: ReadContext): ReadFeed | null {
+  const path = ['feeds', name];
+  let problems = 0;
+  let missingKey: string | null = null;
+  const context: ReadContext = {
+    ...outer,
+    report: (...problem) => {
+      problems++;
+      outer.report(...problem);
+    },
+    absent: (_at, _path, why) => {
+      missingKey ??= why;
+    },
+  };
+  const kind = kindOf(entry, path, kinds, context);
+  if (kind === null) return null;
+  const { format, node } = kind;
+  const options = format.options as SchemaNode;
+  // Format keys win: a format may know better bounds for a common key.
+  const schema = Type.Object(
+    { ...feedSchema.properties, ...(options.properties as Record<string, Type.TSchema>) },
+    { additionalProperties: false },
+  ) as SchemaNode;
+  schema.required = options.required;
+  const section = readValue(schema, node, path, context) as Record<string, unknown> & FeedSection;
+  if (problems > 0) return null;
+
+  const own = Object.fromEntries(
+    Object.keys(options.properties ?? {})
+      .filter((key) => key in section)
+      .map((key) => [key, section[key]]),
+  );
+  const defaults = defaultsOf(format, own, missingKey !== null, path, entry.keyAt, context);
+  if (defaults === null) return null;
+  const definition = defineFeed(name, format.name, section, defaults);
+  if (defaults.minEvery !== undefined && definition.every < defaults.minEvery) {
+    const at = context.places.get(`feeds.${name}.every`) ?? entry.keyAt;
+    context.report(
+      at,
+      [...path, 'every'],
+      `this feed may not be polled more often than every ${defaults.minEvery / 1000} s`,
+    );
+    return null;
+  }
+  const idle = section.enabled ? (missingKey === null ? null : 'no-key') : 'disabled';
+  if (section.enabled && missingKey !== null) {
+    context.warn(entry.keyAt, path, `is left out: ${missingKey as string} (it is optional)`);
+  }
+  return { definition, options: own, idle, section: { ...section, ...effective(definition) }, schema };
+}
+
+/** The format of a feed, and its keys laid over those of its preset. */
+function kindOf(entry: ConfigEntry, path: Step[], kinds: FeedKinds, context: ReadContext) {
+  const { node, keyAt } = entry;
+  if (node.kind === 'broken') return null;
+  if (node.kind !== 'map' && !(node.kind === 'scalar' && node.value === null)) {
+    context.report(node.at, path, 'must be a mapping of keys to values');
+    return null;
+  }
+  const entries = node.kind === 'map' ? node.entries : new Map<string, ConfigEntry>();
+  const [preset, format] = [entries.get('preset'), entries.get('format')];
+  if ((preset === undefined) === (format === undefined)) {
+    context.report(keyAt, path, 'needs either preset or format');
+    return null;
+  }
+  const given = preset === undefined ? lookUp(format, kinds.formats) : lookUp(preset, kinds.presets);
+  const key = preset === undefined ? 'format' : 'preset';
+  if (typeof given === 'string') {
+    context.report((preset ?? format)?.node.at ?? keyAt, [...path, key], given);
+    return null;
+  }
+  if ('read' in given) return { format: given, node };
+  const known = kinds.formats[given.format];
+  if (known === undefined) throw new GatewayError('internal', `A preset names the unknown format ${given.format}.`);
+  const base = nodeOf(given.options, preset?.node.at ?? keyAt) as Extract<ConfigNode, { kind: 'map' }>;
+  return { format: known, node: { ...node, entries: new Map([...base.entries, ...entries]) } };
+}
+
+function lookUp<T extends object>(entry: ConfigEntry | undefined, known: Record<string, T>): T | string {
+  const name = entry?.node.kind === 'scalar' ? entry.node.value : null;
+  const found = typeof name === 'string' && Object.hasOwn(known, name) ? known[name] : undefined;
+  return found ?? `must be ${listWords(Object.keys(known))}${didYouMean(name, Object.keys(known))}`;
+}
+
+/** Asks the format, which may still refuse the options as a whole. Without its optional key only the schema was checked. */
+function defaultsOf(
+  format: FeedFormat,
+  options: unknown,
+  incomplete: boolean,
+  path: Step[],
+  at: Mark,
+  context: ReadContext,
+): FeedDefaults | null {
+  const complaints = incomplete ? [] : complaintsAbout(format.options as SchemaNode, options);
+  for (const complaint of complaints) context.report(at, path, complaint);
+  if (complaints.length > 0) return null;
+  try {
+    const defaults = format.defaults(options);
+    if (!incomplete) format.account(options);
+    return defaults;
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    context.report(at, path, error.message);
+    return null;
+  }
+}
+
+function defineFeed(name: string, format: string, section: FeedSection, defaults: FeedDefaults): FeedDefinition {
+  const mode = section.mode ?? defaults.mode;
+  return {
+    name,
+    format,
+    mode,
+    title: section.title ?? defaults.title,
+    every: section.every ?? defaults.every,
+    confidence: section.confidence ?? null,
+    tlp: section.tlp,
+    lifetime: lifetimeOf(section.lifetime),
+    // A delta withdraws nothing by leaving it out.
+    shrinkGuard: mode === 'delta' || section.shrink_guard === 'off' ? null : section.shrink_guard,
+    emptyAllowed: section.empty_allowed ?? defaults.emptyAllowed,
+  };
+}
+
+/** A map lays its types over the defaults; its own `default` is for every type that it does not name. */
+function lifetimeOf(lifetime: FeedSection['lifetime']): FeedDefinition['lifetime'] {
+  if (typeof lifetime === 'number') return { default: lifetime };
+  if (lifetime['default'] !== undefined) return lifetime;
+  const defaults = feedSchema.properties.lifetime as unknown as { default: Record<string, string> };
+  const filled = Object.entries(defaults.default).map(([type, duration]) => [type, parseDuration(duration)]);
+  return { ...Object.fromEntries(filled), ...lifetime };
+}
+
+/** What the section says once the format's defaults are in, in the file's keys. */
+function effective(definition: FeedDefinition): Record<string, unknown> {
+  return {
+    title: definition.title,
+    mode: definition.mode,
+    every: definition.every,
+    lifetime: definition.lifetime,
+    shrink_guard: definition.shrinkGuard ?? 'off',
+    empty_allowed: definition.emptyAllowed,
+  };
+}

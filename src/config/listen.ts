@@ -1,0 +1,60 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import ipaddr from 'ipaddr.js';
+import type { Config } from './config.ts';
+import type { Mark, Step } from './problem.ts';
+import type { ResolveContext } from './resolve.ts';
+
+/** `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (then the host stays as it was); undefined for anything else. */
+export function parseListen(text: string): { host: string | null; port: number } | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9.-]*)):(\d{1,5})$/.exec(text);
+  if (match === null) return undefined;
+  const [, ipv6, name, port] = match;
+  if (Number(port) > 65_535 || (ipv6 !== undefined && !isIPv6(ipv6))) return undefined;
+  return { host: ipv6 ?? (name === '' || name === undefined ? null : name), port: Number(port) };
+}
+
+/** Only this machine can reach it. */
+export function isLoopback(host: string): boolean {
+  if (host.toLowerCase() === 'localhost') return true;
+  // isValidFourPartDecimal: short forms such as 127.1 mean different addresses to different resolvers.
+  if (!isIPv6(host) && !ipaddr.IPv4.isValidFourPartDecimal(host)) return false;
+  return ipaddr.parse(host).range() === 'loopback';
+}
+
+/**
+ * Keys and indicators never cross a network in the clear, and a certificate that cannot serve stops the start.
+ * `override` is where the command line's problems are reported, null when the file alone says where to listen.
+ */
+export function checkListen(listen: Config['listen'], override: Mark | null, context: ResolveContext): void {
+  const say = (path: Step[], message: string): void => context.report(context.placeOf(path), path, message);
+  if (listen.tls === null && !listen.behindProxy && !isLoopback(listen.host)) {
+    const why =
+      'can be reached from other machines: it needs listen.tls, or listen.behind_proxy: true when a proxy in front ends TLS';
+    if (override === null) say(['listen', 'host'], why);
+    else context.report(override, [], `--listen: this address ${why}`);
+  }
+  if (listen.tls !== null) checkTls(listen.tls, say);
+}
+
+function checkTls(tls: NonNullable<Config['listen']['tls']>, say: (path: Step[], message: string) => void): void {
+  const [cert, key, ca] = [tls.cert.reveal(), tls.key.reveal(), tls.clientCa?.reveal()];
+  if (ca !== undefined && !succeeds(() => new X509Certificate(ca)))
+    say(['listen', 'tls', 'client_ca'], 'holds no PEM certificate');
+  if (!succeeds(() => new X509Certificate(cert))) return say(['listen', 'tls', 'cert'], 'holds no PEM certificate');
+  if (!succeeds(() => createPrivateKey(key))) {
+    return say(['listen', 'tls', 'key'], 'holds no PEM private key, or one that needs a passphrase');
+  }
+  if (!succeeds(() => createSecureContext({ cert, key })))
+    say(['listen', 'tls'], 'cert and key do not belong together');
+}
+
+function succeeds(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
+}

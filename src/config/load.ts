@@ -1,0 +1,161 @@
+import { dirname, resolve } from 'node:path';
+import type { Config } from './config.ts';
+import { readDocument } from './document.ts';
+import { type FeedKinds, type ReadFeed, readFeed } from './feeds.ts';
+import { checkListen, parseListen } from './listen.ts';
+import { effectiveYaml } from './print.ts';
+import {
+  type ConfigProblem,
+  configInvalid,
+  type Mark,
+  pathText,
+  type Report,
+  type Step,
+  sortProblems,
+} from './problem.ts';
+import { type ReadContext, readValue } from './read.ts';
+import { checkApiRoots, type ResolveContext, resolveCollections } from './resolve.ts';
+import { type ConfigFile, fileSchema } from './schema.ts';
+import { didYouMean, listWords, type SchemaNode } from './wording.ts';
+
+export interface LoadOptions extends FeedKinds {
+  /** Of the file that `text` came from; relative paths in it start at its directory. */
+  path: string;
+  env: Record<string, string | undefined>;
+  /** Names of the storage engines there are. */
+  stores: readonly string[];
+  /** Gives a collection its id when the file gives none (stix/id.ts). */
+  collectionIdOf(name: string): string;
+  /** From the command line: a directory relative to the current one, and HOST:PORT. */
+  overrides?: { data?: string | undefined; listen?: string | undefined };
+}
+
+export interface LoadedConfig {
+  config: Config;
+  /** Sorted by where they stand. */
+  warnings: ConfigProblem[];
+  /** The whole configuration as YAML that could be loaded again: defaults filled in, secrets as references. */
+  effective: string;
+}
+
+/**
+ * Reads, checks and resolves the configuration file. Throws GatewayError `config-invalid` that names every problem at once
+ * with its line and column (`problemsOf` in problem.ts); no message quotes a value that may be a secret.
+ */
+export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
+  const problems: ConfigProblem[] = [];
+  const warnings: ConfigProblem[] = [];
+  const report: Report = (at, path, message) => void problems.push({ ...at, path: pathText(path), message });
+  const warn: Report = (at, path, message) => void warnings.push({ ...at, path: pathText(path), message });
+  const base = dirname(resolve(options.path));
+
+  const root = readDocument(text, report);
+  if (root === null) throw configInvalid(options.path, problems);
+  const context: ReadContext = {
+    env: options.env,
+    base,
+    report,
+    warn,
+    absent: (at, path) => report(at, path, 'optional: true is for the keys of feeds only'),
+    places: new Map(),
+  };
+  const file = readValue(fileSchema as SchemaNode, root, [], context) as ConfigFile;
+
+  const isSound = (path: Step[]): boolean => {
+    const prefix = pathText(path);
+    return !problems.some(
+      (problem) =>
+        problem.path === prefix || (/^[.[]/.test(problem.path.slice(prefix.length)) && problem.path.startsWith(prefix)),
+    );
+  };
+  const checks = {
+    report,
+    warn,
+    isSound,
+    placeOf: placeFinder(context.places),
+    collectionIdOf: options.collectionIdOf,
+  };
+
+  const feedsNode = root.kind === 'map' ? root.entries.get('feeds')?.node : undefined;
+  const entries = feedsNode?.kind === 'map' ? [...feedsNode.entries] : [];
+  const feeds = entries.map(([name, entry]) => readFeed(name, entry, options, context)).filter((feed) => feed !== null);
+  const listen = resolveListen(file, options.overrides?.listen, checks);
+  checkServer(file, options.stores, checks);
+  const resolved = resolveCollections(file, new Set(entries.map(([name]) => name)), checks);
+  if (problems.length > 0 || listen === null) throw configInvalid(options.path, problems);
+
+  const data = options.overrides?.data === undefined ? resolve(base, file.data) : resolve(options.overrides.data);
+  const config = { base, listen, data, ...assemble(file, feeds), ...resolved };
+  return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, feeds) };
+}
+
+/** Nearest place that is written down. */
+function placeFinder(places: Map<string, Mark>): (path: readonly Step[]) => Mark {
+  return (path) => {
+    for (let length = path.length; length >= 0; length--) {
+      const place = places.get(pathText(path.slice(0, length)));
+      if (place !== undefined) return place;
+    }
+    return { line: 1, column: 1 };
+  };
+}
+
+/** Where to listen, with the command line's word last; null when that, or the section itself, is wrong. */
+function resolveListen(
+  file: ConfigFile,
+  override: string | undefined,
+  checks: ResolveContext,
+): Config['listen'] | null {
+  const parsed = override === undefined ? { host: null, port: null } : parseListen(override);
+  if (parsed === undefined)
+    checks.report(COMMAND_LINE, [], '--listen must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080');
+  if (parsed === undefined || !checks.isSound(['listen'])) return null;
+  const { host, port, tls, behind_proxy } = file.listen;
+  const listen = {
+    host: parsed.host ?? host,
+    port: parsed.port ?? port,
+    tls: tls === undefined ? null : { cert: tls.cert, key: tls.key, clientCa: tls.client_ca ?? null },
+    behindProxy: behind_proxy,
+  };
+  checkListen(listen, parsed.host === null ? null : COMMAND_LINE, checks);
+  return listen;
+}
+
+const COMMAND_LINE: Mark = { line: 0, column: 0 };
+
+function checkServer(file: ConfigFile, stores: readonly string[], checks: ResolveContext): void {
+  const say = (path: Step[], message: string): void => checks.report(checks.placeOf(path), path, message);
+  if (checks.isSound(['store']) && !stores.includes(file.store)) {
+    say(['store'], `must be ${listWords(stores)}${didYouMean(file.store, stores)}`);
+  }
+  if (!checks.isSound(['taxii'])) return;
+  const { api_roots, page_size, max_page } = file.taxii;
+  checkApiRoots(Object.keys(api_roots), checks);
+  if (page_size > max_page) say(['taxii', 'page_size'], `must not be more than max_page (${max_page})`);
+}
+
+function assemble(
+  file: ConfigFile,
+  feeds: readonly ReadFeed[],
+): Pick<Config, 'store' | 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'log'> {
+  const { identity, taxii } = file;
+  return {
+    store: file.store,
+    identity: { name: identity.name, description: identity.description ?? null, contact: identity.contact ?? null },
+    taxii: {
+      title: taxii.title,
+      description: taxii.description ?? null,
+      contact: taxii.contact ?? null,
+      apiRoots: Object.entries(taxii.api_roots).map(([path, root]) => ({
+        path,
+        title: root.title,
+        description: root.description ?? null,
+      })),
+      pageSize: taxii.page_size,
+      maxPage: taxii.max_page,
+    },
+    feeds: feeds.flatMap(({ definition, options, idle }) => (idle === null ? [{ definition, options }] : [])),
+    idleFeeds: feeds.flatMap(({ definition, idle }) => (idle === null ? [] : [{ definition, reason: idle }])),
+    log: { level: file.log.level },
+  };
+}

@@ -1,0 +1,43 @@
+import { stringify } from 'yaml';
+import { formatDuration } from '../model/duration.ts';
+import { Secret } from '../model/secret.ts';
+import type { Config } from './config.ts';
+import type { ReadFeed } from './feeds.ts';
+import { type ConfigFile, fileSchema } from './schema.ts';
+import { referenceOf } from './secret.ts';
+import type { SchemaNode } from './wording.ts';
+
+/**
+ * The configuration as it counts, in the file's own words: it could be loaded again in the file's place. Secrets appear as
+ * the reference that the file holds, never as themselves.
+ */
+export function effectiveYaml(
+  file: ConfigFile,
+  config: Pick<Config, 'listen' | 'data'>,
+  feeds: readonly ReadFeed[],
+): string {
+  const listen = { ...file.listen, host: config.listen.host, port: config.listen.port };
+  const words = wordsOf(fileSchema as SchemaNode, { ...file, listen, data: config.data }) as Record<string, unknown>;
+  const sections = feeds.map(({ definition, section, schema }) => [definition.name, wordsOf(schema, section)]);
+  return stringify({ ...words, feeds: Object.fromEntries(sections) }, { lineWidth: 120, aliasDuplicateObjects: false });
+}
+
+/** Turns what readValue made back into what it read. */
+function wordsOf(schema: SchemaNode, value: unknown): unknown {
+  if (value instanceof Secret) return referenceOf(value) ?? String(value);
+  if (schema['x-duration'] && typeof value === 'number') return formatDuration(value);
+  if (schema.anyOf !== undefined) return wordsOf(branchOf(schema.anyOf, value), value);
+  if (Array.isArray(value)) return value.map((item) => wordsOf(schema.items ?? {}, item));
+  if (typeof value !== 'object' || value === null) return value;
+  const record = Object.values(schema.patternProperties ?? {})[0] ?? {};
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(entries.map(([key, item]) => [key, wordsOf(schema.properties?.[key] ?? record, item)]));
+}
+
+function branchOf(branches: SchemaNode[], value: unknown): SchemaNode {
+  const form = Array.isArray(value) ? 'array' : typeof value === 'object' ? 'object' : undefined;
+  const fitting = branches.filter((branch) =>
+    form === undefined ? branch.type !== 'array' && branch.type !== 'object' : branch.type === form,
+  );
+  return fitting.find((branch) => branch['x-duration']) ?? fitting[0] ?? {};
+}

@@ -1,0 +1,177 @@
+import type { CollectionDefinition, JournalDefinition, Profile } from '../model/definition.ts';
+import { profiles } from '../model/definition.ts';
+import { parseDuration } from '../model/duration.ts';
+import type { ObservableType } from '../model/observable.ts';
+import type { Config } from './config.ts';
+import { type Mark, pathText, type Report, type Step } from './problem.ts';
+import { type CollectionSection, type ConfigFile, policyKeys } from './schema.ts';
+import { didYouMean } from './wording.ts';
+
+export interface ResolveContext {
+  report: Report;
+  warn: Report;
+  /** Where a value stands; for one that is not written down, where its section does. */
+  placeOf(path: readonly Step[]): Mark;
+  /** Nothing under this path has been reported: what it was read to can be relied upon. */
+  isSound(path: Step[]): boolean;
+  collectionIdOf(name: string): string;
+}
+
+type Resolved = Pick<Config, 'pools' | 'journals' | 'collections'>;
+
+/** Elastic's integration reads the last 30 days of a collection at first start: withdrawals must last as long. */
+const ELASTIC_KEEP = parseDuration('30d') ?? 0;
+
+/** Types that Elastic's integration cannot match on, so the profile leaves them out (ARCHITECTURE.md, "Profiles"). */
+const outOfElastic: readonly ObservableType[] = ['cve', 'sha512'];
+
+/** Pools, journals and collections out of the checked file, and what only shows when they are held against each other. */
+export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>, context: ResolveContext): Resolved {
+  const known = Object.keys(file.pools ?? {});
+  const sound = Object.entries(file.pools ?? {}).filter(([name]) => context.isSound(['pools', name]));
+  const pools = sound.map(([name, pool]) => ({ name, feeds: [...pool.feeds] }));
+  const journals: JournalDefinition[] = sound.map(([name, pool]) => ({
+    name: `pool:${name}`,
+    pool: name,
+    profile: pool.profile as Profile,
+    policy: { tlp: pool.tlp, minConfidence: 0, minSources: 1, types: null, objects: 'indicators' },
+    keep: pool.keep,
+    keepVersions: 'last',
+  }));
+  checkPools(pools, feeds, context);
+
+  const collections: CollectionDefinition[] = [];
+  for (const [name, section] of Object.entries(file.collections ?? {})) {
+    if (!context.isSound(['collections', name])) continue;
+    const pooled = journals.find((journal) => journal.name === `pool:${section.pool}`);
+    if (pooled === undefined) {
+      if (known.includes(section.pool)) continue;
+      context.report(
+        context.placeOf(['collections', name, 'pool']),
+        ['collections', name, 'pool'],
+        `names no pool${didYouMean(section.pool, known)}`,
+      );
+      continue;
+    }
+    const own = policyKeys.some((key) => section[key] !== undefined) ? ownJournal(name, section, pooled) : null;
+    if (own !== null) journals.push(own);
+    collections.push(defineCollection(name, section, own ?? pooled, own === null, context));
+  }
+  for (const journal of journals) checkJournal(journal, context);
+  checkCollections(collections, journals, context);
+  return { pools, journals, collections };
+}
+
+function ownJournal(name: string, section: CollectionSection, pool: JournalDefinition): JournalDefinition {
+  return {
+    name: `collection:${name}`,
+    pool: section.pool,
+    profile: (section.profile as Profile | undefined) ?? pool.profile,
+    policy: {
+      tlp: section.tlp ?? pool.policy.tlp,
+      minConfidence: section.min_confidence ?? 0,
+      minSources: section.sources ?? 1,
+      types: section.types === undefined ? null : [...section.types],
+      objects: section.objects ?? 'indicators',
+    },
+    keep: section.keep ?? pool.keep,
+    keepVersions: section.keep_versions ?? 'last',
+  };
+}
+
+function defineCollection(
+  name: string,
+  section: CollectionSection,
+  journal: JournalDefinition,
+  isView: boolean,
+  context: ResolveContext,
+): CollectionDefinition {
+  return {
+    id: section.id ?? context.collectionIdOf(name),
+    alias: name,
+    title: section.title ?? name,
+    description: section.description ?? null,
+    journal: journal.name,
+    types: isView && section.types !== undefined ? [...section.types] : null,
+    tlp: journal.policy.tlp,
+    strict: section.strict,
+  };
+}
+
+function checkPools(pools: Config['pools'], feeds: ReadonlySet<string>, context: ResolveContext): void {
+  const used = new Set(pools.flatMap((pool) => pool.feeds));
+  for (const pool of pools) {
+    pool.feeds.forEach((feed, i) => {
+      const path = ['pools', pool.name, 'feeds', i];
+      if (!feeds.has(feed)) context.report(context.placeOf(path), path, `names no feed${didYouMean(feed, [...feeds])}`);
+    });
+  }
+  for (const feed of feeds) {
+    if (used.has(feed)) continue;
+    context.warn(
+      context.placeOf(['feeds', feed]),
+      ['feeds', feed],
+      'is in no pool: it is polled, and nobody can read it',
+    );
+  }
+}
+
+function checkJournal(journal: JournalDefinition, context: ResolveContext): void {
+  if (journal.profile !== 'elastic-agent') return;
+  const [kind = '', name = ''] = journal.name.split(':');
+  const path = [`${kind}s`, name];
+  const say = (tell: Report, key: string, message: string): void =>
+    tell(context.placeOf([...path, key]), [...path, key], message);
+  if (journal.keep < ELASTIC_KEEP) {
+    say(context.warn, 'keep', 'is under 30d: an Elastic Agent that was away for longer keeps what was withdrawn');
+  }
+  if (journal.policy.objects === 'all')
+    say(context.report, 'objects', 'all needs profile: stix; Elastic drops what is no indicator');
+  if (journal.keepVersions === 'all') {
+    say(context.report, 'keep_versions', 'all needs profile: stix; elastic-agent only ever serves the last version');
+  }
+}
+
+function checkCollections(
+  collections: CollectionDefinition[],
+  journals: JournalDefinition[],
+  context: ResolveContext,
+): void {
+  const byId = new Map<string, string>();
+  for (const { alias, id, types, journal: journalName } of collections) {
+    const other = byId.get(id);
+    if (other !== undefined) {
+      const path = ['collections', alias, 'id'];
+      context.report(context.placeOf(path), path, `is also the id of the collection ${other}`);
+    }
+    byId.set(id, alias);
+    const journal = journals.find(({ name }) => name === journalName);
+    const narrowed = types ?? journal?.policy.types ?? null;
+    if (journal?.profile !== 'elastic-agent' || narrowed === null) continue;
+    if (narrowed.some((type) => !outOfElastic.includes(type))) continue;
+    const path = ['collections', alias, 'types'];
+    context.warn(
+      context.placeOf(path),
+      path,
+      `stays empty: ${narrowed.join(' and ')} cannot be read by Elastic and ${profiles[1]} leaves it out; set profile: ${profiles[0]}`,
+    );
+  }
+  if (collections.length === 0)
+    context.warn(context.placeOf(['collections']), ['collections'], 'is empty: nothing is served');
+}
+
+/** Paths that the gateway itself answers under, whatever is configured. */
+const takenRoots = ['/taxii2/', '/api/taxii2/', '/api/v1/'];
+
+/** An API root must not hide another route, nor stand inside another root where a collection could be taken for it. */
+export function checkApiRoots(roots: readonly string[], context: ResolveContext): void {
+  for (const root of roots) {
+    const path = ['taxii', 'api_roots', root];
+    const say = (message: string): void => context.report(context.placeOf(path), path, message);
+    if (takenRoots.includes(root) || root.startsWith('/api/v1/'))
+      say('is an address of the gateway itself: choose another path');
+    const outer = roots.find((other) => other !== root && root.startsWith(other));
+    if (outer !== undefined) say(`lies inside the API root ${pathText([outer])}`);
+    if (/\/\.{1,2}\//.test(root)) say('must not have . or .. as a part');
+  }
+}

@@ -1,0 +1,159 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { buildApp } from './app.ts';
+import type { Config } from './config/config.ts';
+import { connectControl, serveControl } from './control/socket.ts';
+import type { LoadedFile } from './load.ts';
+import { lockData } from './lock.ts';
+import { createLog } from './log.ts';
+import { systemClock } from './model/clock.ts';
+import type { Control } from './model/control.ts';
+import { GatewayError } from './model/error.ts';
+import type { Client } from './model/state.ts';
+import { identityId } from './stix/id.ts';
+import { storeEngines } from './store/registry.ts';
+import { openWriterSide } from './writer.ts';
+import { startWriter } from './writer-link.ts';
+
+export { loadConfigFile } from './load.ts';
+export { version } from './version.ts';
+
+export interface ServeOptions {
+  /** One line to a person at a time. */
+  say(line: string): void;
+  /** Is a person watching? Only then is a new key itself shown. */
+  isTerminal: boolean;
+  signal: AbortSignal;
+}
+
+const socketOf = (config: Config): string => join(config.data, 'sluice.sock');
+
+/** Asks the running server through its socket; where none runs, takes the lock and opens the store itself. */
+export async function openControl({ config }: LoadedFile): Promise<Control & { close(): Promise<void> }> {
+  const path = socketOf(config);
+  if (existsSync(path)) {
+    const remote = await connectControl(path);
+    if (remote !== null) return remote;
+  }
+  const lock = lockData(config.data);
+  try {
+    const side = await openWriterSide(config, { clock: systemClock, onClients: () => undefined, onError: () => undefined });
+    await side.reconcile();
+    return {
+      ...side,
+      async close() {
+        await side.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Runs the gateway until the signal: lock, writer, application, socket, in that order, and back. */
+export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: ServeOptions): Promise<void> {
+  const { config } = loaded;
+  const lock = lockData(config.data);
+  const closing: (() => Promise<unknown> | void)[] = [() => lock.release()];
+  try {
+    const clients = new ClientMap();
+    const writer = await startWriter(loaded.path, loaded.overrides, (list) => clients.replace(list));
+    closing.unshift(() => writer.side.close());
+    const engine = storeEngines[config.store as keyof typeof storeEngines];
+    const reader = await engine.openReader(config.data);
+    closing.unshift(() => reader.close());
+    await writer.side.reconcile();
+
+    const app = buildApp({
+      clock: systemClock,
+      reader,
+      clients,
+      collections: config.collections,
+      taxii: config.taxii,
+      identityId: identityId(await reader.namespace()),
+      cursorSecret: await reader.cursorSecret(),
+      tls: config.listen.tls,
+      trustProxy: config.listen.behindProxy,
+      log: createLog(config.log.level),
+    });
+    closing.unshift(() => app.close());
+    await listen(app, config);
+    const socket = await serveControl(socketOf(config), writer.side);
+    closing.unshift(() => socket.close());
+
+    const base = `${config.listen.tls === null ? 'http' : 'https'}://${hostFor(config.listen.host)}:${portOf(app)}`;
+    await welcome(config, base, writer.side, { say, isTerminal });
+    writer.side.start();
+    await Promise.race([aborted(signal), writer.died]);
+  } finally {
+    for (const close of closing) await close();
+  }
+}
+
+async function listen(app: ReturnType<typeof buildApp>, { listen: { host, port } }: Config): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    throw new GatewayError('unavailable', `Can't listen on ${host}:${port}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function portOf(app: ReturnType<typeof buildApp>): number {
+  const address = app.server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+function hostFor(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** The first start makes a client and its key; every start prints a request that can be pasted. */
+async function welcome(
+  config: Config,
+  base: string,
+  control: Control,
+  { say, isTerminal }: Pick<ServeOptions, 'say' | 'isTerminal'>,
+): Promise<void> {
+  const keyFile = join(config.data, 'initial.key');
+  const shown = relative(process.cwd(), keyFile);
+  if ((await control.listClients()).length === 0) {
+    const rate = { max: 600, per: 60_000 };
+    const { key } = await control.addClient({ name: 'initial', collections: null, tlp: 'amber', rate });
+    await writeFile(keyFile, `${key}\n`, { mode: 0o600 });
+    say(`A first client, initial, may read every collection. Its key is in ${shown}.`);
+    if (isTerminal) say(`  key: ${key}`);
+  }
+  say(`Sluice is listening on ${base}`);
+  const root = config.taxii.apiRoots[0]?.path;
+  const collection = config.collections[0]?.alias;
+  if (root !== undefined && collection !== undefined) {
+    const credentials = existsSync(keyFile) ? `apikey:$(cat ${shown})` : 'apikey:YOUR_KEY';
+    say('Try it:');
+    say(`  curl -s -u "${credentials}" "${base}${root}collections/${collection}/objects/?limit=3"`);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** Who may call, by the SHA-256 of a key: one map lookup a request. The writer sends it anew when it changes. */
+class ClientMap {
+  #byHash = new Map<string, Client>();
+
+  replace(clients: readonly Client[]): void {
+    const standing = clients.filter(({ revokedAt }) => revokedAt === null);
+    this.#byHash = new Map(standing.flatMap((client) => client.keyHashes.map((hash) => [hash, client] as const)));
+  }
+
+  find(keyHash: string): Client | null {
+    return this.#byHash.get(keyHash) ?? null;
+  }
+}

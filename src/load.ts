@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type LoadedConfig, loadConfig } from './config/load.ts';
+import { presets } from './feeds/presets.ts';
+import { feedFormats } from './feeds/registry.ts';
+import { GatewayError } from './model/error.ts';
+import { collectionIdOf } from './stix/id.ts';
+import { storeEngines } from './store/registry.ts';
+
+/** What the command line says over the file. */
+export interface Overrides {
+  data?: string | undefined;
+  listen?: string | undefined;
+}
+
+export interface LoadedFile extends LoadedConfig {
+  path: string;
+  overrides: Overrides;
+}
+
+/** Reads a configuration file with all formats and engines there are. Throws `config-invalid`. */
+export async function loadConfigFile(path: string, overrides: Overrides = {}): Promise<LoadedFile> {
+  const absolute = resolve(path);
+  const text = await readFile(absolute, 'utf8').catch((cause: unknown) => {
+    throw new GatewayError('config-invalid', `The configuration file ${path} can't be read.`, { cause });
+  });
+  const loaded = loadConfig(text, {
+    path,
+    env: process.env,
+    overrides,
+    formats: feedFormats,
+    presets,
+    stores: Object.keys(storeEngines),
+    collectionIdOf,
+  });
+  return { ...loaded, path: absolute, overrides };
+}

@@ -1,0 +1,68 @@
+import type { ExternalReference, Observation } from '../model/observation.ts';
+
+/** External references (STIX 2.1 section 2.5) that any reader takes: safe links, and ids under the names they belong to. */
+
+const MAX_URL = 2048;
+/** What RFC 3986 allows in a URI; WHATWG's serialisation leaves a few more as they are. */
+const OUTSIDE_URI = /[^\w\-.~:/?#@!$&'()*+,;=%[\]]/g;
+const encode = (character: string): string => encodeURIComponent(character.toWellFormed());
+
+/** An absolute http(s) link as RFC 3986 text, or null. A link with a password in it is no reference. */
+export function referenceUrl(text: string): string | null {
+  const url = text.length > MAX_URL ? null : URL.parse(text.trim());
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return null;
+  if (url.username !== '' || url.password !== '' || /[^\w.:[\]-]/.test(url.host)) return null;
+  const rest = url.href.slice(url.origin.length);
+  const escaped = rest
+    .replace(OUTSIDE_URI, encode)
+    .replace(/[[\]]/g, (bracket) => (bracket === '[' ? '%5B' : '%5D'))
+    .replace(/%(?![0-9A-Fa-f]{2})/g, '%25');
+  // Only the first # begins a fragment.
+  const fragment = escaped.indexOf('#');
+  const safe = fragment < 0 ? escaped : escaped.slice(0, fragment + 1) + escaped.slice(fragment + 1).replaceAll('#', '%23');
+  return url.origin.length + safe.length > MAX_URL ? null : url.origin + safe;
+}
+
+const CVE = /^CVE-\d{4}-(0\d{3}|[1-9]\d{3,})$/;
+const CAPEC = /^CAPEC-\d+$/;
+
+/**
+ * The reference as it may be served: with at least one of description, url and id, a link that is one, and the source names
+ * `cve` and `capec` for those ids and nothing else (section 2.5.2). Null when nothing is left of it.
+ */
+export function tidyReference(reference: ExternalReference): ExternalReference | null {
+  const url = reference.url === undefined ? null : referenceUrl(reference.url);
+  const id = reference.external_id;
+  const tidy: ExternalReference = { source_name: registryOf(id) ?? honestName(reference.source_name) };
+  if (reference.description !== undefined) tidy.description = reference.description;
+  if (url !== null) tidy.url = url;
+  if (id !== undefined) tidy.external_id = id;
+  return tidy.description === undefined && url === null && id === undefined ? null : tidy;
+}
+
+function registryOf(id: string | undefined): string | null {
+  if (id === undefined) return null;
+  return CVE.test(id) ? 'cve' : CAPEC.test(id) ? 'capec' : null;
+}
+
+function honestName(name: string): string {
+  return name === 'cve' || name === 'capec' ? name.toUpperCase() : name;
+}
+
+/**
+ * What an observation's source and techniques say as references, most telling first: the publisher with its article or row
+ * id, then ATT&CK. The observation's own `references` are not repeated.
+ */
+export function sourceReferences(observation: Observation): ExternalReference[] {
+  const { source, sourceId, techniques } = observation;
+  const publisher: ExternalReference = { source_name: source.feed_name };
+  if (source.article_title !== undefined) publisher.description = source.article_title;
+  if (source.article_url !== undefined) publisher.url = source.article_url;
+  if (sourceId !== null) publisher.external_id = sourceId;
+  const attack = techniques.map((technique) => ({
+    source_name: 'mitre-attack',
+    url: `https://attack.mitre.org/techniques/${technique.replace('.', '/')}/`,
+    external_id: technique,
+  }));
+  return [publisher, ...attack].flatMap((reference) => tidyReference(reference) ?? []);
+}

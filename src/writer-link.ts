@@ -1,0 +1,113 @@
+import { Worker } from 'node:worker_threads';
+import type { Overrides } from './load.ts';
+import { type ErrorCode, GatewayError } from './model/error.ts';
+import type { Client } from './model/state.ts';
+import type { WriterSide } from './writer.ts';
+
+export interface ToWriter {
+  id: number;
+  method: keyof WriterSide;
+  args: unknown[];
+}
+
+export interface PackedError {
+  code: ErrorCode;
+  message: string;
+  retryAfter: number | undefined;
+  details: Record<string, string> | undefined;
+}
+
+export type FromWriter =
+  | { event: 'ready' }
+  | { event: 'clients'; clients: Client[] }
+  | { event: 'answer'; id: number; value?: unknown; error?: PackedError };
+
+/** Young objects die fast while rows stream through: a small nursery and a bounded heap keep the process small. */
+const LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 };
+
+export interface WriterLink {
+  side: WriterSide;
+  /** Rejects when the thread dies; it never resolves. */
+  died: Promise<never>;
+}
+
+/** Starts the writing thread and stands in for it here. Resolves when it is ready to write. */
+export async function startWriter(
+  path: string,
+  overrides: Overrides,
+  onClients: (clients: Client[]) => void,
+): Promise<WriterLink> {
+  const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+    workerData: { path, overrides },
+    resourceLimits: LIMITS,
+  });
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
+  let ids = 0;
+  let closing = false;
+  const ready = Promise.withResolvers<void>();
+  const death = Promise.withResolvers<never>();
+  death.promise.catch(() => undefined);
+  const fail = (error: Error): void => {
+    ready.reject(error);
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+    if (!closing) death.reject(error);
+  };
+  worker.on('error', (error) => fail(asError(error)));
+  worker.on('exit', () => fail(new GatewayError('unavailable', 'The writing thread ended.')));
+  worker.on('message', (message: FromWriter) => {
+    if (message.event === 'ready') ready.resolve();
+    else if (message.event === 'clients') onClients(message.clients);
+    else {
+      const asked = waiting.get(message.id);
+      waiting.delete(message.id);
+      if (message.error === undefined) asked?.resolve(message.value);
+      else asked?.reject(unpackError(message.error));
+    }
+  });
+  const ask =
+    (method: keyof WriterSide) =>
+    (...args: unknown[]): Promise<any> =>
+      new Promise((resolve, reject) => {
+        ids += 1;
+        waiting.set(ids, { resolve, reject });
+        worker.postMessage({ id: ids, method, args } satisfies ToWriter);
+      });
+  await ready.promise;
+  return {
+    died: death.promise,
+    side: {
+      poll: ask('poll'),
+      status: ask('status'),
+      rejections: ask('rejections'),
+      addClient: ask('addClient'),
+      listClients: ask('listClients'),
+      revokeClient: ask('revokeClient'),
+      reconcile: ask('reconcile'),
+      start: () => void ask('start')(),
+      async close() {
+        closing = true;
+        await ask('close')();
+      },
+    },
+  };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+export function packError(error: unknown): PackedError {
+  if (error instanceof GatewayError) {
+    const { code, message, retryAfter, details } = error;
+    return { code, message, retryAfter, details };
+  }
+  return { code: 'internal', message: asError(error).message, retryAfter: undefined, details: undefined };
+}
+
+export function unpackError({ code, message, retryAfter, details }: PackedError): GatewayError {
+  return new GatewayError(code, message, {
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(details === undefined ? {} : { details }),
+  });
+}

@@ -1,0 +1,34 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { loadConfigFile, type Overrides } from './load.ts';
+import { systemClock } from './model/clock.ts';
+import { createLog } from './log.ts';
+import { openWriterSide } from './writer.ts';
+import type { FromWriter, ToWriter } from './writer-link.ts';
+import { packError } from './writer-link.ts';
+
+/** The thread that writes. It reads the configuration itself: secrets never cross between threads. */
+const port = parentPort;
+if (port === null) throw new Error('writer-thread.ts runs as a worker thread only');
+const say = (message: FromWriter): void => port.postMessage(message);
+
+const { path, overrides } = workerData as { path: string; overrides: Overrides };
+const { config } = await loadConfigFile(path, overrides);
+const log = createLog(config.log.level);
+const side = await openWriterSide(config, {
+  clock: systemClock,
+  onClients: (clients) => say({ event: 'clients', clients }),
+  onError: (error) => log.error({ err: error }, 'the writer met an unforeseen error'),
+});
+
+port.on('message', async (message: ToWriter) => {
+  try {
+    const method = side[message.method] as (...args: unknown[]) => Promise<unknown>;
+    say({ event: 'answer', id: message.id, value: await method(...message.args) });
+  } catch (error) {
+    say({ event: 'answer', id: message.id, error: packError(error) });
+  }
+  if (message.method === 'close') port.close();
+});
+
+say({ event: 'clients', clients: await side.listClients() });
+say({ event: 'ready' });

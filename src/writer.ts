@@ -1,0 +1,161 @@
+import { createKey, hashKey } from './auth.ts';
+import type { Config } from './config/config.ts';
+import { feedFormats } from './feeds/registry.ts';
+import type { Clock } from './model/clock.ts';
+import type { Control, StatusReport } from './model/control.ts';
+import { GatewayError } from './model/error.ts';
+import type { Client } from './model/state.ts';
+import { Journals } from './pipeline/journals.ts';
+import { type ConfiguredFeed, poll, type Upstream } from './pipeline/poll.ts';
+import { runSchedule } from './pipeline/schedule.ts';
+import { producingIdentity } from './stix/identity.ts';
+import { markingsUpTo } from './stix/marking.ts';
+import { storeEngines } from './store/registry.ts';
+import type { Writer } from './store/store.ts';
+import { openUpstream } from './upstream.ts';
+import { version } from './version.ts';
+
+export interface WriterSide extends Control {
+  /** Polls and ticks by the clock until closed. */
+  start(): void;
+  /** Brings journals up to a changed configuration; done once before the first poll. */
+  reconcile(): Promise<void>;
+  /** Waits for what is being written, then closes the store. */
+  close(): Promise<void>;
+}
+
+export interface WriterOptions {
+  clock: Clock;
+  /** Clients changed: whoever serves must know within a second. */
+  onClients(clients: Client[]): void;
+  /** Something went wrong that nobody waits for. */
+  onError(error: unknown): void;
+}
+
+/** Everything that writes, behind one door: fetch to commit, the minute tick, and what commands ask for. */
+export async function openWriterSide(config: Config, options: WriterOptions): Promise<WriterSide> {
+  const { clock, onClients, onError } = options;
+  const engine = storeEngines[config.store as keyof typeof storeEngines];
+  const writer = await engine.openWriter(config.data, clock);
+  const namespace = await writer.namespace();
+  const stop = new AbortController();
+  const startedAt = clock.now();
+  const feeds: ConfiguredFeed[] = config.feeds.map(({ definition, options }) => ({
+    definition,
+    options,
+    format: feedFormats[definition.format as keyof typeof feedFormats],
+  }));
+  // Feeds that aren't polled now still speak for what they said.
+  const definitions = [...config.feeds, ...config.idleFeeds].map(({ definition }) => definition);
+  const journals = new Journals({
+    clock,
+    writer,
+    namespace,
+    feeds: definitions,
+    pools: config.pools,
+    journals: config.journals,
+    companyOf: ({ policy }) => [
+      producingIdentity(namespace, config.identity.name, clock.now()),
+      ...markingsUpTo(policy.tlp),
+    ],
+  });
+  const polling = new Map<string, ReturnType<typeof poll>>();
+  const upstreamOf = (feed: ConfiguredFeed): Promise<Upstream> =>
+    openUpstream(feed, { writer, clock, signal: stop.signal });
+
+  /** One poll of a feed at a time; whoever asks meanwhile gets the one that runs. */
+  const pollOnce = (name: string): ReturnType<typeof poll> => {
+    const feed = feeds.find(({ definition }) => definition.name === name);
+    if (feed === undefined) throw new GatewayError('not-found', `No feed is called ${name}.`);
+    const running = polling.get(name);
+    if (running !== undefined) return running;
+    const started = poll(feed, { clock, writer, journals, openUpstream: upstreamOf, signal: stop.signal });
+    polling.set(name, started);
+    return started.finally(() => polling.delete(name));
+  };
+
+  let background: Promise<unknown> = Promise.resolve();
+  return {
+    reconcile: () => journals.reconcile(stop.signal),
+    start() {
+      background = runSchedule({
+        clock,
+        store: writer,
+        feeds,
+        poll: pollOnce,
+        tick: async () => void (await journals.tick(stop.signal)),
+        report: onError,
+        signal: stop.signal,
+      });
+    },
+    async close() {
+      stop.abort(new GatewayError('unavailable', 'Sluice is stopping.'));
+      await Promise.allSettled([background, ...polling.values()]);
+      await writer.close();
+    },
+    poll: async (name) => pollOnce(name),
+    status: () => statusOf(config, feeds, writer, startedAt, clock),
+    async rejections(feed, limit) {
+      if (!definitions.some(({ name }) => name === feed)) {
+        throw new GatewayError('not-found', `No feed is called ${feed}.`);
+      }
+      return writer.rejections(feed, limit);
+    },
+    async addClient(client) {
+      const unknown = (client.collections ?? []).filter((name) => !config.collections.some((c) => c.alias === name));
+      if (unknown.length > 0) throw new GatewayError('unprocessable', `No such collection: ${unknown.join(', ')}.`);
+      const key = createKey();
+      await writer.transaction(async (tx) => {
+        const taken = (await tx.clients()).some(({ name, revokedAt }) => name === client.name && revokedAt === null);
+        if (taken) throw new GatewayError('unprocessable', `A client called ${client.name} exists already.`);
+        await tx.saveClient({ ...client, createdAt: clock.now(), revokedAt: null, keyHashes: [hashKey(key)] });
+      });
+      onClients(await writer.clients());
+      return { ...client, key };
+    },
+    listClients: () => writer.clients(),
+    async revokeClient(name) {
+      await writer.transaction(async (tx) => {
+        const client = (await tx.clients()).find((c) => c.name === name && c.revokedAt === null);
+        if (client === undefined) throw new GatewayError('not-found', `No client is called ${name}.`);
+        await tx.saveClient({ ...client, revokedAt: clock.now() });
+      });
+      onClients(await writer.clients());
+    },
+  };
+}
+
+async function statusOf(
+  config: Config,
+  feeds: ConfiguredFeed[],
+  store: Writer,
+  startedAt: number,
+  clock: Clock,
+): Promise<StatusReport> {
+  const now = clock.now();
+  const heads = new Map((await store.journals()).map(({ name, head }) => [name, head]));
+  const states = await Promise.all(
+    feeds.map(async ({ definition, format, options }) => {
+      const state = await store.feedState(definition.name);
+      return {
+        ...state,
+        account: format.account(options)?.origin ?? null,
+        pools: config.pools.filter((pool) => pool.feeds.includes(definition.name)).map(({ name }) => name),
+        stale: state.succeededAt === null || now - state.succeededAt > 2 * definition.every * 1000,
+      };
+    }),
+  );
+  const collections = config.collections.map(async ({ alias, id, title, journal, types }) => {
+    const live = heads.has(journal) ? await store.countLive(journal) : {};
+    const seen = Object.entries(live).filter(([type]) => types === null || types.includes(type as never));
+    return { alias, id, title, journal, head: heads.get(journal) ?? null, live: Object.fromEntries(seen) };
+  });
+  return {
+    version,
+    startedAt,
+    now,
+    feeds: states,
+    accounts: await store.accounts(),
+    collections: await Promise.all(collections),
+  };
+}
