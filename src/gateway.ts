@@ -38,7 +38,11 @@ export async function openControl({ config }: LoadedFile): Promise<Control & { c
   }
   const lock = lockData(config.data);
   try {
-    const side = await openWriterSide(config, { clock: systemClock, onClients: () => undefined, onError: () => undefined });
+    const side = await openWriterSide(config, {
+      clock: systemClock,
+      onClients: () => undefined,
+      onError: () => undefined,
+    });
     await side.reconcile();
     return {
       ...side,
@@ -57,7 +61,7 @@ export async function openControl({ config }: LoadedFile): Promise<Control & { c
 export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: ServeOptions): Promise<void> {
   const { config } = loaded;
   const lock = lockData(config.data);
-  const closing: (() => Promise<unknown> | void)[] = [() => lock.release()];
+  const closing: (() => unknown)[] = [() => lock.release()];
   try {
     const clients = new ClientMap();
     const writer = await startWriter(loaded.path, loaded.overrides, (list) => clients.replace(list));

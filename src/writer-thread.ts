@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadConfigFile, type Overrides } from './load.ts';
-import { systemClock } from './model/clock.ts';
 import { createLog } from './log.ts';
+import { systemClock } from './model/clock.ts';
 import { openWriterSide } from './writer.ts';
 import type { FromWriter, ToWriter } from './writer-link.ts';
 import { packError } from './writer-link.ts';

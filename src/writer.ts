@@ -8,11 +8,11 @@ import type { Client } from './model/state.ts';
 import { Journals } from './pipeline/journals.ts';
 import { type ConfiguredFeed, poll, type Upstream } from './pipeline/poll.ts';
 import { runSchedule } from './pipeline/schedule.ts';
+import { openUpstream } from './pipeline/upstream.ts';
 import { producingIdentity } from './stix/identity.ts';
 import { markingsUpTo } from './stix/marking.ts';
 import { storeEngines } from './store/registry.ts';
 import type { Writer } from './store/store.ts';
-import { openUpstream } from './upstream.ts';
 import { version } from './version.ts';
 
 export interface WriterSide extends Control {
@@ -40,6 +40,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   const namespace = await writer.namespace();
   const stop = new AbortController();
   const startedAt = clock.now();
+  const userAgent = `Sluice/${version} (threat-intelligence gateway)`;
   const feeds: ConfiguredFeed[] = config.feeds.map(({ definition, options }) => ({
     definition,
     options,
@@ -61,7 +62,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   });
   const polling = new Map<string, ReturnType<typeof poll>>();
   const upstreamOf = (feed: ConfiguredFeed): Promise<Upstream> =>
-    openUpstream(feed, { writer, clock, signal: stop.signal });
+    openUpstream(feed, { writer, clock, base: config.base, userAgent, signal: stop.signal });
 
   /** One poll of a feed at a time; whoever asks meanwhile gets the one that runs. */
   const pollOnce = (name: string): ReturnType<typeof poll> => {

@@ -40,14 +40,16 @@ export function checkListen(listen: Config['listen'], override: Mark | null, con
 
 function checkTls(tls: NonNullable<Config['listen']['tls']>, say: (path: Step[], message: string) => void): void {
   const [cert, key, ca] = [tls.cert.reveal(), tls.key.reveal(), tls.clientCa?.reveal()];
-  if (ca !== undefined && !succeeds(() => new X509Certificate(ca)))
-    say(['listen', 'tls', 'client_ca'], 'holds no PEM certificate');
-  if (!succeeds(() => new X509Certificate(cert))) return say(['listen', 'tls', 'cert'], 'holds no PEM certificate');
-  if (!succeeds(() => createPrivateKey(key))) {
-    return say(['listen', 'tls', 'key'], 'holds no PEM private key, or one that needs a passphrase');
-  }
-  if (!succeeds(() => createSecureContext({ cert, key })))
+  const isCert = succeeds(() => new X509Certificate(cert));
+  const isKey = succeeds(() => createPrivateKey(key));
+  if (!isCert) say(['listen', 'tls', 'cert'], 'holds no PEM certificate');
+  if (!isKey) say(['listen', 'tls', 'key'], 'holds no PEM private key, or one that needs a passphrase');
+  if (isCert && isKey && !succeeds(() => createSecureContext({ cert, key }))) {
     say(['listen', 'tls'], 'cert and key do not belong together');
+  }
+  if (ca !== undefined && !succeeds(() => new X509Certificate(ca))) {
+    say(['listen', 'tls', 'client_ca'], 'holds no PEM certificate');
+  }
 }
 
 function succeeds(attempt: () => unknown): boolean {

@@ -88,7 +88,11 @@ function decide(
   return null;
 }
 
-async function append(tx: Transaction, { definition, namespace }: JournalView, steps: readonly Step[]): Promise<Curated> {
+async function append(
+  tx: Transaction,
+  { definition, namespace }: JournalView,
+  steps: readonly Step[],
+): Promise<Curated> {
   if (steps.length === 0) return { entries: 0, withdrawn: 0 };
   const count = steps.reduce((sum, step) => sum + (step.do === 'reissue' ? 2 : 1), 0);
   const dates = (await tx.stamp(definition.name, count)).values();

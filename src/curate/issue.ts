@@ -34,7 +34,8 @@ export function issue(
   const generation = previous?.generation ?? dateAdded;
   const created = previous?.created ?? now;
   const version = previous === null ? created : Math.max(now, previous.version + MICROS_PER_MS);
-  const validFrom = previous?.validFrom ?? Math.min(created, floorToMillis(merged.validFrom ?? merged.firstSeen ?? created));
+  const validFrom =
+    previous?.validFrom ?? Math.min(created, floorToMillis(merged.validFrom ?? merged.firstSeen ?? created));
   const end = validUntilOf(profile, merged.validUntil, dateAdded);
   const entry: IndicatorEntry = {
     kind: 'indicator',
@@ -91,4 +92,3 @@ export function tombstone(
     due: dateAdded + keep * MICROS_PER_MS,
   };
 }
-

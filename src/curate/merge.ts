@@ -80,7 +80,8 @@ export function merge(
       validFrom: least(admitted.map(({ observation }) => observation.validFrom)),
       validUntil: admitted.some(({ expires }) => expires === null) ? null : greatest(admitted.map((a) => a.expires)),
       name: admitted.find(({ observation }) => observation.name !== null)?.observation.name ?? null,
-      description: admitted.find(({ observation }) => observation.description !== null)?.observation.description ?? null,
+      description:
+        admitted.find(({ observation }) => observation.description !== null)?.observation.description ?? null,
       labels: admitted.length === 1 ? strongest.labels : unite(admitted.map(({ observation }) => observation.labels)),
       references: referencesOf(admitted.map(({ observation }) => observation)),
       claims: admitted.map(({ observation }) => claimOf(observation)),

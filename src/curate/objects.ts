@@ -3,8 +3,8 @@ import type { ObjectEntry } from '../model/entry.ts';
 import { jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
-import type { JournalView } from './curate.ts';
 import type { Transaction } from '../store/store.ts';
+import type { JournalView } from './curate.ts';
 
 /** Brings objects that pass verbatim into a journal that takes them; answers how many entries that made. */
 export async function curateObjects(
@@ -13,7 +13,11 @@ export async function curateObjects(
   objects: readonly StixObject[],
 ): Promise<number> {
   if (definition.policy.objects !== 'all' || objects.length === 0) return 0;
-  const standing = await standingObjects(tx, definition.name, objects.map(({ id }) => id));
+  const standing = await standingObjects(
+    tx,
+    definition.name,
+    objects.map(({ id }) => id),
+  );
   const fresh = objects.filter((object) => standing.get(object.id)?.raw !== jsonText(object.raw));
   const dates = await tx.stamp(definition.name, fresh.length);
   const entries = fresh.map((object, i) => ({
@@ -36,7 +40,11 @@ export async function withdrawObjects(
   if (definition.policy.objects !== 'all' || ids.length === 0) return 0;
   const standing = [...(await standingObjects(tx, definition.name, ids)).values()].filter((entry) => !entry.company);
   const silent = standing.filter((entry) => !isRevocable(entry));
-  if (silent.length > 0) await tx.purge(definition.name, silent.map(({ dateAdded }) => dateAdded));
+  if (silent.length > 0)
+    await tx.purge(
+      definition.name,
+      silent.map(({ dateAdded }) => dateAdded),
+    );
   const spoken = standing.filter(isRevocable);
   const dates = await tx.stamp(definition.name, spoken.length);
   const entries = spoken.map((entry, i) => {
@@ -68,7 +76,11 @@ function isRevocable(entry: ObjectEntry): boolean {
   return 'modified' in JSON.parse(entry.raw);
 }
 
-async function standingObjects(tx: Transaction, journal: string, ids: readonly string[]): Promise<Map<string, ObjectEntry>> {
+async function standingObjects(
+  tx: Transaction,
+  journal: string,
+  ids: readonly string[],
+): Promise<Map<string, ObjectEntry>> {
   const standing = new Map<string, ObjectEntry>();
   const versions = { last: true, first: false, all: false, exact: [] };
   const filter = { journal, observableTypes: null, stixTypes: null, versions };

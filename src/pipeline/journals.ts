@@ -94,7 +94,11 @@ export class Journals {
   async #tickSlice(tx: Transaction, definition: JournalDefinition, now: Micros, counts: Counts): Promise<number> {
     const due = await tx.dueEntries(definition.name, now, SLICE);
     const over = due.filter((entry) => entry.kind === 'object' || entry.revoked);
-    if (over.length > 0) await tx.purge(definition.name, over.map(({ dateAdded }) => dateAdded));
+    if (over.length > 0)
+      await tx.purge(
+        definition.name,
+        over.map(({ dateAdded }) => dateAdded),
+      );
     const keys = due.flatMap((entry) => (entry.kind === 'indicator' && !entry.revoked ? [entry.key] : []));
     const done = await curate(tx, await this.#view(tx, definition, {}), keys, now);
     counts.entries += done.entries;
@@ -152,11 +156,7 @@ export class Journals {
     }
   }
 
-  async #view(
-    tx: Transaction,
-    definition: JournalDefinition,
-    confirmed: Record<string, Micros>,
-  ): Promise<JournalView> {
+  async #view(tx: Transaction, definition: JournalDefinition, confirmed: Record<string, Micros>): Promise<JournalView> {
     const feeds = new Map<string, FeedView>();
     for (const feed of this.#feedsOf(definition)) {
       const stored = feed.mode === 'snapshot' ? (await tx.feedState(feed.name)).confirmedAt : null;

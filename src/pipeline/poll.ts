@@ -1,5 +1,5 @@
 import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from '../feeds/feed.ts';
-import { MICROS_PER_MS, MICROS_PER_SECOND, type Clock, type Micros } from '../model/clock.ts';
+import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { PollReport } from '../model/control.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
@@ -98,31 +98,34 @@ async function commitBatch(
   const rows = readItems(batch.items, feed.definition, now);
   const rejections = [...batch.rejected, ...rows.rejections];
   const { definition } = feed;
-  await writer.transaction(async (tx) => {
-    const counts = { entries: 0, withdrawn: 0 };
-    const touched = new Set(await tx.observe(pull, combineRows(rows.observations)));
-    const objects = await tx.observeObjects(pull, rows.objects);
-    await journals.hear(tx, definition, [...touched], objects, now, counts);
-    if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
-    if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
-    const accepted = report.accepted + rows.observations.length + rows.objects.length;
-    const rejected = report.rejected + batch.rejected.length + rows.refused;
-    if (batch.last) {
-      if (definition.mode === 'snapshot') await withdrawVanished(tx, definition, pull, accepted, now, journals, counts);
-      await tx.saveFeedState(definition.name, {
-        ...upstream.validators(),
-        ...succeeded(definition, startedAt, now),
-        accepted,
-        rejected,
-      });
-    }
-    return { counts, accepted, rejected };
-  }).then(({ counts, accepted, rejected }) => {
-    report.entries += counts.entries;
-    report.withdrawn += counts.withdrawn;
-    report.accepted = accepted;
-    report.rejected = rejected;
-  });
+  await writer
+    .transaction(async (tx) => {
+      const counts = { entries: 0, withdrawn: 0 };
+      const touched = new Set(await tx.observe(pull, combineRows(rows.observations)));
+      const objects = await tx.observeObjects(pull, rows.objects);
+      await journals.hear(tx, definition, [...touched], objects, now, counts);
+      if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
+      if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
+      const accepted = report.accepted + rows.observations.length + rows.objects.length;
+      const rejected = report.rejected + batch.rejected.length + rows.refused;
+      if (batch.last) {
+        if (definition.mode === 'snapshot')
+          await withdrawVanished(tx, definition, pull, accepted, now, journals, counts);
+        await tx.saveFeedState(definition.name, {
+          ...upstream.validators(),
+          ...succeeded(definition, startedAt, now),
+          accepted,
+          rejected,
+        });
+      }
+      return { counts, accepted, rejected };
+    })
+    .then(({ counts, accepted, rejected }) => {
+      report.entries += counts.entries;
+      report.withdrawn += counts.withdrawn;
+      report.accepted = accepted;
+      report.rejected = rejected;
+    });
 }
 
 interface Rows {
@@ -152,7 +155,13 @@ function readItems(items: readonly FeedItem[], feed: FeedDefinition, now: Micros
 /** A delta feed that gives no date at all has seen the row now: nothing else will ever say how old it is. */
 function datedBy(observation: Observation, feed: FeedDefinition, now: Micros): Observation {
   const { lastSeen, firstSeen, validFrom, validUntil } = observation;
-  if (feed.mode === 'snapshot' || lastSeen !== null || firstSeen !== null || validFrom !== null || validUntil !== null) {
+  if (
+    feed.mode === 'snapshot' ||
+    lastSeen !== null ||
+    firstSeen !== null ||
+    validFrom !== null ||
+    validUntil !== null
+  ) {
     return observation;
   }
   return { ...observation, lastSeen: now };

@@ -1,4 +1,4 @@
-import { MICROS_PER_MS, type Clock } from '../model/clock.ts';
+import { type Clock, MICROS_PER_MS } from '../model/clock.ts';
 import type { PollReport } from '../model/control.ts';
 import type { Reader } from '../store/store.ts';
 import type { ConfiguredFeed } from './poll.ts';
@@ -28,7 +28,10 @@ export async function runSchedule(parts: ScheduleParts): Promise<void> {
   await Promise.all(loops);
 }
 
-async function pollWhenDue({ definition }: ConfiguredFeed, { clock, store, poll, signal }: ScheduleParts): Promise<void> {
+async function pollWhenDue(
+  { definition }: ConfiguredFeed,
+  { clock, store, poll, signal }: ScheduleParts,
+): Promise<void> {
   const { nextPollAt } = await store.feedState(definition.name);
   const wait = ((nextPollAt ?? 0) - clock.now()) / MICROS_PER_MS;
   // A clock set back must not silence a feed for longer than its own interval.

@@ -181,7 +181,7 @@ function withItem(opening: string, others: string | null): string {
 }
 
 /** Text that needs an escape in JSON or in a pattern, or is no well-formed Unicode. */
-const NEEDS_ESCAPE = /["\\'\u0000-\u001f\ud800-\udfff]/;
+const NEEDS_ESCAPE = /["\\'\p{Cc}\p{Cs}]/u;
 
 function isPlain(text: string): boolean {
   return !NEEDS_ESCAPE.test(text);

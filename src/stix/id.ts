@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { GatewayError } from '../model/error.ts';
 import type { Micros } from '../model/clock.ts';
+import { GatewayError } from '../model/error.ts';
 
 /**
  * Deterministic ids. UUIDv5 (RFC 9562 section 5.5) is written here on `crypto.hash` because an id is made for every new

@@ -60,7 +60,7 @@ export function escapeLiteral(value: string): string {
 }
 
 const COMPARISON =
-  /^\s*\[\s*([a-z0-9-]+):([a-z_]+)(?:\.(?:'([\w-]+)'|"([\w-]+)"|([\w-]+)))?\s*(==?|\sISSUBSET)\s*(?:'([^'\\]*(?:\\[^][^'\\]*)*)'|(\d{1,12}))\s*\]\s*$/;
+  /^\s*\[\s*([a-z0-9-]+):([a-z_]+)(?:\.(?:'([\w-]+)'|"([\w-]+)"|([\w-]+)))?\s*(==?|\sISSUBSET)\s*(?:'([^'\\]*(?:\\.[^'\\]*)*)'|(\d{1,12}))\s*\]\s*$/s;
 
 /** Longest pattern that is read; a single comparison on the longest value we take is shorter. */
 const MAX_PATTERN = 20_000;
@@ -120,7 +120,7 @@ function unescapeLiteral(literal: string): string {
 
 /** Could this be a STIX pattern at all: closed strings, balanced brackets and parentheses, at least one observation. */
 export function isPatternShaped(text: string): boolean {
-  const bare = text.replace(/'[^'\\]*(?:\\[^][^'\\]*)*'/g, "''");
+  const bare = text.replace(/'[^'\\]*(?:\\.[^'\\]*)*'/gs, "''");
   if (bare.replaceAll("''", '').includes("'")) return false;
   const open: string[] = [];
   let observations = 0;

@@ -19,7 +19,8 @@ export function referenceUrl(text: string): string | null {
     .replace(/%(?![0-9A-Fa-f]{2})/g, '%25');
   // Only the first # begins a fragment.
   const fragment = escaped.indexOf('#');
-  const safe = fragment < 0 ? escaped : escaped.slice(0, fragment + 1) + escaped.slice(fragment + 1).replaceAll('#', '%23');
+  const safe =
+    fragment < 0 ? escaped : escaped.slice(0, fragment + 1) + escaped.slice(fragment + 1).replaceAll('#', '%23');
   return url.origin.length + safe.length > MAX_URL ? null : url.origin + safe;
 }
 

@@ -51,7 +51,8 @@ export function checkStixObject(object: JsonObject): StixObject | Rejection {
   if (raw['created_by_ref'] !== undefined && !isStixId(raw['created_by_ref'])) delete raw['created_by_ref'];
   const { type, id } = raw;
   const fault = faultOf(raw);
-  if (fault !== null || typeof type !== 'string' || typeof id !== 'string') return reject('bad-stix', fault ?? 'no type');
+  if (fault !== null || typeof type !== 'string' || typeof id !== 'string')
+    return reject('bad-stix', fault ?? 'no type');
   const size = JSON.stringify(raw).length;
   if (size > MAX_STIX_OBJECT) return reject('too-long', `${size} characters, more than ${MAX_STIX_OBJECT}`);
   return { id, type, version: textOf(raw['modified']) ?? textOf(raw['created']), raw };
@@ -125,7 +126,8 @@ function withoutNothing(value: Json, depth: number): Json | undefined {
     const kept = withoutNothing(member, depth + 1);
     if (kept === undefined) return undefined;
     // defineProperty's meaning, not an assignment's: `__proto__` is a name like any other.
-    if (kept !== null) Object.defineProperty(object, name, { value: kept, enumerable: true, writable: true, configurable: true });
+    if (kept !== null)
+      Object.defineProperty(object, name, { value: kept, enumerable: true, writable: true, configurable: true });
   }
   return object;
 }

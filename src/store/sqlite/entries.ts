@@ -15,12 +15,12 @@ import {
   splitObjectId,
 } from './rows.ts';
 import { countAppended, countChanges } from './segments.ts';
-import { standingTypes } from './selection.ts';
+import { readStanding } from './standing.ts';
 
 type Entries = Pick<Transaction, 'append' | 'liveEntries' | 'liveKeys' | 'setDue' | 'dueEntries' | 'nextDue' | 'purge'>;
 
-/** How the standing and live entries of a type have changed in a call. */
-type Tally = Map<number, { entries: number; live: number }>;
+/** By how much the rows of `standing` change in a call; their name is code, superseded and revoked in one number. */
+type Tally = Map<number, number>;
 
 /** What the writer does with a journal's entries. */
 export function writeEntries(connection: Connection, reservations: Reservations): Sync<Entries> {
@@ -35,14 +35,14 @@ export function writeEntries(connection: Connection, reservations: Reservations)
       connection.run('UPDATE journals SET head = ? WHERE id = ?', dates.at(-1) as Micros, journal.id);
       const replaced = appended.flatMap(({ replaces }) => (replaces === null ? [] : [replaces]));
       supersede(connection, journal, replaced, tally);
-      countTypes(connection, journal.id, tally);
+      countStanding(connection, journal.id, tally);
       if (journal.keepVersions === 'all') countKin(connection, journal.id, dates);
     },
 
     liveEntries(name, keys) {
       const journal = findJournal(connection, name);
       if (journal === undefined) return [];
-      return entriesOnKeys(connection, journal, standingTypes(connection, journal.id), keys, 'AND e.revoked = 0');
+      return entriesOnKeys(connection, journal, readStanding(connection, journal.id), keys, 'AND e.revoked = 0');
     },
 
     liveKeys(name, after, limit) {
@@ -67,7 +67,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
     dueEntries(name, now, limit) {
       const journal = findJournal(connection, name);
       if (journal === undefined) return [];
-      const types = new Map(standingTypes(connection, journal.id).map((type) => [type.code, type]));
+      const types = new Map(readStanding(connection, journal.id).map((type) => [type.code, type]));
       const rows = connection.all<EntryRow>(
         `SELECT ${ENTRY_COLUMNS} FROM entries e INDEXED BY entries_by_due
          WHERE e.journal = ? AND e.due IS NOT NULL AND e.due <= ? ORDER BY e.due, e.date_added LIMIT ?`,
@@ -91,7 +91,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
       if (journal.keepVersions === 'all') countKin(connection, journal.id, dates);
       const tally: Tally = new Map();
       countChanges(connection, journal.id, removeEntries(connection, journal.id, dates, tally));
-      countTypes(connection, journal.id, tally);
+      countStanding(connection, journal.id, tally);
     },
   };
 }
@@ -119,7 +119,7 @@ function insertEntries(
     if (id === undefined) throw misuse(`"${entry.objectId}" is no object id`);
     const code = codeOf(connection, codes, entry, id.stixType);
     insert.run(...entryValues(journal.id, code, id.word, entry));
-    add(tally, code, 1, entry.kind === 'indicator' && !entry.revoked && !entry.superseded ? 1 : 0);
+    add(tally, code, entry.superseded ? 1 : 0, entry.kind === 'indicator' && entry.revoked ? 1 : 0, 1);
     return entry.dateAdded;
   });
 }
@@ -161,13 +161,13 @@ function supersede(connection: Connection, journal: JournalRow, dates: readonly 
 }
 
 function removeEntries(connection: Connection, journal: number, dates: readonly Micros[], tally: Tally): Micros[] {
-  const rows = connection.all<[Micros, number, number]>(
+  const rows = connection.all<[Micros, number, number, number]>(
     `DELETE FROM entries WHERE journal = ? AND date_added IN (SELECT value FROM json_each(?))
-     RETURNING date_added, type, key IS NOT NULL AND superseded = 0 AND revoked = 0`,
+     RETURNING date_added, type, superseded, revoked`,
     journal,
     JSON.stringify(dates),
   );
-  for (const [, type, live] of rows) add(tally, type, -1, -live);
+  for (const [, type, superseded, revoked] of rows) add(tally, type, superseded, revoked, -1);
   return rows.map(([date]) => date);
 }
 
@@ -176,11 +176,14 @@ function markSuperseded(connection: Connection, journal: number, dates: readonly
   const rows = connection.all<[Micros, number, number]>(
     `UPDATE entries SET superseded = 1, due = NULL
      WHERE journal = ? AND date_added IN (SELECT value FROM json_each(?)) AND superseded = 0
-     RETURNING date_added, type, key IS NOT NULL AND revoked = 0`,
+     RETURNING date_added, type, revoked`,
     journal,
     JSON.stringify(dates),
   );
-  for (const [, type, live] of rows) add(tally, type, 0, -live);
+  for (const [, type, revoked] of rows) {
+    add(tally, type, 0, revoked, -1);
+    add(tally, type, 1, revoked, 1);
+  }
   return rows.map(([date]) => date);
 }
 
@@ -203,24 +206,19 @@ function countKin(connection: Connection, journal: number, dates: readonly Micro
   );
 }
 
-function add(tally: Tally, code: number, entries: number, live: number): void {
-  const counts = tally.get(code);
-  if (counts === undefined) tally.set(code, { entries, live });
-  else {
-    counts.entries += entries;
-    counts.live += live;
-  }
+function add(tally: Tally, code: number, superseded: number, revoked: number, entries: number): void {
+  const name = code * 4 + superseded * 2 + revoked;
+  tally.set(name, (tally.get(name) ?? 0) + entries);
 }
 
-function countTypes(connection: Connection, journal: number, tally: Tally): void {
-  for (const [code, { entries, live }] of tally) {
+function countStanding(connection: Connection, journal: number, tally: Tally): void {
+  for (const [name, entries] of tally) {
+    const row = [journal, Math.floor(name / 4), (name >> 1) & 1, name & 1];
+    connection.run('INSERT INTO standing VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING', ...row);
     connection.run(
-      `INSERT INTO journal_types (journal, type, entries, live) VALUES (?, ?, ?, ?)
-       ON CONFLICT (journal, type) DO UPDATE SET entries = entries + excluded.entries, live = live + excluded.live`,
-      journal,
-      code,
+      'UPDATE standing SET entries = entries + ? WHERE journal = ? AND type = ? AND superseded = ? AND revoked = ?',
       entries,
-      live,
+      ...row,
     );
   }
 }

@@ -1,122 +1,109 @@
+import type { Micros } from '../../model/clock.ts';
 import type { Entry, IndicatorEntry } from '../../model/entry.ts';
 import type { ObservableKey, ObservableType } from '../../model/observable.ts';
-import type { EntryFilter, LiveQuery, PageQuery, Reader } from '../store.ts';
+import type { EntryPage, PageValidity, Reader, VersionFilter } from '../store.ts';
 import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { findJournal, type JournalRow } from './journals.ts';
 import { ENTRY_COLUMNS, type EntryRow, type EntryType, entryFromRow } from './rows.ts';
 import { changesWithin } from './segments.ts';
-import { admit, type Selection, type Standing, select, standingTypes, whereVersion } from './selection.ts';
+import { select, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
+import { isLive, readStanding, type Standing } from './standing.ts';
 
 type Pages = Pick<Reader, 'page' | 'versions' | 'holds' | 'newest' | 'live' | 'countLive' | 'lookup' | 'validity'>;
 
+const EVERY_VERSION: VersionFilter = { last: false, first: false, all: true, exact: [] };
+
 /** What readers ask of journals. A journal that isn't there reads as an empty one. */
 export function readPages(connection: Connection): Sync<Pages> {
-  /** `work` on the journal and its types, or `nothing` when there is no such journal. */
-  const within = <T>(name: string, nothing: T, work: (journal: JournalRow, types: Standing[]) => T): T => {
+  /** `work` on the journal and what stands in it, or `nothing` when there is no such journal. */
+  const within = <T>(name: string, nothing: T, work: (journal: JournalRow, standing: Standing[]) => T): T => {
     const journal = findJournal(connection, name);
-    return journal === undefined ? nothing : work(journal, standingTypes(connection, journal.id));
+    return journal === undefined ? nothing : work(journal, readStanding(connection, journal.id));
   };
 
   return {
-    page(query: PageQuery) {
+    page(query) {
       requireLimit(query.limit);
-      const nothing = { entries: [] as Entry[], more: false, validity: { changes: 0, head: null as number | null } };
-      return within(query.journal, nothing, (journal, types) => {
-        const selection = selectFor(journal, types, query, query.after, query.limit + 1);
-        const entries = fetchEntries(connection, selection, types);
-        const more = entries.length > query.limit;
-        if (more) entries.pop();
-        const last = entries.at(-1)?.dateAdded ?? query.after;
-        const changes = changesWithin(connection, journal.id, query.after, more ? last : null);
+      const nothing: EntryPage = { entries: [], more: false, validity: { changes: 0, head: null } };
+      return within(query.journal, nothing, (journal, standing) => {
+        const wanted = wantFiltered(journal, standing, query, query.after, query.limit + 1);
+        const entries = fetchEntries(connection, wanted);
+        const more = cut(entries, query.limit);
+        const until = more ? (entries.at(-1)?.dateAdded ?? null) : null;
+        const changes = changesWithin(connection, journal.id, query.after, until);
         return { entries, more, validity: { changes, head: journal.head } };
       });
     },
 
-    validity(journalName, after, until) {
-      return within(journalName, { changes: 0, head: null as number | null }, (journal) => ({
-        changes: changesWithin(connection, journal.id, after, until),
-        head: journal.head,
-      }));
+    validity(name, after, until) {
+      const nothing: PageValidity = { changes: 0, head: null };
+      const journal = findJournal(connection, name);
+      if (journal === undefined) return nothing;
+      return { changes: changesWithin(connection, journal.id, after, until), head: journal.head };
     },
 
     versions(filter, after, limit) {
       requireLimit(limit);
-      const nothing = { entries: [] as { version: number; dateAdded: number }[], more: false };
-      return within(filter.journal, nothing, (journal, types) => {
-        const selection = selectFor(journal, types, { ...filter, versions: EVERY_VERSION }, after, limit + 1);
-        const rows = fetchRows<[number, number]>(connection, selection, 'e.version, e.date_added');
-        const entries = rows.map(([version, dateAdded]) => ({ version, dateAdded }));
-        entries.sort((a, b) => a.dateAdded - b.dateAdded);
-        const more = entries.length > limit;
-        if (more) entries.pop();
+      const nothing = { entries: [] as { version: Micros; dateAdded: Micros }[], more: false };
+      return within(filter.journal, nothing, (journal, standing) => {
+        const wanted = wantFiltered(journal, standing, { ...filter, versions: EVERY_VERSION }, after, limit + 1);
+        const rows = fetchRows<[Micros, Micros]>(connection, wanted, 'e.version, e.date_added');
+        const entries = rows.map(([version, dateAdded]) => ({ version, dateAdded })).sort(byDate);
+        const more = cut(entries, limit);
         return { entries, more };
       });
     },
 
     holds(filter) {
-      return within(filter.journal, false, (journal, types) => {
-        if (filter.objectIds === null) return admit(types, filter).length > 0;
-        const selection = selectFor(journal, types, { ...filter, versions: EVERY_VERSION }, 0, 1);
-        return datesOf(connection, selection).length > 0;
+      return within(filter.journal, false, (journal, standing) => {
+        const wanted = wantFiltered(journal, standing, { ...filter, versions: EVERY_VERSION }, 0, 1);
+        return fetchRows(connection, wanted, 'e.date_added').length > 0;
       });
     },
 
     newest(filter) {
-      return within(filter.journal, null as number | null, (journal, types) => {
-        const selection = select({
-          journal,
-          types,
-          admitted: admit(types, filter),
-          objectIds: filter.objectIds,
-          condition: whereVersion(journal, filter.versions),
-          after: 0,
-          before: null,
-          newestFirst: true,
-          limit: 1,
-          offset: 0,
-        });
-        return datesOf(connection, selection)[0] ?? null;
+      return within(filter.journal, null as Micros | null, (journal, standing) => {
+        const wanted = { ...wantFiltered(journal, standing, filter, 0, 1), newestFirst: true };
+        return fetchRows<[Micros]>(connection, wanted, 'e.date_added')[0]?.[0] ?? null;
       });
     },
 
-    live(query: LiveQuery) {
+    live(query) {
       requireLimit(query.limit);
       requireLimit(query.offset, 0);
       const nothing = { entries: [] as IndicatorEntry[], more: false };
-      return within(query.journal, nothing, (journal, types) => {
-        const entries = fetchEntries(connection, selectLive(journal, types, query), types) as IndicatorEntry[];
+      return within(query.journal, nothing, (journal, standing) => {
+        const entries = fetchEntries(connection, wantLive(journal, standing, query)) as IndicatorEntry[];
         entries.reverse();
-        const more = entries.length > query.limit;
-        if (more) entries.pop();
+        const more = cut(entries, query.limit);
         return { entries, more };
       });
     },
 
-    countLive(journalName) {
-      return within(journalName, {} as Partial<Record<ObservableType, number>>, (_journal, types) => {
+    countLive(name) {
+      return within(name, {} as Partial<Record<ObservableType, number>>, (_journal, standing) => {
         const counts: Partial<Record<ObservableType, number>> = {};
-        for (const { observable, live } of types) {
-          if (observable !== null && live > 0) counts[observable] = (counts[observable] ?? 0) + live;
+        for (const part of standing) {
+          if (part.observable === null || !isLive(part)) continue;
+          counts[part.observable] = (counts[part.observable] ?? 0) + part.entries;
         }
         return counts;
       });
     },
 
-    lookup(journalName, keys) {
-      return within(journalName, [] as IndicatorEntry[], (journal, types) =>
-        entriesOnKeys(connection, journal, types, keys, ''),
+    lookup(name, keys) {
+      return within(name, [] as IndicatorEntry[], (journal, standing) =>
+        entriesOnKeys(connection, journal, standing, keys, ''),
       );
     },
   };
 }
 
-const EVERY_VERSION = { last: false, first: false, all: true, exact: [] };
-
 /** The standing entries on these keys, ascending by date; `and` narrows them further. */
 export function entriesOnKeys(
   connection: Connection,
   journal: JournalRow,
-  types: readonly Standing[],
+  types: readonly EntryType[],
   keys: readonly ObservableKey[],
   and: '' | 'AND e.revoked = 0',
 ): IndicatorEntry[] {
@@ -129,75 +116,33 @@ export function entriesOnKeys(
   return toEntries(rows, types) as IndicatorEntry[];
 }
 
-function selectFor(
-  journal: JournalRow,
-  types: Standing[],
-  filter: EntryFilter,
-  after: number,
-  limit: number,
-): Selection | null {
-  return select({
-    journal,
-    types,
-    admitted: admit(types, filter),
-    objectIds: filter.objectIds,
-    condition: whereVersion(journal, filter.versions),
-    after,
-    before: null,
-    newestFirst: false,
-    limit,
-    offset: 0,
-  });
+function fetchEntries(connection: Connection, wanted: Wanted): Entry[] {
+  const nearby = selectNearby(connection, wanted, ENTRY_COLUMNS);
+  if (nearby !== null) {
+    const rows = connection.allNamed<EntryRow>(nearby.sql, nearby.values);
+    if (nearby.isAll || rows.length === wanted.limit) return toEntries(rows, wanted.standing);
+  }
+  return toEntries(fetchRows<EntryRow>(connection, wanted, ENTRY_COLUMNS), wanted.standing);
 }
 
-/** Exported for the test that reads its plan. */
-export function selectLive(journal: JournalRow, types: Standing[], query: LiveQuery): Selection | null {
-  const { observableTypes, minConfidence, maxConfidence } = query;
-  const conditions = ['e.superseded = 0 AND e.revoked = 0'];
-  if (minConfidence !== null) conditions.push('e.confidence >= :least');
-  if (maxConfidence !== null) conditions.push('e.confidence <= :most');
-  return select({
-    journal,
-    types,
-    admitted: types.filter(
-      ({ observable, live }) =>
-        observable !== null && live > 0 && (observableTypes === null || observableTypes.includes(observable)),
-    ),
-    objectIds: null,
-    condition: { sql: conditions.join(' AND '), values: { least: minConfidence, most: maxConfidence } },
-    after: query.since ?? 0,
-    before: query.before,
-    newestFirst: true,
-    limit: query.limit + 1,
-    offset: query.offset,
-  });
-}
-
-function datesOf(connection: Connection, selection: Selection | null): number[] {
-  if (selection === null) return [];
-  return connection.allNamed<[number]>(selection.sql, selection.values).map(([date]) => date);
-}
-
-function fetchEntries(connection: Connection, selection: Selection | null, types: readonly Standing[]): Entry[] {
-  return toEntries(fetchRows<EntryRow>(connection, selection, ENTRY_COLUMNS), types);
-}
-
-/** The selected dates come from narrow indexes; only what they name is read whole. */
-function fetchRows<Row extends readonly unknown[]>(
-  connection: Connection,
-  selection: Selection | null,
-  columns: string,
-): Row[] {
-  if (selection === null) return [];
-  return connection.allNamed<Row>(
-    `SELECT ${columns} FROM (${selection.sql}) s CROSS JOIN entries e
-     ON e.journal = :journal AND e.date_added = s.date_added`,
-    selection.values,
-  );
+function fetchRows<Row extends readonly unknown[]>(connection: Connection, wanted: Wanted, columns: string): Row[] {
+  const selection = select(wanted, columns);
+  return selection === null ? [] : connection.allNamed<Row>(selection.sql, selection.values);
 }
 
 /** Ascending by date: a join keeps the order of its outer loop in practice, and sorting what is sorted costs nothing. */
 function toEntries(rows: EntryRow[], types: readonly EntryType[]): Entry[] {
   const byCode = new Map(types.map((type) => [type.code, type]));
-  return rows.map((row) => entryFromRow(row, byCode)).sort((a, b) => a.dateAdded - b.dateAdded);
+  return rows.map((row) => entryFromRow(row, byCode)).sort(byDate);
+}
+
+function byDate(a: { dateAdded: Micros }, b: { dateAdded: Micros }): number {
+  return a.dateAdded - b.dateAdded;
+}
+
+/** Takes off the one entry that was asked for only to know whether there is more. */
+function cut(entries: unknown[], limit: number): boolean {
+  if (entries.length <= limit) return false;
+  entries.length = limit;
+  return true;
 }

@@ -52,3 +52,22 @@ export function changesWithin(connection: Connection, journal: number, after: Mi
   ) ?? [0];
   return changes;
 }
+
+/** Where the `nth` segment behind `after` begins; null when there are fewer. */
+export function segmentAfter(connection: Connection, journal: number, after: Micros, nth: number): Micros | null {
+  const sql =
+    'SELECT first_date FROM segments WHERE journal = ? AND first_date > ? ORDER BY first_date LIMIT 1 OFFSET ?';
+  return connection.get<[Micros]>(sql, journal, after, nth - 1)?.[0] ?? null;
+}
+
+/** Where the `nth` segment that begins before `before` begins, counted backwards; null when there are fewer. */
+export function segmentBefore(
+  connection: Connection,
+  journal: number,
+  before: Micros | null,
+  nth: number,
+): Micros | null {
+  const sql = `SELECT first_date FROM segments WHERE journal = ? AND first_date < ?
+    ORDER BY first_date DESC LIMIT 1 OFFSET ?`;
+  return connection.get<[Micros]>(sql, journal, before ?? Number.MAX_SAFE_INTEGER, nth - 1)?.[0] ?? null;
+}

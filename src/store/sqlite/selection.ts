@@ -1,53 +1,108 @@
 import type { Micros } from '../../model/clock.ts';
-import type { EntryFilter, VersionFilter } from '../store.ts';
+import type { EntryFilter, LiveQuery, VersionFilter } from '../store.ts';
 import type { Connection, Named } from './connection.ts';
 import type { JournalRow } from './journals.ts';
-import { type EntryType, NO_OBSERVABLE, observableOfCode, splitObjectId, uuidFromWord } from './rows.ts';
+import { splitObjectId, uuidFromWord } from './rows.ts';
+import { SEGMENT_ENTRIES, segmentAfter, segmentBefore } from './segments.ts';
+import { isLive, type Standing } from './standing.ts';
 
 /** Most arms of a UNION; SQLite takes 500 (https://sqlite.org/limits.html), and merging many is slower than skipping. */
 const MAX_ARMS = 48;
-/** So many excluded entries are skipped faster than a merge is set up. */
-const FEW = 256;
+/** From this share of a journal on, passing over what is not admitted is faster than picking out what is. */
+const LARGE_SHARE = 0.25;
 
-/** An entry type with what stands of it in one journal. */
-export interface Standing extends EntryType {
-  entries: number;
-  live: number;
+/** Which entries of a journal, in which order. */
+export interface Wanted {
+  journal: JournalRow;
+  /** All that stands in the journal, and what of it may match. */
+  standing: readonly Standing[];
+  admitted: readonly Standing[];
+  objectIds: readonly string[] | null;
+  /** Null: nothing satisfies it. */
+  condition: Condition | null;
+  /** Strictly after, strictly before. */
+  after: Micros;
+  before: Micros | null;
+  newestFirst: boolean;
+  limit: number;
+  offset: number;
 }
 
-/** Entry types of which the journal holds something. */
-export function standingTypes(connection: Connection, journal: number): Standing[] {
-  const rows = connection.all<[number, string, number, number, number, number]>(
-    `SELECT t.code, t.stix_type, t.observable, t.company, j.entries, j.live
-     FROM journal_types j CROSS JOIN entry_types t ON t.code = j.type WHERE j.journal = ? AND j.entries > 0`,
-    journal,
-  );
-  return rows.map(([code, stixType, observable, company, entries, live]) => ({
-    code,
-    stixType,
-    observable: observable === NO_OBSERVABLE ? null : observableOfCode(observable),
-    company: company === 1,
-    entries,
-    live,
-  }));
+/** A condition on `entries e`, with its named values. */
+interface Condition {
+  sql: string;
+  values: Named;
+  /** It may leave out nearly everything: to be checked on the narrow index, never on whole rows. */
+  isRare: boolean;
 }
 
-/** The types that a filter lets through: a view keeps the company, `match[type]` does not. */
-export function admit(types: Standing[], filter: Pick<EntryFilter, 'observableTypes' | 'stixTypes'>): Standing[] {
-  const { observableTypes, stixTypes } = filter;
-  return types.filter(({ observable, stixType, company }) => {
+/** A query and its named values. */
+export interface Selection {
+  sql: string;
+  values: Named;
+}
+
+/** `limit` entries that pass a filter, ascending, strictly after a date. */
+export function wantFiltered(
+  journal: JournalRow,
+  standing: readonly Standing[],
+  filter: Omit<EntryFilter, 'journal'>,
+  after: Micros,
+  limit: number,
+): Wanted {
+  const { observableTypes, stixTypes, objectIds, versions } = filter;
+  const onlyLast = versions.last && !versions.all && !versions.first && versions.exact.length === 0;
+  // A view keeps the company, `match[type]` does not.
+  const admitted = standing.filter(({ observable, stixType, company, superseded }) => {
     const inView = observableTypes === null || company || (observable !== null && observableTypes.includes(observable));
-    return inView && (stixTypes === null || stixTypes.includes(stixType));
+    return inView && (stixTypes === null || stixTypes.includes(stixType)) && !(onlyLast && superseded);
   });
+  const condition = whereVersion(journal, versions);
+  return {
+    journal,
+    standing,
+    admitted,
+    objectIds,
+    condition,
+    after,
+    before: null,
+    newestFirst: false,
+    limit,
+    offset: 0,
+  };
 }
 
-/** A condition on `entries e`, with its named values; null: nothing satisfies it. */
-export type Condition = { sql: string; values: Named } | null;
+/** Live indicators, newest first; one more than the query's limit. */
+export function wantLive(journal: JournalRow, standing: readonly Standing[], query: LiveQuery): Wanted {
+  const { observableTypes, minConfidence, maxConfidence } = query;
+  const conditions = ['e.superseded = 0 AND e.revoked = 0'];
+  if (minConfidence !== null) conditions.push('e.confidence >= :least');
+  if (maxConfidence !== null) conditions.push('e.confidence <= :most');
+  return {
+    journal,
+    standing,
+    admitted: standing.filter(
+      (part) => isLive(part) && (observableTypes === null || observableTypes.includes(part.observable as never)),
+    ),
+    objectIds: null,
+    condition: {
+      sql: conditions.join(' AND '),
+      values: { least: minConfidence, most: maxConfidence },
+      isRare: conditions.length > 1,
+    },
+    after: query.since ?? 0,
+    before: query.before,
+    newestFirst: true,
+    limit: query.limit + 1,
+    offset: query.offset,
+  };
+}
 
-/** `match[version]` as a condition: the union of its parts. */
-export function whereVersion(journal: JournalRow, versions: VersionFilter): Condition {
+/** `match[version]` (TAXII 2.1 section 3.4.1) as a condition: the union of its parts. */
+function whereVersion(journal: JournalRow, versions: VersionFilter): Condition | null {
   // Where only last versions stand, each entry is the first and the last of its object.
-  if (versions.all || (versions.first && journal.keepVersions === 'last')) return { sql: '1', values: {} };
+  if (versions.all || (versions.first && journal.keepVersions === 'last'))
+    return { sql: '1', values: {}, isRare: false };
   const parts: string[] = [];
   if (versions.last) parts.push('e.superseded = 0');
   if (versions.exact.length > 0) parts.push('e.version IN (SELECT value FROM json_each(:exact))');
@@ -57,75 +112,105 @@ export function whereVersion(journal: JournalRow, versions: VersionFilter): Cond
       AND (SELECT stix_type FROM entry_types WHERE code = o.type) = (SELECT stix_type FROM entry_types WHERE code = e.type))`);
   }
   if (parts.length === 0) return null;
-  return { sql: `(${parts.join(' OR ')})`, values: { exact: JSON.stringify(versions.exact) } };
-}
-
-export interface Wanted {
-  journal: JournalRow;
-  /** All that stand in the journal. */
-  types: Standing[];
-  admitted: Standing[];
-  objectIds: readonly string[] | null;
-  condition: Condition;
-  /** Strictly after, strictly before. */
-  after: Micros;
-  before: Micros | null;
-  newestFirst: boolean;
-  limit: number;
-  offset: number;
-}
-
-/** A query that answers `date_added` in order, and its named values. */
-export interface Selection {
-  sql: string;
-  values: Named;
+  return {
+    sql: `(${parts.join(' OR ')})`,
+    values: { exact: JSON.stringify(versions.exact) },
+    isRare: !versions.last && !versions.first,
+  };
 }
 
 /**
- * Which entries are wanted, in order of date, read from an index that already has that order: a page behind the
- * millionth entry, or of a rare type, costs what the first page costs. Null when nothing can match.
+ * Reads `columns` of what is wanted from an index that already has its order: a page behind the millionth entry, or of a
+ * rare type, costs what the first page costs. Null when nothing can match.
  */
-export function select(wanted: Wanted): Selection | null {
-  const { journal, types, admitted, objectIds, condition, newestFirst } = wanted;
+export function select(wanted: Wanted, columns: string): Selection | null {
+  const { standing, admitted, objectIds, condition } = wanted;
   if (admitted.length === 0 || condition === null || objectIds?.length === 0) return null;
-  const range = 'e.journal = :journal AND e.date_added > :after AND e.date_added < :before';
-  const order = `ORDER BY date_added ${newestFirst ? 'DESC' : 'ASC'} LIMIT :limit OFFSET :offset`;
-  const values: Named = {
+  if (objectIds !== null) return selectByIds(wanted, condition, objectIds, columns);
+  const isWhole = admitted.length === standing.length;
+  if ((isWhole && !condition.isRare) || admitted.length > MAX_ARMS) return selectByDate(wanted, condition, columns);
+  return selectByTypes(wanted, condition, columns);
+}
+
+/**
+ * A first try for a filter that admits much: a stretch of the journal of at least twice the entries that are wanted, in
+ * which what is not admitted is passed over. `isAll`: nothing lies beyond the stretch. Null when it isn't worth it.
+ */
+export function selectNearby(
+  connection: Connection,
+  wanted: Wanted,
+  columns: string,
+): (Selection & { isAll: boolean }) | null {
+  const { journal, standing, admitted, objectIds, condition, after, before, newestFirst } = wanted;
+  if (condition === null || condition.isRare || objectIds !== null || wanted.offset > 0) return null;
+  const share = countEntries(admitted) / Math.max(1, countEntries(standing));
+  if (share < LARGE_SHARE || admitted.length === standing.length) return null;
+  const segments = 1 + Math.ceil((2 * wanted.limit) / SEGMENT_ENTRIES);
+  if (newestFirst) {
+    const edge = (segmentBefore(connection, journal.id, before, segments) ?? 0) - 1;
+    const isAll = edge <= after;
+    return { ...selectByDate({ ...wanted, after: isAll ? after : edge }, condition, columns), isAll };
+  }
+  const edge = segmentAfter(connection, journal.id, after, segments) ?? Number.MAX_SAFE_INTEGER;
+  const isAll = edge >= (before ?? Number.MAX_SAFE_INTEGER);
+  return { ...selectByDate({ ...wanted, before: isAll ? before : edge }, condition, columns), isAll };
+}
+
+function selectByIds(wanted: Wanted, condition: Condition, objectIds: readonly string[], columns: string): Selection {
+  const dates = `SELECT e.date_added AS date_added FROM json_each(:ids) i
+    CROSS JOIN entries e INDEXED BY entries_by_uuid
+    ON e.journal = :journal AND e.uuid = ${uuidFromWord('(i.value ->> 1)')}
+    CROSS JOIN entry_types t ON t.code = e.type AND t.stix_type = i.value ->> 0
+    WHERE ${RANGE} AND ${IN_CODES} AND ${condition.sql} ${orderOf(wanted)}`;
+  return { sql: readWhole(dates, columns), values: { ...valuesOf(wanted, condition), ids: idPairs(objectIds) } };
+}
+
+function selectByDate(wanted: Wanted, condition: Condition, columns: string): Selection {
+  const isTyped = wanted.admitted.length < wanted.standing.length;
+  const sql = `SELECT ${columns} FROM entries e
+    WHERE ${RANGE} ${isTyped ? `AND ${IN_CODES}` : ''} AND ${condition.sql} ${orderOf(wanted)}`;
+  return { sql, values: valuesOf(wanted, condition) };
+}
+
+/** An arm for each admitted stretch of the index; SQLite merges them as they come, each in its own order. */
+function selectByTypes(wanted: Wanted, condition: Condition, columns: string): Selection {
+  const values = valuesOf(wanted, condition);
+  const arms = wanted.admitted.map(({ code, superseded, revoked }, arm) => {
+    values[`type${arm}`] = code;
+    return `SELECT e.date_added AS date_added FROM entries e INDEXED BY entries_by_type
+      WHERE e.type = :type${arm} AND e.superseded = ${superseded ? 1 : 0} AND e.revoked = ${revoked ? 1 : 0}
+      AND ${RANGE} AND ${condition.sql}`;
+  });
+  return { sql: readWhole(`${arms.join(' UNION ALL ')} ${orderOf(wanted)}`, columns), values };
+}
+
+/** The dates come from narrow indexes; only what they name is read whole. */
+function readWhole(dates: string, columns: string): string {
+  return `SELECT ${columns} FROM (${dates}) s
+    CROSS JOIN entries e ON e.journal = :journal AND e.date_added = s.date_added`;
+}
+
+const RANGE = 'e.journal = :journal AND e.date_added > :after AND e.date_added < :before';
+const IN_CODES = 'e.type IN (SELECT value FROM json_each(:codes))';
+
+function orderOf({ newestFirst }: Wanted): string {
+  return `ORDER BY date_added ${newestFirst ? 'DESC' : 'ASC'} LIMIT :limit OFFSET :offset`;
+}
+
+function valuesOf(wanted: Wanted, condition: Condition): Named {
+  return {
     ...condition.values,
-    journal: journal.id,
+    journal: wanted.journal.id,
     after: wanted.after,
     before: wanted.before ?? Number.MAX_SAFE_INTEGER,
     limit: wanted.limit,
     offset: wanted.offset,
+    codes: JSON.stringify(wanted.admitted.map(({ code }) => code)),
   };
-  const codes = JSON.stringify(admitted.map(({ code }) => code));
-  const inCodes = 'e.type IN (SELECT value FROM json_each(:codes))';
-
-  if (objectIds !== null) {
-    const sql = `SELECT e.date_added AS date_added FROM json_each(:ids) i CROSS JOIN entries e INDEXED BY entries_by_uuid
-      ON e.journal = :journal AND e.uuid = ${uuidFromWord('(i.value ->> 1)')}
-      CROSS JOIN entry_types t ON t.code = e.type AND t.stix_type = i.value ->> 0
-      WHERE ${range} AND ${inCodes} AND ${condition.sql} ${order}`;
-    return { sql, values: { ...values, codes, ids: idPairs(objectIds) } };
-  }
-
-  const excluded = sumEntries(types) - sumEntries(admitted);
-  if (excluded <= FEW || admitted.length > MAX_ARMS) {
-    const typed = excluded === 0 ? '' : `AND ${inCodes}`;
-    const sql = `SELECT e.date_added AS date_added FROM entries e WHERE ${range} ${typed} AND ${condition.sql} ${order}`;
-    return { sql, values: { ...values, codes } };
-  }
-
-  const arms = admitted.map(({ code }, arm) => {
-    values[`type${arm}`] = code;
-    return `SELECT e.date_added AS date_added FROM entries e INDEXED BY entries_by_type
-      WHERE e.type = :type${arm} AND ${range} AND ${condition.sql}`;
-  });
-  return { sql: `${arms.join(' UNION ALL ')} ${order}`, values };
 }
 
-function sumEntries(types: readonly Standing[]): number {
-  return types.reduce((sum, { entries }) => sum + entries, 0);
+function countEntries(standing: readonly Standing[]): number {
+  return standing.reduce((sum, { entries }) => sum + entries, 0);
 }
 
 /** Pairs of STIX type and word, each once; what has not the form of an id matches nothing. */

@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyError, FastifyRequest } from 'fastify';
+import { type ErrorCode, GatewayError } from '../src/model/error.ts';
+
+/** What Fastify itself refuses, in our words. */
+const codeOfStatus: Record<number, ErrorCode> = {
+  400: 'bad-request',
+  401: 'unauthenticated',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  413: 'body-too-large',
+  414: 'uri-too-long',
+  415: 'unsupported-media-type',
+  429: 'rate-limited',
+  503: 'unavailable',
+};
+
+/** Any thrown thing as a GatewayError: what nobody foresaw is logged with an id and shown with nothing but that id. */
+export function asGatewayError(error: unknown, request: FastifyRequest): GatewayError {
+  if (error instanceof GatewayError) {
+    if (error.code === 'internal' || error.code === 'store-failed') return hide(error, request);
+    return error;
+  }
+  const { statusCode, message } = error as FastifyError;
+  const code = statusCode === undefined ? undefined : codeOfStatus[statusCode];
+  return code === undefined ? hide(error, request) : new GatewayError(code, message);
+}
+
+function hide(error: unknown, request: FastifyRequest): GatewayError {
+  const id = randomUUID();
+  request.log.error(
+    { err: error, errorId: id, method: request.method, path: request.url.split('?')[0] },
+    'request failed',
+  );
+  return new GatewayError('internal', 'Something went wrong here; the log has the cause under this id.', {
+    details: { error_id: id },
+  });
+}
+
+/** Headers that go with a code (RFC 9110 11.6.1, 10.2.3). */
+export function headersOf(error: GatewayError): Record<string, string> {
+  return {
+    ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Basic realm="Sluice", charset="UTF-8"' } : {}),
+    ...(error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) }),
+    ...(error.code === 'method-not-allowed' && error.details?.['allow'] !== undefined
+      ? { allow: error.details['allow'] }
+      : {}),
+  };
+}

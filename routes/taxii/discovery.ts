@@ -1,0 +1,22 @@
+import type { FastifyInstance } from 'fastify';
+import type { RouteParts } from '../index.ts';
+import { addResource } from '../methods.ts';
+import { negotiate } from './negotiation.ts';
+import { sendResource } from './resource.ts';
+
+/** TAXII 2.1 section 4.1. */
+export function addDiscovery(scope: FastifyInstance, { taxii }: RouteParts): void {
+  const { title, description, contact, apiRoots } = taxii;
+  const discovery = {
+    title,
+    ...(description === null ? {} : { description }),
+    ...(contact === null ? {} : { contact }),
+    ...(apiRoots[0] === undefined ? {} : { default: apiRoots[0].path, api_roots: apiRoots.map(({ path }) => path) }),
+  };
+  addResource(scope, '/', {
+    GET: async (request, reply) => {
+      negotiate(request, false);
+      return sendResource(reply, discovery);
+    },
+  });
+}

@@ -1,0 +1,111 @@
+import type { Micros } from '../../src/model/clock.ts';
+import { GatewayError } from '../../src/model/error.ts';
+import { parseTimestamp } from '../../src/model/timestamp.ts';
+import type { VersionFilter } from '../../src/store/store.ts';
+import { readLimit } from '../query.ts';
+import { agrees, type Cursor, isHashed, openCursor } from './cursor.ts';
+
+/** TAXII 2.1 section 3.4, read and checked. */
+export interface Filters {
+  /** Entries strictly after it are meant. */
+  after: Micros;
+  addedAfter: Micros | null;
+  limit: number;
+  stixTypes: string[] | null;
+  objectIds: string[] | null;
+  versions: VersionFilter;
+  /** Nothing can match: a spec version that is not served. */
+  isEmpty: boolean;
+  /** As a cursor carries them. */
+  match: Record<string, string>;
+}
+
+export interface FilterContext {
+  secret: string;
+  resource: string;
+  journal: string;
+  pageSize: number;
+  maxPage: number;
+}
+
+const fields = ['type', 'id', 'version', 'spec_version'] as const;
+/** Values in one match field. */
+const MAX_VALUES = 1000;
+
+/** Throws `bad-request` for what is malformed; unknown parameters and match fields are ignored. */
+export function readFilters(query: Record<string, string | undefined>, context: FilterContext): Filters {
+  const { secret, resource, journal, pageSize, maxPage } = context;
+  const token = query['next'];
+  const cursor = token === undefined || token === '' ? null : openCursor(secret, token, resource, journal);
+  const addedAfter = readAddedAfter(query['added_after']);
+  const match = readMatch(query, cursor);
+  const specVersions = listOf(match['spec_version']);
+  return {
+    // Beside a token the later of the two wins: some clients move added_after on while they page.
+    after: Math.max(addedAfter ?? 0, cursor?.dateAdded ?? 0),
+    addedAfter: addedAfter ?? cursor?.addedAfter ?? null,
+    limit: readLimit(query['limit'], pageSize, maxPage),
+    stixTypes: listOf(match['type']),
+    objectIds: listOf(match['id']),
+    versions: readVersions(listOf(match['version'])),
+    isEmpty: specVersions !== null && !specVersions.includes('2.1'),
+    match,
+  };
+}
+
+function readAddedAfter(text: string | undefined): Micros | null {
+  if (text === undefined || text === '') return null;
+  const micros = parseTimestamp(text.trim());
+  if (micros === undefined) throw new GatewayError('bad-request', 'added_after must be an RFC 3339 timestamp.');
+  return micros;
+}
+
+/** What is absent beside a token comes from the token; what differs from it is another question, so an error. */
+function readMatch(query: Record<string, string | undefined>, cursor: Cursor | null): Record<string, string> {
+  const match: Record<string, string> = {};
+  for (const field of fields) {
+    const given = query[`match[${field}]`];
+    const carried = cursor?.match[field];
+    if (given !== undefined && given !== '') {
+      if (cursor !== null && !agrees(carried, given)) {
+        throw new GatewayError('bad-request', `match[${field}] differs from the one that next belongs to.`);
+      }
+      match[field] = given;
+    } else if (carried !== undefined) {
+      if (isHashed(carried)) throw new GatewayError('bad-request', `Repeat match[${field}] beside next.`);
+      match[field] = carried;
+    }
+  }
+  return match;
+}
+
+function listOf(text: string | undefined): string[] | null {
+  if (text === undefined) return null;
+  const values = [
+    ...new Set(
+      text
+        .split(',')
+        .map((value) => value.trim())
+        .filter((value) => value !== ''),
+    ),
+  ];
+  if (values.length > MAX_VALUES) throw new GatewayError('bad-request', `A match field takes ${MAX_VALUES} values.`);
+  return values;
+}
+
+function readVersions(values: string[] | null): VersionFilter {
+  const versions: VersionFilter = { last: values === null || values.length === 0, first: false, all: false, exact: [] };
+  for (const value of values ?? []) {
+    if (value === 'last' || value === 'first' || value === 'all') versions[value] = true;
+    else {
+      const micros = parseTimestamp(value);
+      if (micros === undefined)
+        throw new GatewayError('bad-request', 'match[version] takes last, first, all or timestamps.');
+      versions.exact.push(micros);
+    }
+  }
+  if (versions.all && (values?.length ?? 0) > 1) {
+    throw new GatewayError('bad-request', 'match[version]=all stands alone.');
+  }
+  return versions;
+}

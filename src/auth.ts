@@ -1,0 +1,119 @@
+import { hash, randomBytes } from 'node:crypto';
+import basicAuth from '@fastify/basic-auth';
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import ipaddr from 'ipaddr.js';
+import type { CollectionDefinition } from './model/definition.ts';
+import { GatewayError } from './model/error.ts';
+import type { Client } from './model/state.ts';
+import { isWithin } from './model/tlp.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who is calling; set before any handler of a protected scope runs. */
+    client: Client;
+  }
+}
+
+/** Finds who a key belongs to by its SHA-256, in constant time whatever the number of clients. */
+export interface ClientDirectory {
+  find(keyHash: string): Client | null;
+}
+
+const KEY_PREFIX = 'slc_';
+
+/** A new key: 256 random bits, so a plain hash is enough to keep it by. */
+export function createKey(): string {
+  return KEY_PREFIX + randomBytes(32).toString('base64url');
+}
+
+export function hashKey(key: string): string {
+  return hash('sha256', key, 'hex');
+}
+
+/** A collection the client was not given, or one marked above its ceiling, doesn't exist for it. */
+export function mayRead(client: Client, collection: CollectionDefinition): boolean {
+  return (
+    (client.collections === null || client.collections.includes(collection.alias)) &&
+    isWithin(collection.tlp, client.tlp)
+  );
+}
+
+/** Failed sign-ins an address may have in a minute before it hears 429; a good key is never held up by them. */
+const FAILED_SIGN_INS = 20;
+const MINUTE_MS = 60_000;
+
+/**
+ * Makes a scope answer known clients only, each at its own rate. Basic (any user, the key as password), Bearer, Token and
+ * X-API-Key carry the key. Throws `unauthenticated` (401) and `rate-limited` (429) to the scope's error handler.
+ */
+export async function protect(scope: FastifyInstance, clients: ClientDirectory): Promise<void> {
+  await scope.register(rateLimit, {
+    global: true,
+    hook: 'preHandler',
+    max: (request: FastifyRequest) => request.client.rate.max,
+    timeWindow: (request: FastifyRequest) => request.client.rate.per,
+    keyGenerator: (request: FastifyRequest) => `client ${request.client.name}`,
+    enableDraftSpec: true,
+    errorResponseBuilder: (_, { ttl }) => tooMany('This client has used up its rate.', ttl),
+  });
+  const countFailure = scope.createRateLimit({
+    max: FAILED_SIGN_INS,
+    timeWindow: MINUTE_MS,
+    keyGenerator: (request: FastifyRequest) => `address ${addressGroup(request.ip)}`,
+  });
+  await scope.register(basicAuth, {
+    authenticate: false,
+    validate: async (_user: string, password: string, request: FastifyRequest) => {
+      request.client = known(clients, password);
+    },
+  });
+  scope.decorateRequest('client', null as unknown as Client);
+  scope.addHook('onRequest', async (request, reply) => {
+    try {
+      const key = keyOf(request);
+      if (key === null) await byBasic(scope, request, reply);
+      else request.client = known(clients, key);
+    } catch (error) {
+      const failure = await countFailure(request);
+      if (!failure.isAllowed && failure.isExceeded) throw tooMany('Too many failed sign-ins.', failure.ttl);
+      if (error instanceof GatewayError) throw error;
+      throw new GatewayError('unauthenticated', 'A key is needed: Basic with the key as password, or Bearer.');
+    }
+  });
+}
+
+function tooMany(message: string, ttl: number): GatewayError {
+  return new GatewayError('rate-limited', message, { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) });
+}
+
+function known(clients: ClientDirectory, key: string): Client {
+  const client = clients.find(hashKey(key));
+  if (client === null) throw new GatewayError('unauthenticated', 'The key is not known, or was revoked.');
+  return client;
+}
+
+/** The key of every way but Basic; null when there is none. */
+function keyOf({ headers }: FastifyRequest): string | null {
+  const named = headers['x-api-key'];
+  if (typeof named === 'string' && named !== '') return named;
+  const match = /^(?:bearer|token) +(\S+) *$/i.exec(headers.authorization ?? '');
+  return match?.[1] ?? null;
+}
+
+function byBasic(scope: FastifyInstance, request: FastifyRequest, reply: Parameters<FastifyInstance['basicAuth']>[1]) {
+  return new Promise<void>((resolve, reject) => {
+    scope.basicAuth(request, reply, (error) => (error === undefined || error === null ? resolve() : reject(error)));
+  });
+}
+
+/** One IPv6 customer has a whole /64: counting single addresses would count nothing. */
+export function addressGroup(address: string): string {
+  if (!ipaddr.isValid(address)) return address;
+  const parsed = ipaddr.process(address);
+  if (parsed.kind() === 'ipv4') return parsed.toString();
+  return `${(parsed as ipaddr.IPv6).parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':')}::/64`;
+}

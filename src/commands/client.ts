@@ -1,0 +1,96 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ClientRate } from '../model/definition.ts';
+import { formatDuration } from '../model/duration.ts';
+import { type Tlp, tlpLevels } from '../model/tlp.ts';
+import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
+import { formatJson, formatTable, printable, timeText } from './terminal.ts';
+
+export function addClient(program: Command, context: CommandContext): void {
+  const client = program.command('client').description('who may read: add, list, revoke').helpCommand(false);
+
+  withAnswer(client.command('add'))
+    .description('add a client and show its key, once')
+    .argument('<name>', 'a team or tool', clientName)
+    .option('--collections <list>', 'collections it may read, by name, with commas (default: all)', nameList)
+    .addOption(new Option('--tlp <level>', 'highest TLP it may see').choices([...tlpLevels]).default('amber'))
+    .option('--rate <n/unit>', 'requests per s, min, h or d', parseRate, { max: 600, per: 60_000 })
+    .action(async (name: string, options: AnswerOptions & { collections?: string[]; tlp: Tlp; rate: ClientRate }) => {
+      const { tlp, rate, collections = null } = options;
+      const issued = await withControl(context, options, (control) =>
+        control.addClient({ name, collections, tlp, rate }),
+      );
+      if (options.json) {
+        const { key } = issued;
+        return context.terminal.out(formatJson({ name, key, collections, tlp, rate: formatRate(rate) }));
+      }
+      context.terminal.out(
+        `Client ${printable(issued.name)} may read ${collections?.join(', ') ?? 'all collections'} up to TLP:${tlp.toUpperCase()}, ` +
+          `${formatRate(rate)}.\nIts key is shown only now:\n${issued.key}\n`,
+      );
+    });
+
+  withAnswer(client.command('list'))
+    .description('list clients; their keys are not known any more')
+    .action(async (options: AnswerOptions) => {
+      const clients = await withControl(context, options, (control) => control.listClients());
+      const wire = clients.map(({ name, collections, tlp, rate, createdAt, revokedAt, keyHashes }) => ({
+        name,
+        collections,
+        tlp,
+        rate: formatRate(rate),
+        keys: keyHashes.length,
+        created_at: timeText(createdAt),
+        revoked_at: timeText(revokedAt),
+      }));
+      if (options.json) return context.terminal.out(formatJson(wire));
+      const rows = wire.map((row) => [
+        row.name,
+        row.revoked_at === null ? 'active' : `revoked ${row.revoked_at}`,
+        row.collections?.join(', ') ?? 'all',
+        row.tlp,
+        row.rate,
+        row.created_at ?? '',
+      ]);
+      context.terminal.out(formatTable(['NAME', 'STATE', 'COLLECTIONS', 'TLP', 'RATE', 'CREATED'], rows));
+    });
+
+  withAnswer(client.command('revoke'))
+    .description('stop a client: its keys end within a second')
+    .argument('<name>', 'its name')
+    .action(async (name: string, options: AnswerOptions) => {
+      await withControl(context, options, (control) => control.revokeClient(name));
+      context.terminal.out(
+        options.json ? formatJson({ name, revoked: true }) : `Client ${printable(name)} is revoked.\n`,
+      );
+    });
+}
+
+const units = { s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const MAX_RATE = 1_000_000;
+
+/** `600/min`: requests per s, min, h or d. */
+export function parseRate(text: string): ClientRate {
+  const match = /^(\d{1,7})\/(s|min|h|d)$/.exec(text);
+  const max = Number(match?.[1] ?? 0);
+  if (match === null || max < 1 || max > MAX_RATE) {
+    throw new InvalidArgumentError(`It must be like 600/min: 1 to ${MAX_RATE} requests per s, min, h or d.`);
+  }
+  return { max, per: units[match[2] as keyof typeof units] };
+}
+
+export function formatRate({ max, per }: ClientRate): string {
+  const unit = (Object.keys(units) as (keyof typeof units)[]).find((unit) => units[unit] === per);
+  return `${max}/${unit ?? formatDuration(per)}`;
+}
+
+function clientName(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(text)) return text;
+  throw new InvalidArgumentError('It must be 1 to 64 letters, digits and ._@- and start with a letter or digit.');
+}
+
+function nameList(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.some((name) => name === ''))
+    throw new InvalidArgumentError('It must be names with commas between, such as ips,hashes.');
+  return [...new Set(names)];
+}

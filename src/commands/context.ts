@@ -1,0 +1,82 @@
+import { access } from 'node:fs/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type ConfigProblem, formatProblem } from '../config/problem.ts';
+import type { Control } from '../model/control.ts';
+import { GatewayError } from '../model/error.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What commands need of the gateway; tests give a fake one. */
+export type Gateway = Pick<typeof import('../gateway.ts'), 'loadConfigFile' | 'openControl' | 'serve' | 'version'>;
+
+export interface CommandContext {
+  terminal: Terminal;
+  gateway: Gateway;
+}
+
+export interface ConfigOption {
+  config?: string;
+}
+
+export interface AnswerOptions extends ConfigOption {
+  json?: boolean;
+}
+
+const DEFAULT_CONFIG = 'sluice.yaml';
+
+export function withConfig(command: Command): Command {
+  return command.option('-c, --config <file>', `configuration file (default: ./${DEFAULT_CONFIG})`);
+}
+
+export function withAnswer(command: Command): Command {
+  return withConfig(command).option('--json', 'answer in JSON');
+}
+
+/** Loads the file that `--config` names, or ./sluice.yaml. Throws `config-invalid`. */
+export async function loadFile(
+  context: CommandContext,
+  options: ConfigOption,
+  overrides: { data?: string | undefined; listen?: string | undefined } = {},
+) {
+  if (options.config === undefined && !(await exists(DEFAULT_CONFIG))) {
+    throw new GatewayError(
+      'config-invalid',
+      `There is no ${DEFAULT_CONFIG} here: copy sluice.example.yaml to it, or name another file with --config FILE.`,
+    );
+  }
+  return context.gateway.loadConfigFile(options.config ?? DEFAULT_CONFIG, overrides);
+}
+
+/** Runs `ask` against the running server, or against the store when there is none. */
+export async function withControl<T>(
+  context: CommandContext,
+  options: ConfigOption,
+  ask: (control: Control) => Promise<T>,
+): Promise<T> {
+  const loaded = await loadFile(context, options);
+  const control = await context.gateway.openControl(loaded);
+  try {
+    return await ask(control);
+  } finally {
+    await control.close();
+  }
+}
+
+export function warningLine(file: string, warning: ConfigProblem): string {
+  return `warning: ${formatProblem(file, warning)}\n`;
+}
+
+/** A whole number within bounds, for commander. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import type { Micros } from '../model/clock.ts';
+import type { StatusReport } from '../model/control.ts';
+import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
+import { ageText, cut, formatJson, formatTable, timeText } from './terminal.ts';
+
+export function addStatus(program: Command, context: CommandContext): void {
+  withAnswer(program.command('status'))
+    .description('show feeds, accounts and collections')
+    .action(async (options: AnswerOptions) => {
+      const report = await withControl(context, options, (control) => control.status());
+      context.terminal.out(options.json ? formatJson(wireStatus(report)) : humanStatus(report));
+    });
+}
+
+type Feed = StatusReport['feeds'][number];
+
+function stateOf(feed: Feed): string {
+  if (feed.attemptedAt === null) return 'not polled yet';
+  if (feed.failures > 0) return feed.stale ? 'failing, stale' : 'failing';
+  return feed.stale ? 'stale' : 'ok';
+}
+
+function humanStatus({ version, now, feeds, accounts, collections }: StatusReport): string {
+  const feedRows = feeds.map((feed) => [
+    feed.feed,
+    stateOf(feed),
+    ageText(feed.succeededAt, now),
+    ageText(feed.nextPollAt, now),
+    feed.observations,
+    feed.rejected,
+    feed.error === null ? '' : cut(`${feed.error.code}: ${feed.error.message}`, 100),
+  ]);
+  const accountRows = accounts.map((account) => [
+    account.account,
+    account.requests,
+    ageText(account.lastRequestAt, now),
+    account.blockedUntil !== null && account.blockedUntil > now ? ageText(account.blockedUntil, now) : '-',
+  ]);
+  const collectionRows = collections.map((collection) => [
+    collection.alias,
+    totalOf(collection.live),
+    ageText(collection.head, now),
+    collection.id,
+  ]);
+  return [
+    `Sluice ${version}, ${timeText(now)}`,
+    `Feeds\n${formatTable(['NAME', 'STATE', 'LAST GOOD', 'NEXT', 'ROWS', 'REJECTED', 'ERROR'], feedRows)}`.trimEnd(),
+    `Accounts\n${formatTable(['NAME', 'REQUESTS', 'LAST', 'FREE'], accountRows)}`.trimEnd(),
+    `Collections\n${formatTable(['NAME', 'LIVE', 'NEWEST', 'ID'], collectionRows)}`,
+  ].join('\n\n');
+}
+
+function totalOf(live: Partial<Record<string, number>>): number {
+  return Object.values(live).reduce<number>((sum, count) => sum + (count ?? 0), 0);
+}
+
+/** Times as RFC 3339, keys as our JSON spells them. */
+function wireStatus({ version, startedAt, now, feeds, accounts, collections }: StatusReport): unknown {
+  return {
+    version,
+    started_at: timeText(startedAt),
+    now: timeText(now),
+    feeds: feeds.map((feed) => ({
+      name: feed.feed,
+      state: feed.attemptedAt === null ? 'never-polled' : feed.failures > 0 ? 'failing' : 'ok',
+      stale: feed.stale,
+      account: feed.account,
+      pools: feed.pools,
+      attempted_at: timeText(feed.attemptedAt),
+      succeeded_at: timeText(feed.succeededAt),
+      next_poll_at: timeText(feed.nextPollAt),
+      failures: feed.failures,
+      error: feed.error === null ? null : { ...feed.error, at: timeText(feed.error.at) },
+      accepted: feed.accepted,
+      rejected: feed.rejected,
+      observations: feed.observations,
+    })),
+    accounts: accounts.map((account) => ({
+      name: account.account,
+      requests: account.requests,
+      last_request_at: timeText(account.lastRequestAt),
+      blocked_until: timeText(account.blockedUntil),
+      windows: Object.entries(account.windows).map(([seconds, { startedAt, used }]: [string, Window]) => ({
+        seconds: Number(seconds),
+        started_at: timeText(startedAt),
+        used,
+      })),
+    })),
+    collections: collections.map(({ head, ...collection }) => ({ ...collection, newest: timeText(head) })),
+  };
+}
+
+interface Window {
+  startedAt: Micros;
+  used: number;
+}

@@ -1,0 +1,40 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { GatewayError } from './model/error.ts';
+
+export interface DataLock {
+  release(): void;
+}
+
+/** https://sqlite.org/rescode.html#busy; extended codes carry it in their low byte. */
+const SQLITE_BUSY = 5;
+
+/**
+ * Makes the data directory (0700) and takes the one lock that lets a process write in it. The lock is the operating
+ * system's, held by SQLite on an empty file: it ends with the process however that ends, so nothing stale is ever left.
+ * Nothing else in this process may open `<dir>/lock`: closing any handle of a file drops a POSIX lock on it.
+ * Throws `data-locked` when another holds it, `store-failed` when the directory cannot be used.
+ */
+export function lockData(dir: string): DataLock {
+  let db: DatabaseSync | undefined;
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    db = new DatabaseSync(join(dir, 'lock'), { timeout: 0, allowExtension: false });
+    db.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    if (db?.isOpen) db.close();
+    const { code, errcode } = error as { code?: string; errcode?: number };
+    if (errcode !== undefined && (errcode & 0xff) === SQLITE_BUSY) {
+      throw new GatewayError('data-locked', `Another process is using ${dir}.`);
+    }
+    const why = errcode === undefined ? code : (error as Error).message;
+    throw new GatewayError('store-failed', `The data directory ${dir} cannot be used: ${why}.`, { cause: error });
+  }
+  const held = db;
+  return {
+    release() {
+      if (held.isOpen) held.close();
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { FeedItem } from '../feeds/feed.ts';
+import type { Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import { isJsonObject, type JsonObject } from '../model/json.ts';
+import type { Observation, Rejection, StixObject } from '../model/observation.ts';
+import { rowText } from '../stix/validate.ts';
+import { shown } from './property.ts';
+import { normaliseRow } from './row.ts';
+import { normaliseStix } from './stix-item.ts';
+
+/**
+ * What became of an item. With an observation or object, `note` (reason `bad-property`) says which of its properties could
+ * not be read: the row counts as accepted, the note is kept beside the rejections so that nothing is lost unsaid.
+ */
+export type Normalised =
+  | { kind: 'observation'; observation: Observation; note?: Rejection }
+  | { kind: 'object'; object: StixObject; note?: Rejection }
+  | { kind: 'rejection'; rejection: Rejection };
+
+/** One item of a feed, whatever it holds, to what the store keeps. Never throws. Pure but for `now`. */
+export function normalise(item: FeedItem, feed: FeedDefinition, now: Micros): Normalised {
+  if (!isJsonObject(item)) {
+    return {
+      kind: 'rejection',
+      rejection: { reason: 'not-an-object', detail: 'the row is no object', row: rowText(item) },
+    };
+  }
+  const result = 'stix' in item ? stixOf(item.stix, feed, now) : normaliseRow(item, feed, now);
+  if ('observation' in result) return { kind: 'observation', ...result };
+  if ('reason' in result) return { kind: 'rejection', rejection: result };
+  const note = noteOn(result, (item as { stix: JsonObject }).stix);
+  return note === null ? { kind: 'object', object: result } : { kind: 'object', object: result, note };
+}
+
+/** A creator that is no STIX id is left out of an object that passes verbatim (stix/validate.ts); nothing else is. */
+function noteOn(object: StixObject, sent: JsonObject): Rejection | null {
+  const creator = sent['created_by_ref'];
+  if (creator === undefined || creator === null || object.raw['created_by_ref'] !== undefined) return null;
+  return { reason: 'bad-property', detail: `created_by_ref: ${shown(creator)} is no STIX id`, row: rowText(sent) };
+}
+
+function stixOf(object: unknown, feed: FeedDefinition, now: Micros) {
+  if (isJsonObject(object)) return normaliseStix(object, feed, now);
+  return { reason: 'not-an-object', detail: 'the STIX object is no object', row: rowText(object) } as const;
+}

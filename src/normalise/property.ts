@@ -1,0 +1,215 @@
+import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import { isJsonObject } from '../model/json.ts';
+import type { ExternalReference } from '../model/observation.ts';
+import { parseTimestamp } from '../model/timestamp.ts';
+import { strictest, type Tlp, tlpLevels } from '../model/tlp.ts';
+import { tidyReference } from '../stix/reference.ts';
+
+/**
+ * What a feed says besides the value. Each reader takes anything, answers what it could read, and complains about the rest:
+ * a bad property never costs the row, and never goes unsaid.
+ */
+export type Complain = (property: string, fault: string) => void;
+
+export const MAX_LABELS = 64;
+export const MAX_LABEL = 200;
+export const MAX_REFERENCES = 32;
+export const MAX_NAME = 512;
+export const MAX_DESCRIPTION = 4000;
+
+/** Absent, null and empty text mean the same: the feed says nothing. */
+function isNothing(value: unknown): value is null | undefined | '' {
+  return value === undefined || value === null || value === '';
+}
+
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const NO_ZONE = /^(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)(?: ?UTC| ?GMT)?$/;
+const UNIX = /^\d{9,10}$/;
+/** Past this year a date means "for ever", as 9999-12-31 does in many exports. */
+const FOR_EVER = 2200;
+
+/**
+ * RFC 3339, `YYYY-MM-DD`, `YYYY-MM-DD HH:MM:SS [UTC]`, or Unix seconds. Text without a zone is UTC. Null for nothing and for
+ * "for ever"; what can't be read is null and complained about.
+ */
+export function readTime(value: unknown, property: string, complain: Complain): Micros | null {
+  if (isNothing(value)) return null;
+  if (typeof value === 'number' || (typeof value === 'string' && UNIX.test(value))) {
+    const micros = Math.round(Number(value) * MICROS_PER_SECOND);
+    if (micros >= 0 && micros < FOR_EVER * 366 * MICROS_PER_DAY && Number(value) < 10_000_000_000) return micros;
+  } else if (typeof value === 'string') {
+    const text = value.trim();
+    const micros = parseTimestamp(DAY.test(text) ? `${text}T00:00:00Z` : text.replace(NO_ZONE, '$1Z'));
+    if (micros !== undefined) return Number(text.slice(0, 4)) > FOR_EVER ? null : micros;
+  }
+  complain(property, `${shown(value)} is no time`);
+  return null;
+}
+
+/** A time that has been: at most a day ahead of our clock. */
+export function readPastTime(value: unknown, now: Micros, property: string, complain: Complain): Micros | null {
+  const time = readTime(value, property, complain);
+  if (time === null || time <= now + MICROS_PER_DAY) return time;
+  complain(property, `${shown(value)} has not come yet`);
+  return null;
+}
+
+const CONTROLS = /\p{Cc}+/gu;
+/** A description may have paragraphs. */
+const CONTROLS_BUT_LINES = /[^\P{Cc}\t\n]+/gu;
+
+/** One line of text, cut to `longest`. A number or boolean is its text. */
+export function readText(value: unknown, longest: number, property: string, complain: Complain): string | null {
+  return readLines(value, longest, property, complain, CONTROLS);
+}
+
+/** Text with its line breaks, cut to MAX_DESCRIPTION. */
+export function readDescription(value: unknown, complain: Complain): string | null {
+  return readLines(value, MAX_DESCRIPTION, 'description', complain, CONTROLS_BUT_LINES);
+}
+
+function readLines(
+  value: unknown,
+  longest: number,
+  property: string,
+  complain: Complain,
+  controls: RegExp,
+): string | null {
+  if (isNothing(value)) return null;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'string') {
+    complain(property, `${shown(value)} is no text`);
+    return null;
+  }
+  const text = value.replaceAll('\r\n', '\n').replace(controls, ' ').trim().toWellFormed();
+  if (text === '') return null;
+  if (text.length <= longest) return text;
+  complain(property, `cut from ${text.length} to ${longest} characters`);
+  return `${text.slice(0, longest - 1).toWellFormed()}…`;
+}
+
+export function readBoolean(value: unknown, property: string, complain: Complain): boolean {
+  if (isNothing(value) || value === false || value === 'false' || value === 0 || value === '0') return false;
+  if (value === true || value === 'true' || value === 1 || value === '1') return true;
+  if (typeof value === 'string' && /^(?:true|false)$/i.test(value)) return value.toLowerCase() === 'true';
+  complain(property, `${shown(value)} is neither true nor false`);
+  return false;
+}
+
+const tlpWords = new Map<string, Tlp>([
+  ...tlpLevels.map((tlp) => [tlp, tlp] as const),
+  // TLP 1's word for it.
+  ['white', 'clear'],
+  ['amber-strict', 'amber+strict'],
+  ['amber strict', 'amber+strict'],
+]);
+const TLP_TEXT = /^tlp\s*[:=-]\s*(?:2(?:\.0)?\s*[:=-]\s*)?"?([a-z+ -]+?)"?$/i;
+
+/** The level a word names, with or without `TLP:` before it; null for any other word. */
+export function tlpOfWord(word: string): Tlp | null {
+  return tlpWords.get((TLP_TEXT.exec(word)?.[1] ?? word).toLowerCase()) ?? null;
+}
+
+/**
+ * A row's own marking. Null when it says nothing. One that can't be read is red, and complained about: nobody is shown what
+ * may have been meant for fewer.
+ */
+export function readTlp(value: unknown, complain: Complain): Tlp | null {
+  if (isNothing(value)) return null;
+  const tlp = typeof value === 'string' ? tlpOfWord(value.trim()) : null;
+  if (tlp !== null) return tlp;
+  complain('tlp', `${shown(value)} is no TLP level and is taken for red`);
+  return 'red';
+}
+
+/** Labels sorted and without repetition, and the strictest TLP among them, which is no label but a marking. */
+export function readLabels(value: unknown, complain: Complain): { labels: string[]; tlp: Tlp | null } {
+  if (isNothing(value)) return { labels: [], tlp: null };
+  const found = new Set<string>();
+  let tlp: Tlp | null = null;
+  for (const item of listOf(value, 'labels', complain)) {
+    // MISP's tags are objects with a name.
+    const text = isJsonObject(item) ? item['name'] : item;
+    if (isNothing(text)) continue;
+    const label =
+      typeof text === 'string' || typeof text === 'number' ? String(text).replace(CONTROLS, ' ').trim() : '';
+    const level = /^tlp\s*[:=-]/i.test(label) ? tlpOfWord(label) : null;
+    if (level !== null) tlp = tlp === null ? level : strictest(tlp, level);
+    else if (label === '' || label.length > MAX_LABEL)
+      complain('labels', `${shown(text)} is no label of at most ${MAX_LABEL} characters`);
+    else found.add(label.toWellFormed());
+  }
+  if (found.size > MAX_LABELS) complain('labels', `${found.size}, of which ${MAX_LABELS} are kept`);
+  return { labels: [...found].slice(0, MAX_LABELS).sort(), tlp };
+}
+
+/** Longest list that is looked at. */
+const MAX_LIST = 1000;
+
+/** A list, or text with commas between its items. */
+function listOf(value: unknown, property: string, complain: Complain): unknown[] {
+  if (typeof value === 'string') return value.split(',', MAX_LIST).map((item) => item.trim());
+  if (!Array.isArray(value)) {
+    complain(property, `${shown(value)} is no list`);
+    return [];
+  }
+  if (value.length > MAX_LIST) complain(property, `${value.length} items, of which ${MAX_LIST} are read`);
+  return value.slice(0, MAX_LIST);
+}
+
+const TECHNIQUE = /^T\d{4}(?:\.\d{3})?(?![\d.])/i;
+
+/** ATT&CK technique ids, sorted; from `T1059.001`, `T1059.001 - PowerShell` or an object with such an `id`. */
+export function readTechniques(value: unknown, complain: Complain): string[] {
+  if (isNothing(value)) return [];
+  const found = new Set<string>();
+  for (const item of listOf(value, 'techniques', complain)) {
+    const text = isJsonObject(item) ? (item['id'] ?? item['technique_id'] ?? item['external_id']) : item;
+    if (isNothing(text)) continue;
+    const id = typeof text === 'string' ? TECHNIQUE.exec(text.trim())?.[0] : undefined;
+    if (id === undefined) complain('techniques', `${shown(text)} is no ATT&CK technique`);
+    else found.add(id.toUpperCase());
+  }
+  if (found.size > MAX_LABELS) complain('techniques', `${found.size}, of which ${MAX_LABELS} are kept`);
+  return [...found].slice(0, MAX_LABELS).sort();
+}
+
+/** References from links and from STIX external references, in the feed's order, without repetition. */
+export function readReferences(value: unknown, sourceName: string, complain: Complain): ExternalReference[] {
+  if (isNothing(value)) return [];
+  const found = new Map<string, ExternalReference>();
+  // A link may hold commas, so text is one link here.
+  const items = typeof value === 'string' || isJsonObject(value) ? [value] : listOf(value, 'references', complain);
+  for (const item of items) {
+    if (isNothing(item)) continue;
+    const reference = readReference(item, sourceName, complain);
+    if (reference === null) complain('references', `${shown(item)} is no http(s) link and no reference`);
+    else found.set(JSON.stringify(reference), reference);
+  }
+  if (found.size > MAX_REFERENCES) complain('references', `${found.size}, of which ${MAX_REFERENCES} are kept`);
+  return [...found.values()].slice(0, MAX_REFERENCES);
+}
+
+function readReference(item: unknown, sourceName: string, complain: Complain): ExternalReference | null {
+  if (typeof item === 'string') return tidyReference({ source_name: sourceName, url: item });
+  if (!isJsonObject(item)) return null;
+  const text = (name: string, longest: number): string | null => readText(item[name], longest, 'references', complain);
+  const reference: ExternalReference = { source_name: text('source_name', MAX_LABEL) ?? sourceName };
+  const description = text('description', MAX_DESCRIPTION);
+  const id = text('external_id', MAX_NAME);
+  const { url } = item;
+  if (description !== null) reference.description = description;
+  if (typeof url === 'string' && url !== '') reference.url = url;
+  if (id !== null) reference.external_id = id;
+  const tidy = tidyReference(reference);
+  if (tidy !== null && reference.url !== undefined && tidy.url === undefined) {
+    complain('references', `${shown(reference.url)} is no http(s) link`);
+  }
+  return tidy;
+}
+
+/** A value as a complaint shows it. */
+export function shown(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text;
+}

@@ -1,0 +1,150 @@
+import type { FeedRow } from '../feeds/feed.ts';
+import type { Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import { isJsonObject } from '../model/json.ts';
+import { observableKey } from '../model/observable.ts';
+import type { Observation, Rejection, Source } from '../model/observation.ts';
+import { strictest } from '../model/tlp.ts';
+import { referenceUrl } from '../stix/reference.ts';
+import { rowText } from '../stix/validate.ts';
+import { canonical } from './canonical.ts';
+import { readConfidence } from './confidence.ts';
+import type { Refusal } from './parsed.ts';
+import {
+  type Complain,
+  MAX_LABEL,
+  MAX_NAME,
+  readBoolean,
+  readDescription,
+  readLabels,
+  readPastTime,
+  readReferences,
+  readTechniques,
+  readText,
+  readTime,
+  readTlp,
+  shown,
+} from './property.ts';
+import { typesOfWord } from './type-words.ts';
+
+/** An observation, with one note on all properties that were left out because they can't be read. */
+export interface Noted {
+  observation: Observation;
+  note?: Rejection;
+}
+
+/** A row in the feed's words to an observation. The value decides whether it is one; every other property is optional. */
+export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): Noted | Rejection {
+  const read = readValue(row);
+  if ('reason' in read) return { ...read, row: rowText(row) };
+  const { observable, port } = read;
+  const faults: string[] = [];
+  const complain: Complain = (property, fault) => faults.push(`${property}: ${fault}`);
+
+  const source = readSource(row.source, feed, complain);
+  const { labels, tlp: labelled } = readLabels(row.labels, complain);
+  if (port !== undefined) labels.push(`port:${port}`);
+  const observation: Observation = {
+    key: observableKey(observable),
+    observable,
+    confidence: confidenceOf(row.confidence, feed, complain),
+    tlp: tlpOf(row.tlp, labelled, feed, complain),
+    firstSeen: readPastTime(row.firstSeen, now, 'firstSeen', complain),
+    lastSeen: readPastTime(row.lastSeen, now, 'lastSeen', complain),
+    validFrom: readTime(row.validFrom, 'validFrom', complain),
+    validUntil: readTime(row.validUntil, 'validUntil', complain),
+    revoked: readBoolean(row.revoked, 'revoked', complain),
+    sourceId: readText(row.id, MAX_NAME, 'id', complain),
+    source,
+    name: readText(row.name, MAX_NAME, 'name', complain),
+    description: readDescription(row.description, complain),
+    labels: port === undefined ? labels : labels.sort(),
+    references: readReferences(row.references, source.feed_name, complain),
+    techniques: readTechniques(row.techniques, complain),
+    kept: null,
+  };
+  settleTimes(observation, complain);
+  return noted(observation, faults, row);
+}
+
+/** One note for a row, whatever the number of its faults. */
+export function noted(observation: Observation, faults: readonly string[], row: unknown): Noted {
+  if (faults.length === 0) return { observation };
+  return { observation, note: { reason: 'bad-property', detail: joined(faults), row: rowText(row) } };
+}
+
+const MAX_DETAIL = 500;
+
+export function joined(faults: readonly string[]): string {
+  const detail = [...new Set(faults)].join('; ');
+  return detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL).toWellFormed()}…` : detail;
+}
+
+type Value = Exclude<ReturnType<typeof canonical>, { rejection: Refusal }>;
+
+function readValue(row: FeedRow): Value | Refusal {
+  const { value, type } = row;
+  if (value === undefined || value === null || value === '')
+    return { reason: 'no-value', detail: 'the row has no value' };
+  if (typeof value !== 'string' && !(typeof value === 'number' && Number.isSafeInteger(value))) {
+    return { reason: 'bad-value', detail: `${shown(value)} is no text` };
+  }
+  let types = null;
+  if (type !== undefined && type !== null && type !== '') {
+    types = typeof type === 'string' ? typesOfWord(type) : null;
+    if (types === null) return { reason: 'unknown-type', detail: `type ${shown(type)}` };
+  }
+  const read = canonical(types, typeof value === 'string' ? value : String(value));
+  return 'rejection' in read ? read.rejection : read;
+}
+
+function confidenceOf(value: unknown, feed: FeedDefinition, complain: Complain): number | null {
+  const confidence = readConfidence(value);
+  if (confidence === undefined)
+    complain('confidence', `${shown(value)} is neither 0 to 100 nor a word of STIX 2.1 appendix A`);
+  return confidence ?? feed.confidence;
+}
+
+/** What the row says, in its marking and its labels, the stricter of the two; else what the feed's configuration says. */
+function tlpOf(value: unknown, labelled: Observation['tlp'] | null, feed: FeedDefinition, complain: Complain) {
+  const own = readTlp(value, complain);
+  if (own === null) return labelled ?? feed.tlp;
+  return labelled === null ? own : strictest(own, labelled);
+}
+
+/** Times that contradict each other: the later word stands, since age and expiry count from it. */
+export function settleTimes(observation: Observation, complain: Complain): void {
+  const { firstSeen, lastSeen, validFrom, validUntil } = observation;
+  if (firstSeen !== null && lastSeen !== null && firstSeen > lastSeen) {
+    complain('firstSeen', 'after lastSeen');
+    observation.firstSeen = null;
+  }
+  if (validFrom !== null && validUntil !== null && validFrom >= validUntil) {
+    complain('validFrom', 'not before validUntil');
+    observation.validFrom = null;
+  }
+}
+
+function readSource(value: unknown, feed: FeedDefinition, complain: Complain): Source {
+  if (value === undefined || value === null || value === '') return { feed_name: feed.title };
+  if (typeof value === 'string') return { feed_name: readText(value, MAX_LABEL, 'source', complain) ?? feed.title };
+  if (!isJsonObject(value)) {
+    complain('source', `${shown(value)} is neither an object nor a name`);
+    return { feed_name: feed.title };
+  }
+  const text = (name: keyof Source, longest: number): string | null =>
+    readText(value[name], longest, `source.${name}`, complain);
+  const source: Source = { feed_name: text('feed_name', MAX_LABEL) ?? feed.title };
+  for (const name of ['category', 'origin', 'article_id'] as const) {
+    const member = text(name, MAX_LABEL);
+    if (member !== null) source[name] = member;
+  }
+  const title = text('article_title', MAX_NAME);
+  if (title !== null) source.article_title = title;
+  const link = value['article_url'];
+  if (link === undefined || link === null || link === '') return source;
+  const url = typeof link === 'string' ? referenceUrl(link) : null;
+  if (url === null) complain('source.article_url', `${shown(link)} is no http(s) link`);
+  else source.article_url = url;
+  return source;
+}

@@ -1,0 +1,208 @@
+import type { Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
+import { type ObservableType, observableKey } from '../model/observable.ts';
+import type { ExternalReference, Observation, Rejection, StixObject } from '../model/observation.ts';
+import { strictest } from '../model/tlp.ts';
+import { ownProperties } from '../stix/fields.ts';
+import { isStixId } from '../stix/id.ts';
+import { isTlpMarking, tlpOfObject } from '../stix/marking.ts';
+import { isPatternShaped, parsePattern } from '../stix/pattern.ts';
+import { tidyReference } from '../stix/reference.ts';
+import { checkStixObject, rowText } from '../stix/validate.ts';
+import { canonical } from './canonical.ts';
+import { readConfidence } from './confidence.ts';
+import {
+  type Complain,
+  MAX_NAME,
+  readBoolean,
+  readDescription,
+  readLabels,
+  readPastTime,
+  readReferences,
+  readText,
+  readTime,
+  shown,
+} from './property.ts';
+import { type Noted, noted, settleTimes } from './row.ts';
+
+/**
+ * A STIX object as it came. An indicator of one comparison and a vulnerability with a CVE become observations, so that they
+ * merge with what other feeds say; their own ids, valid or not, become references. Everything else passes verbatim.
+ */
+export function normaliseStix(object: JsonObject, feed: FeedDefinition, now: Micros): Noted | StixObject | Rejection {
+  const reject = (reason: Rejection['reason'], detail: string): Rejection => ({ reason, detail, row: rowText(object) });
+  const type = object['type'];
+  if (type === 'indicator') {
+    const pattern = object['pattern'];
+    const isStix = (object['pattern_type'] ?? 'stix') === 'stix';
+    if (typeof pattern !== 'string') return reject('bad-stix', 'an indicator without a pattern');
+    if (!isStix) return checkStixObject(object);
+    const comparison = parsePattern(pattern);
+    if (comparison !== null) return observe(comparison.type, comparison.value, object, feed, now);
+    if (!isPatternShaped(pattern)) return reject('unsupported-pattern', `${shown(pattern)} is no STIX pattern`);
+  }
+  const cve = type === 'vulnerability' ? cveOf(object) : null;
+  return cve === null ? checkStixObject(object) : observe('cve', cve, object, feed, now);
+}
+
+const CVE = /^CVE-\d{4}-\d{4,19}$/i;
+
+/** The one CVE that a vulnerability is about, by its name or its references; null for none and for several. */
+function cveOf(object: JsonObject): string | null {
+  const { name, external_references: references } = object;
+  if (typeof name === 'string' && CVE.test(name.trim())) return name.trim();
+  const ids = (Array.isArray(references) ? references : []).flatMap((reference) => {
+    const id = isJsonObject(reference) && reference['source_name'] === 'cve' ? reference['external_id'] : null;
+    return typeof id === 'string' && CVE.test(id) ? [id.toUpperCase()] : [];
+  });
+  return new Set(ids).size === 1 ? (ids[0] ?? null) : null;
+}
+
+function observe(
+  type: ObservableType,
+  value: string,
+  object: JsonObject,
+  feed: FeedDefinition,
+  now: Micros,
+): Noted | Rejection {
+  const read = canonical(type, value);
+  if ('rejection' in read) return { ...read.rejection, row: rowText(object) };
+  const { observable } = read;
+  const faults: string[] = [];
+  const complain: Complain = (property, fault) => faults.push(`${property}: ${fault}`);
+
+  const { labels, tlp: labelled } = readLabels(object['labels'], complain);
+  const marked = tlpOfObject(object);
+  const confidence = readConfidence(object['confidence']);
+  if (confidence === undefined) complain('confidence', `${shown(object['confidence'])} is not 0 to 100`);
+  const sourceId = readText(object['id'], MAX_NAME, 'id', complain);
+  const references = referencesOf(object, sourceId, feed, complain);
+  const name = readText(object['name'], MAX_NAME, 'name', complain);
+  const observation: Observation = {
+    key: observableKey(observable),
+    observable,
+    confidence: confidence ?? feed.confidence,
+    tlp: marked === null ? (labelled ?? feed.tlp) : labelled === null ? marked : strictest(marked, labelled),
+    firstSeen: readPastTime(object['created'], now, 'created', complain),
+    lastSeen: readPastTime(object['modified'], now, 'modified', complain),
+    validFrom: readTime(object['valid_from'], 'valid_from', complain),
+    validUntil: readTime(object['valid_until'], 'valid_until', complain),
+    revoked: readBoolean(object['revoked'], 'revoked', complain),
+    sourceId,
+    source: { feed_name: feed.title },
+    // The value's own name is what is served without one.
+    name: name === observable.value ? null : name,
+    description: readDescription(object['description'], complain),
+    labels,
+    references: references.filter((reference) => techniqueOf(reference) === null),
+    techniques: techniquesOf(references),
+    kept: keptOf(object, complain),
+  };
+  settleTimes(observation, complain);
+  return noted(observation, faults, object);
+}
+
+/** The upstream's own id first, then its references. */
+function referencesOf(
+  object: JsonObject,
+  id: string | null,
+  feed: FeedDefinition,
+  complain: Complain,
+): ExternalReference[] {
+  const own = id === null ? null : tidyReference({ source_name: feed.title, external_id: id });
+  const references = readReferences(object['external_references'], feed.title, complain);
+  return own === null ? references : [own, ...references];
+}
+
+/** References to ATT&CK techniques are made anew from `techniques`, so that two feeds' do not stand side by side. */
+function techniquesOf(references: readonly ExternalReference[]): string[] {
+  return [...new Set(references.flatMap((reference) => techniqueOf(reference) ?? []))].sort();
+}
+
+function techniqueOf({ source_name: source, external_id: id }: ExternalReference): string | null {
+  return source === 'mitre-attack' && id !== undefined && /^T\d{4}(?:\.\d{3})?$/.test(id) ? id : null;
+}
+
+const MAX_KEPT = 16_000;
+/** Names that STIX 2.1 section 3.2 and 11.1 reserve or that nobody else may use, and parts whose targets don't come along. */
+const neverKept = new Set([
+  'granular_markings',
+  'severity',
+  'action',
+  'username',
+  'phone_numbers',
+  'id',
+  'created_by_ref',
+]);
+const PROPERTY = /^[a-z0-9_]{3,250}$/;
+
+/**
+ * Properties that Sluice doesn't model, valid in any STIX object: null when there are none. Markings that are not TLP come
+ * first, where the renderer looks for them.
+ */
+function keptOf(object: JsonObject, complain: Complain): JsonObject | null {
+  const kept: JsonObject = {};
+  const markings = object['object_marking_refs'];
+  const others = (Array.isArray(markings) ? markings : []).filter(
+    (ref) => !(typeof ref === 'string' && isTlpMarking(ref)),
+  );
+  const statements = others.filter((ref) => isStixId(ref, 'marking-definition'));
+  if (statements.length > 0) kept['object_marking_refs'] = statements;
+  if (statements.length < others.length) complain('object_marking_refs', 'a marking that is no STIX id');
+  for (const [name, value] of Object.entries(object)) {
+    if (ownProperties.has(name) || neverKept.has(name) || name === 'object_marking_refs') continue;
+    if (isEmpty(value)) continue;
+    if (PROPERTY.test(name) && isKeepable(name, value)) kept[name] = value;
+    else complain(name, `${shown(value)} is not valid there`);
+  }
+  if (Object.keys(kept).length === 0) return null;
+  const size = JSON.stringify(kept).length;
+  if (size <= MAX_KEPT) return kept;
+  complain('kept properties', `${size} characters, more than ${MAX_KEPT}`);
+  return statements.length > 0 ? { object_marking_refs: statements } : null;
+}
+
+function isEmpty(value: Json): boolean {
+  return value === null || value === '' || (Array.isArray(value) && value.length === 0);
+}
+
+/** Properties of STIX 2.1 that would make the whole object invalid when they are. */
+function isKeepable(name: string, value: Json): boolean {
+  if (name === 'indicator_types') return isTexts(value);
+  if (name === 'kill_chain_phases') {
+    return (
+      Array.isArray(value) &&
+      value.every(
+        (phase) => isJsonObject(phase) && isTexts([phase['kill_chain_name'] ?? null, phase['phase_name'] ?? null]),
+      )
+    );
+  }
+  if (name === 'lang') return typeof value === 'string' && /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$/.test(value);
+  if (name === 'extensions') {
+    return (
+      isJsonObject(value) &&
+      Object.entries(value).every(
+        ([id, extension]) =>
+          isStixId(id, 'extension-definition') &&
+          isJsonObject(extension) &&
+          typeof extension['extension_type'] === 'string',
+      )
+    );
+  }
+  if (name.endsWith('_ref')) return isStixId(value);
+  if (name.endsWith('_refs')) return Array.isArray(value) && value.every((ref) => isStixId(ref));
+  return isWhole(value, 0);
+}
+
+function isTexts(value: Json): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '');
+}
+
+/** No nulls and empty lists inside (STIX 2.1 section 2), and no depth that a reader's mapping would choke on. */
+function isWhole(value: Json, depth: number): boolean {
+  if (typeof value !== 'object') return true;
+  if (value === null || depth > 8) return false;
+  const members = Array.isArray(value) ? value : Object.values(value);
+  return members.length > 0 && members.every((member) => isWhole(member, depth + 1));
+}

@@ -1,0 +1,31 @@
+import type { Connection } from './connection.ts';
+import { type EntryType, NO_OBSERVABLE, observableOfCode } from './rows.ts';
+
+/** How many entries of one type and state stand in a journal: a stretch of `entries_by_type`. */
+export interface Standing extends EntryType {
+  superseded: boolean;
+  revoked: boolean;
+  entries: number;
+}
+
+/** All that stands in a journal; nothing with a count of 0. */
+export function readStanding(connection: Connection, journal: number): Standing[] {
+  const rows = connection.all<[number, string, number, number, number, number, number]>(
+    `SELECT t.code, t.stix_type, t.observable, t.company, s.superseded, s.revoked, s.entries
+     FROM standing s CROSS JOIN entry_types t ON t.code = s.type WHERE s.journal = ? AND s.entries > 0`,
+    journal,
+  );
+  return rows.map(([code, stixType, observable, company, superseded, revoked, entries]) => ({
+    code,
+    stixType,
+    observable: observable === NO_OBSERVABLE ? null : observableOfCode(observable),
+    company: company === 1,
+    superseded: superseded === 1,
+    revoked: revoked === 1,
+    entries,
+  }));
+}
+
+export function isLive({ observable, superseded, revoked }: Standing): boolean {
+  return observable !== null && !superseded && !revoked;
+}

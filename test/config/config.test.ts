@@ -1,0 +1,787 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import Type from 'typebox';
+import { parse } from 'yaml';
+import { isLoopback, parseListen } from '../../src/config/listen.ts';
+import { type LoadedConfig, type LoadOptions, loadConfig } from '../../src/config/load.ts';
+import { type ConfigProblem, problemsOf } from '../../src/config/problem.ts';
+import type { FeedFormat } from '../../src/feeds/feed.ts';
+import { durationSchema, formatDuration, parseDuration } from '../../src/model/duration.ts';
+import { GatewayError } from '../../src/model/error.ts';
+import { Secret, secretSchema } from '../../src/model/secret.ts';
+
+const CANARY = 'sk_live_CANARY0123456789';
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+/** A format with one key of every kind, so that no test leans on what a real feed happens to offer. */
+const web: FeedFormat = {
+  name: 'web',
+  title: 'a format for these tests',
+  options: Type.Object(
+    {
+      url: Type.String({ minLength: 1 }),
+      key: Type.Optional(secretSchema),
+      plan: Type.Enum(['free', 'pro'], { default: 'free' }),
+      pause: durationSchema({ default: '2s', maximum: '1h' }),
+      window: Type.Optional(Type.Object({ days: Type.Integer({ minimum: 1 }) }, { additionalProperties: false })),
+      headers: Type.Optional(Type.Record(Type.String(), Type.String())),
+      auth: Type.Optional(
+        Type.Union([
+          Type.Object({ basic: secretSchema }, { additionalProperties: false }),
+          Type.Object({ bearer: secretSchema }, { additionalProperties: false }),
+        ]),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  defaults: ({ url }) => {
+    if (url === 'https://refused.example/') throw new GatewayError('config-invalid', 'refused by the format');
+    return { title: 'Web', mode: 'snapshot', every: 15 * MINUTE, minEvery: MINUTE, emptyAllowed: false };
+  },
+  account: () => null,
+  async *read() {},
+};
+
+const base = t.testdir({ 'key.txt': `${CANARY}\n`, 'open.txt': 'x', 'two-lines.txt': 'a\nb\n', 'empty.txt': '\n' });
+chmodSync(join(base, 'key.txt'), 0o600);
+chmodSync(join(base, 'open.txt'), 0o644);
+
+function load(text: string, more: Partial<LoadOptions> = {}): LoadedConfig {
+  return loadConfig(text, {
+    path: join(base, 'sluice.yaml'),
+    env: { WEB_KEY: CANARY, EMPTY: '' },
+    formats: { web },
+    presets: {
+      known: { format: 'web', options: { url: 'https://known.example/', every: '1h', tlp: 'green', title: 'Known' } },
+    },
+    stores: ['sqlite'],
+    collectionIdOf: (name) =>
+      `00000000-0000-4000-8000-${Buffer.from(name).toString('hex').padEnd(12, '0').slice(0, 12)}`,
+    ...more,
+  });
+}
+
+function problemsIn(text: string, more: Partial<LoadOptions> = {}): ConfigProblem[] {
+  try {
+    load(text, more);
+    return [];
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    return problemsOf(error);
+  }
+}
+
+const feed = 'feeds:\n  house: { format: web, url: "https://intel.example/list" }\n';
+const pool = `${feed}pools:\n  main: { feeds: [house] }\n`;
+
+t.test('an empty file is the whole default configuration', async (t) => {
+  const { config } = load('');
+  t.match(config, {
+    base,
+    listen: { host: '127.0.0.1', port: 8080, tls: null, behindProxy: false },
+    data: join(base, 'data'),
+    store: 'sqlite',
+    identity: { name: 'Sluice', description: null, contact: null },
+    taxii: { pageSize: 1000, maxPage: 5000, apiRoots: [{ path: '/api/taxii2/api/', title: 'Threat intelligence' }] },
+    log: { level: 'info' },
+  });
+  t.strictSame([config.feeds, config.pools, config.journals, config.collections], [[], [], [], []]);
+});
+
+t.test('each refusal names its line, its column and its path', async (t) => {
+  // [what is wrong, the text, line, column, path, words of the message]
+  const table: [string, string, number, number, string, RegExp][] = [
+    ['unknown key', 'lissen: {}\n', 1, 1, 'lissen', /unknown key; did you mean listen\?/],
+    ['unknown nested key', 'listen:\n  prot: 1\n', 2, 3, 'listen.prot', /did you mean port\?/],
+    [
+      'unknown key of a feed',
+      'feeds:\n  a:\n    format: web\n    url: x\n    evry: 1m\n',
+      5,
+      5,
+      'feeds.a.evry',
+      /did you mean every\?/,
+    ],
+    [
+      "unknown key deep in a format's options",
+      'feeds:\n  a:\n    format: web\n    url: x\n    window: { days: 1, hours: 2 }\n',
+      5,
+      24,
+      'feeds.a.window.hours',
+      /unknown key/,
+    ],
+    ['wrong type', 'listen: { port: high }\n', 1, 17, 'listen.port', /must be a whole number/],
+    ['out of bounds', 'listen: { port: 65536 }\n', 1, 17, 'listen.port', /at most 65535/],
+    ['no value', 'data:\n', 1, 6, 'data', /has no value/],
+    ['not a list', 'pools:\n  a:\n    feeds: house\n', 3, 12, 'pools.a.feeds', /must be a list/],
+    ['empty list', 'pools:\n  a: { feeds: [] }\n', 2, 15, 'pools.a.feeds', /must not be empty/],
+    [
+      'named twice in a list',
+      `${feed}pools:\n  a: { feeds: [house, house] }\n`,
+      4,
+      15,
+      'pools.a.feeds',
+      /same thing twice/,
+    ],
+    ['not a mapping', 'pools: [a]\n', 1, 8, 'pools', /must be a mapping/],
+    [
+      'word that is none of the allowed',
+      `${pool}collections:\n  c: { pool: main, tlp: ambre }\n`,
+      6,
+      25,
+      'collections.c.tlp',
+      /must be clear, green, .*did you mean amber\?/,
+    ],
+    [
+      'a type that is none',
+      `${pool}collections:\n  c: { pool: main, types: [ipv4, ip6] }\n`,
+      6,
+      34,
+      'collections.c.types[1]',
+      /did you mean ipv6\?/,
+    ],
+    ['missing key', `${feed}pools:\n  a: {}\n`, 4, 6, 'pools.a', /feeds is missing/],
+    [
+      'duration without unit',
+      'feeds:\n  a: { format: web, url: x, every: 10 }\n',
+      2,
+      36,
+      'feeds.a.every',
+      /must be a duration/,
+    ],
+    [
+      'duration that is none',
+      'feeds:\n  a: { format: web, url: x, every: soon }\n',
+      2,
+      36,
+      'feeds.a.every',
+      /must be a duration/,
+    ],
+    [
+      'duration out of bounds',
+      'feeds:\n  a: { format: web, url: x, pause: 2h }\n',
+      2,
+      36,
+      'feeds.a.pause',
+      /at most 1h/,
+    ],
+    [
+      'faster than the feed allows',
+      'feeds:\n  a: { format: web, url: x, every: 59s }\n',
+      2,
+      36,
+      'feeds.a.every',
+      /not be polled more often than every 60 s/,
+    ],
+    [
+      'lifetime of no type',
+      'feeds:\n  a: { format: web, url: x, lifetime: { ip: 1d } }\n',
+      2,
+      41,
+      'feeds.a.lifetime.ip',
+      /unknown key/,
+    ],
+    [
+      'share above one',
+      'feeds:\n  a: { format: web, url: x, shrink_guard: 50 }\n',
+      2,
+      43,
+      'feeds.a.shrink_guard',
+      /share between 0 and 1, or off/,
+    ],
+    ['neither preset nor format', 'feeds:\n  a: { url: x }\n', 2, 3, 'feeds.a', /needs either preset or format/],
+    [
+      'both preset and format',
+      'feeds:\n  a: { preset: known, format: web }\n',
+      2,
+      3,
+      'feeds.a',
+      /needs either preset or format/,
+    ],
+    ['unknown format', 'feeds:\n  a: { format: wed }\n', 2, 16, 'feeds.a.format', /must be web; did you mean web\?/],
+    ['unknown preset', 'feeds:\n  a: { preset: knwon }\n', 2, 16, 'feeds.a.preset', /did you mean known\?/],
+    ['a key that the format misses', 'feeds:\n  a: { format: web }\n', 2, 6, 'feeds.a', /url is missing/],
+    [
+      'refused by the format itself',
+      'feeds:\n  a: { format: web, url: "https://refused.example/" }\n',
+      2,
+      3,
+      'feeds.a',
+      /refused by the format/,
+    ],
+    ['a name that is none', 'feeds:\n  House 1: { format: web, url: x }\n', 2, 3, 'feeds."House 1"', /must be a name/],
+    ['a prototype as a name', 'pools:\n  __proto__: { feeds: [a] }\n', 2, 3, 'pools.__proto__', /must be a name/],
+    [
+      'a pool of no feed',
+      `${feed}pools:\n  a: { feeds: [hause] }\n`,
+      4,
+      16,
+      'pools.a.feeds[0]',
+      /names no feed; did you mean house\?/,
+    ],
+    [
+      'a collection of no pool',
+      `${pool}collections:\n  c: { pool: mian }\n`,
+      6,
+      14,
+      'collections.c.pool',
+      /names no pool; did you mean main\?/,
+    ],
+    [
+      'an id that is no v4',
+      `${pool}collections:\n  c: { pool: main, id: 6ba7b810-9dad-11d1-80b4-00c04fd430c8 }\n`,
+      6,
+      24,
+      'collections.c.id',
+      /UUID of version 4/,
+    ],
+    [
+      'an id used twice',
+      `${pool}collections:\n  c: { pool: main, id: 6ba7b810-9dad-41d1-80b4-00c04fd430c8 }\n  d: { pool: main, id: 6ba7b810-9dad-41d1-80b4-00c04fd430c8 }\n`,
+      7,
+      24,
+      'collections.d.id',
+      /also the id of the collection c/,
+    ],
+    [
+      'objects: all for Elastic',
+      `${pool}collections:\n  c: { pool: main, profile: elastic-agent, objects: all }\n`,
+      6,
+      53,
+      'collections.c.objects',
+      /needs profile: stix/,
+    ],
+    [
+      'all versions for Elastic',
+      `${pool}collections:\n  c: { pool: main, profile: elastic-agent, keep_versions: all }\n`,
+      6,
+      59,
+      'collections.c.keep_versions',
+      /needs profile: stix/,
+    ],
+    [
+      'API root without its slash',
+      'taxii:\n  api_roots: { /taxii: {} }\n',
+      2,
+      16,
+      'taxii.api_roots."/taxii"',
+      /starts and ends with \//,
+    ],
+    [
+      'API root over discovery',
+      'taxii:\n  api_roots: { /taxii2/: {} }\n',
+      2,
+      26,
+      'taxii.api_roots."/taxii2/"',
+      /address of the gateway itself/,
+    ],
+    [
+      'API root inside another',
+      'taxii:\n  api_roots: { /a/: {}, /a/b/: {} }\n',
+      2,
+      32,
+      'taxii.api_roots."/a/b/"',
+      /lies inside the API root "\/a\/"/,
+    ],
+    [
+      'API root twice',
+      'taxii:\n  api_roots:\n    /a/: {}\n    /a/: {}\n',
+      4,
+      5,
+      'taxii.api_roots."/a/"',
+      /given twice, first in line 3/,
+    ],
+    [
+      'page above the most',
+      'taxii: { page_size: 2000, max_page: 1000 }\n',
+      1,
+      21,
+      'taxii.page_size',
+      /not be more than max_page/,
+    ],
+    ['a store that is none', 'store: sqllite\n', 1, 8, 'store', /must be sqlite; did you mean sqlite\?/],
+    [
+      'beyond loopback in the clear',
+      'listen:\n  host: 0.0.0.0\n',
+      2,
+      9,
+      'listen.host',
+      /needs listen.tls, or listen.behind_proxy/,
+    ],
+    [
+      'a secret as plain text',
+      `feeds:\n  a: { format: web, url: x, key: ${CANARY} }\n`,
+      2,
+      34,
+      'feeds.a.key',
+      /never stands in this file.*\{env: NAME\} or \{file: PATH\}/,
+    ],
+    [
+      'a secret where the name belongs',
+      `feeds:\n  a: { format: web, url: x, key: { env: ${CANARY} } }\n`,
+      2,
+      41,
+      'feeds.a.key',
+      /name of an environment variable/,
+    ],
+    [
+      'a secret where the path belongs',
+      `feeds:\n  a: { format: web, url: x, key: { file: ${CANARY} } }\n`,
+      2,
+      42,
+      'feeds.a.key',
+      /is not there/,
+    ],
+    [
+      'a secret as a key',
+      `feeds:\n  a: { format: web, url: x, key: { evn: WEB_KEY } }\n`,
+      2,
+      36,
+      'feeds.a.key',
+      /did you mean env\?/,
+    ],
+    [
+      'an environment variable that is not set',
+      'feeds:\n  a: { format: web, url: x, key: { env: NO_KEY } }\n',
+      2,
+      41,
+      'feeds.a.key',
+      /NO_KEY is not set/,
+    ],
+    [
+      'an empty environment variable',
+      'feeds:\n  a: { format: web, url: x, key: { env: EMPTY } }\n',
+      2,
+      41,
+      'feeds.a.key',
+      /EMPTY is not set/,
+    ],
+    [
+      'env and file at once',
+      'feeds:\n  a: { format: web, url: x, key: { env: WEB_KEY, file: key.txt } }\n',
+      2,
+      34,
+      'feeds.a.key',
+      /either/,
+    ],
+    [
+      'a key of two lines',
+      'feeds:\n  a: { format: web, url: x, key: { file: two-lines.txt } }\n',
+      2,
+      42,
+      'feeds.a.key',
+      /one line/,
+    ],
+    [
+      'an empty key file',
+      'feeds:\n  a: { format: web, url: x, key: { file: empty.txt } }\n',
+      2,
+      42,
+      'feeds.a.key',
+      /is empty/,
+    ],
+    [
+      'a directory as a key file',
+      'feeds:\n  a: { format: web, url: x, key: { file: . } }\n',
+      2,
+      42,
+      'feeds.a.key',
+      /regular file/,
+    ],
+    [
+      'an optional TLS key',
+      'listen: { tls: { cert: { file: open.txt }, key: { env: NO_KEY, optional: true } } }\n',
+      1,
+      49,
+      'listen.tls.key',
+      /for the keys of feeds only/,
+    ],
+    [
+      'a password in an address',
+      `feeds:\n  a: { format: web, url: "https://user:${CANARY}@intel.example/" }\n`,
+      2,
+      26,
+      'feeds.a.url',
+      /user or password/,
+    ],
+    [
+      'a key in an address',
+      `feeds:\n  a: { format: web, url: "https://intel.example/x?api_key=${CANARY}" }\n`,
+      2,
+      26,
+      'feeds.a.url',
+      /key or token/,
+    ],
+    [
+      'a password in an address in a map',
+      `feeds:\n  a: { format: web, url: x, headers: { Referer: "https://u:${CANARY}@intel.example/" } }\n`,
+      2,
+      49,
+      'feeds.a.headers.Referer',
+      /user or password/,
+    ],
+    ['a control character in a title', 'identity: { name: "a\\nb" }\n', 1, 19, 'identity.name', /one line/],
+    ['a number that is none', 'taxii: { page_size: .inf }\n', 1, 21, 'taxii.page_size', /finite/],
+    ['an alias', 'identity: { name: &n Sluice }\ntaxii: { title: *n }\n', 2, 17, 'taxii.title', /aliases/],
+    ['an anchor', 'identity: { name: &n Sluice }\n', 1, 22, 'identity.name', /anchors/],
+    ['a tag', 'identity: { name: !secret x }\n', 1, 27, 'identity.name', /tags/],
+    ['a merge key', 'identity: { <<: { name: x } }\n', 1, 13, 'identity', /merge keys/],
+    ['a key given twice', 'data: a\nlog: {}\ndata: b\n', 3, 1, 'data', /given twice, first in line 1/],
+    ['a key that is a list', 'listen: { ? [a] : 1 }\n', 1, 13, 'listen', /no plain text/],
+    ['two documents', 'data: a\n---\ndata: b\n', 2, 1, '', /one YAML document/],
+    ['YAML 1.1', '%YAML 1.1\n---\nlog: {}\n', 1, 1, '', /YAML 1.2 only/],
+    ['a tab for indentation', 'listen:\n\tport: 1\n', 2, 1, '', /tab/],
+    ['broken YAML', 'listen: { port: 1\n', 2, 1, '', /lacks a character/],
+    ['a list as the file', '- a\n', 1, 1, '', /mapping/],
+    ['text as the file', 'hello\n', 1, 1, '', /mapping/],
+  ];
+  for (const [what, text, line, column, path, message] of table) {
+    const problems = problemsIn(text);
+    const found = problems.find(
+      (problem) => problem.line === line && problem.column === column && problem.path === path,
+    );
+    if (!t.ok(found, what, { problems })) continue;
+    t.match(found?.message, message, what);
+    t.notMatch(JSON.stringify(problems), /CANARY/, `${what}: no secret in the message`);
+    t.equal(problems.length, 1, `${what}: nothing else is reported`, { problems });
+  }
+});
+
+t.test('all problems come at once, in the order of the file, one line each', async (t) => {
+  const text = `listen: { port: 0.5, hots: x }\nfeeds:\n  a: { format: web, every: 1 }\npools:\n  p: { feeds: [b] }\ncollections:\n  c: { pool: q, tlp: blue }\n  d: { pool: q }\n`;
+  const lines = (() => {
+    try {
+      load(text);
+      return [];
+    } catch (error) {
+      return (error as GatewayError).message.split('\n');
+    }
+  })();
+  t.strictSame(
+    lines.map((line) => line.slice(join(base, 'sluice.yaml').length).split(': ')[0]),
+    [':1:17', ':1:22', ':3:6', ':3:28', ':5:16', ':7:22', ':8:14'],
+    lines.join('\n'),
+  );
+});
+
+t.test('hostile YAML ends soon and in words', async (t) => {
+  t.match(problemsIn(`a: ${'['.repeat(100_000)}`)[0]?.message, /nested too deeply/);
+  t.match(problemsIn(`# ${'x'.repeat(1_000_000)}\n`)[0]?.message, /larger than 1000000 bytes/);
+  const many = Array.from({ length: 60_000 }, (_, i) => `k${i}: 1`).join('\n');
+  t.equal(problemsIn(many).length, 60_000);
+  t.equal((loadFailure(many)?.message.split('\n') ?? []).length, 101, 'shown: a hundred and how many more');
+});
+
+function loadFailure(text: string): Error | undefined {
+  try {
+    load(text);
+  } catch (error) {
+    return error as Error;
+  }
+  return undefined;
+}
+
+t.test('secrets appear nowhere but where they are revealed', async (t) => {
+  const text = `feeds:
+  env: { format: web, url: "https://a.example/", key: { env: WEB_KEY } }
+  file: { format: web, url: "https://b.example/", key: { file: key.txt } }
+  one: { format: web, url: "https://c.example/", auth: { bearer: { env: WEB_KEY } } }
+pools: { p: { feeds: [env, file, one] } }
+collections: { c: { pool: p } }
+`;
+  const { config, effective, warnings } = load(text);
+  const [env, file, one] = config.feeds.map(({ options }) => options as any);
+  t.equal(env.key.reveal(), CANARY);
+  t.equal(file.key.reveal(), CANARY, 'without the line end of its file');
+  t.equal(one.auth.bearer.reveal(), CANARY, 'in the branch of a union that has its keys');
+  t.notMatch(effective, /CANARY/);
+  t.notMatch(JSON.stringify(config), /CANARY/);
+  t.match(parse(effective).feeds.env.key, { env: 'WEB_KEY' });
+  t.match(parse(effective).feeds.file.key, { file: 'key.txt' });
+  t.strictSame(warnings, []);
+});
+
+t.test('a secret file that others can read is a warning, at its line', async (t) => {
+  const { warnings } = load(
+    `${pool}  q: { feeds: [open] }\ncollections: { c: { pool: main } }\n`.replace(
+      'pools:',
+      '  open: { format: web, url: x, key: { file: open.txt } }\npools:',
+    ),
+  );
+  t.match(warnings, [{ line: 3, column: 45, path: 'feeds.open.key', message: /chmod 600/ }]);
+  t.equal(warnings.length, 1);
+});
+
+t.test('a feed whose key is optional and absent is idle; one that is switched off as well', async (t) => {
+  const text = `feeds:
+  keyed: { format: web, url: "https://a.example/", key: { env: NO_KEY, optional: true }, lifetime: 3d }
+  filed: { format: web, url: "https://a.example/", key: { file: none.txt, optional: true } }
+  off: { format: web, url: "https://b.example/", enabled: false }
+  on: { format: web, url: "https://c.example/", key: { env: WEB_KEY, optional: true } }
+pools: { p: { feeds: [keyed, filed, off, on] } }
+collections: { c: { pool: p } }
+`;
+  const { config, warnings, effective } = load(text);
+  t.strictSame(
+    config.feeds.map(({ definition }) => definition.name),
+    ['on'],
+  );
+  t.strictSame(
+    config.idleFeeds.map(({ definition, reason }) => [definition.name, reason]),
+    [
+      ['keyed', 'no-key'],
+      ['filed', 'no-key'],
+      ['off', 'disabled'],
+    ],
+  );
+  t.strictSame(
+    config.idleFeeds[0]?.definition.lifetime,
+    { default: 3 * DAY },
+    'their rows still age by their own rules',
+  );
+  t.strictSame(config.pools[0]?.feeds, ['keyed', 'filed', 'off', 'on'], 'what they said before stands');
+  t.match(warnings, [
+    { line: 2, column: 3, path: 'feeds.keyed', message: /left out: the environment variable NO_KEY is not set/ },
+    { line: 3, column: 3, path: 'feeds.filed', message: /left out: the file is not there/ },
+  ]);
+  t.match(parse(effective).feeds.keyed.key, { env: 'NO_KEY', optional: true });
+});
+
+t.test('feeds: format defaults, presets and own words, the last one counts', async (t) => {
+  const text = `feeds:
+  plain: { format: web, url: "https://a.example/" }
+  known: { preset: known }
+  mine: { preset: known, title: Mine, every: 90s, mode: delta, plan: pro, lifetime: { ipv4: 10d } }
+  bare: { format: web, url: x, lifetime: 7d, shrink_guard: off, confidence: 70, empty_allowed: true }
+pools: { p: { feeds: [plain, known, mine, bare] } }
+collections: { c: { pool: p } }
+`;
+  const { feeds } = load(text).config;
+  const [plain, known, mine, bare] = feeds.map(({ definition }) => definition);
+  t.match(plain, {
+    name: 'plain',
+    format: 'web',
+    mode: 'snapshot',
+    title: 'Web',
+    every: 15 * MINUTE,
+    confidence: null,
+    tlp: 'amber',
+    shrinkGuard: 0.5,
+    emptyAllowed: false,
+    lifetime: { ipv4: 30 * DAY, url: 60 * DAY, domain: 60 * DAY, default: 365 * DAY },
+  });
+  t.match(known, { title: 'Known', every: 60 * MINUTE, tlp: 'green', format: 'web' });
+  t.match(mine, { title: 'Mine', every: 90_000, mode: 'delta', tlp: 'green', shrinkGuard: null });
+  t.match(mine?.lifetime, { ipv4: 10 * DAY, ipv6: 30 * DAY, default: 365 * DAY });
+  t.match(bare, { lifetime: { default: 7 * DAY }, shrinkGuard: null, confidence: 70, emptyAllowed: true });
+  t.strictSame(
+    feeds.map(({ options }) => options),
+    [
+      { url: 'https://a.example/', plan: 'free', pause: 2000 },
+      { url: 'https://known.example/', plan: 'free', pause: 2000 },
+      { url: 'https://known.example/', plan: 'pro', pause: 2000 },
+      { url: 'x', plan: 'free', pause: 2000 },
+    ],
+    'a format is handed its own keys and nothing else',
+  );
+});
+
+t.test('a wrong word in a feed that a preset began points at the word', async (t) => {
+  const [problem] = problemsIn('feeds:\n  k:\n    preset: known\n    plan: por\n');
+  t.match(problem, { line: 4, column: 11, path: 'feeds.k.plan', message: /did you mean pro\?/ });
+});
+
+t.test('a collection is a view when it only names types, else it has its own journal', async (t) => {
+  const text = `${pool}  strict: { feeds: [house], profile: elastic-agent, tlp: green, keep: 40d }
+collections:
+  all: { pool: main }
+  ips: { pool: main, types: [ipv4, ipv6], title: Addresses, description: Both, strict: true }
+  high: { pool: main, types: [url], min_confidence: 80, sources: 2 }
+  red: { pool: main, tlp: red }
+  raw: { pool: main, objects: all, keep_versions: all }
+  short: { pool: strict, keep: 31d }
+  cves: { pool: strict, types: [cve], profile: stix }
+  fixed: { pool: main, id: 6ba7b810-9dad-41d1-80b4-00c04fd430c8 }
+`;
+  const { config, warnings } = load(text);
+  t.strictSame(warnings, []);
+  t.strictSame(
+    config.collections.map(({ alias, journal, types, tlp }) => [alias, journal, types, tlp]),
+    [
+      ['all', 'pool:main', null, 'amber'],
+      ['ips', 'pool:main', ['ipv4', 'ipv6'], 'amber'],
+      ['high', 'collection:high', null, 'amber'],
+      ['red', 'collection:red', null, 'red'],
+      ['raw', 'collection:raw', null, 'amber'],
+      ['short', 'collection:short', null, 'green'],
+      ['cves', 'collection:cves', null, 'green'],
+      ['fixed', 'pool:main', null, 'amber'],
+    ],
+  );
+  const journals = new Map(config.journals.map((journal) => [journal.name, journal]));
+  t.strictSame(
+    [...journals.keys()],
+    [
+      'pool:main',
+      'pool:strict',
+      'collection:high',
+      'collection:red',
+      'collection:raw',
+      'collection:short',
+      'collection:cves',
+    ],
+  );
+  t.strictSame(journals.get('collection:high'), {
+    name: 'collection:high',
+    pool: 'main',
+    profile: 'stix',
+    keep: 30 * DAY,
+    keepVersions: 'last',
+    policy: { tlp: 'amber', minConfidence: 80, minSources: 2, types: ['url'], objects: 'indicators' },
+  });
+  t.match(journals.get('collection:raw'), { keepVersions: 'all', policy: { objects: 'all' } });
+  t.match(
+    journals.get('collection:short'),
+    { profile: 'elastic-agent', keep: 31 * DAY, policy: { tlp: 'green' } },
+    "the pool's rules where it has none",
+  );
+  t.match(journals.get('collection:cves'), { profile: 'stix', policy: { types: ['cve'] } });
+  t.match(config.collections[1], { title: 'Addresses', description: 'Both', strict: true, id: /^00000000-0000-4000-/ });
+  t.equal(config.collections.at(-1)?.id, '6ba7b810-9dad-41d1-80b4-00c04fd430c8');
+});
+
+t.test('what is allowed but hardly meant is warned of', async (t) => {
+  const table: [string, string, number, string, RegExp][] = [
+    ['no collection', pool, 1, 'collections', /nothing is served/],
+    [
+      'a feed in no pool',
+      `${pool}  \ncollections: { c: { pool: main } }\n`.replace('pools:', '  lost: { format: web, url: x }\npools:'),
+      3,
+      'feeds.lost',
+      /in no pool/,
+    ],
+    [
+      'a short keep for Elastic',
+      `${feed}pools:\n  p: { feeds: [house], profile: elastic-agent, keep: 7d }\ncollections: { c: { pool: p } }\n`,
+      4,
+      'pools.p.keep',
+      /under 30d/,
+    ],
+    [
+      'only types that Elastic cannot read',
+      `${feed}pools:\n  p: { feeds: [house], profile: elastic-agent }\ncollections: { c: { pool: p, types: [cve] } }\n`,
+      5,
+      'collections.c.types',
+      /stays empty.*profile: stix/,
+    ],
+  ];
+  for (const [what, text, line, path, message] of table) {
+    const { warnings } = load(text);
+    t.match(warnings, [{ line, path, message }], what);
+    t.equal(warnings.length, 1, what);
+  }
+});
+
+t.test('the command line overrides where to listen and where the data are', async (t) => {
+  const { config, effective } = load('listen: { port: 1 }\ndata: elsewhere\n', {
+    overrides: { data: 'here', listen: '[::1]:0' },
+  });
+  t.match(config.listen, { host: '::1', port: 0 });
+  t.equal(config.data, join(process.cwd(), 'here'));
+  t.match(parse(effective), { listen: { host: '::1', port: 0 }, data: join(process.cwd(), 'here') });
+  t.match(load('', { overrides: { listen: ':9000' } }).config.listen, { host: '127.0.0.1', port: 9000 });
+  t.match(problemsIn('', { overrides: { listen: 'nonsense' } }), [{ line: 0, path: '', message: /HOST:PORT/ }]);
+  t.match(problemsIn('', { overrides: { listen: '0.0.0.0:80' } }), [
+    { line: 0, message: /--listen: .*other machines/ },
+  ]);
+  t.strictSame(problemsIn('listen: { behind_proxy: true }', { overrides: { listen: '0.0.0.0:80' } }), []);
+});
+
+t.test('addresses: what is loopback and what is HOST:PORT', async (t) => {
+  for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost', '0:0:0:0:0:0:0:1']) t.ok(isLoopback(host), host);
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.1', 'localhost.example', '::ffff:127.0.0.1', 'fe80::1%lo'])
+    t.notOk(isLoopback(host), host);
+  for (const text of ['', '80', 'host', 'host:', 'host:65536', '::1:80', '[host]:80', 'a b:80', 'h:80:80', '[:::]:1']) {
+    t.equal(parseListen(text), undefined, text);
+  }
+  t.strictSame(parseListen('intel.example:443'), { host: 'intel.example', port: 443 });
+});
+
+t.test('TLS is loaded and proven before the start', async (t) => {
+  const dir = join(base, 'tls');
+  mkdirSync(dir);
+  for (const name of ['a', 'b']) {
+    const subject = [
+      '-subj',
+      `/CN=${name}.example`,
+      '-days',
+      '2',
+      '-nodes',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+    ];
+    execFileSync(
+      'openssl',
+      ['req', '-x509', ...subject, '-keyout', join(dir, `${name}.key`), '-out', join(dir, `${name}.crt`)],
+      { stdio: 'ignore' },
+    );
+    chmodSync(join(dir, `${name}.key`), 0o600);
+    chmodSync(join(dir, `${name}.crt`), 0o644);
+  }
+  writeFileSync(join(dir, 'junk.crt'), 'junk');
+  const tls = (cert: string, key: string, ca = 'a.crt') =>
+    `listen: { host: 0.0.0.0, tls: { cert: { file: tls/${cert} }, key: { file: tls/${key} }, client_ca: { file: tls/${ca} } } }\n`;
+  const { config, warnings, effective } = load(tls('a.crt', 'a.key'));
+  t.match(config.listen.tls?.key.reveal(), /PRIVATE KEY/);
+  t.ok(config.listen.tls?.clientCa instanceof Secret);
+  t.strictSame(
+    warnings.filter(({ path }) => path.startsWith('listen')),
+    [],
+    'certificates may be read by all',
+  );
+  t.notMatch(effective, /BEGIN/);
+  t.match(problemsIn(tls('a.crt', 'b.key')), [{ path: 'listen.tls', message: /do not belong together/ }]);
+  t.match(problemsIn(tls('a.crt', 'a.crt')), [{ path: 'listen.tls.key', message: /no PEM private key/ }]);
+  t.match(problemsIn(tls('a.crt', 'a.key', 'junk.crt')), [
+    { path: 'listen.tls.client_ca', message: /no PEM certificate/ },
+  ]);
+});
+
+t.test('print-config can be loaded in the place of the file, and prints the same again', async (t) => {
+  const text = `listen: { port: 9000 }
+identity: { name: CERT, description: "two\\nlines", contact: cert@corp.example }
+taxii: { api_roots: { /api/taxii2/api/: {}, /other/: { title: Other } }, page_size: 500 }
+feeds:
+  known: { preset: known, lifetime: { url: 90m } }
+  keyed: { format: web, url: "https://a.example/", key: { env: WEB_KEY }, window: { days: 3 }, headers: { X-A: "1" }, shrink_guard: off }
+  gone: { format: web, url: "https://a.example/", key: { env: NO_KEY, optional: true }, enabled: false, mode: delta }
+  union: { format: web, url: x, auth: { basic: { file: key.txt } } }
+pools: { p: { feeds: [known, keyed, gone, union], profile: elastic-agent, keep: 45d } }
+collections: { all: { pool: p }, high: { pool: p, types: [ipv4], min_confidence: 80, keep: 40d } }
+`;
+  const first = load(text);
+  const second = load(first.effective);
+  t.equal(second.effective, first.effective);
+  t.strictSame(JSON.parse(JSON.stringify(second.config)), JSON.parse(JSON.stringify(first.config)));
+  t.match(parse(first.effective), {
+    feeds: {
+      known: { preset: 'known', every: '1h', lifetime: { url: '90m', ipv4: '30d' }, shrink_guard: 0.5 },
+      gone: { enabled: false },
+    },
+    pools: { p: { keep: '45d', tlp: 'amber' } },
+    taxii: { max_page: 5000 },
+  });
+});
+
+t.test('durations are read and written without loss', async (t) => {
+  for (const text of ['0s', '1ms', '500ms', '90s', '10m', '36h', '30d', '3650d']) {
+    t.equal(formatDuration(parseDuration(text) ?? Number.NaN), text);
+  }
+  t.equal(parseDuration('2w'), 14 * DAY);
+  for (const text of ['', '1', 's', '1.5h', '-1s', '1 h', '1H', '3651d', '9999999999999s', '1h30m'])
+    t.equal(parseDuration(text), undefined, text);
+});

@@ -1,0 +1,18 @@
+import type { Test } from 'tap';
+import type { StoreEngine } from '../../src/store/store.ts';
+import { proveJournals } from './store/journals.ts';
+import { proveObservations } from './store/observations.ts';
+import { provePages } from './store/pages.ts';
+import { proveState } from './store/state.ts';
+import { proveTransactions } from './store/transactions.ts';
+import { proveViews } from './store/views.ts';
+
+/** What every storage engine has to do. Knows none of them: everything goes through the contract. */
+export async function proveStore(t: Test, engine: StoreEngine): Promise<void> {
+  await t.test('transactions', (t) => proveTransactions(t, engine));
+  await t.test('journals', (t) => proveJournals(t, engine));
+  await t.test('views', (t) => proveViews(t, engine));
+  await t.test('pages', (t) => provePages(t, engine));
+  await t.test('observations', (t) => proveObservations(t, engine));
+  await t.test('state', (t) => proveState(t, engine));
+}

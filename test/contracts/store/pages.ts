@@ -1,0 +1,316 @@
+import fc from 'fast-check';
+import type { Test } from 'tap';
+import type { Entry } from '../../../src/model/entry.ts';
+import { jsonText } from '../../../src/model/json.ts';
+import type { ObservableType } from '../../../src/model/observable.ts';
+import type { EntryFilter, Reader, StoreEngine, Transaction, Writer } from '../../../src/store/store.ts';
+import { scriptedClock } from '../../helpers/clock.ts';
+import {
+  appendEntries,
+  entryFilter,
+  indicatorEntry,
+  objectEntry,
+  openJournalStore,
+  START,
+  uuidOf,
+} from '../../helpers/store.ts';
+
+/** Follows the pages to the end; `between` runs after each. */
+async function walk(reader: Reader, filter: EntryFilter, limit: number, between = async () => {}): Promise<Entry[]> {
+  const seen: Entry[] = [];
+  let after = 0;
+  for (;;) {
+    const page = await reader.page({ ...filter, after, limit });
+    if (page.entries.length > limit) throw new Error('more than the limit');
+    if (page.more && page.entries.length < limit) throw new Error('a short page before the end');
+    seen.push(...page.entries);
+    after = page.entries.at(-1)?.dateAdded ?? after;
+    if (!page.more) return seen;
+    await between();
+  }
+}
+
+export async function provePages(t: Test, engine: StoreEngine): Promise<void> {
+  t.test('more is true exactly when the filter has entries behind the page', async (t) => {
+    const { writer, reader } = await openJournalStore(t, engine);
+    const kept = await writer.transaction((tx) =>
+      appendEntries(tx, 'pool:main', [
+        indicatorEntry({ type: 'ipv4', value: '1' }),
+        indicatorEntry({ type: 'ipv4', value: '2' }),
+        indicatorEntry({ type: 'url', value: '3' }),
+      ]),
+    );
+    const page = async (filter: Partial<EntryFilter>, after: number, limit: number) => {
+      const { entries, more } = await reader.page({ ...entryFilter(filter), after, limit });
+      return [entries.map(({ dateAdded }) => kept.findIndex((entry) => entry.dateAdded === dateAdded)), more];
+    };
+    t.same(await page({}, 0, 2), [[0, 1], true]);
+    t.same(await page({}, 0, 3), [[0, 1, 2], false]);
+    t.same(await page({ observableTypes: ['ipv4'] }, 0, 2), [[0, 1], false]);
+    t.same(await page({ observableTypes: ['ipv4'] }, 0, 1), [[0], true]);
+    t.same(await page({}, kept[0]?.dateAdded ?? 0, 5), [[1, 2], false], 'strictly after');
+    t.same(await page({}, (kept[0]?.dateAdded ?? 0) - 1, 1), [[0], true]);
+    t.same(await page({}, kept[2]?.dateAdded ?? 0, 5), [[], false]);
+    for (const limit of [0, -1, 1.5, Number.NaN]) {
+      await t.rejects(reader.page({ ...entryFilter(), after: 0, limit }), { code: 'internal' });
+    }
+  });
+
+  t.test('a walk beside a busy writer sees no entry twice and the newest version of everything', async (t) => {
+    const { writer, reader, clock } = await openJournalStore(t, engine);
+    const values = Array.from({ length: 300 }, (_, i) => `v${i}`);
+    await writer.transaction((tx) =>
+      appendEntries(
+        tx,
+        'pool:main',
+        values.map((value) => indicatorEntry({ value })),
+      ),
+    );
+    let round = 0;
+    const disturb = async () => {
+      round += 1;
+      if (round > 60) return;
+      await clock.advance(10);
+      await writer.transaction(async (tx) => {
+        const keys = values.slice(round * 4, round * 4 + 3).map((value) => indicatorEntry({ value }).key);
+        const old = await tx.liveEntries('pool:main', keys);
+        const changed = old.map((entry) => ({ ...entry, version: clock.now(), confidence: round }));
+        const added = indicatorEntry({ value: `added ${round}`, version: clock.now() });
+        await appendEntries(tx, 'pool:main', [...changed, added], old.map(({ dateAdded }) => dateAdded));
+      });
+    };
+    const seen = await walk(reader, entryFilter(), 7, disturb);
+    t.equal(new Set(seen.map(({ dateAdded }) => dateAdded)).size, seen.length, 'no entry twice');
+    const dates = seen.map(({ dateAdded }) => dateAdded);
+    t.same(dates, dates.toSorted((a, b) => a - b), 'in order');
+    const newest = new Map(seen.map((entry) => [entry.objectId, entry]));
+    const standing = (await reader.page({ ...entryFilter(), after: 0, limit: 5000 })).entries;
+    t.equal(standing.length, 360);
+    t.same(standing.filter((entry) => newest.get(entry.objectId)?.dateAdded !== entry.dateAdded), [], 'nothing missed');
+  });
+
+  t.test('pages of the same query with the same validity hold the same entries', async (t) => {
+    const { writer, reader, clock } = await openJournalStore(t, engine);
+    const kept = await writer.transaction((tx) =>
+      appendEntries(
+        tx,
+        'pool:main',
+        Array.from({ length: 10_000 }, (_, i) => indicatorEntry({ value: `v${i}` })),
+      ),
+    );
+    const first = { ...entryFilter(), after: 0, limit: 100 };
+    const last = { ...entryFilter(), after: kept[9990]?.dateAdded ?? 0, limit: 100 };
+    const validity = async (query: typeof first) => (await reader.page(query)).validity;
+    const [firstBefore, lastBefore] = [await validity(first), await validity(last)];
+
+    await clock.advance(10);
+    await writer.transaction((tx) => appendEntries(tx, 'pool:main', [objectEntry()]));
+    t.equal((await validity(first)).changes, firstBefore.changes, 'appending changes no full page');
+    t.not((await validity(last)).head, lastBefore.head, 'but the head, which the last page depends on');
+
+    const lastNow = await validity(last);
+    await writer.transaction((tx) => appendEntries(tx, 'pool:main', [indicatorEntry()], [kept[50]?.dateAdded ?? 0]));
+    const replaced = await validity(first);
+    t.not(replaced.changes, firstBefore.changes, 'an entry inside was replaced');
+    t.equal((await validity(last)).changes, lastNow.changes, 'which changes nothing at the other end');
+    await writer.transaction((tx) => tx.purge('pool:main', [kept[60]?.dateAdded ?? 0]));
+    t.not((await validity(first)).changes, replaced.changes, 'an entry inside was purged');
+
+    const unchanged = await validity(first);
+    await writer.transaction((tx) => tx.setDue('pool:main', [{ dateAdded: kept[70]?.dateAdded ?? 0, due: START }]));
+    await writer.transaction((tx) => tx.purge('pool:main', [kept[60]?.dateAdded ?? 0]));
+    t.same(await validity(first), unchanged, 'a due time is nothing that readers see, nor is a purge of nothing');
+
+    const page = await reader.page(first);
+    t.same(await reader.validity('pool:main', 0, page.entries.at(-1)?.dateAdded ?? null), page.validity);
+    t.same(await reader.validity('pool:main', last.after, null), await validity(last));
+  });
+
+  t.test('a page of first versions is no longer valid when another version becomes the first', async (t) => {
+    const { writer, reader, clock } = await openJournalStore(t, engine, 'all');
+    const filler = (from: number) => Array.from({ length: 5000 }, (_, i) => indicatorEntry({ value: `f${from + i}` }));
+    const [two] = await writer.transaction((tx) => appendEntries(tx, 'pool:main', [objectEntry({ version: START + 2 })]));
+    await writer.transaction((tx) => appendEntries(tx, 'pool:main', filler(0)));
+    const query = {
+      ...entryFilter({ versions: { last: false, first: true, all: false, exact: [] } }),
+      after: 0,
+      limit: 1,
+    };
+    const before = await reader.page(query);
+    t.equal(before.entries[0]?.dateAdded, two?.dateAdded);
+    await clock.advance(50);
+    const [one] = await writer.transaction((tx) =>
+      appendEntries(tx, 'pool:main', [objectEntry({ version: START + 1, superseded: true })]),
+    );
+    const after = await reader.page(query);
+    t.not(after.entries[0]?.dateAdded, two?.dateAdded);
+    t.not(after.validity.changes, before.validity.changes, 'an older version arrived');
+    const again = await reader.validity('pool:main', 0, two?.dateAdded ?? 0);
+    await writer.transaction((tx) => tx.purge('pool:main', [one?.dateAdded ?? 0]));
+    t.equal((await reader.page(query)).entries[0]?.dateAdded, two?.dateAdded);
+    t.notSame(await reader.validity('pool:main', 0, two?.dateAdded ?? 0), again, 'and left');
+  });
+
+  for (const keepVersions of ['last', 'all'] as const) {
+    t.test(`pages agree with a plain model of the journal (versions kept: ${keepVersions})`, (t) =>
+      proveAgainstModel(t, engine, keepVersions),
+    );
+  }
+}
+
+const types: ObservableType[] = ['ipv4', 'domain', 'cve'];
+
+/** One of few objects, so that versions, tombstones and purges meet. */
+const change = fc.record({
+  object: fc.integer({ min: 0, max: 11 }),
+  action: fc.constantFrom('add', 'add', 'add', 'revoke', 'purge'),
+  version: fc.integer({ min: 1, max: 6 }),
+});
+
+const filters = fc.record({
+  observableTypes: fc.option(fc.subarray(types)),
+  stixTypes: fc.option(fc.subarray(['indicator', 'vulnerability', 'identity', 'x-raw'])),
+  objects: fc.option(fc.array(fc.integer({ min: 0, max: 13 }), { maxLength: 6 })),
+  versions: fc.record({
+    last: fc.boolean(),
+    first: fc.boolean(),
+    all: fc.boolean(),
+    exact: fc.array(
+      fc.integer({ min: 0, max: 7 }).map((n) => START + n),
+      { maxLength: 2 },
+    ),
+  }),
+  limit: fc.integer({ min: 1, max: 5 }),
+});
+
+/** Objects 0 to 5 are indicators, 6 to 9 raw, 10 and 11 the company. */
+function build(object: number, version: number, revoked: boolean): Entry {
+  const type = types[object % 3] ?? 'ipv4';
+  if (object < 6) {
+    const reason = revoked ? 'vanished' : null;
+    return indicatorEntry({ type, value: `o${object}`, version: START + version, confidence: version, revoked, reason });
+  }
+  const stixType = object < 10 ? 'x-raw' : 'identity';
+  const objectId = `${stixType}--${uuidOf(`o${object}`)}`;
+  return objectEntry({
+    stixType,
+    objectId,
+    company: object >= 10,
+    version: START + version,
+    raw: jsonText({ object, version }),
+  });
+}
+
+async function proveAgainstModel(t: Test, engine: StoreEngine, keepVersions: 'last' | 'all'): Promise<void> {
+  const root = t.testdir();
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(change, { maxLength: 8 }), { maxLength: 6 }),
+      fc.array(filters, { minLength: 5, maxLength: 10 }),
+      async (batches, queries) => {
+        run += 1;
+        const clock = scriptedClock(START);
+        const writer = await engine.openWriter(`${root}/${run}`, clock);
+        await writer.transaction((tx) => tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions }));
+        let model: Entry[] = [];
+        for (const batch of batches) {
+          await clock.advance(1);
+          await writer.transaction(async (tx) => {
+            for (const each of batch) model = await apply(tx, model, each, keepVersions);
+          });
+        }
+        for (const query of queries) await compare(writer, model, query);
+        await compareLive(writer, model);
+        await writer.close();
+      },
+    ),
+    { numRuns: 60 },
+  );
+}
+
+async function apply(
+  tx: Transaction,
+  model: Entry[],
+  { object, action, version }: { object: number; action: string; version: number },
+  keepVersions: 'last' | 'all',
+): Promise<Entry[]> {
+  const { objectId } = build(object, 0, false);
+  const last = model.find((entry) => entry.objectId === objectId && !entry.superseded);
+  if (action === 'purge') {
+    const gone = model.filter((entry) => entry.objectId === objectId)[version % 2];
+    if (gone === undefined) return model;
+    await tx.purge('pool:main', [gone.dateAdded]);
+    return model.filter((entry) => entry !== gone);
+  }
+  const isLate = last !== undefined && last.version > START + version;
+  if (isLate && keepVersions === 'last') return model;
+  const entry = { ...build(object, version, action === 'revoke'), superseded: isLate };
+  const replaces = last !== undefined && !isLate ? last.dateAdded : null;
+  const [kept] = await appendEntries(tx, 'pool:main', [entry], [replaces]);
+  const rest = replaces === null ? model : model.filter((other) => other !== last);
+  const marked = replaces !== null && last !== undefined && keepVersions === 'all';
+  const standing = marked ? [...rest, { ...last, superseded: true, due: null }] : rest;
+  return [...standing, kept as Entry].sort((a, b) => a.dateAdded - b.dateAdded);
+}
+
+async function compare(
+  writer: Writer,
+  model: Entry[],
+  query: typeof filters extends fc.Arbitrary<infer Q> ? Q : never,
+): Promise<void> {
+  const { observableTypes, stixTypes, objects, versions, limit } = query;
+  const objectIds = objects?.map((object) => build(object, 0, false).objectId) ?? null;
+  const filter = entryFilter({ observableTypes, stixTypes, objectIds, versions });
+  const inView = model.filter((entry) => {
+    const isCompany = entry.kind === 'object' && entry.company;
+    const type = entry.objectId.slice(0, entry.objectId.indexOf('--'));
+    return (
+      (observableTypes === null || isCompany || (entry.kind === 'indicator' && observableTypes.includes(entry.type))) &&
+      (stixTypes === null || stixTypes.includes(type)) &&
+      (objectIds === null || objectIds.includes(entry.objectId))
+    );
+  });
+  const isFirst = (entry: Entry) =>
+    !model.some(
+      (other) =>
+        other.objectId === entry.objectId &&
+        (other.version < entry.version || (other.version === entry.version && other.dateAdded < entry.dateAdded)),
+    );
+  const expected = inView.filter(
+    (entry) =>
+      versions.all ||
+      (versions.last && !entry.superseded) ||
+      (versions.first && isFirst(entry)) ||
+      versions.exact.includes(entry.version),
+  );
+  same(await walk(writer, filter, limit), expected, 'page');
+  same(await writer.newest(filter), expected.at(-1)?.dateAdded ?? null, 'newest');
+  same(await writer.holds(filter), inView.length > 0, 'holds');
+  same(
+    (await writer.versions(filter, 0, 100)).entries,
+    inView.map(({ version, dateAdded }) => ({ version, dateAdded })),
+    'versions',
+  );
+}
+
+async function compareLive(writer: Writer, model: Entry[]): Promise<void> {
+  const live = model.filter((entry) => entry.kind === 'indicator' && !entry.revoked && !entry.superseded);
+  const newestFirst = live.toReversed();
+  const query = { journal: 'pool:main', observableTypes: null, since: null, before: null, offset: 0, limit: 100 };
+  const all = await writer.live({ ...query, minConfidence: null, maxConfidence: null });
+  same(all.entries, newestFirst, 'live');
+  const some = await writer.live({ ...query, observableTypes: ['ipv4'], minConfidence: 2, maxConfidence: 4 });
+  const within = ({ type, confidence }: { type: string; confidence: number | null }) =>
+    type === 'ipv4' && confidence !== null && confidence >= 2 && confidence <= 4;
+  same(some.entries, newestFirst.filter((entry) => entry.kind === 'indicator' && within(entry)), 'live with bounds');
+  const counts = await writer.countLive('pool:main');
+  for (const type of types) {
+    same(counts[type] ?? 0, live.filter((entry) => entry.kind === 'indicator' && entry.type === type).length, type);
+  }
+}
+
+function same(found: unknown, wanted: unknown, what: string): void {
+  const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)];
+  if (a !== b) throw new Error(`${what}: found ${a}, wanted ${b}`);
+}
