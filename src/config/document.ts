@@ -40,7 +40,7 @@ export function readDocument(text: string, report: Report): ConfigNode | null {
   // Keys are compared below: the parser's own comparison takes time that grows with the square of their number.
   const options = { version: '1.2', schema: 'core', resolveKnownTags: false, uniqueKeys: false } as const;
   const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
-  const document = parseDocument(body, { ...options, prettyErrors: false, lineCounter: lines, logLevel: 'silent' });
+  const document = parseDocument(body, { ...options, prettyErrors: false, lineCounter: lines, logLevel: 'error' });
   const markOf = (offset: number): Mark => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
@@ -126,7 +126,7 @@ const wordings: Partial<Record<YAMLError['code'], string>> = {
   BAD_ALIAS: 'YAML aliases (*name) are not allowed: write the value out',
   BAD_DIRECTIVE: 'has a YAML directive (%...) that cannot be read',
   BAD_DQ_ESCAPE: 'has an unknown \\ escape in double quotes; single quotes take everything as it is',
-  BAD_INDENT: 'is indented wrongly here',
+  BAD_INDENT: 'is indented wrongly here, or a bracket before it is not closed',
   BAD_SCALAR_START: 'has a value that starts with a character YAML reserves: put it in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'has a nested mapping on the same line; a value with ": " in it needs quotes',
   BLOCK_IN_FLOW: 'has a block inside { } or [ ]',

@@ -29,9 +29,13 @@ function wordsOf(schema: SchemaNode, value: unknown): unknown {
   if (schema.anyOf !== undefined) return wordsOf(branchOf(schema.anyOf, value), value);
   if (Array.isArray(value)) return value.map((item) => wordsOf(schema.items ?? {}, item));
   if (typeof value !== 'object' || value === null) return value;
-  const record = Object.values(schema.patternProperties ?? {})[0] ?? {};
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return Object.fromEntries(entries.map(([key, item]) => [key, wordsOf(schema.properties?.[key] ?? record, item)]));
+  const { properties = {}, patternProperties = {} } = schema;
+  const [record = {}] = Object.values(patternProperties);
+  // The schema's own order, whatever order defaults and presets came in.
+  const keys = [...new Set([...Object.keys(properties), ...Object.keys(value)])];
+  const entries = keys.map((key) => [key, (value as Record<string, unknown>)[key]] as const);
+  const given = entries.filter(([, item]) => item !== undefined);
+  return Object.fromEntries(given.map(([key, item]) => [key, wordsOf(properties[key] ?? record, item)]));
 }
 
 function branchOf(branches: SchemaNode[], value: unknown): SchemaNode {

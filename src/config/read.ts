@@ -137,9 +137,10 @@ function readObject(schema: SchemaNode, node: ConfigNode, path: readonly Step[],
     const record = records.find(([pattern]) => new RegExp(pattern).test(key))?.[1];
     if (Object.hasOwn(properties, key)) continue;
     if (record !== undefined) define(value, key, readValue(record, child, keyPath, context));
-    else if (records.length > 0)
+    else if (records.length > 0) {
       context.report(keyAt, keyPath, schema['x-keys'] ?? 'is not a name that can stand here');
-    else if (additionalProperties === false) {
+      define(value, key, undefined);
+    } else if (additionalProperties === false) {
       context.report(keyAt, keyPath, `is an unknown key${didYouMean(key, Object.keys(properties))}`);
     } else define(value, key, readValue({}, child, keyPath, context));
   }

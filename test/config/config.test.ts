@@ -424,7 +424,7 @@ t.test('each refusal names its line, its column and its path', async (t) => {
     ],
     ['a control character in a title', 'identity: { name: "a\\nb" }\n', 1, 19, 'identity.name', /one line/],
     ['a number that is none', 'taxii: { page_size: .inf }\n', 1, 21, 'taxii.page_size', /finite/],
-    ['an alias', 'identity: { name: &n Sluice }\ntaxii: { title: *n }\n', 2, 17, 'taxii.title', /aliases/],
+    ['an alias of nothing', 'taxii: { title: *n }\n', 1, 17, 'taxii.title', /aliases/],
     ['an anchor', 'identity: { name: &n Sluice }\n', 1, 22, 'identity.name', /anchors/],
     ['a tag', 'identity: { name: !secret x }\n', 1, 27, 'identity.name', /tags/],
     ['a merge key', 'identity: { <<: { name: x } }\n', 1, 13, 'identity', /merge keys/],
@@ -433,7 +433,8 @@ t.test('each refusal names its line, its column and its path', async (t) => {
     ['two documents', 'data: a\n---\ndata: b\n', 2, 1, '', /one YAML document/],
     ['YAML 1.1', '%YAML 1.1\n---\nlog: {}\n', 1, 1, '', /YAML 1.2 only/],
     ['a tab for indentation', 'listen:\n\tport: 1\n', 2, 1, '', /tab/],
-    ['broken YAML', 'listen: { port: 1\n', 2, 1, '', /lacks a character/],
+    ['an open bracket', 'listen: { port: 1', 1, 18, '', /bracket before it is not closed/],
+    ['an open quote', 'data: "a', 1, 9, '', /lacks a character/],
     ['a list as the file', '- a\n', 1, 1, '', /mapping/],
     ['text as the file', 'hello\n', 1, 1, '', /mapping/],
   ];
@@ -464,6 +465,13 @@ t.test('all problems come at once, in the order of the file, one line each', asy
     [':1:17', ':1:22', ':3:6', ':3:28', ':5:16', ':7:22', ':8:14'],
     lines.join('\n'),
   );
+});
+
+t.test('an alias is refused also where its anchor stands', async (t) => {
+  t.match(problemsIn('identity: { name: &n Sluice }\ntaxii: { title: *n }\n'), [
+    { line: 1, column: 22, path: 'identity.name', message: /anchors/ },
+    { line: 2, column: 17, path: 'taxii.title', message: /aliases/ },
+  ]);
 });
 
 t.test('hostile YAML ends soon and in words', async (t) => {
@@ -745,6 +753,7 @@ t.test('TLS is loaded and proven before the start', async (t) => {
   );
   t.notMatch(effective, /BEGIN/);
   t.match(problemsIn(tls('a.crt', 'b.key')), [{ path: 'listen.tls', message: /do not belong together/ }]);
+  t.match(problemsIn(tls('junk.crt', 'a.key')), [{ path: 'listen.tls.cert', message: /no PEM certificate/ }]);
   t.match(problemsIn(tls('a.crt', 'a.crt')), [{ path: 'listen.tls.key', message: /no PEM private key/ }]);
   t.match(problemsIn(tls('a.crt', 'a.key', 'junk.crt')), [
     { path: 'listen.tls.client_ca', message: /no PEM certificate/ },
