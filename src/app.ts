@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { type RouteParts, registerRoutes, renderFrameworkError, writeClientError } from '../routes/index.ts';
 import { parseQuery } from '../routes/query.ts';
@@ -37,7 +37,7 @@ export function buildApp(parts: AppParts): FastifyInstance {
   const app = Fastify({
     ...(secure as object),
     loggerInstance: log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy,
     return503OnClosing: true,
     forceCloseConnections: 'idle',

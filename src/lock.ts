@@ -21,7 +21,7 @@ export function lockData(dir: string): DataLock {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     db = new DatabaseSync(join(dir, 'lock'), { timeout: 0, allowExtension: false });
-    db.exec('BEGIN EXCLUSIVE');
+    db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     if (db?.isOpen) db.close();
     const { code, errcode } = error as { code?: string; errcode?: number };

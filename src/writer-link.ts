@@ -84,6 +84,7 @@ export async function startWriter(
       listClients: ask('listClients'),
       revokeClient: ask('revokeClient'),
       reconcile: ask('reconcile'),
+      tick: ask('tick'),
       start: () => void ask('start')(),
       async close() {
         closing = true;

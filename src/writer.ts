@@ -20,6 +20,8 @@ export interface WriterSide extends Control {
   start(): void;
   /** Brings journals up to a changed configuration; done once before the first poll. */
   reconcile(): Promise<void>;
+  /** Turns what time has done into entries now, as happens every minute after `start`. */
+  tick(): Promise<void>;
   /** Waits for what is being written, then closes the store. */
   close(): Promise<void>;
 }
@@ -78,6 +80,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   let background: Promise<unknown> = Promise.resolve();
   return {
     reconcile: () => journals.reconcile(stop.signal),
+    tick: async () => void (await journals.tick(stop.signal)),
     start() {
       background = runSchedule({
         clock,

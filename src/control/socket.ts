@@ -1,7 +1,8 @@
 import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify from 'fastify';
+import type { Logger } from 'pino';
 import Type, { type TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { Client } from 'undici';
@@ -56,16 +57,15 @@ export interface ControlServer {
 export async function serveControl(
   path: string,
   control: Control,
-  options: { log?: FastifyBaseLogger } = {},
+  options: { log?: Pick<Logger, 'error'> } = {},
 ): Promise<ControlServer> {
   const app = Fastify({
     bodyLimit: MAX_REQUEST_BYTES,
     forceCloseConnections: true,
-    ...(options.log === undefined ? { logger: false } : { loggerInstance: options.log, disableRequestLogging: true }),
   });
   app.setErrorHandler((error, request, reply) => {
     const known = asGatewayError(error);
-    if (known.code === 'internal') request.log.error({ err: error }, 'a command failed');
+    if (known.code === 'internal') options.log?.error({ err: error }, `the command ${request.url} failed`);
     const { code, message, details, retryAfter } = known;
     return reply.code(httpStatusOf[code]).send({ error: { code, message, details, retryAfter } });
   });

@@ -68,7 +68,7 @@ export function merge(
   if (admitted.length === 0) return { absent };
   admitted.sort((a, b) => byStrength(a.observation, b.observation));
   const strongest = (admitted[0] as (typeof admitted)[number]).observation;
-  const publishers = new Set(admitted.map(({ observation }) => observation.source.feed_name.toLowerCase())).size;
+  const publishers = new Set(admitted.map(({ observation, feed }) => publisherOf(observation, feed))).size;
   return {
     merged: {
       observable: strongest.observable,
@@ -97,6 +97,11 @@ function expiryOf(observation: StoredObservation, { definition, confirmedAt }: F
   if (lifetime === undefined) return null;
   const since = greatest([observation.lastSeen, confirmedAt]) ?? observation.validFrom ?? observation.firstSeen ?? now;
   return since + lifetime * MICROS_PER_MS;
+}
+
+/** Who really says it: the publisher that a row names, else the feed itself, whatever its title. */
+function publisherOf({ source }: StoredObservation, { definition }: FeedView): string {
+  return source.feed_name === definition.title ? `feed ${definition.name}` : source.feed_name.toLowerCase();
 }
 
 function byStrength(a: StoredObservation, b: StoredObservation): number {

@@ -126,15 +126,7 @@ function techniqueOf({ source_name: source, external_id: id }: ExternalReference
 
 const MAX_KEPT = 16_000;
 /** Names that STIX 2.1 section 3.2 and 11.1 reserve or that nobody else may use, and parts whose targets don't come along. */
-const neverKept = new Set([
-  'granular_markings',
-  'severity',
-  'action',
-  'username',
-  'phone_numbers',
-  'id',
-  'created_by_ref',
-]);
+const neverKept = new Set(['granular_markings', 'severity', 'action', 'username', 'phone_numbers']);
 const PROPERTY = /^[a-z0-9_]{3,250}$/;
 
 /**

@@ -1,5 +1,7 @@
+import { pipeline } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
 import { getDomain } from 'tldts';
-import { Agent, type Dispatcher, interceptors, request as send } from 'undici';
+import { Agent, request as send } from 'undici';
 import type { FeedAccount, FeedFetch, FeedRequest, FeedResponse } from '../feeds/feed.ts';
 import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
@@ -35,11 +37,13 @@ const TIMEOUT_MS = 60_000;
 const MAX_BODY = 256 * 1024 * 1024;
 const MAX_ERROR_BODY = 4096;
 
-const agent: Dispatcher = new Agent({
+const agent = new Agent({
   connectTimeout: 10_000,
   headersTimeout: TIMEOUT_MS,
   bodyTimeout: TIMEOUT_MS,
-}).compose(interceptors.decompress());
+});
+
+const decoders = { gzip: createGunzip, 'x-gzip': createGunzip, br: createBrotliDecompress, zstd: createZstdDecompress };
 
 /** The network as one poll of one feed gets it. */
 export function createFetcher(parts: FetchParts): FeedFetcher {
@@ -157,7 +161,9 @@ async function sendOne(request: FeedRequest, url: URL, parts: FetchParts): Promi
     name,
     Array.isArray(value) ? value.join(', ') : (value ?? ''),
   ]);
-  const capped = cap(body, url);
+  const encoding = String(answered['content-encoding'] ?? '').toLowerCase();
+  const decode = Object.hasOwn(decoders, encoding) ? decoders[encoding as keyof typeof decoders] : null;
+  const capped = cap(decode === null ? body : pipeline(body, decode(), () => undefined), url);
   return {
     status: statusCode,
     headers: Object.fromEntries(flat),

@@ -20,7 +20,8 @@ export const samples: Record<ObservableType, string> = {
   cve: 'CVE-2024-12345',
 };
 
-const hex = (digits: number) => fc.string({ unit: fc.constantFrom(...'0123456789abcdefABCDEF'), minLength: digits, maxLength: digits });
+const hex = (digits: number) =>
+  fc.string({ unit: fc.constantFrom(...'0123456789abcdefABCDEF'), minLength: digits, maxLength: digits });
 const host = fc.domain();
 
 /** Values as feeds might write them, most of them valid; canonical() decides. */
@@ -35,7 +36,11 @@ export const written: Record<ObservableType, fc.Arbitrary<string>> = {
     fc.tuple(fc.ipV6(), fc.integer({ min: 1, max: 128 })).map(([ip, bits]) => `${ip}/${bits}`),
     fc.ipV4().map((ip) => `::FFFF:${ip}`),
   ),
-  domain: fc.oneof(host, host.map((name) => `${name.toUpperCase()}.`), host.map((name) => `bücher.${name}`)),
+  domain: fc.oneof(
+    host,
+    host.map((name) => `${name.toUpperCase()}.`),
+    host.map((name) => `bücher.${name}`),
+  ),
   url: fc.oneof(
     fc.webUrl({ withFragments: true, withQueryParameters: true }),
     fc.webUrl({ withQueryParameters: true }).map((url) => url.replace('http', 'hxxp').replace('.', '[.]')),
@@ -46,12 +51,18 @@ export const written: Record<ObservableType, fc.Arbitrary<string>> = {
   sha1: hex(40),
   sha256: hex(64),
   sha512: hex(128),
-  email: fc.oneof(fc.emailAddress(), fc.emailAddress().map((address) => address.replace('@', '[at]'))),
+  email: fc.oneof(
+    fc.emailAddress(),
+    fc.emailAddress().map((address) => address.replace('@', '[at]')),
+  ),
   asn: fc.integer({ min: 0, max: 5_000_000_000 }).map((number) => `AS${number}`),
   'registry-key': fc
     .tuple(fc.constantFrom('HKLM', 'hkcu', 'HKEY_USERS', '\\REGISTRY\\MACHINE'), fc.string({ unit: 'grapheme' }))
     .map(([hive, path]) => `${hive}\\${path}`),
-  x509: fc.oneof(hex(40), hex(64).map((digits) => digits.replace(/..(?!$)/g, '$&:'))),
+  x509: fc.oneof(
+    hex(40),
+    hex(64).map((digits) => digits.replace(/..(?!$)/g, '$&:')),
+  ),
   'file-name': fc.string({ unit: 'grapheme', minLength: 1 }),
   cve: fc.integer({ min: 1000, max: 10_000_000 }).map((number) => `cve-2024-${number}`),
 };

@@ -9,30 +9,33 @@ import { runPython } from '../helpers/python.ts';
 const sha1 = samples.sha1;
 const sha256 = samples.sha256;
 
-t.test('each type has one exact form: one space each side, single quotes, hash names quoted where they need it', async (t) => {
-  const forms: [ObservableType, string, string][] = [
-    ['ipv4', '198.51.100.3', "[ipv4-addr:value = '198.51.100.3']"],
-    ['ipv4', '198.51.100.0/24', "[ipv4-addr:value = '198.51.100.0/24']"],
-    ['ipv6', '2001:db8::/32', "[ipv6-addr:value = '2001:db8::/32']"],
-    ['domain', 'a.example', "[domain-name:value = 'a.example']"],
-    ['url', 'http://a.example/x', "[url:value = 'http://a.example/x']"],
-    ['md5', samples.md5, `[file:hashes.MD5 = '${samples.md5}']`],
-    ['sha1', sha1, `[file:hashes.'SHA-1' = '${sha1}']`],
-    ['sha256', sha256, `[file:hashes.'SHA-256' = '${sha256}']`],
-    ['sha512', samples.sha512, `[file:hashes.'SHA-512' = '${samples.sha512}']`],
-    ['email', 'a@b.example', "[email-addr:value = 'a@b.example']"],
-    ['asn', '64496', '[autonomous-system:number = 64496]'],
-    ['registry-key', 'HKEY_LOCAL_MACHINE\\Run', "[windows-registry-key:key = 'HKEY_LOCAL_MACHINE\\\\Run']"],
-    ['x509', samples.md5, `[x509-certificate:hashes.MD5 = '${samples.md5}']`],
-    ['x509', sha1, `[x509-certificate:hashes.'SHA-1' = '${sha1}']`],
-    ['x509', sha256, `[x509-certificate:hashes.'SHA-256' = '${sha256}']`],
-    ['file-name', "it's.exe", "[file:name = 'it\\'s.exe']"],
-  ];
-  for (const [type, value, pattern] of forms) t.equal(formatPattern({ type, value }), pattern);
-  t.throws(() => formatPattern({ type: 'cve', value: 'CVE-2024-1234' }), { code: 'internal' });
-  t.equal(subjectOf({ type: 'cve', value: 'CVE-2024-1234' }), 'CVE-2024-1234');
-  t.equal(subjectOf({ type: 'asn', value: '1' }), '[autonomous-system:number = 1]');
-});
+t.test(
+  'each type has one exact form: one space each side, single quotes, hash names quoted where they need it',
+  async (t) => {
+    const forms: [ObservableType, string, string][] = [
+      ['ipv4', '198.51.100.3', "[ipv4-addr:value = '198.51.100.3']"],
+      ['ipv4', '198.51.100.0/24', "[ipv4-addr:value = '198.51.100.0/24']"],
+      ['ipv6', '2001:db8::/32', "[ipv6-addr:value = '2001:db8::/32']"],
+      ['domain', 'a.example', "[domain-name:value = 'a.example']"],
+      ['url', 'http://a.example/x', "[url:value = 'http://a.example/x']"],
+      ['md5', samples.md5, `[file:hashes.MD5 = '${samples.md5}']`],
+      ['sha1', sha1, `[file:hashes.'SHA-1' = '${sha1}']`],
+      ['sha256', sha256, `[file:hashes.'SHA-256' = '${sha256}']`],
+      ['sha512', samples.sha512, `[file:hashes.'SHA-512' = '${samples.sha512}']`],
+      ['email', 'a@b.example', "[email-addr:value = 'a@b.example']"],
+      ['asn', '64496', '[autonomous-system:number = 64496]'],
+      ['registry-key', 'HKEY_LOCAL_MACHINE\\Run', "[windows-registry-key:key = 'HKEY_LOCAL_MACHINE\\\\Run']"],
+      ['x509', samples.md5, `[x509-certificate:hashes.MD5 = '${samples.md5}']`],
+      ['x509', sha1, `[x509-certificate:hashes.'SHA-1' = '${sha1}']`],
+      ['x509', sha256, `[x509-certificate:hashes.'SHA-256' = '${sha256}']`],
+      ['file-name', "it's.exe", "[file:name = 'it\\'s.exe']"],
+    ];
+    for (const [type, value, pattern] of forms) t.equal(formatPattern({ type, value }), pattern);
+    t.throws(() => formatPattern({ type: 'cve', value: 'CVE-2024-1234' }), { code: 'internal' });
+    t.equal(subjectOf({ type: 'cve', value: 'CVE-2024-1234' }), 'CVE-2024-1234');
+    t.equal(subjectOf({ type: 'asn', value: '1' }), '[autonomous-system:number = 1]');
+  },
+);
 
 t.test('what is written is read back the same, for every canonical observable', async () => {
   fc.assert(
@@ -86,7 +89,7 @@ t.test('everything but a single comparison on what we model is left alone', asyn
     "[url:value ISSUBSET 'http://a.example']",
     "[ipv4-addr:value IN ('1.2.3.4')]",
     "[ipv4-addr:valueISSUBSET '1.2.3.4']",
-    "[ipv4-addr:value = 1]",
+    '[ipv4-addr:value = 1]',
     "[domain-name:resolves_to_refs[*].value = '1.2.3.4']",
     `[file:hashes.SSDEEP = '3:abc']`,
     `[file:hashes.'SHA-512/256' = '${sha256}']`,
@@ -111,7 +114,15 @@ t.test('a pattern is told from other text by its brackets and strings', async (t
   ]) {
     t.ok(isPatternShaped(pattern), pattern);
   }
-  for (const text of ['', 'rule x { condition: true }', "[a:b = 'x'", "[a:b = 'x]", "[a:b = 'x')", '()', "[[a:b = 1]"]) {
+  for (const text of [
+    '',
+    'rule x { condition: true }',
+    "[a:b = 'x'",
+    "[a:b = 'x]",
+    "[a:b = 'x')",
+    '()',
+    '[[a:b = 1]',
+  ]) {
     t.notOk(isPatternShaped(text), text);
   }
   const long = `[a:b = '${"\\'".repeat(400_000)}']`;

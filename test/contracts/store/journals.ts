@@ -3,7 +3,14 @@ import type { Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_MS, type Micros } from '../../../src/model/clock.ts';
 import { MAX_DATES_PER_MILLISECOND, type StoreEngine } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
-import { appendEntries, entryFilter, indicatorEntry, objectEntry, openJournalStore, START } from '../../helpers/store.ts';
+import {
+  appendEntries,
+  entryFilter,
+  indicatorEntry,
+  objectEntry,
+  openJournalStore,
+  START,
+} from '../../helpers/store.ts';
 
 const PAGE = { ...entryFilter(), after: 0, limit: 100 };
 
@@ -17,8 +24,8 @@ export async function proveJournals(t: Test, engine: StoreEngine): Promise<void>
       return tx.openJournal({ name: 'pool:main', pool: 'renamed', keepVersions: 'all' });
     });
     const expected = { name: 'pool:main', pool: 'main', head: null, policyHash: 'policy-1', keepVersions: 'last' };
-    t.same(journal, expected);
-    t.same(await reader.journals(), [expected]);
+    t.strictSame(journal, expected);
+    t.strictSame(await reader.journals(), [expected]);
   });
 
   t.test('the head is the newest date ever appended and stays when that entry leaves', async (t) => {
@@ -46,7 +53,7 @@ export async function proveJournals(t: Test, engine: StoreEngine): Promise<void>
     for (const dates of [[early], [START + MICROS_PER_DAY], [2, 1], [1, 1]]) {
       await t.rejects(append(...dates), { code: 'internal' }, `refuses ${dates}`);
     }
-    t.same((await reader.page(PAGE)).entries, []);
+    t.strictSame((await reader.page(PAGE)).entries, []);
     await t.resolves(append(1, 2));
   });
 
@@ -72,16 +79,16 @@ export async function proveJournals(t: Test, engine: StoreEngine): Promise<void>
       { code: 'internal' },
     );
     const filter = entryFilter({ journal: 'pool:nowhere' });
-    t.same(await reader.page({ ...filter, after: 0, limit: 1 }), {
+    t.strictSame(await reader.page({ ...filter, after: 0, limit: 1 }), {
       entries: [],
       more: false,
       validity: { changes: 0, head: null },
     });
-    t.same(await reader.versions(filter, 0, 1), { entries: [], more: false });
+    t.strictSame(await reader.versions(filter, 0, 1), { entries: [], more: false });
     t.equal(await reader.holds(filter), false);
     t.equal(await reader.newest(filter), null);
-    t.same(await reader.countLive('pool:nowhere'), {});
-    t.same(await reader.lookup('pool:nowhere', [indicatorEntry().key]), []);
+    t.strictSame(await reader.countLive('pool:nowhere'), {});
+    t.strictSame(await reader.lookup('pool:nowhere', [indicatorEntry().key]), []);
   });
 
   t.test('journals know nothing of each other', async (t) => {
@@ -96,16 +103,16 @@ export async function proveJournals(t: Test, engine: StoreEngine): Promise<void>
       appendEntries(tx, 'collection:block', [indicatorEntry({ confidence: 99 }), objectEntry()]),
     );
     const keys = main.map(({ key }) => key);
-    t.same((await reader.page(PAGE)).entries, main);
-    t.same((await reader.page({ ...PAGE, journal: 'collection:block' })).entries, block);
-    t.same(await reader.lookup('collection:block', keys), block.slice(0, 1));
-    t.same(await reader.countLive('collection:block'), { domain: 1 });
+    t.strictSame((await reader.page(PAGE)).entries, main);
+    t.strictSame((await reader.page({ ...PAGE, journal: 'collection:block' })).entries, block);
+    t.strictSame(await reader.lookup('collection:block', keys), block.slice(0, 1));
+    t.strictSame(await reader.countLive('collection:block'), { domain: 1 });
     await writer.transaction(async (tx) => {
-      t.same(await tx.dueEntries('collection:block', due, 10), []);
-      t.same(await tx.liveKeys('collection:block', null, 10), keys.slice(0, 1));
+      t.strictSame(await tx.dueEntries('collection:block', due, 10), []);
+      t.strictSame(await tx.liveKeys('collection:block', null, 10), keys.slice(0, 1));
       await tx.purge('collection:block', [main[0]?.dateAdded ?? 0]);
     });
-    t.same((await reader.page(PAGE)).entries, main, 'a purge reaches no other journal');
+    t.strictSame((await reader.page(PAGE)).entries, main, 'a purge reaches no other journal');
   });
 
   t.test('due times are told in order, over all journals the earliest', async (t) => {
@@ -121,14 +128,14 @@ export async function proveJournals(t: Test, engine: StoreEngine): Promise<void>
       ]);
       const [other] = await appendEntries(tx, 'pool:other', [indicatorEntry({ due: START + 5 })]);
       t.equal(await tx.nextDue(), START + 5);
-      t.same(await tx.dueEntries('pool:main', START + 9, 10), []);
-      t.same(await tx.dueEntries('pool:main', START + 20, 10), [early, raw]);
-      t.same(await tx.dueEntries('pool:main', START + 99, 2), [early, raw]);
+      t.strictSame(await tx.dueEntries('pool:main', START + 9, 10), []);
+      t.strictSame(await tx.dueEntries('pool:main', START + 20, 10), [early, raw]);
+      t.strictSame(await tx.dueEntries('pool:main', START + 99, 2), [early, raw]);
       await tx.setDue('pool:main', [
         { dateAdded: early?.dateAdded ?? 0, due: null },
         { dateAdded: never?.dateAdded ?? 0, due: START + 1 },
       ]);
-      t.same(await tx.dueEntries('pool:main', START + 99, 10), [{ ...never, due: START + 1 }, raw, late]);
+      t.strictSame(await tx.dueEntries('pool:main', START + 99, 10), [{ ...never, due: START + 1 }, raw, late]);
       t.equal(await tx.nextDue(), START + 1);
       await tx.purge('pool:main', [never?.dateAdded ?? 0]);
       await appendEntries(tx, 'pool:other', [indicatorEntry({ due: null })], [other?.dateAdded ?? 0]);
@@ -141,7 +148,7 @@ export async function proveJournals(t: Test, engine: StoreEngine): Promise<void>
     await writer.transaction(async (tx) => {
       const [first] = await appendEntries(tx, 'pool:main', [indicatorEntry({ due: START })]);
       await appendEntries(tx, 'pool:main', [indicatorEntry({ version: START + 1000 })], [first?.dateAdded ?? 0]);
-      t.same(await tx.dueEntries('pool:main', START + 1, 10), []);
+      t.strictSame(await tx.dueEntries('pool:main', START + 1, 10), []);
     });
   });
 
@@ -162,10 +169,10 @@ export async function proveJournals(t: Test, engine: StoreEngine): Promise<void>
         ids.map((objectId) => objectEntry({ objectId, stixType: objectId.slice(0, objectId.indexOf('--')) })),
       ),
     );
-    t.same((await reader.page(PAGE)).entries, kept);
+    t.strictSame((await reader.page(PAGE)).entries, kept);
     for (const [i, id] of ids.entries()) {
       const page = await reader.page({ ...PAGE, objectIds: [id] });
-      t.same(page.entries, [kept[i]], id);
+      t.strictSame(page.entries, [kept[i]], id);
     }
     await t.rejects(
       writer.transaction((tx) => appendEntries(tx, 'pool:main', [objectEntry({ objectId: 'no-id' })])),
@@ -175,55 +182,62 @@ export async function proveJournals(t: Test, engine: StoreEngine): Promise<void>
 }
 
 async function proveStamps(t: Test, engine: StoreEngine): Promise<void> {
-  t.test('dates rise strictly over commits, rollbacks, restarts and any clock; 500 at most in a millisecond', async (t) => {
-    const step = fc.record({
-      advance: fc.oneof(fc.constant(0), fc.integer({ min: -5_000_000, max: 5_000_000 }), fc.integer({ min: 0, max: 900 })),
-      count: fc.oneof(fc.integer({ min: 0, max: 4 }), fc.constantFrom(499, 500, 501, 3000)),
-      end: fc.constantFrom('commit', 'commit', 'commit', 'rollback', 'restart'),
-    });
-    let run = 0;
-    const root = t.testdir();
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
-        run += 1;
-        const clock = scriptedClock(START);
-        let writer = await engine.openWriter(`${root}/${run}`, clock);
-        await writer.transaction((tx) => tx.openJournal({ name: 'j', pool: 'p', keepVersions: 'last' }));
-        let last = 0;
-        const perMillisecond = new Map<number, number>();
-        for (const { advance, count, end } of steps) {
-          clock.set(clock.now() + advance);
-          let dates: Micros[] = [];
-          const stamped = writer.transaction(async (tx) => {
-            dates = await tx.stamp('j', count);
-            if (end === 'rollback') throw new Error('rollback');
-          });
-          await stamped.catch((error) => {
-            if (error.message !== 'rollback') throw error;
-          });
-          if (dates.length !== count) throw new Error('a wrong number of dates');
-          // There was room for all of them between the last date and now.
-          const room = clock.now() - last >= (Math.ceil(count / MAX_DATES_PER_MILLISECOND) + 1) * MICROS_PER_MS;
-          if (room && dates.some((date) => date > clock.now())) throw new Error('a date of the future');
-          if (end === 'rollback') continue;
-          for (const date of dates) {
-            if (!Number.isSafeInteger(date) || date <= last) throw new Error(`${date} after ${last}`);
-            last = date;
-            const millisecond = Math.floor(date / MICROS_PER_MS);
-            const used = (perMillisecond.get(millisecond) ?? 0) + 1;
-            if (used > MAX_DATES_PER_MILLISECOND) throw new Error('too many dates in a millisecond');
-            perMillisecond.set(millisecond, used);
+  t.test(
+    'dates rise strictly over commits, rollbacks, restarts and any clock; 500 at most in a millisecond',
+    async (t) => {
+      const step = fc.record({
+        advance: fc.oneof(
+          fc.constant(0),
+          fc.integer({ min: -5_000_000, max: 5_000_000 }),
+          fc.integer({ min: 0, max: 900 }),
+        ),
+        count: fc.oneof(fc.integer({ min: 0, max: 4 }), fc.constantFrom(499, 500, 501, 3000)),
+        end: fc.constantFrom('commit', 'commit', 'commit', 'rollback', 'restart'),
+      });
+      let run = 0;
+      const root = t.testdir();
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+          run += 1;
+          const clock = scriptedClock(START);
+          let writer = await engine.openWriter(`${root}/${run}`, clock);
+          await writer.transaction((tx) => tx.openJournal({ name: 'j', pool: 'p', keepVersions: 'last' }));
+          let last = 0;
+          const perMillisecond = new Map<number, number>();
+          for (const { advance, count, end } of steps) {
+            clock.set(clock.now() + advance);
+            let dates: Micros[] = [];
+            const stamped = writer.transaction(async (tx) => {
+              dates = await tx.stamp('j', count);
+              if (end === 'rollback') throw new Error('rollback');
+            });
+            await stamped.catch((error) => {
+              if (error.message !== 'rollback') throw error;
+            });
+            if (dates.length !== count) throw new Error('a wrong number of dates');
+            // There was room for all of them between the last date and now.
+            const room = clock.now() - last >= (Math.ceil(count / MAX_DATES_PER_MILLISECOND) + 1) * MICROS_PER_MS;
+            if (room && dates.some((date) => date > clock.now())) throw new Error('a date of the future');
+            if (end === 'rollback') continue;
+            for (const date of dates) {
+              if (!Number.isSafeInteger(date) || date <= last) throw new Error(`${date} after ${last}`);
+              last = date;
+              const millisecond = Math.floor(date / MICROS_PER_MS);
+              const used = (perMillisecond.get(millisecond) ?? 0) + 1;
+              if (used > MAX_DATES_PER_MILLISECOND) throw new Error('too many dates in a millisecond');
+              perMillisecond.set(millisecond, used);
+            }
+            if (end === 'restart') {
+              await writer.close();
+              writer = await engine.openWriter(`${root}/${run}`, clock);
+            }
           }
-          if (end === 'restart') {
-            await writer.close();
-            writer = await engine.openWriter(`${root}/${run}`, clock);
-          }
-        }
-        await writer.close();
-      }),
-      { numRuns: 40 },
-    );
-  });
+          await writer.close();
+        }),
+        { numRuns: 40 },
+      );
+    },
+  );
 
   t.test('a batch that has room is dated up to now and not beyond', async (t) => {
     const { writer, clock } = await openJournalStore(t, engine);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { Test } from 'tap';
 import type { Entry } from '../../../src/model/entry.ts';
@@ -44,13 +45,13 @@ export async function provePages(t: Test, engine: StoreEngine): Promise<void> {
       const { entries, more } = await reader.page({ ...entryFilter(filter), after, limit });
       return [entries.map(({ dateAdded }) => kept.findIndex((entry) => entry.dateAdded === dateAdded)), more];
     };
-    t.same(await page({}, 0, 2), [[0, 1], true]);
-    t.same(await page({}, 0, 3), [[0, 1, 2], false]);
-    t.same(await page({ observableTypes: ['ipv4'] }, 0, 2), [[0, 1], false]);
-    t.same(await page({ observableTypes: ['ipv4'] }, 0, 1), [[0], true]);
-    t.same(await page({}, kept[0]?.dateAdded ?? 0, 5), [[1, 2], false], 'strictly after');
-    t.same(await page({}, (kept[0]?.dateAdded ?? 0) - 1, 1), [[0], true]);
-    t.same(await page({}, kept[2]?.dateAdded ?? 0, 5), [[], false]);
+    t.strictSame(await page({}, 0, 2), [[0, 1], true]);
+    t.strictSame(await page({}, 0, 3), [[0, 1, 2], false]);
+    t.strictSame(await page({ observableTypes: ['ipv4'] }, 0, 2), [[0, 1], false]);
+    t.strictSame(await page({ observableTypes: ['ipv4'] }, 0, 1), [[0], true]);
+    t.strictSame(await page({}, kept[0]?.dateAdded ?? 0, 5), [[1, 2], false], 'strictly after');
+    t.strictSame(await page({}, (kept[0]?.dateAdded ?? 0) - 1, 1), [[0], true]);
+    t.strictSame(await page({}, kept[2]?.dateAdded ?? 0, 5), [[], false]);
     for (const limit of [0, -1, 1.5, Number.NaN]) {
       await t.rejects(reader.page({ ...entryFilter(), after: 0, limit }), { code: 'internal' });
     }
@@ -76,17 +77,30 @@ export async function provePages(t: Test, engine: StoreEngine): Promise<void> {
         const old = await tx.liveEntries('pool:main', keys);
         const changed = old.map((entry) => ({ ...entry, version: clock.now(), confidence: round }));
         const added = indicatorEntry({ value: `added ${round}`, version: clock.now() });
-        await appendEntries(tx, 'pool:main', [...changed, added], old.map(({ dateAdded }) => dateAdded));
+        await appendEntries(
+          tx,
+          'pool:main',
+          [...changed, added],
+          old.map(({ dateAdded }) => dateAdded),
+        );
       });
     };
     const seen = await walk(reader, entryFilter(), 7, disturb);
     t.equal(new Set(seen.map(({ dateAdded }) => dateAdded)).size, seen.length, 'no entry twice');
     const dates = seen.map(({ dateAdded }) => dateAdded);
-    t.same(dates, dates.toSorted((a, b) => a - b), 'in order');
+    t.strictSame(
+      dates,
+      dates.toSorted((a, b) => a - b),
+      'in order',
+    );
     const newest = new Map(seen.map((entry) => [entry.objectId, entry]));
     const standing = (await reader.page({ ...entryFilter(), after: 0, limit: 5000 })).entries;
     t.equal(standing.length, 360);
-    t.same(standing.filter((entry) => newest.get(entry.objectId)?.dateAdded !== entry.dateAdded), [], 'nothing missed');
+    t.strictSame(
+      standing.filter((entry) => newest.get(entry.objectId)?.dateAdded !== entry.dateAdded),
+      [],
+      'nothing missed',
+    );
   });
 
   t.test('pages of the same query with the same validity hold the same entries', async (t) => {
@@ -119,17 +133,19 @@ export async function provePages(t: Test, engine: StoreEngine): Promise<void> {
     const unchanged = await validity(first);
     await writer.transaction((tx) => tx.setDue('pool:main', [{ dateAdded: kept[70]?.dateAdded ?? 0, due: START }]));
     await writer.transaction((tx) => tx.purge('pool:main', [kept[60]?.dateAdded ?? 0]));
-    t.same(await validity(first), unchanged, 'a due time is nothing that readers see, nor is a purge of nothing');
+    t.strictSame(await validity(first), unchanged, 'a due time is nothing that readers see, nor is a purge of nothing');
 
     const page = await reader.page(first);
-    t.same(await reader.validity('pool:main', 0, page.entries.at(-1)?.dateAdded ?? null), page.validity);
-    t.same(await reader.validity('pool:main', last.after, null), await validity(last));
+    t.strictSame(await reader.validity('pool:main', 0, page.entries.at(-1)?.dateAdded ?? null), page.validity);
+    t.strictSame(await reader.validity('pool:main', last.after, null), await validity(last));
   });
 
   t.test('a page of first versions is no longer valid when another version becomes the first', async (t) => {
     const { writer, reader, clock } = await openJournalStore(t, engine, 'all');
     const filler = (from: number) => Array.from({ length: 5000 }, (_, i) => indicatorEntry({ value: `f${from + i}` }));
-    const [two] = await writer.transaction((tx) => appendEntries(tx, 'pool:main', [objectEntry({ version: START + 2 })]));
+    const [two] = await writer.transaction((tx) =>
+      appendEntries(tx, 'pool:main', [objectEntry({ version: START + 2 })]),
+    );
     await writer.transaction((tx) => appendEntries(tx, 'pool:main', filler(0)));
     const query = {
       ...entryFilter({ versions: { last: false, first: true, all: false, exact: [] } }),
@@ -148,7 +164,7 @@ export async function provePages(t: Test, engine: StoreEngine): Promise<void> {
     const again = await reader.validity('pool:main', 0, two?.dateAdded ?? 0);
     await writer.transaction((tx) => tx.purge('pool:main', [one?.dateAdded ?? 0]));
     t.equal((await reader.page(query)).entries[0]?.dateAdded, two?.dateAdded);
-    t.notSame(await reader.validity('pool:main', 0, two?.dateAdded ?? 0), again, 'and left');
+    t.strictNotSame(await reader.validity('pool:main', 0, two?.dateAdded ?? 0), again, 'and left');
   });
 
   for (const keepVersions of ['last', 'all'] as const) {
@@ -188,7 +204,14 @@ function build(object: number, version: number, revoked: boolean): Entry {
   const type = types[object % 3] ?? 'ipv4';
   if (object < 6) {
     const reason = revoked ? 'vanished' : null;
-    return indicatorEntry({ type, value: `o${object}`, version: START + version, confidence: version, revoked, reason });
+    return indicatorEntry({
+      type,
+      value: `o${object}`,
+      version: START + version,
+      confidence: version,
+      revoked,
+      reason,
+    });
   }
   const stixType = object < 10 ? 'x-raw' : 'identity';
   const objectId = `${stixType}--${uuidOf(`o${object}`)}`;
@@ -303,7 +326,11 @@ async function compareLive(writer: Writer, model: Entry[]): Promise<void> {
   const some = await writer.live({ ...query, observableTypes: ['ipv4'], minConfidence: 2, maxConfidence: 4 });
   const within = ({ type, confidence }: { type: string; confidence: number | null }) =>
     type === 'ipv4' && confidence !== null && confidence >= 2 && confidence <= 4;
-  same(some.entries, newestFirst.filter((entry) => entry.kind === 'indicator' && within(entry)), 'live with bounds');
+  same(
+    some.entries,
+    newestFirst.filter((entry) => entry.kind === 'indicator' && within(entry)),
+    'live with bounds',
+  );
   const counts = await writer.countLive('pool:main');
   for (const type of types) {
     same(counts[type] ?? 0, live.filter((entry) => entry.kind === 'indicator' && entry.type === type).length, type);
@@ -311,6 +338,6 @@ async function compareLive(writer: Writer, model: Entry[]): Promise<void> {
 }
 
 function same(found: unknown, wanted: unknown, what: string): void {
-  const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)];
-  if (a !== b) throw new Error(`${what}: found ${a}, wanted ${b}`);
+  if (isDeepStrictEqual(found, wanted)) return;
+  throw new Error(`${what}: found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`);
 }

@@ -49,13 +49,13 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
       }),
       cause,
     );
-    t.same(await reader.journals(), [
+    t.strictSame(await reader.journals(), [
       { name: 'pool:main', pool: 'main', head: null, policyHash: null, keepVersions: 'last' },
     ]);
-    t.same((await reader.page(PAGE)).entries, []);
-    t.same(await reader.feedStates(), []);
-    t.same(await reader.rejections('house', 10), { counts: [], rows: [] });
-    t.same(await reader.countLive('pool:main'), {});
+    t.strictSame((await reader.page(PAGE)).entries, []);
+    t.strictSame(await reader.feedStates(), []);
+    t.strictSame(await reader.rejections('house', 10), { counts: [], rows: [] });
+    t.strictSame(await reader.countLive('pool:main'), {});
   });
 
   t.test('what follows an undone transaction is not mixed up with it', async (t) => {
@@ -72,12 +72,12 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
     });
     await t.rejects(failing, { message: 'undo' });
     const kept = await writer.transaction(async (tx) => {
-      t.same(await tx.unseen(pull), { unseen: 1, total: 1 }, 'the undone pull has seen nothing');
-      t.same(await tx.observe(pull, [undone]), [undone.key], 'an undone row is new again');
-      t.same(await tx.unseen(pull), { unseen: 1, total: 2 });
+      t.strictSame(await tx.unseen(pull), { unseen: 1, total: 1 }, 'the undone pull has seen nothing');
+      t.strictSame(await tx.observe(pull, [undone]), [undone.key], 'an undone row is new again');
+      t.strictSame(await tx.unseen(pull), { unseen: 1, total: 2 });
       return appendEntries(tx, 'pool:main', [objectEntry({ stixType: 'x-kept' }), indicatorEntry({ type: 'email' })]);
     });
-    t.same((await reader.page(PAGE)).entries, kept);
+    t.strictSame((await reader.page(PAGE)).entries, kept);
   });
 
   t.test('transactions queue in order and never overlap', async (t) => {
@@ -91,8 +91,8 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
         if (name === 'b') throw new Error('b fails');
       });
     const outcomes = await Promise.allSettled([turn('a'), turn('b'), turn('c')]);
-    t.same(log, ['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
-    t.same(
+    t.strictSame(log, ['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+    t.strictSame(
       outcomes.map(({ status }) => status),
       ['fulfilled', 'rejected', 'fulfilled'],
     );
@@ -118,7 +118,7 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
       await appendEntries(tx, 'pool:main', [good, bad]).catch(() => {});
     });
     await t.rejects(failing, { name: 'GatewayError', code: 'store-failed' });
-    t.same((await reader.page(PAGE)).entries, []);
+    t.strictSame((await reader.page(PAGE)).entries, []);
     t.equal((await reader.feedState('house')).cursor, null);
   });
 
@@ -161,8 +161,8 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
     await before.close();
     const after = await engine.openWriter(location, clock);
     t.teardown(() => after.close());
-    t.same((await after.page(PAGE)).entries, kept);
-    t.same([await after.namespace(), await after.cursorSecret()], identity);
+    t.strictSame((await after.page(PAGE)).entries, kept);
+    t.strictSame([await after.namespace(), await after.cursorSecret()], identity);
   });
 
   t.test('each store has an identity of its own: a UUID version 4 and 32 random bytes', async (t) => {

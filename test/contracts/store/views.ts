@@ -3,7 +3,14 @@ import { jsonText } from '../../../src/model/json.ts';
 import { observableTypes } from '../../../src/model/observable.ts';
 import { tlpLevels } from '../../../src/model/tlp.ts';
 import type { EntryFilter, LiveQuery, Reader, StoreEngine } from '../../../src/store/store.ts';
-import { appendEntries, entryFilter, indicatorEntry, objectEntry, openJournalStore, START } from '../../helpers/store.ts';
+import {
+  appendEntries,
+  entryFilter,
+  indicatorEntry,
+  objectEntry,
+  openJournalStore,
+  START,
+} from '../../helpers/store.ts';
 
 const LIVE: LiveQuery = {
   journal: 'pool:main',
@@ -54,7 +61,7 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
         objectEntry({ name: 'raw', due: START }),
       ]),
     );
-    t.same(await read(reader), kept);
+    t.strictSame(await read(reader), kept);
   });
 
   t.test('a view by observable types keeps the company and nothing else besides', async (t) => {
@@ -67,15 +74,15 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
         objectEntry({ stixType: 'identity', name: 'somebody' }),
       ]),
     );
-    t.same(await read(reader), [identity, ip, cve, raw]);
-    t.same(await read(reader, { observableTypes: ['ipv4', 'ipv6'] }), [identity, ip]);
-    t.same(await read(reader, { observableTypes: ['cve'] }), [identity, cve]);
-    t.same(await read(reader, { observableTypes: [] }), [identity]);
-    t.same(await read(reader, { stixTypes: ['indicator'] }), [ip], 'match[type] leaves out the company too');
-    t.same(await read(reader, { stixTypes: ['vulnerability', 'identity'] }), [identity, cve, raw]);
-    t.same(await read(reader, { stixTypes: ['identity'], observableTypes: ['ipv4'] }), [identity]);
-    t.same(await read(reader, { stixTypes: ['no-such-type'] }), []);
-    t.same(await read(reader, { stixTypes: [] }), []);
+    t.strictSame(await read(reader), [identity, ip, cve, raw]);
+    t.strictSame(await read(reader, { observableTypes: ['ipv4', 'ipv6'] }), [identity, ip]);
+    t.strictSame(await read(reader, { observableTypes: ['cve'] }), [identity, cve]);
+    t.strictSame(await read(reader, { observableTypes: [] }), [identity]);
+    t.strictSame(await read(reader, { stixTypes: ['indicator'] }), [ip], 'match[type] leaves out the company too');
+    t.strictSame(await read(reader, { stixTypes: ['vulnerability', 'identity'] }), [identity, cve, raw]);
+    t.strictSame(await read(reader, { stixTypes: ['identity'], observableTypes: ['ipv4'] }), [identity]);
+    t.strictSame(await read(reader, { stixTypes: ['no-such-type'] }), []);
+    t.strictSame(await read(reader, { stixTypes: [] }), []);
   });
 
   t.test('match[id] finds objects by their whole id, whatever their number and order', async (t) => {
@@ -83,12 +90,16 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
     const ip = indicatorEntry({ type: 'ipv4', value: '192.0.2.1' });
     const twin = objectEntry({ objectId: ip.objectId.replace('indicator', 'malware'), stixType: 'malware' });
     const [a, b, c] = await writer.transaction((tx) => appendEntries(tx, 'pool:main', [ip, twin, indicatorEntry()]));
-    t.same(await read(reader, { objectIds: [ip.objectId] }), [a], 'the same UUID under another type is another object');
-    t.same(await read(reader, { objectIds: [c?.objectId ?? '', ip.objectId, ip.objectId] }), [a, c]);
-    t.same(await read(reader, { objectIds: [twin.objectId], stixTypes: ['indicator'] }), []);
-    t.same(await read(reader, { objectIds: [ip.objectId], observableTypes: ['domain'] }), []);
-    t.same(await read(reader, { objectIds: [] }), []);
-    t.same(await read(reader, { objectIds: ['nonsense', '', '--', "indicator--' OR 1=1"] }), []);
+    t.strictSame(
+      await read(reader, { objectIds: [ip.objectId] }),
+      [a],
+      'the same UUID under another type is another object',
+    );
+    t.strictSame(await read(reader, { objectIds: [c?.objectId ?? '', ip.objectId, ip.objectId] }), [a, c]);
+    t.strictSame(await read(reader, { objectIds: [twin.objectId], stixTypes: ['indicator'] }), []);
+    t.strictSame(await read(reader, { objectIds: [ip.objectId], observableTypes: ['domain'] }), []);
+    t.strictSame(await read(reader, { objectIds: [] }), []);
+    t.strictSame(await read(reader, { objectIds: ['nonsense', '', '--', "indicator--' OR 1=1"] }), []);
     t.equal(await reader.holds(entryFilter({ objectIds: [twin.objectId] })), true);
     t.equal(await reader.holds(entryFilter({ objectIds: [twin.objectId], observableTypes: ['ipv4'] })), false);
     t.equal(await reader.newest(entryFilter({ observableTypes: ['ipv4'] })), a?.dateAdded);
@@ -104,78 +115,90 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
       appendEntries(tx, 'pool:main', [indicatorEntry({ version: START + 1000 })], [old?.dateAdded ?? 0]),
     );
     for (const part of [{ last: true }, { first: true }, { all: true }, { exact: [START + 1000] }]) {
-      t.same(await read(reader, versions(part)), kept, JSON.stringify(part));
+      t.strictSame(await read(reader, versions(part)), kept, JSON.stringify(part));
     }
-    t.same(await read(reader, versions({ exact: [START] })), []);
-    t.same(await read(reader, versions({})), [], 'a filter without a part admits nothing');
+    t.strictSame(await read(reader, versions({ exact: [START] })), []);
+    t.strictSame(await read(reader, versions({})), [], 'a filter without a part admits nothing');
   });
 
-  t.test('where all versions are kept, match[version] is the union of its parts, by version and not by arrival', async (t) => {
-    const { writer, reader } = await openJournalStore(t, engine, 'all');
-    const version = (n: number, superseded = false) =>
-      objectEntry({ version: START + n, superseded, raw: jsonText({ n }) });
-    const other = indicatorEntry({ version: START + 2 });
-    const [two] = await writer.transaction((tx) => appendEntries(tx, 'pool:main', [version(2), other]));
-    const [four] = await writer.transaction((tx) => appendEntries(tx, 'pool:main', [version(4)], [two?.dateAdded ?? 0]));
-    // Versions 1 and 3 arrive late: a later one stands already.
-    await writer.transaction((tx) => appendEntries(tx, 'pool:main', [version(1, true), version(3, true)]));
-    const shown = async (filter: Partial<EntryFilter>) =>
-      (await read(reader, { stixTypes: ['relationship'], ...filter })).map((entry) => entry.version - START);
-    t.same(await shown(versions({ last: true })), [4]);
-    t.same(await shown(versions({ first: true })), [1]);
-    t.same(await shown(versions({ all: true })), [2, 4, 1, 3], 'in order of arrival');
-    t.same(await shown(versions({ exact: [START + 3, START + 2, 7] })), [2, 3]);
-    t.same(await shown(versions({ last: true, first: true })), [4, 1]);
-    t.same(await shown(versions({ last: true, exact: [START + 2] })), [2, 4]);
-    t.equal((await read(reader, versions({ first: true }))).length, 2, 'each object has its own first version');
-    t.equal((await read(reader, versions({ last: true })))[1]?.superseded, false);
-    t.equal((await read(reader, versions({ all: true })))[0]?.superseded, true);
+  t.test(
+    'where all versions are kept, match[version] is the union of its parts, by version and not by arrival',
+    async (t) => {
+      const { writer, reader } = await openJournalStore(t, engine, 'all');
+      const version = (n: number, superseded = false) =>
+        objectEntry({ version: START + n, superseded, raw: jsonText({ n }) });
+      const other = indicatorEntry({ version: START + 2 });
+      const [two] = await writer.transaction((tx) => appendEntries(tx, 'pool:main', [version(2), other]));
+      const [four] = await writer.transaction((tx) =>
+        appendEntries(tx, 'pool:main', [version(4)], [two?.dateAdded ?? 0]),
+      );
+      // Versions 1 and 3 arrive late: a later one stands already.
+      await writer.transaction((tx) => appendEntries(tx, 'pool:main', [version(1, true), version(3, true)]));
+      const shown = async (filter: Partial<EntryFilter>) =>
+        (await read(reader, { stixTypes: ['relationship'], ...filter })).map((entry) => entry.version - START);
+      t.strictSame(await shown(versions({ last: true })), [4]);
+      t.strictSame(await shown(versions({ first: true })), [1]);
+      t.strictSame(await shown(versions({ all: true })), [2, 4, 1, 3], 'in order of arrival');
+      t.strictSame(await shown(versions({ exact: [START + 3, START + 2, 7] })), [2, 3]);
+      t.strictSame(await shown(versions({ last: true, first: true })), [4, 1]);
+      t.strictSame(await shown(versions({ last: true, exact: [START + 2] })), [2, 4]);
+      t.equal((await read(reader, versions({ first: true }))).length, 2, 'each object has its own first version');
+      t.equal((await read(reader, versions({ last: true })))[1]?.superseded, false);
+      t.equal((await read(reader, versions({ all: true })))[0]?.superseded, true);
 
-    const filter = entryFilter({ objectIds: [four?.objectId ?? ''], ...versions({ last: true }) });
-    const listed = await reader.versions(filter, 0, 10);
-    t.same(
-      listed.entries.map((entry) => entry.version - START),
-      [2, 4, 1, 3],
-      'versions() lists all of them in order of date, whatever match[version] says',
-    );
-    const part = await reader.versions(filter, listed.entries[0]?.dateAdded ?? 0, 2);
-    t.same(part, { entries: listed.entries.slice(1, 3), more: true });
-    t.same(await reader.versions(filter, part.entries[1]?.dateAdded ?? 0, 2), {
-      entries: listed.entries.slice(3),
-      more: false,
-    });
-    t.same(await reader.versions(entryFilter({ objectIds: ['tool--x'] }), 0, 2), { entries: [], more: false });
-    t.equal(await reader.holds(filter), true);
-  });
+      const filter = entryFilter({ objectIds: [four?.objectId ?? ''], ...versions({ last: true }) });
+      const listed = await reader.versions(filter, 0, 10);
+      t.strictSame(
+        listed.entries.map((entry) => entry.version - START),
+        [2, 4, 1, 3],
+        'versions() lists all of them in order of date, whatever match[version] says',
+      );
+      const part = await reader.versions(filter, listed.entries[0]?.dateAdded ?? 0, 2);
+      t.strictSame(part, { entries: listed.entries.slice(1, 3), more: true });
+      t.strictSame(await reader.versions(filter, part.entries[1]?.dateAdded ?? 0, 2), {
+        entries: listed.entries.slice(3),
+        more: false,
+      });
+      t.strictSame(await reader.versions(entryFilter({ objectIds: ['tool--x'] }), 0, 2), { entries: [], more: false });
+      t.equal(await reader.holds(filter), true);
+    },
+  );
 
-  t.test('a tombstone is an entry like any other, ends the life of its object, and leaves without a word', async (t) => {
-    const { writer, reader, clock } = await openJournalStore(t, engine);
-    const [live] = await writer.transaction((tx) => appendEntries(tx, 'pool:main', [indicatorEntry()]));
-    await clock.advance(1000);
-    const tombstone = indicatorEntry({ revoked: true, reason: 'vanished', version: START + 5000 });
-    const [dead] = await writer.transaction((tx) =>
-      appendEntries(tx, 'pool:main', [tombstone], [live?.dateAdded ?? 0]),
-    );
-    t.same(await read(reader), [dead]);
-    t.same((await reader.live(LIVE)).entries, []);
-    t.same(await reader.countLive('pool:main'), {});
-    t.same(await reader.lookup('pool:main', [tombstone.key]), [dead]);
-    await clock.advance(1000);
-    // The value comes back: a new generation, so a new object.
-    const [again] = await writer.transaction((tx) => {
-      const objectId = indicatorEntry({ value: 'generation two' }).objectId;
-      return appendEntries(tx, 'pool:main', [indicatorEntry({ objectId, generation: clock.now() })]);
-    });
-    t.same(await reader.lookup('pool:main', [tombstone.key]), [dead, again], 'tombstones and the live entry, by date');
-    await writer.transaction(async (tx) => {
-      t.same(await tx.liveEntries('pool:main', [tombstone.key, tombstone.key]), [again]);
-      await tx.purge('pool:main', [dead?.dateAdded ?? 0, 17]);
-      await tx.purge('pool:main', [dead?.dateAdded ?? 0]);
-    });
-    t.same(await reader.lookup('pool:main', [tombstone.key]), [again]);
-    t.equal(await reader.holds(entryFilter({ objectIds: [tombstone.objectId] })), false);
-    t.same(await reader.countLive('pool:main'), { domain: 1 });
-  });
+  t.test(
+    'a tombstone is an entry like any other, ends the life of its object, and leaves without a word',
+    async (t) => {
+      const { writer, reader, clock } = await openJournalStore(t, engine);
+      const [live] = await writer.transaction((tx) => appendEntries(tx, 'pool:main', [indicatorEntry()]));
+      await clock.advance(1000);
+      const tombstone = indicatorEntry({ revoked: true, reason: 'vanished', version: START + 5000 });
+      const [dead] = await writer.transaction((tx) =>
+        appendEntries(tx, 'pool:main', [tombstone], [live?.dateAdded ?? 0]),
+      );
+      t.strictSame(await read(reader), [dead]);
+      t.strictSame((await reader.live(LIVE)).entries, []);
+      t.strictSame(await reader.countLive('pool:main'), {});
+      t.strictSame(await reader.lookup('pool:main', [tombstone.key]), [dead]);
+      await clock.advance(1000);
+      // The value comes back: a new generation, so a new object.
+      const [again] = await writer.transaction((tx) => {
+        const objectId = indicatorEntry({ value: 'generation two' }).objectId;
+        return appendEntries(tx, 'pool:main', [indicatorEntry({ objectId, generation: clock.now() })]);
+      });
+      t.strictSame(
+        await reader.lookup('pool:main', [tombstone.key]),
+        [dead, again],
+        'tombstones and the live entry, by date',
+      );
+      await writer.transaction(async (tx) => {
+        t.strictSame(await tx.liveEntries('pool:main', [tombstone.key, tombstone.key]), [again]);
+        await tx.purge('pool:main', [dead?.dateAdded ?? 0, 17]);
+        await tx.purge('pool:main', [dead?.dateAdded ?? 0]);
+      });
+      t.strictSame(await reader.lookup('pool:main', [tombstone.key]), [again]);
+      t.equal(await reader.holds(entryFilter({ objectIds: [tombstone.objectId] })), false);
+      t.strictSame(await reader.countLive('pool:main'), { domain: 1 });
+    },
+  );
 
   t.test('live() shows living indicators, newest first, between its bounds', async (t) => {
     const { writer, reader } = await openJournalStore(t, engine);
@@ -190,17 +213,17 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
       ]),
     );
     const live = async (query: Partial<LiveQuery>) => (await reader.live({ ...LIVE, ...query })).entries;
-    t.same(await live({}), [d, c, b, a]);
-    t.same(await live({ observableTypes: ['ipv4'] }), [c, a]);
-    t.same(await live({ observableTypes: [] }), []);
-    t.same(await live({ minConfidence: 50 }), [c, b]);
-    t.same(await live({ minConfidence: 10, maxConfidence: 50 }), [b, a]);
-    t.same(await live({ maxConfidence: 50 }), [b, a], 'an unknown confidence is within no bound');
-    t.same(await live({ since: a?.dateAdded ?? 0, before: d?.dateAdded ?? 0 }), [c, b], 'strictly between');
-    t.same(await reader.live({ ...LIVE, limit: 2 }), { entries: [d, c], more: true });
-    t.same(await reader.live({ ...LIVE, offset: 2, limit: 2 }), { entries: [b, a], more: false });
-    t.same(await live({ offset: 4 }), []);
-    t.same(await reader.countLive('pool:main'), { ipv4: 2, domain: 1, url: 1 });
+    t.strictSame(await live({}), [d, c, b, a]);
+    t.strictSame(await live({ observableTypes: ['ipv4'] }), [c, a]);
+    t.strictSame(await live({ observableTypes: [] }), []);
+    t.strictSame(await live({ minConfidence: 50 }), [c, b]);
+    t.strictSame(await live({ minConfidence: 10, maxConfidence: 50 }), [b, a]);
+    t.strictSame(await live({ maxConfidence: 50 }), [b, a], 'an unknown confidence is within no bound');
+    t.strictSame(await live({ since: a?.dateAdded ?? 0, before: d?.dateAdded ?? 0 }), [c, b], 'strictly between');
+    t.strictSame(await reader.live({ ...LIVE, limit: 2 }), { entries: [d, c], more: true });
+    t.strictSame(await reader.live({ ...LIVE, offset: 2, limit: 2 }), { entries: [b, a], more: false });
+    t.strictSame(await live({ offset: 4 }), []);
+    t.strictSame(await reader.countLive('pool:main'), { ipv4: 2, domain: 1, url: 1 });
     for (const wrong of [{ limit: 0 }, { limit: -1 }, { offset: -1 }, { limit: 1.5 }]) {
       await t.rejects(reader.live({ ...LIVE, ...wrong }), { code: 'internal' });
     }
@@ -216,10 +239,10 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
         objectEntry(),
       ]);
       const expected = values.map((value) => indicatorEntry({ value }).key).sort();
-      t.same(await tx.liveKeys('pool:main', null, 10), expected);
-      t.same(await tx.liveKeys('pool:main', null, 2), expected.slice(0, 2));
-      t.same(await tx.liveKeys('pool:main', expected[1] ?? '', 10), expected.slice(2));
-      t.same(await tx.liveKeys('pool:main', 'f'.repeat(32), 10), []);
+      t.strictSame(await tx.liveKeys('pool:main', null, 10), expected);
+      t.strictSame(await tx.liveKeys('pool:main', null, 2), expected.slice(0, 2));
+      t.strictSame(await tx.liveKeys('pool:main', expected[1] ?? '', 10), expected.slice(2));
+      t.strictSame(await tx.liveKeys('pool:main', 'f'.repeat(32), 10), []);
     });
   });
 }

@@ -1,0 +1,301 @@
+import type { Test } from 'tap';
+import { observableTypes } from '../../../src/model/observable.ts';
+import type { Observation } from '../../../src/model/observation.ts';
+import type { StoreEngine } from '../../../src/store/store.ts';
+import { scriptedClock } from '../../helpers/clock.ts';
+import { observation, openTemporaryStore, START, stixObject } from '../../helpers/store.ts';
+
+export async function proveObservations(t: Test, engine: StoreEngine): Promise<void> {
+  const open = (t: Test) => openTemporaryStore(t, scriptedClock(START), engine);
+  const named = (...values: string[]) => values.map((value) => observation({ value }));
+  const keysOf = (observations: readonly Observation[]) => observations.map(({ key }) => key);
+
+  t.test('an observation comes back with all that the feed said, whatever the type', async (t) => {
+    const { writer } = await open(t);
+    const said = [
+      ...observableTypes.map((type, i) => observation({ type, value: `value ${i} 'é\u0000😀` })),
+      observation({
+        value: 'full.example',
+        confidence: 0,
+        tlp: 'amber+strict',
+        validFrom: START,
+        validUntil: START + 1,
+        revoked: true,
+        sourceId: 'id',
+        source: {
+          feed_name: 'F',
+          category: 'c',
+          origin: 'article',
+          article_id: '1',
+          article_title: 't',
+          article_url: 'u',
+        },
+        name: '',
+        description: 'd',
+        labels: ['a', 'b'],
+        references: [{ source_name: 's', url: 'u', external_id: 'e', description: 'd' }],
+        techniques: ['T1059.001'],
+        kept: JSON.parse('{"z":1,"a":[{"y":null,"b":2}],"__proto__":{"x":1}}'),
+      }),
+      observation({ value: 'bare.example', confidence: null, firstSeen: null, lastSeen: null, labels: [] }),
+    ];
+    await writer.transaction(async (tx) => {
+      const pull = await writer.beginPull('house');
+      t.strictSame(await tx.observe(pull, said), keysOf(said));
+      const kept = await tx.observations(['house'], keysOf(said));
+      t.strictSame(
+        kept.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
+        said.map((one) => ({ feed: 'house', ...one })).toSorted((a, b) => (a.key < b.key ? -1 : 1)),
+      );
+      const full = kept.find(({ observable }) => observable.value === 'full.example');
+      t.equal(JSON.stringify(full?.kept), '{"__proto__":{"x":1},"a":[{"b":2,"y":null}],"z":1}');
+    });
+  });
+
+  t.test('observe answers what is new or differs in any property, and nothing for the rest', async (t) => {
+    const { writer } = await open(t);
+    const base = observation({ kept: { a: 1, b: { c: 2, d: 3 } }, references: [{ source_name: 's', url: 'u' }] });
+    const changes: Partial<Observation>[] = [
+      { confidence: 81 },
+      { confidence: null },
+      { tlp: 'red' },
+      { firstSeen: START },
+      { lastSeen: null },
+      { validFrom: START },
+      { validUntil: START },
+      { revoked: true },
+      { sourceId: 'x' },
+      { source: { feed_name: 'Other', category: 'malware' } },
+      { source: { feed_name: 'URLhaus' } },
+      { name: 'n' },
+      { description: 'd' },
+      { labels: [] },
+      { references: [] },
+      { techniques: ['T1'] },
+      { kept: { a: 1 } },
+      { kept: null },
+    ];
+    const pull = await writer.beginPull('house');
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.observe(pull, []), []);
+      t.strictSame(await tx.observe(pull, [base]), [base.key]);
+      for (const change of changes) {
+        const what = JSON.stringify(change);
+        t.strictSame(await tx.observe(pull, [{ ...base, ...change }]), [base.key], what);
+        t.strictSame(await tx.observations(['house'], [base.key]), [{ feed: 'house', ...base, ...change }], what);
+        t.strictSame(await tx.observe(pull, [base]), [base.key], `${what}, and back`);
+      }
+      const reordered = { ...base, kept: { b: { d: 3, c: 2 }, a: 1 }, references: [{ url: 'u', source_name: 's' }] };
+      t.strictSame(await tx.observe(pull, [reordered]), [], 'the order of members is no property');
+    });
+    t.equal((await writer.feedState('house')).observations, 1);
+  });
+
+  t.test('of a repeated row in one batch the last counts', async (t) => {
+    const { writer } = await open(t);
+    const pull = await writer.beginPull('house');
+    const [a, b] = [observation({ confidence: 1 }), observation({ confidence: 2 })];
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.observe(pull, [a, b]), [a.key]);
+      t.strictSame(await tx.observe(pull, [a, b]), []);
+      t.strictSame(await tx.observations(['house'], [a.key]), [{ feed: 'house', ...b }]);
+    });
+  });
+
+  t.test('two feeds say their own about one observable', async (t) => {
+    const { writer } = await open(t);
+    const [house, other] = [observation({ confidence: 10 }), observation({ confidence: 90, tlp: 'red' })];
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.observe(await writer.beginPull('house'), [house]), [house.key]);
+      t.strictSame(await tx.observe(await writer.beginPull('other'), [other]), [house.key]);
+      const both = await tx.observations(['house', 'other', 'nobody', 'house'], [house.key, house.key]);
+      t.strictSame(
+        both.toSorted((a, b) => (a.feed < b.feed ? -1 : 1)),
+        [
+          { feed: 'house', ...house },
+          { feed: 'other', ...other },
+        ],
+      );
+      t.strictSame(await tx.observations(['other'], [house.key]), [{ feed: 'other', ...other }]);
+      t.strictSame(await tx.observations([], [house.key]), []);
+      await tx.removeObservations('house', [house.key, 'f'.repeat(32)]);
+      t.strictSame(await tx.observations(['house', 'other'], [house.key]), [{ feed: 'other', ...other }]);
+      t.strictSame((await tx.feedState('house')).observations, 0);
+      t.strictSame(await tx.knownFeeds(), ['other']);
+    });
+  });
+
+  t.test('keys of several feeds are walked together, ascending, each once', async (t) => {
+    const { writer } = await open(t);
+    await writer.transaction(async (tx) => {
+      await tx.observe(await writer.beginPull('one'), named('a', 'b', 'c'));
+      await tx.observe(await writer.beginPull('two'), named('c', 'd', 'e'));
+      await tx.observe(await writer.beginPull('three'), named('f'));
+      const expected = keysOf(named('a', 'b', 'c', 'd', 'e')).sort();
+      for (const limit of [1, 2, 10]) {
+        const walked: string[] = [];
+        for (;;) {
+          const keys = await tx.observedKeys(['one', 'two', 'nobody'], walked.at(-1) ?? null, limit);
+          t.ok(keys.length <= limit);
+          if (keys.length === 0) break;
+          walked.push(...keys);
+        }
+        t.strictSame(walked, expected, `limit ${limit}`);
+      }
+      t.strictSame(await tx.observedKeys([], null, 10), []);
+    });
+  });
+
+  t.test('a whole pull finds what it has not seen and removes it piece by piece', async (t) => {
+    const { writer } = await open(t);
+    const all = named('a', 'b', 'c', 'd', 'e', 'f', 'g');
+    await writer.transaction(async (tx) => tx.observe(await writer.beginPull('house'), all));
+    await writer.transaction(async (tx) => tx.observe(await writer.beginPull('other'), all));
+    const pull = await writer.beginPull('house');
+    await writer.transaction((tx) => tx.observe(pull, all.slice(0, 2)));
+    await writer.transaction((tx) => tx.observe(pull, [...all.slice(1, 3), observation({ value: 'new' })]));
+    const vanished = keysOf(all.slice(3)).sort();
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.unseen(pull), { unseen: 4, total: 8 });
+      const removed: string[] = [];
+      for (const expected of [3, 1, 0, 0]) {
+        const keys = await tx.removeUnseen(pull, 3);
+        t.equal(keys.length, expected);
+        removed.push(...keys);
+      }
+      t.strictSame(removed.sort(), vanished);
+      t.strictSame(await tx.unseen(pull), { unseen: 0, total: 4 });
+    });
+    t.equal((await writer.feedState('house')).observations, 4);
+    t.equal((await writer.feedState('other')).observations, 7, 'another feed keeps its own');
+  });
+
+  t.test('a removal that was undone can be repeated', async (t) => {
+    const { writer } = await open(t);
+    const all = named('a', 'b', 'c');
+    await writer.transaction(async (tx) => tx.observe(await writer.beginPull('house'), all));
+    const pull = await writer.beginPull('house');
+    const undone = writer.transaction(async (tx) => {
+      t.equal((await tx.removeUnseen(pull, 2)).length, 2);
+      throw new Error('undo');
+    });
+    await t.rejects(undone, { message: 'undo' });
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.unseen(pull), { unseen: 3, total: 3 });
+      t.strictSame((await tx.removeUnseen(pull, 10)).toSorted(), keysOf(all).sort());
+    });
+  });
+
+  t.test('a pull that stops half way keeps its rows and withdraws nothing', async (t) => {
+    const location = t.testdir();
+    const all = named('a', 'b', 'c');
+    const before = await engine.openWriter(location, scriptedClock(START));
+    await before.transaction(async (tx) => tx.observe(await before.beginPull('house'), all));
+    const interrupted = await before.beginPull('house');
+    await before.transaction((tx) => tx.observe(interrupted, named('a', 'z')));
+    await before.close();
+    const writer = await engine.openWriter(location, scriptedClock(START));
+    t.teardown(() => writer.close());
+    const repeated = await writer.beginPull('house');
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.unseen(repeated), { unseen: 4, total: 4 }, 'the marks of the interrupted pull are gone');
+      t.strictSame(await tx.observe(repeated, named('a', 'z', 'b')), []);
+      t.strictSame(await tx.removeUnseen(repeated, 10), keysOf(named('c')));
+    });
+    await t.rejects(
+      writer.transaction((tx) => tx.observe(interrupted, all)),
+      { code: 'internal' },
+      'and its pull belongs to no open store',
+    );
+  });
+
+  t.test('a row that is removed during a pull does not leave its mark to another', async (t) => {
+    const { writer } = await open(t);
+    const [pull, other] = [await writer.beginPull('house'), await writer.beginPull('house')];
+    await writer.transaction((tx) => tx.observe(pull, named('a', 'b')));
+    await writer.transaction((tx) => tx.removeObservations('house', keysOf(named('a', 'b'))));
+    await writer.transaction((tx) => tx.observe(other, named('c', 'd')));
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.unseen(pull), { unseen: 2, total: 2 });
+      t.strictSame(await tx.unseen(other), { unseen: 0, total: 2 });
+    });
+  });
+
+  t.test('objects that pass verbatim live the same life, by id', async (t) => {
+    const { writer } = await open(t);
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => stixObject({ name })) as [any, any, any];
+    const pull = await writer.beginPull('house');
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.observeObjects(pull, [a, b]), [a, b]);
+      t.strictSame(await tx.observeObjects(pull, [a, { ...b, raw: { id: b.id, name: 'b', type: 'malware' } }, c]), [c]);
+      const changed = { ...a, raw: { ...a.raw, name: 'changed' } };
+      t.strictSame(await tx.observeObjects(pull, [changed]), [changed]);
+      const versioned = { ...b, version: null };
+      t.strictSame(await tx.observeObjects(pull, [b, versioned]), [versioned], 'the last of a repeated one');
+      t.strictSame(await tx.knownFeeds(), ['house']);
+    });
+    const next = await writer.beginPull('house');
+    await writer.transaction(async (tx) => {
+      await tx.observeObjects(next, [c]);
+      await tx.observe(next, [observation()]);
+      t.strictSame(await tx.unseen(next), { unseen: 2, total: 4 }, 'unseen objects count like unseen observations');
+      t.strictSame(await tx.removeUnseen(next, 10), []);
+      t.strictSame((await tx.removeUnseenObjects(next, 1)).length, 1);
+      t.strictSame((await tx.removeUnseenObjects(next, 10)).length, 1);
+      t.strictSame(await tx.objects(['house'], null, 10), [{ feed: 'house', ...c }]);
+    });
+  });
+
+  t.test('a walk over the objects of several feeds loses none that two of them have', async (t) => {
+    const { writer } = await open(t);
+    const objects = ['a', 'b', 'c', 'd'].map((name) => stixObject({ name }));
+    const ids = objects.map(({ id }) => id).sort();
+    await writer.transaction(async (tx) => {
+      await tx.observeObjects(await writer.beginPull('one'), objects);
+      await tx.observeObjects(await writer.beginPull('two'), objects.slice(1));
+      await tx.observeObjects(await writer.beginPull('three'), objects);
+      const walked: { feed: string; id: string }[] = [];
+      for (;;) {
+        const page = await tx.objects(['two', 'one'], walked.at(-1)?.id ?? null, 2);
+        if (page.length === 0) break;
+        walked.push(...page);
+      }
+      t.strictSame(
+        walked.map(({ id }) => id),
+        walked.map(({ id }) => id).toSorted(),
+      );
+      for (const feed of ['one', 'two']) {
+        const own = walked.filter((object) => object.feed === feed).map(({ id }) => id);
+        t.strictSame(own, feed === 'one' ? ids : ids.filter((id) => id !== objects[0]?.id), feed);
+      }
+      t.strictSame(await tx.objects([], null, 2), []);
+    });
+  });
+
+  t.test('a feed that is removed leaves nothing behind', async (t) => {
+    const { writer } = await open(t);
+    const rejection = { reason: 'bad-value' as const, detail: 'd', row: 'r' };
+    await writer.transaction(async (tx) => {
+      for (const feed of ['house', 'other']) {
+        await tx.observe(await writer.beginPull(feed), [observation()]);
+        await tx.observeObjects(await writer.beginPull(feed), [stixObject()]);
+        await tx.saveFeedState(feed, { cursor: 'c' });
+        await tx.reject(feed, [rejection], START);
+      }
+      t.strictSame(await tx.knownFeeds(), ['house', 'other']);
+      await tx.removeFeed('house');
+      await tx.removeFeed('nobody');
+      t.strictSame(await tx.knownFeeds(), ['other']);
+      t.strictSame((await tx.observations(['house', 'other'], [observation().key])).length, 1);
+      t.strictSame((await tx.objects(['house', 'other'], null, 10)).length, 1);
+      t.equal((await tx.feedState('house')).cursor, null);
+      t.strictSame(await tx.rejections('house', 10), { counts: [], rows: [] });
+      t.equal((await tx.rejections('other', 10)).rows.length, 1);
+      t.strictSame(
+        await tx.observe(await writer.beginPull('house'), [observation()]),
+        [observation().key],
+        'it begins anew',
+      );
+    });
+  });
+}

@@ -1,0 +1,221 @@
+import type { Test } from 'tap';
+import type { Rejection } from '../../../src/model/observation.ts';
+import type { AccountState, Client, DeadLetter, FeedState } from '../../../src/model/state.ts';
+import { MAX_REJECTIONS_PER_FEED, type StoreEngine } from '../../../src/store/store.ts';
+import { scriptedClock } from '../../helpers/clock.ts';
+import { observation, openTemporaryStore, START } from '../../helpers/store.ts';
+
+/** What is remembered besides observations and journals. */
+export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
+  const open = (t: Test) => openTemporaryStore(t, scriptedClock(START), engine);
+
+  t.test('a feed that nothing is known of has an empty state and is not listed', async (t) => {
+    const { reader } = await open(t);
+    t.strictSame(await reader.feedState('house'), emptyState('house'));
+    t.strictSame(await reader.feedStates(), []);
+  });
+
+  t.test('a saved patch changes what it names and nothing else', async (t) => {
+    const { writer, reader } = await open(t);
+    const full: Omit<FeedState, 'feed' | 'observations'> = {
+      cursor: 'c',
+      etag: '"e"',
+      lastModified: 'Thu, 01 Jan 2026 00:00:00 GMT',
+      bodyHash: 'h',
+      confirmedAt: START,
+      succeededAt: START + 1,
+      attemptedAt: START + 2,
+      nextPollAt: START + 3,
+      failures: 4,
+      error: { code: 'upstream-failed', message: 'm', at: START },
+      accepted: 5,
+      rejected: 6,
+    };
+    await writer.transaction((tx) => tx.saveFeedState('house', full));
+    t.strictSame(await reader.feedState('house'), { feed: 'house', ...full, observations: 0 });
+    for (const [property, value] of Object.entries(emptyState('house'))) {
+      if (property === 'feed' || property === 'observations') continue;
+      await writer.transaction((tx) => tx.saveFeedState('house', full));
+      await writer.transaction((tx) => tx.saveFeedState('house', { [property]: value }));
+      t.strictSame(
+        await reader.feedState('house'),
+        { feed: 'house', ...full, observations: 0, [property]: value },
+        property,
+      );
+    }
+    await writer.transaction((tx) => tx.saveFeedState('another', {}));
+    t.strictSame(
+      (await reader.feedStates()).map(({ feed }) => feed),
+      ['another', 'house'],
+    );
+  });
+
+  t.test('the bookmark commits with the rows it stands for, or not at all', async (t) => {
+    const { writer, reader } = await open(t);
+    const pull = await writer.beginPull('house');
+    const failing = writer.transaction(async (tx) => {
+      await tx.observe(pull, [observation()]);
+      await tx.saveFeedState('house', { cursor: 'next' });
+      throw new Error('cut');
+    });
+    await t.rejects(failing, { message: 'cut' });
+    t.strictSame(await reader.feedState('house'), emptyState('house'));
+  });
+
+  t.test('accounts keep how much of their allowance is spent', async (t) => {
+    const { writer, reader } = await open(t);
+    const unused = { account: 'a', lastRequestAt: null, blockedUntil: null, windows: {}, requests: 0 };
+    t.strictSame(await reader.account('a'), unused);
+    t.strictSame(await reader.accounts(), []);
+    const state: AccountState = {
+      account: 'a',
+      lastRequestAt: START,
+      blockedUntil: START + 1,
+      windows: { '60': { startedAt: START, used: 3 }, '86400': { startedAt: START, used: 40 } },
+      requests: 43,
+    };
+    await writer.transaction((tx) => tx.saveAccount({ ...state, requests: 1 }));
+    await writer.transaction((tx) => tx.saveAccount(state));
+    await writer.transaction((tx) => tx.saveAccount({ ...unused, account: 'b' }));
+    t.strictSame(await reader.account('a'), state);
+    t.strictSame(await reader.accounts(), [state, { ...unused, account: 'b' }]);
+  });
+
+  t.test('all rejections are counted, each row is kept once with its first and last time', async (t) => {
+    const { writer, reader } = await open(t);
+    const rejection = (row: string, reason: Rejection['reason'] = 'bad-value'): Rejection => ({
+      reason,
+      detail: 'd',
+      row,
+    });
+    await writer.transaction((tx) => tx.reject('house', [rejection('1'), rejection('2'), rejection('1')], START));
+    await writer.transaction((tx) => tx.reject('house', [rejection('1', 'no-value')], START + 1));
+    await writer.transaction((tx) => tx.reject('house', [rejection('1')], START + 2));
+    await writer.transaction((tx) => tx.reject('other', [rejection('1')], START + 3));
+    await writer.transaction((tx) => tx.reject('house', [], START + 4));
+    const { counts, rows } = await reader.rejections('house', 10);
+    t.strictSame(counts, [
+      { reason: 'bad-value', count: 4 },
+      { reason: 'no-value', count: 1 },
+    ]);
+    const common = { feed: 'house', detail: 'd' };
+    t.strictSame(rows, [
+      { ...common, reason: 'bad-value', row: '1', firstAt: START, lastAt: START + 2, count: 3 },
+      { ...common, reason: 'no-value', row: '1', firstAt: START + 1, lastAt: START + 1, count: 1 },
+      { ...common, reason: 'bad-value', row: '2', firstAt: START, lastAt: START, count: 1 },
+    ]);
+    t.strictSame((await reader.rejections('house', 1)).rows, rows.slice(0, 1));
+    t.strictSame((await reader.rejections('house', 0)).rows, []);
+    t.strictSame((await reader.rejections('nobody', 5)).counts, []);
+    t.strictSame(await reader.feedStates(), [], 'a rejection makes no state');
+  });
+
+  t.test('of rejected rows the newest are kept up to the bound, of their counts all', async (t) => {
+    const { writer, reader } = await open(t);
+    const rows = (from: number, count: number): Rejection[] =>
+      Array.from({ length: count }, (_, i) => ({ reason: 'bad-value', detail: 'd', row: `row ${from + i}` }));
+    await writer.transaction((tx) => tx.reject('house', rows(0, MAX_REJECTIONS_PER_FEED - 5), START));
+    await writer.transaction((tx) => tx.reject('other', rows(0, 3), START));
+    await writer.transaction((tx) => tx.reject('house', rows(0, 1), START + 1));
+    await writer.transaction((tx) => tx.reject('house', rows(50_000, 15), START + 2));
+    const first = await reader.rejections('house', 50_000);
+    t.equal(first.rows.length, MAX_REJECTIONS_PER_FEED);
+    t.ok(
+      first.rows.some(({ row }) => row === 'row 0'),
+      'a row that was seen again is not old',
+    );
+    t.notOk(first.rows.some(({ row }) => row === 'row 1'));
+    await writer.transaction((tx) => tx.reject('house', rows(100_000, MAX_REJECTIONS_PER_FEED + 7), START + 3));
+    const second = await reader.rejections('house', 50_000);
+    t.equal(second.rows.length, MAX_REJECTIONS_PER_FEED);
+    t.equal(second.rows[0]?.row, `row ${100_000 + MAX_REJECTIONS_PER_FEED + 6}`);
+    t.strictSame(second.counts, [{ reason: 'bad-value', count: 2 * MAX_REJECTIONS_PER_FEED - 5 + 1 + 15 + 7 }]);
+    t.equal((await reader.rejections('other', 10)).rows.length, 3, 'another feed has its own bound');
+  });
+
+  t.test('a client keeps its rights and the hashes of its keys', async (t) => {
+    const { writer, reader } = await open(t);
+    const client: Client = {
+      name: 'blue-team',
+      collections: ['all', 'ips'],
+      tlp: 'amber',
+      rate: { max: 600, per: 60_000 },
+      createdAt: START,
+      revokedAt: null,
+      keyHashes: ['a'.repeat(64), 'b'.repeat(64)],
+    };
+    const other = { ...client, name: 'a-team', collections: null, keyHashes: ['c'.repeat(64)] };
+    await writer.transaction(async (tx) => {
+      await tx.saveClient(client);
+      await tx.saveClient(other);
+    });
+    t.strictSame(await reader.clients(), [other, client]);
+    const rotated = { ...client, keyHashes: ['d'.repeat(64)], revokedAt: START + 1, tlp: 'red' as const };
+    await writer.transaction((tx) => tx.saveClient(rotated));
+    t.strictSame(await reader.clients(), [other, rotated]);
+    await t.rejects(
+      writer.transaction((tx) => tx.saveClient({ ...client, keyHashes: other.keyHashes })),
+      { code: 'store-failed' },
+      "nobody gets another client's key",
+    );
+    await t.rejects(
+      writer.transaction((tx) => tx.saveClient({ ...client, keyHashes: ['the key itself'] })),
+      { code: 'store-failed' },
+      'a key in clear is no hash',
+    );
+    t.strictSame(await reader.clients(), [other, rotated]);
+  });
+
+  t.test('a sink finds its checkpoint in each journal', async (t) => {
+    const { writer, reader } = await open(t);
+    t.equal(await reader.checkpoint('siem', 'pool:main'), null);
+    const checkpoint = { sink: 'siem', journal: 'pool:main', dateAdded: START, updatedAt: START + 1 };
+    await writer.transaction(async (tx) => {
+      await tx.saveCheckpoint({ ...checkpoint, dateAdded: 1 });
+      await tx.saveCheckpoint(checkpoint);
+      await tx.saveCheckpoint({ ...checkpoint, journal: 'pool:other', dateAdded: 2 });
+    });
+    t.strictSame(await reader.checkpoint('siem', 'pool:main'), checkpoint);
+    t.equal((await reader.checkpoint('siem', 'pool:other'))?.dateAdded, 2);
+    t.equal(await reader.checkpoint('other', 'pool:main'), null);
+  });
+
+  t.test('dead letters are kept once each, listed in order, and removed by name', async (t) => {
+    const { writer, reader } = await open(t);
+    const letter = (dateAdded: number, attempts = 1): DeadLetter => ({
+      sink: 'siem',
+      journal: 'pool:main',
+      dateAdded,
+      objectId: 'indicator--1',
+      reason: 'mapper_parsing_exception',
+      attempts,
+      at: START,
+    });
+    await writer.transaction((tx) => tx.addDeadLetters([letter(2), letter(1), { ...letter(3), sink: 'other' }]));
+    await writer.transaction((tx) => tx.addDeadLetters([letter(2, 5)]));
+    t.strictSame(await reader.deadLetters('siem', 10), [letter(1), letter(2, 5)]);
+    t.strictSame(await reader.deadLetters('siem', 1), [letter(1)]);
+    await writer.transaction((tx) => tx.removeDeadLetters('siem', [letter(1), letter(3), letter(9)]));
+    t.strictSame(await reader.deadLetters('siem', 10), [letter(2, 5)]);
+    t.equal((await reader.deadLetters('other', 10)).length, 1);
+  });
+}
+
+function emptyState(feed: string): FeedState {
+  return {
+    feed,
+    cursor: null,
+    etag: null,
+    lastModified: null,
+    bodyHash: null,
+    confirmedAt: null,
+    succeededAt: null,
+    attemptedAt: null,
+    nextPollAt: null,
+    failures: 0,
+    error: null,
+    accepted: 0,
+    rejected: 0,
+    observations: 0,
+  };
+}

@@ -1,0 +1,108 @@
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import pino from 'pino';
+import type { Test } from 'tap';
+import { buildApp } from '../../src/app.ts';
+import { hashKey } from '../../src/auth.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { presets } from '../../src/feeds/presets.ts';
+import { feedFormats } from '../../src/feeds/registry.ts';
+import { type Clock, systemClock } from '../../src/model/clock.ts';
+import type { Client } from '../../src/model/state.ts';
+import { collectionIdOf, identityId } from '../../src/stix/id.ts';
+import { storeEngines } from '../../src/store/registry.ts';
+import type { Reader } from '../../src/store/store.ts';
+import { openWriterSide, type WriterSide } from '../../src/writer.ts';
+
+export interface TestGateway {
+  side: WriterSide;
+  reader: Reader;
+  app: ReturnType<typeof buildApp>;
+  /** Of a client that may read everything up to amber. */
+  key: string;
+  listen(): Promise<string>;
+}
+
+/** The whole gateway in this process, on a store in `dir`, with the clock of the test. Nothing polls by itself. */
+export async function openGateway(
+  t: Test,
+  dir: string,
+  yaml: string,
+  options: { clock?: Clock; env?: Record<string, string>; listen?: string } = {},
+): Promise<TestGateway> {
+  const clock = options.clock ?? systemClock;
+  const { config } = loadConfig(yaml, {
+    path: join(dir, 'sluice.yaml'),
+    env: options.env ?? {},
+    formats: feedFormats,
+    presets,
+    stores: ['sqlite'],
+    collectionIdOf,
+  });
+  const clients = new Map<string, Client>();
+  const side = await openWriterSide(config, {
+    clock,
+    onClients: (list) => {
+      clients.clear();
+      for (const client of list.filter(({ revokedAt }) => revokedAt === null)) {
+        for (const hash of client.keyHashes) clients.set(hash, client);
+      }
+    },
+    onError: (error) => t.error(error as Error),
+  });
+  await side.reconcile();
+  const known = await side.listClients();
+  const rate = { max: 1_000_000, per: 60_000 };
+  const { key } = await side.addClient({ name: `reader-${known.length}`, collections: null, tlp: 'amber', rate });
+  const reader = await storeEngines.sqlite.openReader(config.data);
+  const app = buildApp({
+    clock,
+    reader,
+    clients: { find: (hash) => clients.get(hash) ?? null },
+    collections: config.collections,
+    taxii: config.taxii,
+    identityId: identityId(await reader.namespace()),
+    cursorSecret: await reader.cursorSecret(),
+    tls: config.listen.tls,
+    trustProxy: config.listen.behindProxy,
+    log: pino({ level: 'silent' }),
+  });
+  t.teardown(async () => {
+    await app.close();
+    await reader.close();
+    await side.close();
+  });
+  t.ok(clients.has(hashKey(key)), 'the test has a key');
+  return {
+    side,
+    reader,
+    app,
+    key,
+    async listen() {
+      await app.listen({ host: '127.0.0.1', port: 0 });
+      const { port } = app.server.address() as AddressInfo;
+      return `${config.listen.tls === null ? 'http' : 'https'}://localhost:${port}`;
+    },
+  };
+}
+
+export interface StixPage {
+  more: boolean;
+  next?: string;
+  objects: Record<string, any>[];
+}
+
+/** Every object of a collection, by `next`. */
+export async function readAll(gateway: TestGateway, collection: string, query = ''): Promise<Record<string, any>[]> {
+  const objects: Record<string, any>[] = [];
+  let next = '';
+  for (;;) {
+    const url = `/api/taxii2/api/collections/${collection}/objects/?${query}${next}`;
+    const reply = await gateway.app.inject({ url, headers: { authorization: `Bearer ${gateway.key}` } });
+    if (reply.statusCode !== 200) throw new Error(`${reply.statusCode} ${reply.body}`);
+    const page = reply.json<StixPage>();
+    objects.push(...page.objects);
+    if (page.next === undefined) return objects;
+    next = `&next=${page.next}`;
+  }
+}

@@ -1,0 +1,379 @@
+import { rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { formatMillis } from '../../src/model/timestamp.ts';
+import { scriptedClock } from '../helpers/clock.ts';
+import { openGateway, readAll } from '../helpers/gateway.ts';
+import { START } from '../helpers/store.ts';
+import { answer, startUpstream } from '../helpers/upstream.ts';
+
+const CANARY = 'sk_live_canary_0123456789';
+
+const configOf = (profile: string): string => `
+data: ./data
+feeds:
+  one: { format: stix, path: ./one, every: 1m, confidence: 50, tlp: green }
+  two: { format: stix, path: ./two, every: 1m, confidence: 60, tlp: green }
+pools:
+  main: { feeds: [one, two], profile: ${profile} }
+collections:
+  all: { pool: main }
+  ips: { pool: main, types: [ipv4, ipv6] }
+  two-sources: { pool: main, sources: 2 }
+`;
+
+let ids = 0;
+const stixIndicator = (value: string, more: Record<string, unknown> = {}) => {
+  ids += 1;
+  return {
+    type: 'indicator',
+    spec_version: '2.1',
+    id: `indicator--00000000-0000-4000-8000-${String(ids).padStart(12, '0')}`,
+    created: '2025-12-01T00:00:00.000Z',
+    modified: '2025-12-01T00:00:00.000Z',
+    pattern: `[ipv4-addr:value = '${value}']`,
+    pattern_type: 'stix',
+    valid_from: '2025-12-01T00:00:00.000Z',
+    ...more,
+  };
+};
+const bundle = (objects: unknown[]): string =>
+  JSON.stringify({ type: 'bundle', id: 'bundle--00000000-0000-4000-8000-000000000000', objects });
+
+const live = (objects: Record<string, any>[]) =>
+  objects.filter((o) => o['type'] === 'indicator' && o['revoked'] !== true);
+const dead = (objects: Record<string, any>[]) => objects.filter((o) => o['revoked'] === true);
+const patterns = (objects: Record<string, any>[]) =>
+  live(objects)
+    .map((o) => o['pattern'])
+    .sort();
+
+/** A gateway whose two feeds are directories that the test writes. */
+async function openFiles(t: Test, profile: string) {
+  const dir = t.testdir({ one: {}, two: {} });
+  const clock = scriptedClock(START, { auto: true });
+  const gateway = await openGateway(t, dir, configOf(profile), { clock });
+  let stamp = 1_700_000_000;
+  const write = (feed: string, text: string): void => {
+    const file = join(dir, feed, 'bundle.json');
+    writeFileSync(file, text);
+    stamp += 1;
+    utimesSync(file, stamp, stamp);
+  };
+  return { ...gateway, gateway, clock, write, dir };
+}
+
+for (const profile of ['stix', 'elastic-agent']) {
+  t.test(
+    `${profile}: an unchanged feed adds no entry, whether its files are the same or only say the same`,
+    async (t) => {
+      const { side, gateway, write } = await openFiles(t, profile);
+      const text = bundle([stixIndicator('198.51.100.1'), stixIndicator('198.51.100.2')]);
+      write('one', text);
+      t.match(await side.poll('one'), { outcome: 'whole', accepted: 2, rejected: 0, entries: 2 });
+      t.match(await side.poll('one'), { outcome: 'unchanged', entries: 0 });
+      write('one', text);
+      t.match(await side.poll('one'), { outcome: 'whole', accepted: 2, entries: 0 });
+      t.equal(live(await readAll(gateway, 'all')).length, 2);
+    },
+  );
+
+  t.test(`${profile}: a row gone from a snapshot leaves a tombstone, and comes back as a new indicator`, async (t) => {
+    const { side, gateway, write, clock } = await openFiles(t, profile);
+    const [a, b] = [stixIndicator('198.51.100.1'), stixIndicator('198.51.100.2')];
+    write('one', bundle([a, b]));
+    await side.poll('one');
+    const before = live(await readAll(gateway, 'all')).find((o) => o['pattern'].includes('198.51.100.2'));
+    await clock.advance(60_000);
+    write('one', bundle([a]));
+    t.match(await side.poll('one'), { outcome: 'whole', entries: 1, withdrawn: 1 });
+    const gone = dead(await readAll(gateway, 'all'));
+    t.same(
+      gone.map((o) => o['id']),
+      [before?.['id']],
+      'the tombstone carries the id that readers have',
+    );
+    t.ok(gone[0]?.['modified'] > before?.['modified'], 'as a later version');
+    t.ok(gone[0]?.['valid_until'] > gone[0]?.['valid_from']);
+    await clock.advance(60_000);
+    write('one', bundle([a, b]));
+    await side.poll('one');
+    const again = live(await readAll(gateway, 'all')).find((o) => o['pattern'].includes('198.51.100.2'));
+    t.not(again?.['id'], before?.['id'], 'revocation is final');
+    t.same(
+      dead(await readAll(gateway, 'all')).map((o) => o['id']),
+      [before?.['id']],
+      'and still told',
+    );
+  });
+
+  t.test(`${profile}: a broken document withdraws nothing and is reported`, async (t) => {
+    const { side, gateway, write } = await openFiles(t, profile);
+    const text = bundle([stixIndicator('198.51.100.1'), stixIndicator('198.51.100.2')]);
+    write('one', text);
+    await side.poll('one');
+    for (const broken of [text.slice(0, text.length - 20), '<html><body>Sign in</body></html>']) {
+      write('one', broken);
+      const report = await side.poll('one');
+      t.match(report, { outcome: 'failed', error: { code: 'upstream-malformed' }, withdrawn: 0 });
+    }
+    t.equal(live(await readAll(gateway, 'all')).length, 2, 'what was served stays served');
+    const status = await side.status();
+    t.match(
+      status.feeds.find(({ feed }) => feed === 'one'),
+      { failures: 2, error: { code: 'upstream-malformed' } },
+    );
+    write('one', text);
+    t.match(await side.poll('one'), { outcome: 'whole', entries: 0 }, 'a pull after a failed one is a whole pull');
+  });
+
+  t.test(`${profile}: two feeds on one observable make one indicator that outlives either`, async (t) => {
+    const { side, gateway, write, dir } = await openFiles(t, profile);
+    write('one', bundle([stixIndicator('198.51.100.1')]));
+    write('two', bundle([stixIndicator('198[.]51[.]100[.]1', { pattern: "[ipv4-addr:value = '198.51.100.1']" })]));
+    await side.poll('one');
+    await side.poll('two');
+    t.same(patterns(await readAll(gateway, 'all')), ["[ipv4-addr:value = '198.51.100.1']"]);
+    t.equal(live(await readAll(gateway, 'two-sources')).length, 1, 'a journal that wants two sources has it now');
+    rmSync(join(dir, 'one', 'bundle.json'));
+    await side.poll('one');
+    t.same(patterns(await readAll(gateway, 'all')), ["[ipv4-addr:value = '198.51.100.1']"]);
+    t.equal(live(await readAll(gateway, 'two-sources')).length, 0);
+    t.equal(dead(await readAll(gateway, 'two-sources')).length, 1, 'and told that it is below the bar');
+  });
+
+  t.test(`${profile}: a collapse of a snapshot is held back`, async (t) => {
+    const { side, gateway, write } = await openFiles(t, profile);
+    const many = Array.from({ length: 50 }, (_, i) => stixIndicator(`198.51.100.${i + 1}`));
+    write('one', bundle(many));
+    await side.poll('one');
+    write('one', bundle(many.slice(0, 3)));
+    t.match(await side.poll('one'), { outcome: 'held-back', withdrawn: 0 });
+    t.equal(live(await readAll(gateway, 'all')).length, 50);
+  });
+
+  t.test(`${profile}: expiry is told by a tombstone, which leaves when its time to be told is over`, async (t) => {
+    const { side, gateway, write, clock } = await openFiles(t, profile);
+    write('one', bundle([stixIndicator('198.51.100.1', { valid_until: formatMillis(START + MICROS_PER_DAY) })]));
+    await side.poll('one');
+    t.equal(live(await readAll(gateway, 'all')).length, 1);
+    clock.set(START + 2 * MICROS_PER_DAY);
+    await side.tick();
+    t.equal(live(await readAll(gateway, 'all')).length, 0);
+    t.equal(dead(await readAll(gateway, 'all')).length, 1);
+    clock.set(START + 33 * MICROS_PER_DAY);
+    await side.tick();
+    t.equal(dead(await readAll(gateway, 'all')).length, 0);
+  });
+}
+
+t.test(
+  'stix: a change is a new version of the same id; elastic-agent: a new id, then the old one revoked',
+  async (t) => {
+    for (const profile of ['stix', 'elastic-agent']) {
+      const { side, gateway, write, clock } = await openFiles(t, profile);
+      const row = stixIndicator('198.51.100.1');
+      write('one', bundle([row]));
+      await side.poll('one');
+      const [before] = live(await readAll(gateway, 'all'));
+      await clock.advance(5000);
+      write('one', bundle([{ ...row, confidence: 90 }]));
+      await side.poll('one');
+      const objects = await readAll(gateway, 'all');
+      const [after] = live(objects);
+      t.equal(after?.['confidence'], 90);
+      if (profile === 'stix') {
+        t.equal(after?.['id'], before?.['id']);
+        t.equal(after?.['created'], before?.['created']);
+        t.ok(after?.['modified'] > before?.['modified']);
+        t.equal(dead(objects).length, 0);
+      } else {
+        t.not(after?.['id'], before?.['id']);
+        const tail = objects.slice(-2);
+        t.same(
+          tail.map((o) => o['id']),
+          [after?.['id'], before?.['id']],
+          'the new one first, the tombstone right after it',
+        );
+        t.equal(tail[1]?.['created'], tail[1]?.['modified'], 'Elastic sorts by created');
+        t.ok(tail[1]?.['valid_until'] < tail[0]?.['created'], 'already over on a clock that is ahead');
+      }
+    }
+  },
+);
+
+t.test('elastic-agent: a living indicator is issued anew between 20 and 25 days', async (t) => {
+  const { side, gateway, write, clock } = await openFiles(t, 'elastic-agent');
+  const text = bundle(Array.from({ length: 20 }, (_, i) => stixIndicator(`198.51.100.${i + 1}`)));
+  write('one', text);
+  await side.poll('one');
+  const first = new Set(live(await readAll(gateway, 'all')).map((o) => o['id']));
+  const renewed = async (day: number): Promise<number> => {
+    clock.set(START + day * MICROS_PER_DAY);
+    t.equal((await side.poll('one')).outcome, 'unchanged');
+    await side.tick();
+    const now = live(await readAll(gateway, 'all'));
+    t.equal(now.length, 20, `all are live on day ${day}`);
+    return now.filter((o) => !first.has(o['id'])).length;
+  };
+  t.equal(await renewed(14), 0, 'nothing by then');
+  const between = await renewed(22.5);
+  t.ok(between > 0, 'some in between');
+  t.equal(await renewed(25), 20, 'all by then');
+});
+
+t.test('SOC Defenders: pages, narrows its window, and asks for news only', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startUpstream(t, { key: CANARY, clock });
+  const hour = 3600 * MICROS_PER_SECOND;
+  upstream.rows = Array.from({ length: 2500 }, (_, i) => ({
+    updated: START - Math.floor((i / 2500) * 20 * hour),
+    row: {
+      id: `00000000-0000-4000-9000-${String(i).padStart(12, '0')}`,
+      type: i % 2 === 0 ? 'ipv4' : 'domain',
+      value: i % 2 === 0 ? `203.0.${113 + (i >> 9)}.${(i >> 1) & 255}` : `host-${i}.example`,
+      ...(i % 3 === 0
+        ? {}
+        : { confidence: 'high', source: { feed_name: 'URLhaus', category: 'community', origin: 'feed' } }),
+      ...(i % 5 === 0 ? { tags: ['c2'], mitre_techniques: ['T1071'], first_seen: formatMillis(START - hour) } : {}),
+    },
+  }));
+  const values = new Set(upstream.rows.map(({ row }) => row['value']));
+  const dir = t.testdir();
+  const yaml = `
+data: ./data
+feeds:
+  soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY }, page_size: 100 }
+pools: { main: { feeds: [soc] } }
+collections: { all: { pool: main } }
+`;
+  const gateway = await openGateway(t, dir, yaml, { clock, env: { SOC_KEY: CANARY } });
+  const first = await gateway.side.poll('soc');
+  t.match(first, { outcome: 'whole', error: null });
+  t.equal(live(await readAll(gateway, 'all')).length, values.size, 'every value arrived');
+  t.ok(
+    upstream.requests.every(({ url }) => Number(url.searchParams.get('offset')) <= 1100),
+    'no walk went past the offsets that are advised',
+  );
+  t.ok(
+    upstream.requests.every(
+      ({ url, authorization }) => authorization === `Bearer ${CANARY}` && !url.search.includes(CANARY),
+    ),
+  );
+
+  const before = upstream.requests.length;
+  await clock.advance(60_000);
+  t.match(await gateway.side.poll('soc'), { outcome: 'whole', entries: 0 }, 'nothing new, no entry');
+  t.ok(upstream.requests.length - before <= 2, 'for a request or two');
+
+  upstream.rows.push({ updated: clock.now(), row: { type: 'sha256', value: 'A'.repeat(64) } });
+  upstream.rows.push({ updated: clock.now(), row: { type: 'ipv4', value: 'not an address' } });
+  await clock.advance(60_000);
+  t.match(await gateway.side.poll('soc'), { outcome: 'whole', entries: 1, rejected: 1 });
+  const { counts, rows } = await gateway.side.rejections('soc', 10);
+  t.equal(
+    counts.reduce((sum, { count }) => sum + count, 0),
+    1,
+  );
+  t.match(rows[0]?.row, /not an address/, 'the refused row can be read');
+
+  const iocs = await gateway.app.inject({
+    url: '/api/v1/iocs?type=sha256&limit=1000',
+    headers: { authorization: `Bearer ${gateway.key}` },
+  });
+  t.match(iocs.json().data, [{ type: 'sha256', value: 'a'.repeat(64), source: { feed_name: 'SOC Defenders' } }]);
+});
+
+t.test('SOC Defenders: each failure is named, costs nothing that is served, and never shows the key', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startUpstream(t, { key: CANARY, clock });
+  upstream.rows = [{ updated: START - MICROS_PER_SECOND, row: { type: 'ipv4', value: '203.0.113.9' } }];
+  const dir = t.testdir();
+  const yaml = `
+data: ./data
+feeds: { soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY } } }
+pools: { main: { feeds: [soc] } }
+collections: { all: { pool: main } }
+`;
+  const gateway = await openGateway(t, dir, yaml, { clock, env: { SOC_KEY: CANARY } });
+  await gateway.side.poll('soc');
+  const html = '<html>Sign in</html>';
+  const cases: {
+    name: string;
+    code: string;
+    message: RegExp;
+    fault: Parameters<typeof upstream.faults.push>[0];
+    times?: number;
+  }[] = [
+    ...['missing_api_key', 'invalid_api_key', 'expired_api_key'].map((word) => ({
+      name: word,
+      code: 'upstream-unauthorized',
+      message: /key/,
+      fault: (_: unknown, response: any) =>
+        answer(response, 401, { error: { code: word, message: word, request_id: 'r' } }),
+    })),
+    {
+      name: 'wrong plan',
+      code: 'upstream-forbidden',
+      message: /plan/,
+      fault: (_, response) => answer(response, 403, { error: { code: 'forbidden' } }),
+    },
+    {
+      name: 'HTML',
+      code: 'upstream-malformed',
+      message: /Sign in/,
+      fault: (_, response) => void response.writeHead(200).end(html),
+    },
+    {
+      name: 'half a document',
+      code: 'upstream-malformed',
+      message: /no whole JSON/,
+      fault: (_, response) => void response.writeHead(200).end('{"data":[{"type"'),
+    },
+    {
+      name: '500 again and again',
+      code: 'upstream-failed',
+      message: /500/,
+      times: 3,
+      fault: (_, response) => answer(response, 500, {}),
+    },
+    {
+      name: 'reset in the body',
+      code: 'upstream-failed',
+      message: /could not be read/,
+      fault: (request, response) => {
+        response.writeHead(200, { 'content-length': '1000' });
+        response.write('{"data":[');
+        setTimeout(() => request.socket.destroy(), 20);
+      },
+    },
+    {
+      name: 'another site',
+      code: 'upstream-failed',
+      message: /another site/,
+      fault: (_, response) => void response.writeHead(302, { location: 'http://192.0.2.1/' }).end(),
+    },
+  ];
+  for (const { name, code, message, fault, times = 1 } of cases) {
+    for (let i = 0; i < times; i += 1) upstream.faults.push(fault);
+    const report = await gateway.side.poll('soc');
+    t.equal(report.outcome, 'failed', name);
+    t.equal(report.error?.code, code, name);
+    t.match(report.error?.message, message, name);
+    upstream.faults.length = 0;
+    t.equal(live(await readAll(gateway, 'all')).length, 1, `${name}: still served`);
+  }
+  const reset = Math.floor(clock.now() / MICROS_PER_SECOND) + 30;
+  upstream.faults.push((_, response) =>
+    answer(response, 429, { error: { code: 'rate_limit_exceeded' } }, { 'x-ratelimit-reset': String(reset) }),
+  );
+  t.equal((await gateway.side.poll('soc')).outcome, 'whole', 'a short 429 is waited out');
+  t.ok(clock.now() >= reset * MICROS_PER_SECOND, 'until the time that the upstream named');
+  const written = JSON.stringify([
+    await gateway.side.status(),
+    await gateway.side.rejections('soc', 100),
+    await readAll(gateway, 'all'),
+  ]);
+  t.notOk(written.includes(CANARY), 'the key is nowhere in what is told');
+});

@@ -1,0 +1,10 @@
+import t from 'tap';
+import { storeEngines } from '../../src/store/registry.ts';
+import { proveStore } from '../contracts/store.contract.ts';
+
+for (const [name, engine] of Object.entries(storeEngines)) {
+  t.test(name, async (t) => {
+    t.equal(engine.name, name);
+    await proveStore(t, engine);
+  });
+}
