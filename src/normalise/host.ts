@@ -17,7 +17,7 @@ const MAX_URL = 4096;
 /** A host name: lower-case, in punycode, without the root's dot; null when it is none. */
 function canonicalHost(text: string): string | null {
   let host = text.toLowerCase();
-  if (host.includes('xn--') || /[^\u0021-\u007e]/.test(host)) host = domainToASCII(host);
+  if (/[^\u0021-\u007e]/.test(host)) host = domainToASCII(host);
   if (host.endsWith('.')) host = host.slice(0, -1);
   return host.length <= MAX_HOST && HOST.test(host) ? host : null;
 }

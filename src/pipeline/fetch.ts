@@ -63,7 +63,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
       await drain(answer);
       url = followed(url, location);
     }
-    throw new GatewayError('upstream-failed', `More than ${MAX_HOPS} redirects from ${request.url.host}.`);
+    throw new GatewayError('upstream-malformed', `More than ${MAX_HOPS} redirects from ${request.url.host}.`);
   };
 
   return {
@@ -211,7 +211,7 @@ function followed(from: URL, location: string): URL {
   const isUpgrade = from.protocol === 'http:' && to.protocol === 'https:' && siteOf(to) === siteOf(from);
   if (isAllowed || isUpgrade) return to;
   throw new GatewayError(
-    'upstream-failed',
+    'upstream-malformed',
     `${from.host} redirects to ${to.host}, which is another site; set url to it if it is meant.`,
   );
 }
@@ -239,7 +239,8 @@ async function refusal(
   if (explained !== undefined && explained !== null) return explained;
   if (status === 401) return new GatewayError('upstream-unauthorized', `${host} does not accept the key.`);
   if (status === 403) return new GatewayError('upstream-forbidden', `${host} does not allow this with the key's plan.`);
-  return new GatewayError('upstream-failed', `${host} answered ${status}.`);
+  // A server in trouble may be asked again; one that knows what it refuses may not.
+  return new GatewayError(status >= 500 ? 'upstream-failed' : 'upstream-malformed', `${host} answered ${status}.`);
 }
 
 /** Network errors in our words; their own may quote a request with its key, so they don't travel on. */

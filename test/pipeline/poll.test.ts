@@ -350,7 +350,7 @@ collections: { all: { pool: main } }
     },
     {
       name: 'another site',
-      code: 'upstream-failed',
+      code: 'upstream-malformed',
       message: /another site/,
       fault: (_, response) => void response.writeHead(302, { location: 'http://192.0.2.1/' }).end(),
     },

@@ -3,8 +3,8 @@ import t from 'tap';
 import type { IndicatorEntry, ObjectEntry } from '../../src/model/entry.ts';
 import { type JsonObject, jsonText } from '../../src/model/json.ts';
 import { observableTypes } from '../../src/model/observable.ts';
-import { tlpLevels } from '../../src/model/tlp.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
+import { tlpLevels } from '../../src/model/tlp.ts';
 import { indicatorFields, ownProperties, vulnerabilityFields } from '../../src/stix/fields.ts';
 import { identityId } from '../../src/stix/id.ts';
 import { markingId } from '../../src/stix/marking.ts';
@@ -24,7 +24,12 @@ const cve = { type: 'cve', value: 'CVE-2024-12345' } as const;
 const references = jsonText([{ source_name: 'URLhaus', url: 'https://urlhaus.abuse.ch/url/1/', external_id: '1' }]);
 
 t.test('an indicator says each property of the table in its order', async (t) => {
-  const entry = indicatorEntry(address, { labels: jsonText(['botnet', 'c2']), references, name: 'C2 "x"', description: 'a\nb' });
+  const entry = indicatorEntry(address, {
+    labels: jsonText(['botnet', 'c2']),
+    references,
+    name: 'C2 "x"',
+    description: 'a\nb',
+  });
   const object = render(entry);
   t.same(object, {
     type: 'indicator',
@@ -48,7 +53,6 @@ t.test('an indicator says each property of the table in its order', async (t) =>
   });
   const order = indicatorFields.map(({ property }) => property).filter((property) => property !== 'revoked');
   t.same(Object.keys(object), order);
-  t.notOk('Infinity' in object);
 });
 
 t.test('what is absent is left out: no nulls, no empty lists, no revoked: false', async (t) => {
@@ -60,18 +64,29 @@ t.test('what is absent is left out: no nulls, no empty lists, no revoked: false'
     kept: jsonText({}),
   });
   const object = render(entry);
-  for (const property of ['confidence', 'valid_until', 'external_references', 'revoked']) t.notOk(property in object, property);
+  for (const property of ['confidence', 'valid_until', 'external_references', 'revoked'])
+    t.notOk(property in object, property);
   t.same(object['labels'], ['tlp:green'], 'the level stays readable for tools that know no markings');
 });
 
 t.test('a tombstone is revoked and ends', async (t) => {
-  const entry = indicatorEntry(address, { revoked: true, reason: 'vanished', version: CREATED + 5000, validUntil: CREATED + 1000 });
-  t.match(render(entry), { revoked: true, modified: '2026-11-20T10:11:12.350Z', valid_until: '2026-11-20T10:11:12.346Z' });
+  const entry = indicatorEntry(address, {
+    revoked: true,
+    reason: 'vanished',
+    version: CREATED + 5000,
+    validUntil: CREATED + 1000,
+  });
+  t.match(render(entry), {
+    revoked: true,
+    modified: '2026-11-20T10:11:12.350Z',
+    valid_until: '2026-11-20T10:11:12.346Z',
+  });
 });
 
 t.test('without a name or description of its own an indicator has its value, and who reported it', async (t) => {
   const sources = (...names: string[]) => jsonText(names.map((feed_name, i) => ({ feed: `f${i}`, feed_name })));
-  const described = (...names: string[]) => render(indicatorEntry(address, { sources: sources(...names) }))['description'];
+  const described = (...names: string[]) =>
+    render(indicatorEntry(address, { sources: sources(...names) }))['description'];
   t.equal(render(indicatorEntry(address))['name'], '198.51.100.3');
   t.equal(described('URLhaus'), 'IPv4 address reported by URLhaus.');
   t.equal(described('A', 'A', 'B', 'C', 'D'), 'IPv4 address reported by A, B, C.');
@@ -93,7 +108,10 @@ t.test('a CVE is a vulnerability: named so, with its own reference first, withou
   t.match(object, { type: 'vulnerability', name: 'CVE-2024-12345', confidence: 85 });
   t.same((object['external_references'] as JsonObject[])[0], { source_name: 'cve', external_id: 'CVE-2024-12345' });
   t.equal((object['external_references'] as JsonObject[]).length, 2);
-  t.same(Object.keys(object), vulnerabilityFields.map(({ property }) => property).filter((name) => name !== 'revoked'));
+  t.same(
+    Object.keys(object),
+    vulnerabilityFields.map(({ property }) => property).filter((name) => name !== 'revoked'),
+  );
 });
 
 t.test('markings follow the TLP version that readers know, and kept ones stay beside them', async (t) => {
@@ -115,10 +133,21 @@ t.test('kept properties come last and verbatim; none of ours can be among them',
   const kept = { kill_chain_phases: [{ kill_chain_name: 'a', phase_name: 'b' }], x_acme: { score: 3 } };
   const text = renderEntry(indicatorEntry(address, { kept: jsonText(kept) }), context);
   t.ok(text.endsWith(`,${JSON.stringify(kept).slice(1)}`));
-  for (const property of ['type', 'id', 'created_by_ref', 'pattern', 'labels', 'confidence', 'valid_until', 'revoked']) {
+  for (const property of [
+    'type',
+    'id',
+    'created_by_ref',
+    'pattern',
+    'labels',
+    'confidence',
+    'valid_until',
+    'revoked',
+  ]) {
     t.ok(ownProperties.has(property), property);
   }
-  t.notOk(ownProperties.has('indicator_types') || ownProperties.has('object_marking_refs') || ownProperties.has('lang'));
+  t.notOk(
+    ownProperties.has('indicator_types') || ownProperties.has('object_marking_refs') || ownProperties.has('lang'),
+  );
 });
 
 t.test('an object that came as STIX is served as it came', async (t) => {
@@ -133,7 +162,15 @@ t.test('whatever the columns hold, the text is JSON, says what they say, and has
   fc.assert(
     fc.property(
       anyObservable,
-      fc.record({ created: micros, version: micros, validFrom: micros, validUntil: fc.option(micros), name: text, description: text, labels: texts }),
+      fc.record({
+        created: micros,
+        version: micros,
+        validFrom: micros,
+        validUntil: fc.option(micros),
+        name: text,
+        description: text,
+        labels: texts,
+      }),
       fc.array(fc.string({ unit: 'binary' })),
       (observable, columns, names) => {
         const sources = jsonText(names.map((feed_name) => ({ feed: 'f', feed_name })));
@@ -143,14 +180,14 @@ t.test('whatever the columns hold, the text is JSON, says what they say, and has
         const isCve = observable.type === 'cve';
         const wellFormed = (value: string) => JSON.parse(JSON.stringify(value));
         return (
-          JSON.stringify(object) === JSON.stringify(JSON.parse(JSON.stringify(object))) &&
+          // Equal only when no key came twice and nothing was escaped otherwise than JSON does.
+          JSON.stringify(object) === rendered &&
           object['created'] === formatMillis(entry.created) &&
           object['modified'] === formatMillis(entry.version) &&
           (isCve || object['valid_from'] === formatMillis(entry.validFrom)) &&
           (isCve || object['pattern'] === formatPattern(observable)) &&
           (entry.description === null || object['description'] === wellFormed(entry.description)) &&
-          object['name'] === wellFormed(isCve ? entry.value : (entry.name ?? entry.value)) &&
-          [...rendered.matchAll(/"(?:type|id|name|labels|pattern)":/g)].length >= 4
+          object['name'] === wellFormed(isCve ? entry.value : (entry.name ?? entry.value))
         );
       },
     ),
@@ -166,33 +203,45 @@ const departures = [
   /has a URL but no hash/,
 ];
 
-t.test('every kind of entry, live and withdrawn, at each TLP, stands before the OASIS validator and stix2', async (t) => {
-  const rich = {
-    labels: jsonText(['botnet', 'ünï']),
-    references,
-    kept: jsonText({
-      object_marking_refs: ['marking-definition--28bb3599-77cd-4a82-a950-b5bc3caf07c4'],
-      lang: 'en',
-      indicator_types: ['compromised'],
-      kill_chain_phases: [{ kill_chain_name: 'mitre-attack', phase_name: 'command-and-control' }],
-    }),
-  };
-  const entries = observableTypes.flatMap((type) =>
-    tlpLevels.flatMap((tlp) => {
-      const observable = { type, value: samples[type] };
-      const live = indicatorEntry(observable, tlp === 'amber' && type !== 'cve' ? { tlp, ...rich } : { tlp });
-      const withdrawn = { revoked: true, reason: 'vanished', version: CREATED + 5000, validUntil: CREATED + 1000 } as const;
-      return [live, indicatorEntry(observable, { tlp, references, ...withdrawn })];
-    }),
-  );
-  const texts = entries.map((entry, i) => renderEntry(entry, { ...context, tlpVersion: i % 3 === 0 ? 1 : 2 }));
-  for (const text of texts) t.notOk('reason' in checkStixObject(JSON.parse(text)), 'and before our own check');
-  const findings = await judgeStix(t, texts);
-  if (findings === null) return;
-  t.equal(findings.length, entries.length);
-  for (const { id, errors, warnings, parse } of findings) {
-    t.same(errors, [], id);
-    t.equal(parse, null, id);
-    t.same(warnings.filter((warning) => !departures.some((known) => known.test(warning))), [], id);
-  }
-});
+t.test(
+  'every kind of entry, live and withdrawn, at each TLP, stands before the OASIS validator and stix2',
+  async (t) => {
+    const rich = {
+      labels: jsonText(['botnet', 'ünï']),
+      references,
+      kept: jsonText({
+        object_marking_refs: ['marking-definition--28bb3599-77cd-4a82-a950-b5bc3caf07c4'],
+        lang: 'en',
+        indicator_types: ['compromised'],
+        kill_chain_phases: [{ kill_chain_name: 'mitre-attack', phase_name: 'command-and-control' }],
+      }),
+    };
+    const entries = observableTypes.flatMap((type) =>
+      tlpLevels.flatMap((tlp) => {
+        const observable = { type, value: samples[type] };
+        const live = indicatorEntry(observable, tlp === 'amber' && type !== 'cve' ? { tlp, ...rich } : { tlp });
+        const withdrawn = {
+          revoked: true,
+          reason: 'vanished',
+          version: CREATED + 5000,
+          validUntil: CREATED + 1000,
+        } as const;
+        return [live, indicatorEntry(observable, { tlp, references, ...withdrawn })];
+      }),
+    );
+    const texts = entries.map((entry, i) => renderEntry(entry, { ...context, tlpVersion: i % 3 === 0 ? 1 : 2 }));
+    for (const text of texts) t.notOk('reason' in checkStixObject(JSON.parse(text)), 'and before our own check');
+    const findings = await judgeStix(t, texts);
+    if (findings === null) return;
+    t.equal(findings.length, entries.length);
+    for (const { id, errors, warnings, parse } of findings) {
+      t.same(errors, [], id);
+      t.equal(parse, null, id);
+      t.same(
+        warnings.filter((warning) => !departures.some((known) => known.test(warning))),
+        [],
+        id,
+      );
+    }
+  },
+);

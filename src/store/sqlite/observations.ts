@@ -77,7 +77,7 @@ export class RowIds {
 
   take(connection: Connection, table: Kind['table']): number {
     const next =
-      connection.get<[number]>(`SELECT coalesce(max(id), 0) + 1 FROM ${table}`)?.[0] ?? 1;
+      this.#next.get(table) ?? connection.get<[number]>(`SELECT coalesce(max(id), 0) + 1 FROM ${table}`)?.[0] ?? 1;
     this.#next.set(table, next + 1);
     return next;
   }

@@ -89,6 +89,15 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       row,
     });
     await writer.transaction((tx) => tx.reject('house', [rejection('1'), rejection('2'), rejection('1')], START));
+    const before = await reader.rejections('house', 10);
+    t.strictSame(
+      before.rows.map(({ row, count }) => [row, count]),
+      [
+        ['1', 2],
+        ['2', 1],
+      ],
+      'the row that came last comes first',
+    );
     await writer.transaction((tx) => tx.reject('house', [rejection('1', 'no-value')], START + 1));
     await writer.transaction((tx) => tx.reject('house', [rejection('1')], START + 2));
     await writer.transaction((tx) => tx.reject('other', [rejection('1')], START + 3));

@@ -235,6 +235,8 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
     await writer.transaction(async (tx) => {
       await appendEntries(tx, 'pool:main', [
         ...values.map((value) => indicatorEntry({ value })),
+        // Being re-issued: the next generation stands, the tombstone of this one follows.
+        indicatorEntry({ value: 'c', objectId: indicatorEntry({ value: 'c again' }).objectId }),
         indicatorEntry({ value: 'dead', revoked: true, reason: 'expired' }),
         objectEntry(),
       ]);

@@ -1,0 +1,610 @@
+import fc from 'fast-check';
+import t from 'tap';
+import type { FeedItem, FeedRow } from '../../src/feeds/feed.ts';
+import { MICROS_PER_DAY } from '../../src/model/clock.ts';
+import type { FeedDefinition } from '../../src/model/definition.ts';
+import type { JsonObject } from '../../src/model/json.ts';
+import { jsonText } from '../../src/model/json.ts';
+import { observableKey } from '../../src/model/observable.ts';
+import { MAX_REJECTED_ROW, type Observation } from '../../src/model/observation.ts';
+import { formatMicros, parseTimestamp } from '../../src/model/timestamp.ts';
+import { readConfidence } from '../../src/normalise/confidence.ts';
+import { normalise } from '../../src/normalise/normalise.ts';
+import { tlpOfWord } from '../../src/normalise/property.ts';
+import { markingId } from '../../src/stix/marking.ts';
+import { renderEntry } from '../../src/stix/render.ts';
+import { indicatorEntry } from '../helpers/entry.ts';
+import { judgeStix } from '../helpers/judge-stix.ts';
+import { runPython } from '../helpers/python.ts';
+
+const feed: FeedDefinition = {
+  name: 'acme',
+  format: 'stix',
+  mode: 'delta',
+  title: 'Acme Intelligence',
+  every: 60_000,
+  confidence: 40,
+  tlp: 'amber',
+  lifetime: {},
+  shrinkGuard: null,
+  emptyAllowed: true,
+};
+const now = parseTimestamp('2026-11-24T00:00:00Z') as number;
+
+/** The observation a row becomes, and the note on it. Throws when it becomes something else. */
+function take(row: FeedRow | { stix: JsonObject }): { observation: Observation; note: string | undefined } {
+  const result = normalise(row, feed, now);
+  if (result.kind !== 'observation') throw new Error(JSON.stringify(result));
+  return { observation: result.observation, note: result.note?.detail };
+}
+
+function reason(item: unknown): string {
+  const result = normalise(item as FeedItem, feed, now);
+  return result.kind === 'rejection' ? result.rejection.reason : result.kind;
+}
+
+const time = (text: string): number => parseTimestamp(text) as number;
+
+t.test('a full row in SOC Defenders’ words', async (t) => {
+  const row = {
+    id: '0b0c7a3e-1111-4222-8333-444455556666',
+    type: 'ipv4',
+    value: '198.51[.]100.3',
+    confidence: 'high',
+    firstSeen: '2026-11-01T10:00:00Z',
+    lastSeen: '2026-11-20T10:00:00.123456+01:00',
+    source: {
+      article_id: 'a1',
+      article_title: 'A report',
+      article_url: 'https://news.example/report?x=1',
+      feed_name: 'URLhaus',
+      category: 'community',
+      origin: 'feed',
+      more: 'is not modelled',
+    },
+    description: 'seen in\r\na report',
+    labels: ['c2', 'botnet', 'c2', ' ', null],
+    techniques: ['T1071', 't1059.001', 'T1071'],
+  };
+  const { observation, note } = take(row);
+  t.equal(note, undefined);
+  t.same(observation, {
+    key: observableKey({ type: 'ipv4', value: '198.51.100.3' }),
+    observable: { type: 'ipv4', value: '198.51.100.3' },
+    confidence: 85,
+    tlp: 'amber',
+    firstSeen: time('2026-11-01T10:00:00Z'),
+    lastSeen: time('2026-11-20T09:00:00.123456Z'),
+    validFrom: null,
+    validUntil: null,
+    revoked: false,
+    sourceId: row.id,
+    source: {
+      feed_name: 'URLhaus',
+      category: 'community',
+      origin: 'feed',
+      article_id: 'a1',
+      article_title: 'A report',
+      article_url: 'https://news.example/report?x=1',
+    },
+    name: null,
+    description: 'seen in\na report',
+    labels: ['botnet', 'c2'],
+    references: [],
+    techniques: ['T1059.001', 'T1071'],
+    kept: null,
+  });
+});
+
+t.test('type and value are enough: the configuration says the rest', async (t) => {
+  t.match(take({ type: 'ipv4', value: '1.2.3.4' }), {
+    observation: {
+      confidence: 40,
+      tlp: 'amber',
+      source: { feed_name: 'Acme Intelligence' },
+      labels: [],
+      references: [],
+    },
+    note: undefined,
+  });
+  t.match(take({ value: 'evil.example.com' }).observation.observable, { type: 'domain' });
+  t.match(take({ type: 'asn', value: 64496 }).observation.observable, { type: 'asn', value: '64496' });
+  t.same(take({ type: 'ip:port', value: '1.2.3.4:443', labels: ['x', 'a'] }).observation.labels, [
+    'a',
+    'port:443',
+    'x',
+  ]);
+  const empty = {
+    type: '',
+    value: '1.2.3.4',
+    confidence: '',
+    firstSeen: null,
+    labels: '',
+    source: '',
+    tlp: '',
+    revoked: '',
+  };
+  t.same(take(empty), take({ value: '1.2.3.4' }), 'absent, null and empty mean the same');
+});
+
+t.test('a row without a readable value is refused, with its reason and enough of itself to be found', async (t) => {
+  const refused: [unknown, string][] = [
+    [null, 'not-an-object'],
+    ['1.2.3.4', 'not-an-object'],
+    [[1], 'not-an-object'],
+    [{ stix: null }, 'not-an-object'],
+    [{ stix: [] }, 'not-an-object'],
+    [{}, 'no-value'],
+    [{ value: '' }, 'no-value'],
+    [{ value: '  ' }, 'no-value'],
+    [{ value: { a: 1 } }, 'bad-value'],
+    [{ value: 1.5 }, 'bad-value'],
+    [{ type: 'mitre_attack', value: 'T1059' }, 'unknown-type'],
+    [{ type: 'mitre-attack', value: 'T1059' }, 'unknown-type'],
+    [{ type: 7, value: '1.2.3.4' }, 'unknown-type'],
+    [{ value: 'hello' }, 'unknown-type'],
+    [{ type: 'ipv4', value: 'evil.example.com' }, 'type-mismatch'],
+    [{ type: 'ipv4', value: '2001:db8::1' }, 'type-mismatch'],
+    [{ type: 'sha256', value: 'abc' }, 'bad-value'],
+    [{ type: 'url', value: `http://a.example/${'x'.repeat(9000)}` }, 'too-long'],
+  ];
+  for (const [row, expected] of refused) t.equal(reason(row), expected, JSON.stringify(row).slice(0, 60));
+  const result = normalise({ type: 'url', value: 'x'.repeat(9000) }, feed, now);
+  t.ok(result.kind === 'rejection' && result.rejection.row.length === MAX_REJECTED_ROW);
+  t.match(normalise({ type: 'ipv4', value: 'bad', id: 'row-7' }, feed, now), {
+    rejection: { row: /row-7/, detail: /IPv4/ },
+  });
+});
+
+t.test('a property that can’t be read costs itself, not the row, and is noted', async (t) => {
+  const { observation, note } = take({
+    value: '1.2.3.4',
+    confidence: 'very',
+    firstSeen: 'yesterday',
+    lastSeen: '2027-01-01',
+    validUntil: {},
+    revoked: 'perhaps',
+    name: ['x'],
+    labels: [{ a: 1 }, 'good', 'x'.repeat(201)],
+    techniques: ['T12', 'T1059'],
+    references: ['javascript:alert(1)', 'https://good.example/'],
+    source: { feed_name: 7, article_url: 'ftp://x' },
+  });
+  t.match(observation, {
+    confidence: 40,
+    firstSeen: null,
+    lastSeen: null,
+    validUntil: null,
+    revoked: false,
+    name: null,
+  });
+  t.same(observation.labels, ['good']);
+  t.same(observation.techniques, ['T1059']);
+  t.same(observation.references, [{ source_name: '7', url: 'https://good.example/' }]);
+  for (const said of [
+    'confidence: very',
+    'firstSeen: yesterday',
+    'lastSeen: 2027-01-01 has not',
+    'validUntil',
+    'revoked',
+  ]) {
+    t.match(note, said);
+  }
+  t.match(take({ value: '1.2.3.4', source: { article_url: 'ftp://x' } }).note, 'source.article_url: ftp://x');
+  t.match(normalise({ value: '1.2.3.4', tlp: 'x' }, feed, now), {
+    kind: 'observation',
+    note: { reason: 'bad-property' },
+  });
+  t.match(take({ value: '1.2.3.4', source: 7 }), {
+    observation: { source: { feed_name: feed.title } },
+    note: /source/,
+  });
+});
+
+t.test('everything is bounded, and a cut is noted', async (t) => {
+  const long = take({
+    value: '1.2.3.4',
+    name: 'n'.repeat(600),
+    description: '🎣'.repeat(3000),
+    id: 'i'.repeat(600),
+    labels: Array.from({ length: 2000 }, (_, i) => `label ${i}`),
+    techniques: Array.from({ length: 100 }, (_, i) => `T${1000 + i}`),
+    references: Array.from({ length: 50 }, (_, i) => `https://a.example/${i}`),
+  });
+  const { observation } = long;
+  t.equal(observation.name?.length, 512);
+  t.ok((observation.description?.length ?? 0) <= 4000 && observation.description?.isWellFormed());
+  t.equal(observation.sourceId?.length, 512);
+  t.equal(observation.labels.length, 64);
+  t.equal(observation.techniques.length, 64);
+  t.equal(observation.references.length, 32);
+  t.ok((long.note?.length ?? 0) <= 501);
+  for (const said of ['name: cut', 'description: cut', '2000 items', '50, of which 32']) t.match(long.note, said);
+});
+
+t.test('times in all forms of the field', async (t) => {
+  const forms: [unknown, string | null][] = [
+    ['2026-11-01T10:00:00Z', '2026-11-01T10:00:00.000000Z'],
+    ['2026-11-01T10:00:00.1234567+02:00', '2026-11-01T08:00:00.123456Z'],
+    ['2026-11-01 10:00:00 UTC', '2026-11-01T10:00:00.000000Z'],
+    ['2026-11-01 10:00:00', '2026-11-01T10:00:00.000000Z'],
+    ['2026-11-01T10:00:00.5', '2026-11-01T10:00:00.500000Z'],
+    ['2026-11-01', '2026-11-01T00:00:00.000000Z'],
+    [1_762_000_000, '2025-11-01T12:26:40.000000Z'],
+    [1_762_000_000.25, '2025-11-01T12:26:40.250000Z'],
+    ['1762000000', '2025-11-01T12:26:40.000000Z'],
+    [0, '1970-01-01T00:00:00.000000Z'],
+    ['2026-11-24T23:59:59Z', '2026-11-24T23:59:59.000000Z'],
+    ['2026-11-26', null],
+    ['2026-02-30', null],
+    ['0000-00-00 00:00:00', null],
+    ['01/11/2026', null],
+    [1_762_000_000_000, null],
+    [-1, null],
+    [Number.NaN, null],
+    [true, null],
+  ];
+  for (const [value, expected] of forms) {
+    const { observation, note } = take({ value: '1.2.3.4', lastSeen: value });
+    t.equal(observation.lastSeen === null ? null : formatMicros(observation.lastSeen), expected, String(value));
+    t.equal(note === undefined, expected !== null, 'what is not read is noted');
+  }
+  const forEver = take({ value: '1.2.3.4', validUntil: '9999-12-31T23:59:59Z' });
+  t.match(forEver, { observation: { validUntil: null }, note: undefined }, 'the year 9999 means for ever');
+  t.equal(take({ value: '1.2.3.4', validUntil: '2030-01-01' }).observation.validUntil, time('2030-01-01T00:00:00Z'));
+});
+
+t.test('of times that contradict each other the later stands', async (t) => {
+  const seen = take({ value: '1.2.3.4', firstSeen: '2026-11-02', lastSeen: '2026-11-01' });
+  t.match(seen, { observation: { firstSeen: null, lastSeen: time('2026-11-01T00:00:00Z') }, note: /firstSeen/ });
+  const valid = take({ value: '1.2.3.4', validFrom: '2026-11-01', validUntil: '2026-11-01' });
+  t.match(valid, { observation: { validFrom: null, validUntil: time('2026-11-01T00:00:00Z') }, note: /validFrom/ });
+});
+
+t.test('TLP: the row’s own word, in its marking or its labels, the stricter of the two; else the feed’s', async (t) => {
+  const tlp = (row: Partial<FeedRow>) => take({ value: '1.2.3.4', ...row }).observation.tlp;
+  t.equal(tlp({}), 'amber');
+  t.equal(tlp({ tlp: 'green' }), 'green', 'its own word wins, milder or not');
+  t.equal(tlp({ labels: ['TLP:RED', 'x'] }), 'red');
+  t.equal(tlp({ labels: ['tlp:clear'], tlp: 'green' }), 'green');
+  t.equal(tlp({ labels: ['tlp:amber+strict'], tlp: 'green' }), 'amber+strict');
+  t.same(take({ value: '1.2.3.4', labels: ['tlp:green', 'x'] }).observation.labels, ['x'], 'a marking is no label');
+  t.match(
+    take({ value: '1.2.3.4', tlp: 'purple' }),
+    { observation: { tlp: 'red' }, note: /tlp: purple/ },
+    'unread is red',
+  );
+  t.equal(tlp({ tlp: 7 }), 'red');
+  const words: [string, string | null][] = [
+    ['white', 'clear'],
+    ['TLP:WHITE', 'clear'],
+    ['tlp:2.0:amber', 'amber'],
+    ['TLP: Amber+Strict', 'amber+strict'],
+    ['tlp:amber-strict', 'amber+strict'],
+    ['tlp="green"', 'green'],
+    ['tlp:ex:chr', null],
+    ['tlp:', null],
+    ['greenish', null],
+    ['constructor', null],
+  ];
+  for (const [word, level] of words) t.equal(tlpOfWord(word), level, word);
+});
+
+t.test('confidence: numbers, and words on STIX’s scale', async (t) => {
+  const values: [unknown, number | null | undefined][] = [
+    [0, 0],
+    [100, 100],
+    [85.4, 85],
+    ['70', 70],
+    ['70%', 70],
+    ['70.5', 71],
+    ['HIGH', 85],
+    [' medium ', 50],
+    ['low', 15],
+    ['none', 0],
+    ['Not Specified', null],
+    ['6 - Truth cannot be judged', null],
+    ['misp:confidence-level="usually-confident"', 75],
+    ['admiralty-scale:information-credibility="2"', 70],
+    [null, null],
+    [undefined, null],
+    ['', null],
+    [101, undefined],
+    [-1, undefined],
+    [0.85, undefined],
+    ['0.85', undefined],
+    [Number.NaN, undefined],
+    [Number.POSITIVE_INFINITY, undefined],
+    ['1e2', undefined],
+    ['toString', undefined],
+    [true, undefined],
+    [{}, undefined],
+  ];
+  for (const [value, expected] of values) t.equal(readConfidence(value), expected, String(value));
+});
+
+t.test('the scales of STIX 2.1 appendix A read as stix2 reads them', async (t) => {
+  const script = `
+import json, re, inspect
+import stix2.confidence.scales as scales
+found = {}
+for name in ("none_low_med_high_to_value", "admiralty_credibility_to_value", "wep_to_value", "dni_to_value"):
+    read = getattr(scales, name)
+    for word in re.findall(r"scale_value == '([^']+)'", inspect.getsource(read)):
+        try:
+            found[word] = read(word)
+        except ValueError:
+            found[word] = None
+print(json.dumps(found))
+`;
+  const result = await runPython(t, script);
+  if (result === null) return;
+  const scales = Object.entries(JSON.parse(result.stdout) as Record<string, number | null>);
+  t.ok(scales.length >= 24);
+  for (const [word, value] of scales) t.equal(readConfidence(word), value, word);
+});
+
+const UUID = '28bb3599-77cd-4a82-a950-b5bc3caf07c4';
+const indicator = (changes: JsonObject = {}): { stix: JsonObject } => ({
+  stix: {
+    type: 'indicator',
+    spec_version: '2.1',
+    id: `indicator--${UUID}`,
+    created_by_ref: `identity--${UUID}`,
+    created: '2026-11-01T10:00:00.000Z',
+    modified: '2026-11-02T10:00:00.000Z',
+    name: 'C2',
+    description: 'text',
+    indicator_types: ['malicious-activity'],
+    pattern: "[file:hashes.SHA256 = 'E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855']",
+    pattern_type: 'stix',
+    pattern_version: '2.1',
+    valid_from: '2026-11-01T09:00:00.000Z',
+    valid_until: '2026-12-01T00:00:00.000Z',
+    confidence: 60,
+    labels: ['b', 'a'],
+    ...changes,
+  },
+});
+
+t.test('an indicator of one comparison becomes an observation; its id a reference, the rest is kept', async (t) => {
+  const statement = `marking-definition--${UUID}`;
+  const { observation, note } = take(
+    indicator({
+      object_marking_refs: [statement, markingId('green', 1)],
+      external_references: [
+        { source_name: 'report', url: 'https://a.example/' },
+        { source_name: 'mitre-attack', external_id: 'T1059.001', url: 'https://attack.mitre.org/techniques/T1059/001' },
+      ],
+      kill_chain_phases: [{ kill_chain_name: 'lockheed', phase_name: 'c2' }],
+      lang: 'en',
+      x_score: 3,
+    }),
+  );
+  t.equal(note, undefined);
+  const value = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+  t.same(observation, {
+    key: observableKey({ type: 'sha256', value }),
+    observable: { type: 'sha256', value },
+    confidence: 60,
+    tlp: 'green',
+    firstSeen: time('2026-11-01T10:00:00Z'),
+    lastSeen: time('2026-11-02T10:00:00Z'),
+    validFrom: time('2026-11-01T09:00:00Z'),
+    validUntil: time('2026-12-01T00:00:00Z'),
+    revoked: false,
+    sourceId: `indicator--${UUID}`,
+    source: { feed_name: 'Acme Intelligence' },
+    name: 'C2',
+    description: 'text',
+    labels: ['a', 'b'],
+    references: [
+      { source_name: 'Acme Intelligence', external_id: `indicator--${UUID}` },
+      { source_name: 'report', url: 'https://a.example/' },
+    ],
+    techniques: ['T1059.001'],
+    kept: {
+      object_marking_refs: [statement],
+      indicator_types: ['malicious-activity'],
+      kill_chain_phases: [{ kill_chain_name: 'lockheed', phase_name: 'c2' }],
+      lang: 'en',
+      x_score: 3,
+    },
+  });
+  t.equal(Object.keys(observation.kept ?? {})[0], 'object_marking_refs', 'where the renderer looks for it');
+});
+
+t.test('upstream ids that are none are tolerated where ids are made anew', async (t) => {
+  const { observation, note } = take(
+    indicator({ id: 'indicator--1', created_by_ref: 'identity--socdefenders', spec_version: null, pattern_type: null }),
+  );
+  t.equal(observation.sourceId, 'indicator--1');
+  t.match(observation.references, [{ external_id: 'indicator--1' }]);
+  t.equal(note, undefined);
+  const marked = take(indicator({ object_marking_refs: ['marking-definition--tlp-red'] }));
+  t.match(marked.note, /object_marking_refs/);
+  t.equal(marked.observation.tlp, 'amber');
+});
+
+t.test('an indicator is as secret as its marking, its parts and its labels say', async (t) => {
+  const tlp = (changes: JsonObject) => take(indicator(changes)).observation.tlp;
+  t.equal(tlp({}), 'amber', 'else the feed’s');
+  t.equal(tlp({ object_marking_refs: [markingId('clear')] }), 'clear');
+  t.equal(tlp({ object_marking_refs: [markingId('clear')], labels: ['tlp:red'] }), 'red');
+  const granular_markings = [{ selectors: ['name'], marking_ref: markingId('amber+strict') }];
+  t.equal(tlp({ object_marking_refs: [markingId('clear')], granular_markings }), 'amber+strict');
+  t.equal(take(indicator({ granular_markings })).observation.kept?.['granular_markings'], undefined);
+});
+
+t.test('properties that would make our own object invalid are not kept, and noted', async (t) => {
+  const { observation, note } = take(
+    indicator({
+      indicator_types: 'malicious',
+      kill_chain_phases: [{ phase_name: 'x' }],
+      lang: 'not a language',
+      extensions: { 'x-old-ext': { a: 1 } },
+      severity: 'high',
+      x_null: null,
+      x_inside: { a: null },
+      x_list: [],
+      'Bad-Name': 1,
+      parent_ref: 'nobody',
+      created_by_ref: 'nobody',
+    }),
+  );
+  t.equal(observation.kept, null);
+  for (const name of [
+    'indicator_types',
+    'kill_chain_phases',
+    'lang',
+    'extensions',
+    'x_inside',
+    'Bad-Name',
+    'parent_ref',
+  ]) {
+    t.match(note, `${name}: `);
+  }
+  const large = take(indicator({ x_large: 'x'.repeat(20_000) }));
+  t.match(large, { observation: { kept: null }, note: /kept properties: 20/ });
+});
+
+t.test('a vulnerability with one CVE becomes an observation', async (t) => {
+  const vulnerability = (changes: JsonObject) => ({
+    stix: {
+      type: 'vulnerability',
+      spec_version: '2.1',
+      id: `vulnerability--${UUID}`,
+      created: '2026-11-01T10:00:00.000Z',
+      modified: '2026-11-01T10:00:00.000Z',
+      name: 'Log4Shell',
+      ...changes,
+    },
+  });
+  const cve = (id: string) => ({ source_name: 'cve', external_id: id });
+  t.match(take(vulnerability({ name: 'cve-2021-44228' })), {
+    observation: { observable: { type: 'cve', value: 'CVE-2021-44228' } },
+  });
+  t.match(take(vulnerability({ external_references: [cve('CVE-2021-44228')] })), {
+    observation: { observable: { type: 'cve', value: 'CVE-2021-44228' }, name: 'Log4Shell' },
+  });
+  t.equal(reason(vulnerability({})), 'object', 'without a CVE it passes verbatim');
+  t.equal(reason(vulnerability({ external_references: [cve('CVE-2021-1111'), cve('CVE-2021-2222')] })), 'object');
+});
+
+t.test('other STIX passes verbatim, or is refused with its reason', async (t) => {
+  const complex = "[ipv4-addr:value = '1.2.3.4'] FOLLOWEDBY [url:value = 'http://a.example/']";
+  const passed = indicator({ pattern: complex });
+  t.same(normalise(passed, feed, now), {
+    kind: 'object',
+    object: { id: `indicator--${UUID}`, type: 'indicator', version: '2026-11-02T10:00:00.000Z', raw: passed.stix },
+  });
+  t.equal(reason(indicator({ pattern: "[mutex:name = 'x']" })), 'object');
+  t.equal(reason(indicator({ pattern: 'rule x {}', pattern_type: 'yara' })), 'object');
+  t.equal(reason(indicator({ pattern: 'rule x {}' })), 'unsupported-pattern');
+  t.equal(reason(indicator({ pattern: 7 })), 'bad-stix');
+  t.equal(reason(indicator({ pattern: complex, id: 'indicator--1' })), 'bad-stix');
+  t.equal(reason(indicator({ pattern: "[ipv4-addr:value = 'evil.example.com']" })), 'type-mismatch');
+  t.equal(reason(indicator({ pattern: "[ipv4-addr:value = '1.2.3']" })), 'bad-value');
+  t.equal(reason({ stix: { type: 'malware' } }), 'bad-stix');
+  const noted = normalise(indicator({ pattern: complex, created_by_ref: 'identity--acme' }), feed, now);
+  t.match(noted, { kind: 'object', note: { reason: 'bad-property', detail: /identity--acme/ } });
+  t.ok(noted.kind === 'object' && !('created_by_ref' in noted.object.raw));
+});
+
+t.test('no item makes it throw, and what it makes is within bounds', async () => {
+  const anything = fc.anything({ maxDepth: 2 });
+  const row = fc.record(
+    {
+      value: fc.oneof(fc.ipV4(), fc.webUrl(), anything),
+      type: fc.oneof(fc.constantFrom('ipv4', 'url', 'hash'), anything),
+      confidence: anything,
+      firstSeen: anything,
+      lastSeen: anything,
+      validFrom: anything,
+      validUntil: anything,
+      revoked: anything,
+      id: anything,
+      name: anything,
+      description: anything,
+      labels: anything,
+      techniques: anything,
+      references: anything,
+      tlp: anything,
+      source: anything,
+    },
+    { requiredKeys: [] },
+  );
+  const stix = fc
+    .record(
+      {
+        id: anything,
+        labels: anything,
+        confidence: anything,
+        object_marking_refs: anything,
+        granular_markings: anything,
+        external_references: anything,
+        created: anything,
+        extensions: anything,
+        kill_chain_phases: anything,
+        x_any: anything,
+      },
+      { requiredKeys: [] },
+    )
+    .map((changes) =>
+      indicator(JSON.parse(JSON.stringify(changes, (_, value) => (typeof value === 'bigint' ? 1 : value)))),
+    );
+  fc.assert(
+    fc.property(fc.oneof(row, stix, anything), (item) => {
+      const result = normalise(item as FeedItem, feed, now);
+      if (result.kind === 'rejection') return result.rejection.row.length <= MAX_REJECTED_ROW;
+      if (result.kind === 'object') return true;
+      const { observation } = result;
+      return (
+        (observation.confidence === null || (observation.confidence >= 0 && observation.confidence <= 100)) &&
+        (observation.lastSeen ?? 0) <= now + MICROS_PER_DAY &&
+        observation.labels.length <= 64 &&
+        JSON.stringify(observation.kept).length <= 16_000
+      );
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+t.test('what was read from messy upstream objects is issued as valid STIX', async (t) => {
+  const messy = [
+    indicator({
+      labels: [],
+      external_references: [
+        { source_name: 'cve', external_id: 'x' },
+        { source_name: 'y', url: 'http://a b/' },
+      ],
+    }),
+    indicator({
+      x_score: 3,
+      x_acme: { a: ['b'] },
+      external_references: [{ source_name: 'n', url: 'https://a.example/{x}|y[z]' }],
+    }),
+    indicator({
+      kill_chain_phases: [],
+      lang: '',
+      object_marking_refs: [markingId('red', 1), `marking-definition--${UUID}`],
+    }),
+    indicator({ name: 'a\u0000b\ud800', description: '\u0007x', id: 'CVE-2021-44228' }),
+    { value: 'http://example.com/é"<>\'', references: ['https://a.example/%zz#a#b'], id: 'CAPEC-66' },
+    { type: 'cve', value: 'cve-2021-44228', id: 'CVE-2021-44228', name: 'Log4Shell' },
+  ];
+  const texts = messy.map((item) => {
+    const { observation } = take(item);
+    const { observable, tlp, name, description, labels, references, kept } = observation;
+    const columns = {
+      tlp,
+      name,
+      description,
+      labels: jsonText(labels),
+      references: jsonText(references),
+      kept: kept && jsonText(kept),
+    };
+    return renderEntry(indicatorEntry(observable, columns), { identityId: `identity--${UUID}` });
+  });
+  for (const finding of (await judgeStix(t, texts)) ?? []) t.same(finding.errors, [], finding.id);
+});

@@ -1,0 +1,340 @@
+import { writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { openGateway, readAll } from '../helpers/gateway.ts';
+
+const ROOT = '/api/taxii2/api/';
+const TYPE = 'application/taxii+json;version=2.1';
+
+const yaml = `
+data: ./data
+taxii: { api_roots: { /api/taxii2/api/: { title: Threat intelligence } } }
+feeds: { one: { format: stix, path: ./one.json, tlp: green } }
+pools: { main: { feeds: [one] }, secret: { feeds: [one], tlp: red } }
+collections:
+  all: { pool: main }
+  ips: { pool: main, types: [ipv4, ipv6] }
+  letter: { pool: main, strict: true }
+  none: { pool: main, types: [x509] }
+  red: { pool: secret }
+`;
+
+const COUNT = 25;
+const value = (i: number): string =>
+  i % 2 === 0 ? `[ipv4-addr:value = '198.51.100.${i + 1}']` : `[domain-name:value = 'h${i}.example']`;
+
+async function open(t: Test) {
+  const dir = t.testdir();
+  const objects = Array.from({ length: COUNT }, (_, i) => ({
+    type: 'indicator',
+    spec_version: '2.1',
+    id: `indicator--00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
+    created: '2025-12-01T00:00:00.000Z',
+    modified: '2025-12-01T00:00:00.000Z',
+    valid_from: '2025-12-01T00:00:00.000Z',
+    pattern_type: 'stix',
+    pattern: value(i),
+  }));
+  writeFileSync(
+    join(dir, 'one.json'),
+    JSON.stringify({ type: 'bundle', id: 'bundle--00000000-0000-4000-8000-000000000000', objects }),
+  );
+  const gateway = await openGateway(t, dir, yaml);
+  const report = await gateway.side.poll('one');
+  t.equal(report.accepted, COUNT);
+  const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+    gateway.app.inject({
+      method: method as 'GET',
+      url: path,
+      headers: { authorization: `Bearer ${gateway.key}`, ...headers },
+    });
+  return { gateway, get };
+}
+
+t.test('discovery, api root, collections and one collection, with and without the trailing slash', async (t) => {
+  const { get } = await open(t);
+  for (const path of ['/taxii2/', '/taxii2', '/api/taxii2/', '/api/taxii2']) {
+    const reply = await get(path);
+    t.equal(reply.statusCode, 200, path);
+    t.equal(reply.headers['content-type'], TYPE);
+    t.match(reply.json(), { title: String, default: ROOT, api_roots: [ROOT] });
+  }
+  for (const path of [ROOT, ROOT.slice(0, -1)]) {
+    t.match(
+      (await get(path)).json(),
+      { title: 'Threat intelligence', versions: [TYPE], max_content_length: Number },
+      path,
+    );
+  }
+  const { collections } = (await get(`${ROOT}collections/`)).json();
+  t.same(
+    collections.map((c: any) => c.alias),
+    ['all', 'ips', 'letter', 'none'],
+    'a collection above the ceiling is not there',
+  );
+  for (const { id, alias, can_read, can_write, media_types } of collections) {
+    t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    t.strictSame([can_read, can_write, media_types], [true, false, ['application/stix+json;version=2.1']]);
+    for (const name of [id, alias]) {
+      t.equal((await get(`${ROOT}collections/${name}/`)).json().id, id);
+      t.equal((await get(`${ROOT}collections/${name}/objects`)).statusCode, 200, `${alias} without the slash`);
+    }
+  }
+  for (const gone of [
+    'collections/red/',
+    'collections/red/objects/',
+    'collections/nope/',
+    'status/x/',
+    'nothing/here/',
+  ]) {
+    const reply = await get(ROOT + gone);
+    t.equal(reply.statusCode, 404, gone);
+    t.match(reply.json(), { title: String, http_status: '404' });
+  }
+});
+
+t.test('every refusal is a TAXII error message of the TAXII type', async (t) => {
+  const { get, gateway } = await open(t);
+  const objects = `${ROOT}collections/all/objects/`;
+  const token = (await get(`${objects}?limit=2`)).json().next as string;
+  const foreign = (await get(`${ROOT}collections/ips/objects/?limit=2`)).json().next as string;
+  const flipped = (token[0] === 'A' ? 'B' : 'A') + token.slice(1);
+  const refused: [string, number, Record<string, string>?, string?][] = [
+    [`${objects}?limit=0`, 400],
+    [`${objects}?limit=-1`, 400],
+    [`${objects}?limit=ten`, 400],
+    [`${objects}?limit=1&limit=2`, 400],
+    [`${objects}?added_after=yesterday`, 400],
+    [`${objects}?match[type]=indicator&match[type]=identity`, 400],
+    [`${objects}?match[version]=soon`, 400],
+    [`${objects}?match[version]=all,last`, 400],
+    [`${objects}?limit=%ff`, 400],
+    [`${objects}?next=nonsense`, 400],
+    [`${objects}?next=${flipped}`, 400],
+    [`${objects}?next=${token}x`, 400],
+    [`${objects}?next=${foreign}`, 400],
+    [`${objects}?next=${token}&match[type]=identity`, 400],
+    [`${ROOT}manifest/`, 404],
+    [`${ROOT}collections/%ff/`, 400],
+    [`${objects}indicator--00000000-0000-4000-8000-ffffffffffff/`, 404],
+    [`${objects}?x=${'a'.repeat(100_000)}`, 414],
+    [objects, 406, { accept: 'application/taxii+json;version=9.9' }],
+    [`${ROOT}collections/letter/objects/`, 406, { accept: 'text/html' }],
+    [objects, 403, { 'content-type': TYPE }, 'POST'],
+    [objects, 405, {}, 'PUT'],
+    [`${ROOT}collections/red/objects/`, 404, {}, 'POST'],
+    [objects, 401, { authorization: '' }],
+    [objects, 401, { authorization: 'Bearer wrong' }],
+    [objects, 401, { authorization: `Basic ${Buffer.from('apikey:wrong').toString('base64')}` }],
+    ['/taxii2/', 401, { authorization: '' }, 'POST'],
+  ];
+  for (const [path, status, headers, method] of refused) {
+    const reply = await get(path, headers, method);
+    const name = `${method ?? 'GET'} ${path.slice(0, 80)}`;
+    t.equal(reply.statusCode, status, name);
+    t.equal(reply.headers['content-type'], TYPE, name);
+    t.match(reply.json(), { title: String, http_status: String(status) }, name);
+    if (status === 401) t.match(reply.headers['www-authenticate'], /^Basic /, name);
+    if (status === 405) t.match(reply.headers.allow, /GET/, name);
+  }
+  t.ok(gateway.key.startsWith('slc_'));
+});
+
+t.test('each way to bring a key, and every Accept of the field', async (t) => {
+  const { get, gateway } = await open(t);
+  const { key } = gateway;
+  const ways = [
+    { authorization: `Basic ${Buffer.from(`apikey:${key}`).toString('base64')}` },
+    { authorization: `Basic ${Buffer.from(`anybody:${key}`).toString('base64')}` },
+    { authorization: `Token ${key}` },
+    { authorization: '', 'x-api-key': key },
+  ];
+  for (const headers of ways) t.equal((await get('/taxii2/', headers)).statusCode, 200);
+  const accepts = [
+    TYPE,
+    'application/taxii+json; version=2.1',
+    'application/taxii+json;version="2.1"',
+    'Application/TAXII+JSON',
+    'application/json',
+    '*/*',
+    'application/json, text/plain, */*',
+    'application/vnd.oasis.stix+json; version=2.0',
+    '',
+  ];
+  for (const accept of accepts) {
+    const reply = await get(`${ROOT}collections/all/objects/?limit=1`, { accept, 'content-type': 'application/json' });
+    t.equal(reply.statusCode, 200, accept);
+    t.equal(reply.headers['content-type'], TYPE);
+  }
+});
+
+t.test('pages end exactly, in both ways of walking, whatever the limit', async (t) => {
+  const { get, gateway } = await open(t);
+  const everything = await readAll(gateway, 'all');
+  const ids = everything.map((o) => o['id']);
+  t.equal(new Set(ids).size, ids.length);
+  t.equal(everything.filter((o) => o['type'] === 'indicator').length, COUNT);
+  for (const limit of [1, 2, 7, 29, 30, 1000]) {
+    t.same(
+      (await readAll(gateway, 'all', `limit=${limit}`)).map((o) => o['id']),
+      ids,
+      `next, limit ${limit}`,
+    );
+    const walked: string[] = [];
+    let after = '';
+    for (;;) {
+      const reply = await get(`${ROOT}collections/all/objects/?limit=${limit}${after}`);
+      const page = reply.json();
+      walked.push(...page.objects.map((o: any) => o.id));
+      t.equal(page.more, page.next !== undefined, 'more and next say the same');
+      const [first, last] = ['first', 'last'].map((end) => reply.headers[`x-taxii-date-added-${end}`] as string);
+      t.match(first, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+      t.ok((first as string) <= (last as string));
+      after = `&added_after=${last}`;
+      if (!page.more) break;
+    }
+    t.same(walked, ids, `added_after, limit ${limit}`);
+  }
+});
+
+t.test('an empty page keeps the reader where it is', async (t) => {
+  const { get } = await open(t);
+  const after = '2999-01-01T00:00:00.000000Z';
+  const reply = await get(`${ROOT}collections/all/objects/?added_after=${after}`);
+  t.strictSame(reply.json(), { more: false, objects: [] });
+  t.equal(reply.headers['x-taxii-date-added-last'], after);
+  t.strictSame(
+    (await get(`${ROOT}collections/letter/objects/?added_after=${after}`)).json(),
+    { more: false },
+    'strict: no empty list',
+  );
+  const none = await get(`${ROOT}collections/none/objects/?match[type]=indicator`);
+  t.strictSame(none.json(), { more: false, objects: [] });
+  t.match(none.headers['x-taxii-date-added-last'], /Z$/);
+});
+
+t.test('filters: type, id, version, spec_version, added_after with 0 to 9 digits', async (t) => {
+  const { get, gateway } = await open(t);
+  const all = await readAll(gateway, 'all');
+  const indicators = all.filter((o) => o['type'] === 'indicator');
+  const count = async (query: string, collection = 'all'): Promise<number> =>
+    (await readAll(gateway, collection, query)).length;
+  t.equal(await count('match[type]=indicator'), COUNT);
+  t.equal(await count('match[type]=identity'), 1);
+  t.equal(await count('match[type]=identity,indicator'), COUNT + 1);
+  t.equal(await count('match[type]=malware'), 0);
+  t.equal(await count('match[type]=indicator&limit=3', 'ips'), 13, 'a view, through pages');
+  t.equal(await count(`match[id]=${indicators[3]?.['id']},${indicators[4]?.['id']}`), 2);
+  t.equal(await count('match[version]=all'), all.length);
+  t.equal(await count('match[version]=first,last'), all.length);
+  t.ok((await count(`match[version]=${indicators[0]?.['modified']}`)) >= 1);
+  t.equal(await count('match[spec_version]=2.0'), 0);
+  t.equal(await count('match[spec_version]=2.0,2.1'), all.length);
+  t.equal(await count('match[colour]=red&whatever=1'), all.length, 'unknown filters are ignored');
+  const reply = await get(`${ROOT}collections/all/objects/?limit=10`);
+  const tenth = reply.headers['x-taxii-date-added-last'] as string;
+  t.equal(await count(`added_after=${tenth}`), all.length - 10, 'strictly after, to the microsecond');
+  t.equal(await count(`added_after=${tenth.replace('Z', '999Z')}`), all.length - 10, 'nine digits are cut to six');
+  t.equal(await count(`added_after=${tenth.replace(/\.\d+Z/, 'Z')}`), all.length, 'no digits');
+  t.equal(await count('added_after='), all.length, 'empty means absent');
+});
+
+t.test('manifest, one object and its versions', async (t) => {
+  const { get, gateway } = await open(t);
+  const all = await readAll(gateway, 'all');
+  const manifest = (await get(`${ROOT}collections/all/manifest/`)).json();
+  t.same(
+    manifest.objects.map((o: any) => o.id),
+    all.map((o) => o['id']),
+  );
+  t.match(manifest.objects[0], {
+    date_added: /\.\d{6}Z$/,
+    version: String,
+    media_type: 'application/stix+json;version=2.1',
+  });
+  const short = (await get(`${ROOT}collections/all/manifest/?limit=4`)).json();
+  t.equal(short.objects.length, 4);
+  t.type(short.next, 'string', 'the OASIS client pages manifests by next');
+  const one = all.find((o) => o['type'] === 'indicator') as Record<string, any>;
+  const path = `${ROOT}collections/all/objects/${one['id']}/`;
+  t.strictSame((await get(path)).json(), { more: false, objects: [one] });
+  const versions = await get(`${path}versions/`);
+  t.strictSame(versions.json(), { more: false, versions: [one['modified']] });
+  t.match(versions.headers['x-taxii-date-added-last'], /Z$/);
+  t.equal((await get(`${ROOT}collections/none/objects/${one['id']}/`)).statusCode, 404, 'not in this view');
+  const head = await get(path, {}, 'HEAD');
+  t.equal(head.statusCode, 200);
+  t.equal(head.body, '');
+  t.equal((await get(path, {}, 'OPTIONS')).statusCode, 204);
+});
+
+t.test('a token goes on with another limit, and forgives an added_after beside it', async (t) => {
+  const { get } = await open(t);
+  const path = `${ROOT}collections/all/objects/`;
+  const first = (await get(`${path}?limit=5&match[type]=indicator&added_after=2020-01-01T00:00:00Z`)).json();
+  const rest = (await get(`${path}?limit=1000&next=${first.next}`)).json();
+  t.equal(first.objects.length + rest.objects.length, COUNT, 'the filter came from the token');
+  const beside = (
+    await get(`${path}?limit=1000&next=${first.next}&added_after=2020-01-01T00:00:00Z&match[type]=indicator`)
+  ).json();
+  t.same(beside.objects, rest.objects);
+  const later = (await get(`${path}?next=${first.next}&added_after=2999-01-01T00:00:00Z`)).json();
+  t.same(later.objects, [], 'the later of the two wins');
+});
+
+t.test('what Node itself refuses still gets an answer in form', async (t) => {
+  const { gateway } = await open(t);
+  const { port } = new URL(await gateway.listen());
+  const raw = await new Promise<string>((resolve, reject) => {
+    const socket = connect(Number(port), '127.0.0.1', () =>
+      socket.write(`GET /taxii2/ HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(300_000)}\r\n\r\n`),
+    );
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    socket.on('error', reject);
+    socket.on('end', () => resolve(text));
+  });
+  t.match(raw, /^HTTP\/1\.1 431 /);
+  t.match(raw, /"http_status":"431"/);
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const url = `http://127.0.0.1:${port}/taxii2/`;
+    httpRequest(url, { headers: { authorization: `Bearer ${gateway.key}` } }, (reply) =>
+      resolve(reply.resume().statusCode),
+    )
+      .on('error', reject)
+      .end();
+  });
+  t.equal(status, 200, 'and the server goes on');
+});
+
+t.test('a client stops when its key is revoked, and is slowed at its rate', async (t) => {
+  const { gateway } = await open(t);
+  const { key } = await gateway.side.addClient({
+    name: 'blue',
+    collections: ['ips'],
+    tlp: 'amber',
+    rate: { max: 3, per: 60_000 },
+  });
+  const get = (path: string) => gateway.app.inject({ url: path, headers: { 'x-api-key': key } });
+  t.equal((await get(`${ROOT}collections/ips/`)).statusCode, 200);
+  t.equal((await get(`${ROOT}collections/all/`)).statusCode, 404, 'it was not given this one');
+  t.equal((await get('/taxii2/')).statusCode, 200);
+  const slowed = await get('/taxii2/');
+  t.equal(slowed.statusCode, 429);
+  t.match(slowed.json(), { http_status: '429' });
+  t.match(slowed.headers['retry-after'], /^\d+$/);
+  await gateway.side.revokeClient('blue');
+  t.equal((await get('/taxii2/')).statusCode, 401);
+});
+
+t.test('failed sign-ins are limited by address; a good key is not held up by them', async (t) => {
+  const { gateway, get } = await open(t);
+  let last = 0;
+  for (let i = 0; i < 30; i += 1) {
+    last = (await gateway.app.inject({ url: '/taxii2/', headers: { authorization: 'Bearer guess' } })).statusCode;
+  }
+  t.equal(last, 429);
+  t.equal((await get('/taxii2/')).statusCode, 200);
+});
