@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from './model/error.ts';
 
@@ -19,7 +19,7 @@ const SQLITE_BUSY = 5;
 export function lockData(dir: string): DataLock {
   let db: DatabaseSync | undefined;
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeDirectory(dir);
     db = new DatabaseSync(join(dir, 'lock'), { timeout: 0, allowExtension: false });
     db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
@@ -37,4 +37,17 @@ export function lockData(dir: string): DataLock {
       if (held.isOpen) held.close();
     },
   };
+}
+
+/** One level at a time: node's own `recursive` never returns where a directory cannot be made, as below /proc. */
+function makeDirectory(dir: string): void {
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && statSync(dir).isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(dir) === dir) throw error;
+    makeDirectory(dirname(dir));
+    mkdirSync(dir, { mode: 0o700 });
+  }
 }

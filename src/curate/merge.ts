@@ -7,6 +7,7 @@ import type { Observable } from '../model/observable.ts';
 import type { ExternalReference } from '../model/observation.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
+import { sourceReferences } from '../stix/reference.ts';
 import type { StoredObservation } from '../store/store.ts';
 
 /** A feed as merging sees it: what it is configured to be, and when it last confirmed all its rows. */
@@ -118,24 +119,8 @@ function referencesOf(observations: readonly StoredObservation[]): ExternalRefer
   const add = (reference: ExternalReference): void => {
     unique.set(`${reference.source_name}\n${reference.external_id ?? ''}\n${reference.url ?? ''}`, reference);
   };
-  for (const observation of observations) {
-    add(sourceReference(observation));
-    observation.references.forEach(add);
-    for (const technique of observation.techniques) {
-      add({
-        source_name: 'mitre-attack',
-        external_id: technique,
-        url: `https://attack.mitre.org/techniques/${technique.replace('.', '/')}`,
-      });
-    }
-  }
+  for (const observation of observations) sourceReferences(observation).forEach(add);
   return [...unique.values()];
-}
-
-/** STIX 2.1 section 2.5: a reference needs more than its source_name. */
-function sourceReference({ source, sourceId, feed }: StoredObservation): ExternalReference {
-  if (sourceId !== null) return { source_name: source.feed_name, external_id: sourceId };
-  return { source_name: source.feed_name, description: `Published by ${source.feed_name} (feed ${feed}).` };
 }
 
 function claimOf(observation: StoredObservation): Claim {

@@ -3,14 +3,17 @@ import type { ObjectEntry } from '../model/entry.ts';
 import { jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
+import { isWithin, type Tlp } from '../model/tlp.ts';
+import { tlpOfObject } from '../stix/marking.ts';
 import type { Transaction } from '../store/store.ts';
 import type { JournalView } from './curate.ts';
 
-/** Brings objects that pass verbatim into a journal that takes them; answers how many entries that made. */
+/** Brings objects that pass verbatim, from a feed marked `feed`, into a journal that takes them; answers how many entries that made. */
 export async function curateObjects(
   tx: Transaction,
   { definition }: JournalView,
   objects: readonly StixObject[],
+  feed: Tlp,
 ): Promise<number> {
   if (definition.policy.objects !== 'all' || objects.length === 0) return 0;
   const standing = await standingObjects(
@@ -18,7 +21,9 @@ export async function curateObjects(
     definition.name,
     objects.map(({ id }) => id),
   );
-  const fresh = objects.filter((object) => standing.get(object.id)?.raw !== jsonText(object.raw));
+  // The ceiling holds for what passes verbatim as well; an object without a mark has its feed's.
+  const admitted = objects.filter(({ raw }) => isWithin(tlpOfObject(raw) ?? feed, definition.policy.tlp));
+  const fresh = admitted.filter((object) => standing.get(object.id)?.raw !== jsonText(object.raw));
   const dates = await tx.stamp(definition.name, fresh.length);
   const entries = fresh.map((object, i) => ({
     entry: objectEntry(object, dates[i] as Micros),

@@ -48,7 +48,7 @@ export interface FeedAccount {
 export interface AccountLimits {
   /** Shortest time between two requests, in milliseconds. */
   minInterval: number;
-  /** Fixed windows: `requests` (weighted) per `seconds`; a daily quota is a window of 86,400. */
+  /** At most `requests` (weighted) in any `seconds`; a daily quota is a window of 86,400. */
   windows: { seconds: number; requests: number }[];
 }
 
@@ -66,8 +66,8 @@ export interface FeedRequest {
   url: URL;
   method?: 'GET' | 'POST';
   headers?: Record<string, string>;
-  /** Sent only to the origin of `url`, never logged. */
-  authorization?: { header: string; scheme: string | null; key: Secret };
+  /** Sent only to the host of `url`, and after a redirect to `hosts`, which are other names of the same; never logged. */
+  authorization?: { header: string; scheme: string | null; key: Secret; hosts?: readonly string[] };
   body?: string;
   /** What it costs the account; 1 unless the upstream says otherwise. */
   weight?: number;

@@ -35,8 +35,11 @@ export interface AccountState {
   lastRequestAt: Micros | null;
   /** Nothing is sent before this time (429, Retry-After, X-RateLimit-Reset). */
   blockedUntil: Micros | null;
-  /** One per configured window, keyed by its length in seconds: fixed windows of weighted requests. */
-  windows: Record<string, { startedAt: Micros; used: number }>;
+  /**
+   * One per configured window, keyed by its length in seconds: weighted requests `used` since `startedAt`. `slots` says
+   * when: equal slices of the window from `startedAt` on, so that what is old leaves bit by bit (pipeline/budget.ts).
+   */
+  windows: Record<string, { startedAt: Micros; used: number; slots?: number[] }>;
   /** Requests ever sent. */
   requests: number;
 }

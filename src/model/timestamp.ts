@@ -45,3 +45,17 @@ export function formatMillis(micros: Micros): string {
 export function floorToMillis(micros: Micros): Micros {
   return micros - (micros % MICROS_PER_MS);
 }
+
+/** RFC 9110 section 5.6.7: the form that is written, and the two old ones that must still be read. */
+const HTTP_DATES = [
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/,
+  /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/,
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
+];
+
+/** An HTTP-date (RFC 9110 section 5.6.7) to microseconds; undefined for anything else and for years before 1970. */
+export function parseHttpDate(text: string): Micros | undefined {
+  if (!HTTP_DATES.some((form) => form.test(text))) return undefined;
+  const ms = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
+  return ms >= 0 ? ms * MICROS_PER_MS : undefined;
+}

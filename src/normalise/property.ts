@@ -4,6 +4,7 @@ import type { ExternalReference } from '../model/observation.ts';
 import { parseTimestamp } from '../model/timestamp.ts';
 import { strictest, type Tlp, tlpLevels } from '../model/tlp.ts';
 import { tidyReference } from '../stix/reference.ts';
+import { rowText } from '../stix/validate.ts';
 
 /**
  * What a feed says besides the value. Each reader takes anything, answers what it could read, and complains about the rest:
@@ -129,10 +130,11 @@ export function readLabels(value: unknown, complain: Complain): { labels: string
   let tlp: Tlp | null = null;
   for (const item of listOf(value, 'labels', complain)) {
     // MISP's tags are objects with a name.
-    const text = isJsonObject(item) ? item['name'] : item;
+    const text = isJsonObject(item) ? (item['name'] ?? item) : item;
     if (isNothing(text)) continue;
     const label =
       typeof text === 'string' || typeof text === 'number' ? String(text).replace(CONTROLS, ' ').trim() : '';
+    if (label === '' && typeof text === 'string') continue;
     const level = /^tlp\s*[:=-]/i.test(label) ? tlpOfWord(label) : null;
     if (level !== null) tlp = tlp === null ? level : strictest(tlp, level);
     else if (label === '' || label.length > MAX_LABEL)
@@ -164,7 +166,7 @@ export function readTechniques(value: unknown, complain: Complain): string[] {
   if (isNothing(value)) return [];
   const found = new Set<string>();
   for (const item of listOf(value, 'techniques', complain)) {
-    const text = isJsonObject(item) ? (item['id'] ?? item['technique_id'] ?? item['external_id']) : item;
+    const text = isJsonObject(item) ? (item['id'] ?? item['technique_id'] ?? item['external_id'] ?? item) : item;
     if (isNothing(text)) continue;
     const id = typeof text === 'string' ? TECHNIQUE.exec(text.trim())?.[0] : undefined;
     if (id === undefined) complain('techniques', `${shown(text)} is no ATT&CK technique`);
@@ -210,6 +212,6 @@ function readReference(item: unknown, sourceName: string, complain: Complain): E
 
 /** A value as a complaint shows it. */
 export function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  const text = rowText(value);
   return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text;
 }

@@ -161,6 +161,7 @@ function isEmpty(value: Json): boolean {
 
 /** Properties of STIX 2.1 that would make the whole object invalid when they are. */
 function isKeepable(name: string, value: Json): boolean {
+  if (!isWhole(value, 0)) return false;
   if (name === 'indicator_types') return isTexts(value);
   if (name === 'kill_chain_phases') {
     return (
@@ -184,7 +185,7 @@ function isKeepable(name: string, value: Json): boolean {
   }
   if (name.endsWith('_ref')) return isStixId(value);
   if (name.endsWith('_refs')) return Array.isArray(value) && value.every((ref) => isStixId(ref));
-  return isWhole(value, 0);
+  return true;
 }
 
 function isTexts(value: Json): boolean {

@@ -1,63 +1,136 @@
 import type { AccountLimits } from '../feeds/feed.ts';
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { AccountState } from '../model/state.ts';
+import { parseHttpDate } from '../model/timestamp.ts';
+
+/**
+ * What an account may still ask. Windows slide: how an upstream lays its own minutes and days is unknown, so no stretch of
+ * a window's length, wherever it begins, ever holds more than the window allows. Everything is a pure function of the
+ * stored state, so that a restart knows what was spent.
+ */
+
+/** A window forgets in this many slices: the price is that it acts like one longer by 1/48, a day like 24.5 hours. */
+const SLOTS = 48;
 
 /** Blocked this long by a 429 that gives no hint. */
 const WITHOUT_HINT = 60 * MICROS_PER_SECOND;
+const SHORTEST_BLOCK = MICROS_PER_SECOND;
 /** No upstream's word silences an account for longer. */
 const LONGEST_BLOCK = MICROS_PER_DAY;
 
-/** The earliest moment a request of this weight may be sent; `now` or before when it may be sent at once. */
+type Window = Required<AccountState['windows'][string]>;
+
+/**
+ * The earliest moment a request of this weight may be sent; `now` or before when it may be sent at once. More may be needed
+ * at that moment: whoever waited asks again. A weight above a window's whole allowance waits for the window to be empty.
+ */
 export function admit(state: AccountState, limits: AccountLimits, weight: number, now: Micros): Micros {
-  const times = [state.blockedUntil ?? 0];
-  if (state.lastRequestAt !== null) {
-    // A clock set back must not stretch the interval.
-    times.push(Math.min(state.lastRequestAt, now) + limits.minInterval * MICROS_PER_MS);
-  }
+  const settled = settle(state, now);
+  let at = settled.blockedUntil ?? 0;
+  if (settled.lastRequestAt !== null) at = Math.max(at, settled.lastRequestAt + limits.minInterval * MICROS_PER_MS);
   for (const { seconds, requests } of limits.windows) {
-    const window = openWindow(state, seconds, now);
-    if (window !== null && window.used + Math.min(weight, requests) > requests) {
-      times.push(window.startedAt + seconds * MICROS_PER_SECOND);
+    const { startedAt, used, slots } = windowOf(settled, seconds);
+    let excess = used + Math.min(weight, requests) - requests;
+    for (let i = 0; i < slots.length && excess > 0; i += 1) {
+      excess -= slots[i] ?? 0;
+      at = Math.max(at, leavesAt(startedAt, i, seconds));
     }
   }
-  return Math.max(...times);
+  return at;
 }
 
 /** The state once the request is sent; stored before it is, so that a crash never forgets a request. */
 export function spend(state: AccountState, limits: AccountLimits, weight: number, now: Micros): AccountState {
-  const windows: AccountState['windows'] = {};
+  const settled = settle(state, now);
+  const windows = { ...settled.windows };
   for (const { seconds } of limits.windows) {
-    const window = openWindow(state, seconds, now);
-    windows[seconds] = { startedAt: window?.startedAt ?? now, used: (window?.used ?? 0) + weight };
+    const length = slotLength(seconds);
+    const window = windowOf(settled, seconds);
+    const startedAt = window.slots.length === 0 ? now - (now % length) : window.startedAt;
+    const slots = [...window.slots];
+    const slot = Math.floor((now - startedAt) / length);
+    while (slots.length <= slot) slots.push(0);
+    slots[slot] = (slots[slot] ?? 0) + weight;
+    windows[seconds] = { startedAt, used: window.used + weight, slots };
   }
-  return { ...state, windows, lastRequestAt: now, requests: state.requests + 1 };
+  return { ...settled, windows, lastRequestAt: now, requests: settled.requests + 1 };
 }
 
-/** A window that has not run out. One that starts in the future, after a clock was set back, starts now: nothing is given back. */
-function openWindow(state: AccountState, seconds: number, now: Micros): { startedAt: Micros; used: number } | null {
-  const window = state.windows[seconds];
-  if (window === undefined || now >= window.startedAt + seconds * MICROS_PER_SECOND) return null;
-  return { startedAt: Math.min(window.startedAt, now), used: window.used };
+/**
+ * The state as it stands now: what has left its window is gone. After a clock was set back, what lies in the future is
+ * taken as done just now: nothing is given back, and no wait is longer than the window. Save it when it differs, or the
+ * wait begins anew each time it is looked at.
+ */
+export function settle(state: AccountState, now: Micros): AccountState {
+  const windows: AccountState['windows'] = {};
+  for (const [key, window] of Object.entries(state.windows)) {
+    const slid = slide({ slots: [window.used], ...window }, Number(key), now);
+    if (slid.slots.length > 0) windows[key] = slid;
+  }
+  return {
+    ...state,
+    windows,
+    lastRequestAt: state.lastRequestAt === null ? null : Math.min(state.lastRequestAt, now),
+    blockedUntil: state.blockedUntil === null ? null : Math.min(state.blockedUntil, now + LONGEST_BLOCK),
+  };
 }
 
-/** What an answer says of the allowance: Retry-After (RFC 9110 10.2.3) and X-RateLimit-Reset in Unix seconds. */
+function slide(window: Window, seconds: number, now: Micros): Window {
+  const length = slotLength(seconds);
+  const { used, slots } = window;
+  // The last slot holds the newest request; when it begins after now, all of them are moved back together.
+  const ahead = Math.ceil((window.startedAt + (slots.length - 1) * length - now) / length);
+  const startedAt = window.startedAt - Math.max(0, ahead) * length;
+  let gone = 0;
+  while (gone < slots.length && (slots[gone] === 0 || leavesAt(startedAt, gone, seconds) <= now)) gone += 1;
+  if (gone === 0) return { startedAt, used, slots };
+  const left = slots.slice(gone);
+  return { startedAt: startedAt + gone * length, used: left.reduce((sum, weight) => sum + weight, 0), slots: left };
+}
+
+function windowOf({ windows }: AccountState, seconds: number): Window {
+  const window = windows[seconds];
+  return window === undefined ? { startedAt: 0, used: 0, slots: [] } : { slots: [window.used], ...window };
+}
+
+/** When everything that was sent in a slot lies a whole window back. */
+function leavesAt(startedAt: Micros, slot: number, seconds: number): Micros {
+  return startedAt + (slot + 1) * slotLength(seconds) + seconds * MICROS_PER_SECOND;
+}
+
+function slotLength(seconds: number): Micros {
+  return Math.ceil((seconds * MICROS_PER_SECOND) / SLOTS);
+}
+
+/**
+ * What an answer says of the allowance. Retry-After (RFC 9110 section 10.2.3) on 429 and 5xx; X-RateLimit-Reset on 429 and
+ * whenever X-RateLimit-Remaining says that nothing is left. The same object comes back when nothing was learnt.
+ */
 export function learn(state: AccountState, status: number, headers: Record<string, string>, now: Micros): AccountState {
   const isRefused = status === 429;
-  const isSpent = headers['x-ratelimit-remaining'] === '0';
-  const hint = retryAfterOf(headers, now) ?? (isRefused || isSpent ? resetOf(headers, now) : null);
-  const until = hint ?? (isRefused ? now + WITHOUT_HINT : null);
-  if (until === null || (!isRefused && !isSpent && status < 500)) return state;
-  return { ...state, blockedUntil: Math.max(state.blockedUntil ?? 0, Math.min(until, now + LONGEST_BLOCK)) };
+  const remaining = headers['x-ratelimit-remaining'] ?? headers['ratelimit-remaining'];
+  const isSpent = remaining !== undefined && /^0+(?:\.0*)?$/.test(remaining.trim());
+  // The upstream's own clock, when it tells it, makes its moments into waits that don't depend on ours.
+  const theirs = parseHttpDate(headers['date'] ?? '') ?? now;
+  const retryAfter = isRefused || status >= 500 ? retryAfterOf(headers, theirs) : null;
+  const wait = retryAfter ?? (isRefused || isSpent ? resetOf(headers, theirs) : null) ?? (isRefused ? WITHOUT_HINT : null);
+  if (wait === null) return state;
+  const until = now + Math.min(Math.max(wait, SHORTEST_BLOCK), LONGEST_BLOCK);
+  return { ...state, blockedUntil: Math.max(state.blockedUntil ?? 0, until) };
 }
 
-function retryAfterOf(headers: Record<string, string>, now: Micros): Micros | null {
-  const text = headers['retry-after'];
-  return text !== undefined && /^\d{1,9}$/.test(text) ? now + Number(text) * MICROS_PER_SECOND : null;
+function retryAfterOf(headers: Record<string, string>, theirs: Micros): Micros | null {
+  const text = headers['retry-after']?.trim() ?? '';
+  if (/^\d{1,9}$/.test(text)) return Number(text) * MICROS_PER_SECOND;
+  const at = parseHttpDate(text);
+  return at === undefined ? null : Math.max(0, at - theirs);
 }
 
-function resetOf(headers: Record<string, string>, now: Micros): Micros | null {
-  const text = headers['x-ratelimit-reset'];
-  if (text === undefined || !/^\d{1,12}$/.test(text)) return null;
-  const at = Number(text) * MICROS_PER_SECOND;
-  return at > now ? at : null;
+/** A count of seconds, or Unix seconds, told apart by size. Null for one that has passed: it says nothing. */
+function resetOf(headers: Record<string, string>, theirs: Micros): Micros | null {
+  const text = (headers['x-ratelimit-reset'] ?? headers['ratelimit-reset'])?.trim() ?? '';
+  if (!/^\d{1,12}$/.test(text)) return null;
+  const micros = Number(text) * MICROS_PER_SECOND;
+  const wait = micros > 1000 * MICROS_PER_DAY ? micros - theirs : micros;
+  return wait > 0 ? wait : null;
 }

@@ -49,7 +49,7 @@ export class Journals {
       // Rows of a snapshot under way are confirmed by being there.
       const view = await this.#view(tx, definition, feed.mode === 'snapshot' ? { [feed.name]: now } : {});
       const done = await curate(tx, view, keys, now);
-      counts.entries += done.entries + (await curateObjects(tx, view, objects));
+      counts.entries += done.entries + (await curateObjects(tx, view, objects, feed.tlp));
       counts.withdrawn += done.withdrawn;
     }
   }

@@ -143,9 +143,9 @@ function readItems(items: readonly FeedItem[], feed: FeedDefinition, now: Micros
     if (result.kind === 'rejection') {
       rows.rejections.push(result.rejection);
       rows.refused += 1;
-    } else if (result.kind === 'object') rows.objects.push(result.object);
-    else {
-      rows.observations.push(datedBy(result.observation, feed, now));
+    } else {
+      if (result.kind === 'object') rows.objects.push(result.object);
+      else rows.observations.push(datedBy(result.observation, feed, now));
       if (result.note !== undefined) rows.rejections.push(result.note);
     }
   }

@@ -190,6 +190,8 @@ t.test('a property that can’t be read costs itself, not the row, and is noted'
   ]) {
     t.match(note, said);
   }
+  t.match(take({ value: '1.2.3.4', labels: [{ a: 1 }] }).note, 'labels: {"a":1}');
+  t.match(take({ value: '1.2.3.4', techniques: [{ a: 1 }] }).note, 'techniques: {"a":1}');
   t.match(take({ value: '1.2.3.4', source: { article_url: 'ftp://x' } }).note, 'source.article_url: ftp://x');
   t.match(normalise({ value: '1.2.3.4', tlp: 'x' }, feed, now), {
     kind: 'observation',
@@ -509,6 +511,18 @@ t.test('other STIX passes verbatim, or is refused with its reason', async (t) =>
   const noted = normalise(indicator({ pattern: complex, created_by_ref: 'identity--acme' }), feed, now);
   t.match(noted, { kind: 'object', note: { reason: 'bad-property', detail: /identity--acme/ } });
   t.ok(noted.kind === 'object' && !('created_by_ref' in noted.object.raw));
+});
+
+t.test('nesting without end is refused or noted, wherever it stands', async (t) => {
+  let deep: JsonObject = {};
+  for (let i = 0; i < 20_000; i += 1) deep = { a: deep };
+  t.equal(reason({ value: deep }), 'bad-value');
+  t.equal(
+    reason({ value: '1.2.3.4', labels: deep, source: deep, name: deep, references: deep, tlp: deep }),
+    'observation',
+  );
+  t.equal(reason({ stix: deep }), 'bad-stix');
+  t.match(take(indicator({ x_deep: deep, extensions: deep, labels: deep, kill_chain_phases: [deep] })).note, 'x_deep');
 });
 
 t.test('no item makes it throw, and what it makes is within bounds', async () => {

@@ -14,6 +14,7 @@ import { checkStixObject } from '../../src/stix/validate.ts';
 import { CREATED, indicatorEntry, NAMESPACE } from '../helpers/entry.ts';
 import { judgeStix } from '../helpers/judge-stix.ts';
 import { anyObservable, samples } from '../helpers/observables.ts';
+import { runPython } from '../helpers/python.ts';
 
 const context = { identityId: identityId(NAMESPACE) };
 const render = (entry: IndicatorEntry, tlpVersion: 1 | 2 = 2): JsonObject =>
@@ -193,6 +194,12 @@ t.test('whatever the columns hold, the text is JSON, says what they say, and has
     ),
     { numRuns: 500 },
   );
+});
+
+t.test('the judges in Python reach nothing beyond this machine', async (t) => {
+  const script = 'import socket\nsocket.create_connection(("198.51.100.1", 80), 1)';
+  const result = await runPython(t, script);
+  if (result !== null) t.match(result, { code: 1, stderr: /tests never leave this machine: 198\.51\.100\.1/ });
 });
 
 /** Recommendations that Sluice departs from on purpose, by the validator's own names. */

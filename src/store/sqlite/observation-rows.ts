@@ -5,7 +5,53 @@ import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
 
-/** A row on its way in: `text` is all it says but its name, `values` are its columns behind `fingerprint`. */
+/** The two tables of what feeds said have the same life: found by (feed, name), compared by fingerprint, marked by id. */
+export interface Kind {
+  table: 'observations' | 'feed_objects';
+  index: string;
+  /** The column that names a row within its feed, that column as text, and text as that column. */
+  name: string;
+  asText: string;
+  fromText(parameter: string): string;
+  /** What `Incoming.values` gives, in its order. */
+  columns: readonly string[];
+  /** The column of `feeds` that counts them. */
+  count: 'observations' | 'objects';
+}
+
+export const OBSERVATIONS: Kind = {
+  table: 'observations',
+  index: 'observations_by_key',
+  name: 'key',
+  asText: 'lower(hex(o.key))',
+  fromText: (parameter) => `unhex(${parameter})`,
+  columns: [
+    'type',
+    'value',
+    'confidence',
+    'tlp',
+    'first_seen',
+    'last_seen',
+    'valid_from',
+    'valid_until',
+    'revoked',
+    'source_id',
+    'detail',
+  ],
+  count: 'observations',
+};
+
+export const OBJECTS: Kind = {
+  table: 'feed_objects',
+  index: 'feed_objects_by_id',
+  name: 'object_id',
+  asText: 'o.object_id',
+  fromText: (parameter) => parameter,
+  columns: ['type', 'version', 'raw'],
+  count: 'objects',
+};
+
+/** A row on its way in: its name in the feed, a hash over all that it says, and its columns behind these. */
 export interface Incoming {
   name: string;
   fingerprint: number;

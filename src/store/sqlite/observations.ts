@@ -7,7 +7,10 @@ import {
   type Incoming,
   incomingObject,
   incomingObservation,
+  type Kind,
+  OBJECTS,
   OBSERVATION_COLUMNS,
+  OBSERVATIONS,
   type ObservationRow,
   observationFromRow,
 } from './observation-rows.ts';
@@ -25,51 +28,6 @@ type Observations = Pick<
   | 'observedKeys'
   | 'objects'
 >;
-
-/** The two tables of what feeds said have the same life: found by (feed, name), compared by fingerprint, marked by id. */
-interface Kind {
-  table: 'observations' | 'feed_objects';
-  index: string;
-  /** The column that names a row within its feed, that column as text, and text as that column. */
-  name: string;
-  asText: string;
-  fromText(parameter: string): string;
-  columns: readonly string[];
-  /** The column of `feeds` that counts them. */
-  count: 'observations' | 'objects';
-}
-
-const OBSERVATIONS: Kind = {
-  table: 'observations',
-  index: 'observations_by_key',
-  name: 'key',
-  asText: 'lower(hex(o.key))',
-  fromText: (parameter) => `unhex(${parameter})`,
-  columns: [
-    'type',
-    'value',
-    'confidence',
-    'tlp',
-    'first_seen',
-    'last_seen',
-    'valid_from',
-    'valid_until',
-    'revoked',
-    'source_id',
-    'detail',
-  ],
-  count: 'observations',
-};
-
-const OBJECTS: Kind = {
-  table: 'feed_objects',
-  index: 'feed_objects_by_id',
-  name: 'object_id',
-  asText: 'o.object_id',
-  fromText: (parameter) => parameter,
-  columns: ['type', 'version', 'raw'],
-  count: 'objects',
-};
 
 /** Row ids are never given twice while the process lives, so a mark in a pull never comes to mean another row. */
 export class RowIds {
@@ -118,14 +76,16 @@ export function writeObservations(
   return {
     observe(pull, observations) {
       const latest = new Map(observations.map((observation) => [observation.key, observation]));
+      const own = touch(pull);
       const rows = Array.from(latest.values(), incomingObservation);
-      return upsert(connection, ids, OBSERVATIONS, touch(pull).feed, touch(pull).observations, rows);
+      return upsert(connection, ids, OBSERVATIONS, own.feed, own.observations, rows);
     },
 
     observeObjects(pull, objects) {
       const latest = new Map(objects.map((object) => [object.id, object]));
+      const own = touch(pull);
       const rows = Array.from(latest.values(), incomingObject);
-      const changed = upsert(connection, ids, OBJECTS, touch(pull).feed, touch(pull).objects, rows);
+      const changed = upsert(connection, ids, OBJECTS, own.feed, own.objects, rows);
       return changed.map((id) => latest.get(id) as StixObject);
     },
 
@@ -177,25 +137,19 @@ export function writeObservations(
     observedKeys: (feeds, after, limit) => walkNames(connection, OBSERVATIONS, feeds, after, limit),
 
     objects(feeds, after, limit) {
-      const found = JSON.stringify(walkNames(connection, OBJECTS, feeds, after, limit));
-      const rows =
-        feeds.length === 0
-          ? []
-          : connection.all<[string, string, string, string | null, string]>(
-              `SELECT f.name, o.object_id, o.type, o.version, o.raw FROM json_each(?) k
+      if (feeds.length === 0) return [];
+      // The limit counts ids, so that an object which several feeds have is never torn apart by the end of a page.
+      const rows = connection.all<[string, string, string, string | null, string]>(
+        `SELECT f.name, o.object_id, o.type, o.version, o.raw FROM json_each(?) k
          CROSS JOIN feeds f ON f.name IN (SELECT value FROM json_each(?))
          CROSS JOIN feed_objects o INDEXED BY feed_objects_by_id ON o.feed = f.id AND o.object_id = k.value
          ORDER BY k.id, f.name`,
-              found,
-              JSON.stringify(feeds),
-            );
-      return rows.map(([feed, id, type, version, raw]) => ({
-        feed,
-        id,
-        type,
-        version,
-        raw: JSON.parse(raw) as JsonObject,
-      }));
+        JSON.stringify(walkNames(connection, OBJECTS, feeds, after, limit)),
+        JSON.stringify(feeds),
+      );
+      return rows.map(([feed, id, type, version, raw]) => {
+        return { feed, id, type, version, raw: JSON.parse(raw) as JsonObject };
+      });
     },
   };
 }

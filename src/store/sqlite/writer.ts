@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../../model/clock.ts';
-import type { Pull, Reader, Transaction, Writer } from '../store.ts';
+import type { Pull, Transaction, Writer } from '../store.ts';
 import { asStoreError, type Connection, misuse, promised, type Sync } from './connection.ts';
 import { writeEntries } from './entries.ts';
 import { writeFeeds } from './feeds.ts';
@@ -39,8 +39,8 @@ export function createWriter(connection: Connection, committed: Connection, cloc
   const touch = (pull: Pull): SqlitePull => {
     if (!ownPulls.has(pull)) throw misuse(`the pull of "${pull.feed}" belongs to another store`);
     const own = pull as SqlitePull;
-    own.begin();
     current().pulls.add(own);
+    own.begin();
     return own;
   };
 
@@ -70,9 +70,9 @@ export function createWriter(connection: Connection, committed: Connection, cloc
       own.open = false;
       scope = null;
       reservations.clear();
+      for (const pull of own.pulls) pull.end(outcome);
       // A full disk has rolled back already (https://sqlite.org/lang_transaction.html).
       if (connection.db.isTransaction) connection.db.exec('ROLLBACK');
-      for (const pull of own.pulls) pull.end(outcome);
     }
   };
 
@@ -87,7 +87,7 @@ export function createWriter(connection: Connection, committed: Connection, cloc
       }
     });
 
-  const { close: closeReader, ...reads } = reader as Reader;
+  const { close: closeReader, ...reads } = reader;
   return {
     ...reads,
 
@@ -97,7 +97,7 @@ export function createWriter(connection: Connection, committed: Connection, cloc
       const turn = queue.then(() => run(work));
       queue = turn.catch(() => {});
       return turn.catch((error) => {
-        throw isOurs(error) ? asStoreError(error) : error;
+        throw isEngineError(error) ? asStoreError(error) : error;
       });
     },
 
@@ -117,7 +117,7 @@ export function createWriter(connection: Connection, committed: Connection, cloc
   };
 }
 
-/** An error of SQLite itself, such as a failed BEGIN or COMMIT; what `work` throws passes through. */
-function isOurs(error: unknown): boolean {
+/** Of SQLite itself, such as a failed BEGIN or COMMIT; what `work` throws passes through. */
+function isEngineError(error: unknown): boolean {
   return error instanceof Error && (error as { code?: unknown }).code === 'ERR_SQLITE_ERROR';
 }

@@ -1,0 +1,253 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { Connection } from '../../src/store/sqlite/connection.ts';
+import { sqlite } from '../../src/store/sqlite/engine.ts';
+import { requireJournal } from '../../src/store/sqlite/journals.ts';
+import { APPLICATION_ID, migrate, migrations } from '../../src/store/sqlite/migrate.ts';
+import { ENTRY_COLUMNS } from '../../src/store/sqlite/rows.ts';
+import { type Selection, select, selectNearby, wantFiltered, wantLive } from '../../src/store/sqlite/selection.ts';
+import { readStanding } from '../../src/store/sqlite/standing.ts';
+import { scriptedClock } from '../helpers/clock.ts';
+import { appendEntries, entryFilter, indicatorEntry, objectEntry, openJournalStore, START } from '../helpers/store.ts';
+import { BATCHES, ingestBatch, ROWS, rowsOf, STEPS } from './ingest.ts';
+
+const FILE = 'sluice.db';
+
+t.test('a store is made with the newest version, in WAL, for its owner alone', async (t) => {
+  const location = join(t.testdir(), 'data', 'store');
+  const writer = await sqlite.openWriter(location, scriptedClock(START));
+  t.teardown(() => writer.close());
+  const db = new DatabaseSync(join(location, FILE), { readOnly: true });
+  t.teardown(() => db.close());
+  t.equal(db.prepare('PRAGMA user_version').get()?.['user_version'], migrations.length);
+  t.equal(db.prepare('PRAGMA application_id').get()?.['application_id'], APPLICATION_ID);
+  t.equal(db.prepare('PRAGMA journal_mode').get()?.['journal_mode'], 'wal');
+  t.equal(db.prepare('PRAGMA page_size').get()?.['page_size'], 8192);
+  for (const file of readdirSync(location)) t.equal(statSync(join(location, file)).mode & 0o077, 0, file);
+});
+
+t.test('migrations are numbered from 1 without a gap', async (t) => {
+  t.strictSame(
+    migrations.map(({ version }) => version),
+    migrations.map((_, i) => i + 1),
+  );
+});
+
+t.test('each missing migration is applied once; one that fails leaves no trace and can be repeated', async (t) => {
+  const db = new DatabaseSync(':memory:');
+  t.teardown(() => db.close());
+  const version = () => db.prepare('PRAGMA user_version').get()?.['user_version'];
+  const next = migrations.length + 1;
+  const good = [
+    ...migrations,
+    { version: next, sql: 'CREATE TABLE added (a INT) STRICT; INSERT INTO added VALUES (1)' },
+  ];
+  const bad = [...good, { version: next + 1, sql: 'CREATE TABLE half (a INT) STRICT; INSERT INTO nowhere VALUES (1)' }];
+  migrate(db);
+  const identity = db.prepare('SELECT * FROM meta ORDER BY name').all();
+  t.equal(identity.length, 2);
+  t.throws(() => migrate(db, bad), /nowhere/);
+  t.equal(version(), next);
+  t.equal(db.isTransaction, false);
+  t.strictSame(db.prepare("SELECT name FROM sqlite_schema WHERE name = 'half'").all(), []);
+  migrate(db, [...good, { version: next + 1, sql: 'CREATE TABLE half (a INT) STRICT' }]);
+  t.equal(version(), next + 1);
+  t.equal(db.prepare('SELECT count(*) AS n FROM added').get()?.['n'], 1);
+  t.strictSame(db.prepare('SELECT * FROM meta ORDER BY name').all(), identity, 'the identity is given once');
+});
+
+t.test('a store of a newer version is refused by writer and reader, and not touched', async (t) => {
+  const location = t.testdir();
+  await (await sqlite.openWriter(location, scriptedClock(START))).close();
+  const db = new DatabaseSync(join(location, FILE));
+  db.exec(`PRAGMA user_version = ${migrations.length + 1}`);
+  db.close();
+  const before = readFileSync(join(location, FILE));
+  const refusal = { name: 'GatewayError', code: 'store-failed', message: /newer/ };
+  await t.rejects(sqlite.openWriter(location, scriptedClock(START)), refusal);
+  await t.rejects(sqlite.openReader(location), refusal);
+  t.ok(before.equals(readFileSync(join(location, FILE))));
+});
+
+t.test('a store that was not migrated yet is refused by a reader', async (t) => {
+  const location = t.testdir();
+  const db = new DatabaseSync(join(location, FILE));
+  db.close();
+  await t.rejects(sqlite.openReader(location), { code: 'store-failed', message: /migrated/ });
+});
+
+t.test("another program's database and a file that is none are refused and not touched", async (t) => {
+  const location = t.testdir({ foreign: {}, text: {} });
+  const foreign = join(location, 'foreign');
+  const db = new DatabaseSync(join(foreign, FILE));
+  db.exec('CREATE TABLE theirs (a)');
+  db.close();
+  const text = join(location, 'text');
+  writeFileSync(join(text, FILE), 'This is a text of some length, and not at all a database of SQLite. '.repeat(20));
+  for (const place of [foreign, text]) {
+    const before = readFileSync(join(place, FILE));
+    await t.rejects(sqlite.openWriter(place, scriptedClock(START)), { name: 'GatewayError', code: 'store-failed' });
+    await t.rejects(sqlite.openReader(place), { name: 'GatewayError', code: 'store-failed' });
+    t.ok(before.equals(readFileSync(join(place, FILE))), place);
+  }
+  await t.rejects(sqlite.openWriter(join(text, FILE, 'below'), scriptedClock(START)), { code: 'store-failed' });
+});
+
+t.test('no page sorts, or passes over entries that its filter leaves out', async (t) => {
+  const { location, writer } = await openJournalStore(t, undefined, 'all');
+  await writer.transaction((tx) =>
+    appendEntries(tx, 'pool:main', [
+      objectEntry({ stixType: 'identity', company: true }),
+      ...(['ipv4', 'domain', 'url', 'cve'] as const).map((type) => indicatorEntry({ type, value: type })),
+      indicatorEntry({ value: 'dead', revoked: true, reason: 'vanished' }),
+    ]),
+  );
+  const connection = Connection.openForReading(join(location, FILE));
+  t.teardown(() => connection.close());
+  const journal = requireJournal(connection, 'pool:main');
+  const standing = readStanding(connection, journal.id);
+  const planOf = (selection: Selection | null) =>
+    connection
+      .allNamed<[number, number, number, string]>(`EXPLAIN QUERY PLAN ${selection?.sql}`, selection?.values ?? {})
+      .map(([, , , detail]) => detail);
+  const versions = (parts: object) => ({ versions: { last: false, first: false, all: false, exact: [], ...parts } });
+  for (const filter of [
+    {},
+    { observableTypes: ['ipv4'] as const },
+    { observableTypes: ['ipv4', 'domain', 'url'] as const },
+    { stixTypes: ['indicator'] },
+    versions({ all: true }),
+    versions({ first: true }),
+    versions({ exact: [START] }),
+    { observableTypes: ['ipv4'] as const, ...versions({ last: true, exact: [START], first: true }) },
+  ]) {
+    const wanted = wantFiltered(journal, standing, entryFilter(filter), START, 10);
+    for (const each of [wanted, { ...wanted, newestFirst: true }]) {
+      const plans = [planOf(select(each, ENTRY_COLUMNS))];
+      const nearby = selectNearby(connection, each, ENTRY_COLUMNS);
+      if (nearby !== null) plans.push(planOf(nearby));
+      for (const plan of plans) proveOrdered(t, plan, JSON.stringify(filter));
+    }
+  }
+  const bounds = { since: START, before: START * 2, offset: 5, limit: 10 };
+  for (const query of [
+    { observableTypes: null, minConfidence: null, maxConfidence: null },
+    { observableTypes: ['url'] as const, minConfidence: 50, maxConfidence: 60 },
+    { observableTypes: null, minConfidence: 90, maxConfidence: null },
+  ]) {
+    const wanted = wantLive(journal, standing, { journal: 'pool:main', ...query, ...bounds });
+    proveOrdered(t, planOf(select(wanted, ENTRY_COLUMNS)), JSON.stringify(query));
+  }
+  const byId = wantFiltered(journal, standing, entryFilter({ objectIds: [indicatorEntry().objectId] }), 0, 10);
+  const plan = planOf(select(byId, ENTRY_COLUMNS));
+  t.ok(
+    plan.some((detail) => detail.includes('INDEX entries_by_uuid (journal=? AND uuid=? ')),
+    `an object is found by its id: ${plan}`,
+  );
+});
+
+const BY_TYPE =
+  'INDEX entries_by_type (journal=? AND type=? AND superseded=? AND revoked=? AND date_added>? AND date_added<?)';
+const ORDERED = [
+  'SEARCH e USING PRIMARY KEY (journal=? AND date_added>? AND date_added<?)',
+  'SEARCH e USING PRIMARY KEY (journal=? AND date_added=?)',
+  `SEARCH e USING COVERING ${BY_TYPE}`,
+  'SEARCH o USING INDEX entries_by_uuid (journal=? AND uuid=?)',
+];
+
+/** Every access to entries is to a range of dates, in their order; nothing is sorted. */
+function proveOrdered(t: Test, plan: string[], what: string): void {
+  const isFirst = plan.some((detail) => detail.startsWith('SEARCH o'));
+  // Only the first version of an object takes its id, which no narrow index has.
+  const allowed = isFirst ? [...ORDERED, `SEARCH e USING ${BY_TYPE}`] : ORDERED;
+  const accesses = plan.filter((detail) => /^(SCAN|SEARCH) (e|o|entries)\b/.test(detail));
+  t.ok(accesses.length > 0, what);
+  const others = plan.filter((detail) => accesses.includes(detail) && !allowed.includes(detail));
+  t.strictSame(others.concat(plan.filter((detail) => detail.includes('TEMP B-TREE'))), [], what);
+}
+
+t.test(
+  'a process killed at any step of an ingest leaves whole batches and loses none that was acknowledged',
+  async (t) => {
+    const steps = BATCHES * STEPS;
+    // One of each kind of step, spread over the batches by a fixed seed.
+    const seeded = Array.from({ length: STEPS }, (_, i) => (((i * 7 + 3) % BATCHES) * STEPS + i) % steps);
+    for (const fatal of seeded) {
+      const location = t.testdir({ [`step-${fatal}`]: {} });
+      await proveRecovery(t, join(location, `step-${fatal}`), fatal);
+    }
+  },
+);
+
+t.test('nor does one that is killed from outside, wherever it is', async (t) => {
+  for (const [i, acknowledged] of [1, 4, 7].entries()) {
+    await proveRecovery(t, join(t.testdir(), `run-${i}`), -1, acknowledged);
+  }
+});
+
+/** Runs the ingest until it dies by itself before step `fatal`, or is killed once `killAfter` batches are acknowledged. */
+async function proveRecovery(
+  t: Test,
+  location: string,
+  fatal: number,
+  killAfter = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  const script = fileURLToPath(new URL('ingest.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, location, String(fatal)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let acknowledged = 0;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    for (const line of text.trim().split('\n')) acknowledged = Number(line);
+    if (acknowledged >= killAfter) child.kill('SIGKILL');
+  });
+  const [, signal] = await once(child, 'close');
+  t.equal(signal, 'SIGKILL', `killed after ${acknowledged} batches`);
+
+  // The clock has been set back: dates have to rise nevertheless.
+  const clock = scriptedClock(START - MICROS_PER_SECOND);
+  const writer = await sqlite.openWriter(location, clock);
+  const standing = await allEntries(writer);
+  const cursor = Number((await writer.feedState('house')).cursor);
+  t.ok(cursor >= acknowledged && cursor <= acknowledged + 1, `${cursor} batches kept, ${acknowledged} acknowledged`);
+  t.equal((await writer.feedState('house')).observations, cursor * ROWS);
+  t.strictSame(
+    standing.map(({ value }) => value).sort(),
+    Array.from({ length: cursor }, (_, batch) => rowsOf(batch).map(({ observable }) => observable.value))
+      .flat()
+      .sort(),
+    'exactly the rows of these batches',
+  );
+  t.strictSame(await writer.countLive('pool:main'), cursor === 0 ? {} : { domain: cursor * ROWS });
+
+  // The pull is repeated whole.
+  const last = standing.at(-1)?.dateAdded ?? 0;
+  const pull = await writer.beginPull('house');
+  await writer.transaction(async (tx) => {
+    await tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions: 'last' });
+    t.strictSame(await tx.unseen(pull), { unseen: cursor * ROWS, total: cursor * ROWS });
+  });
+  for (let batch = 0; batch < BATCHES; batch += 1) await writer.transaction((tx) => ingestBatch(tx, pull, batch));
+  await writer.transaction(async (tx) => t.strictSame(await tx.removeUnseen(pull, 100), []));
+  const all = await allEntries(writer);
+  t.equal(all.length, BATCHES * ROWS);
+  t.strictSame(all.slice(0, standing.length), standing, 'what was there has not moved');
+  t.ok(
+    all.slice(standing.length).every(({ dateAdded }) => dateAdded > last),
+    'what is new comes after it: an old cursor goes on',
+  );
+  await writer.close();
+  const db = new DatabaseSync(join(location, FILE), { readOnly: true });
+  t.equal(db.prepare('PRAGMA integrity_check').get()?.['integrity_check'], 'ok');
+  db.close();
+}
+
+async function allEntries(writer: Awaited<ReturnType<typeof sqlite.openWriter>>) {
+  const { entries, more } = await writer.page({ ...entryFilter(), after: 0, limit: BATCHES * ROWS + 1 });
+  if (more) throw new Error('more entries than rows');
+  return entries.flatMap((entry) => (entry.kind === 'indicator' ? [entry] : []));
+}
