@@ -158,7 +158,7 @@ export function entryFilter(overrides: Partial<EntryFilter> = {}): EntryFilter {
   };
 }
 
-/** Stamps and appends in the order given; answers the entries as they are kept. A version of START becomes the date's. */
+/** Stamps and appends in the order given; answers the entries as they are kept. */
 export async function appendEntries<E extends AppendEntry['entry']>(
   tx: Transaction,
   journal: string,

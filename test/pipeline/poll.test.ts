@@ -6,7 +6,7 @@ import { formatMillis } from '../../src/model/timestamp.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
-import { answer, startUpstream } from '../helpers/upstream.ts';
+import { answer, startUpstream } from '../helpers/feed-server.ts';
 
 const CANARY = 'sk_live_canary_0123456789';
 

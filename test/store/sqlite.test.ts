@@ -208,12 +208,17 @@ async function proveRecovery(
   const [, signal] = await once(child, 'close');
   t.equal(signal, 'SIGKILL', `killed after ${acknowledged} batches`);
 
+  const reader = await sqlite.openReader(location);
+  const readable = Number((await reader.feedState('house')).cursor);
+  await reader.close();
+
   // The clock has been set back: dates have to rise nevertheless.
   const clock = scriptedClock(START - MICROS_PER_SECOND);
   const writer = await sqlite.openWriter(location, clock);
   const standing = await allEntries(writer);
   const cursor = Number((await writer.feedState('house')).cursor);
   t.ok(cursor >= acknowledged && cursor <= acknowledged + 1, `${cursor} batches kept, ${acknowledged} acknowledged`);
+  t.equal(readable, cursor, 'which a reader sees even before a writer has been there');
   t.equal((await writer.feedState('house')).observations, cursor * ROWS);
   t.strictSame(
     standing.map(({ value }) => value).sort(),

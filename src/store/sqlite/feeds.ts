@@ -3,7 +3,7 @@ import type { Micros } from '../../model/clock.ts';
 import { MAX_REJECTED_ROW, type Rejection } from '../../model/observation.ts';
 import type { FeedState, StoredRejection } from '../../model/state.ts';
 import { MAX_REJECTIONS_PER_FEED, type Reader, type Transaction } from '../store.ts';
-import { type Connection, misuse, requireLimit, type Sync, type Value } from './connection.ts';
+import { type Connection, requireLimit, type Sync, type Value } from './connection.ts';
 
 /** Columns of `feeds` by the property of FeedState that they keep; `error` is JSON. */
 const stateColumns = {
@@ -31,7 +31,7 @@ export function openFeed(connection: Connection, name: string): number {
   const known = findFeed(connection, name);
   if (known !== undefined) return known;
   const [id] = connection.get<[number]>('INSERT INTO feeds (name) VALUES (?) RETURNING id', name) ?? [];
-  if (id === undefined) throw misuse(`feed "${name}" was not kept`);
+  if (id === undefined) throw new Error(`feed "${name}" was not kept`);
   return id;
 }
 

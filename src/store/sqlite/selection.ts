@@ -82,7 +82,9 @@ export function wantLive(journal: JournalRow, standing: readonly Standing[], que
     journal,
     standing,
     admitted: standing.filter(
-      (part) => isLive(part) && (observableTypes === null || observableTypes.includes(part.observable as never)),
+      (part) =>
+        isLive(part) &&
+        (observableTypes === null || (part.observable !== null && observableTypes.includes(part.observable))),
     ),
     objectIds: null,
     condition: {

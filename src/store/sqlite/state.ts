@@ -1,7 +1,7 @@
 import type { Micros } from '../../model/clock.ts';
 import type { AccountState, Client } from '../../model/state.ts';
 import type { Reader, Transaction } from '../store.ts';
-import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
+import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { tlpCode, tlpOfCode } from './rows.ts';
 
 type ReadState = Pick<
@@ -143,6 +143,6 @@ function selectClients(connection: Connection): Client[] {
 
 function readMeta(connection: Connection, name: string): string {
   const row = connection.get<[string]>('SELECT value FROM meta WHERE name = ?', name);
-  if (row === undefined) throw misuse(`the store has lost its ${name}`);
+  if (row === undefined) throw new Error(`meta has no ${name}`);
   return row[0];
 }

@@ -1,0 +1,219 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { Client } from 'undici';
+import { connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
+import { lockData } from '../../src/lock.ts';
+import type { Control, NewClient } from '../../src/model/control.ts';
+import { GatewayError } from '../../src/model/error.ts';
+
+/** Answers what it was asked, so that a test sees both ways at once. */
+function echo(): Control & { asked: unknown[][] } {
+  const asked: unknown[][] = [];
+  const answer =
+    (name: string, value: unknown) =>
+    async (...args: unknown[]) => {
+      asked.push([name, ...args]);
+      return value as any;
+    };
+  return {
+    asked,
+    poll: answer('poll', { feed: 'a', outcome: 'whole', error: null }),
+    status: answer('status', { version: '1', feeds: [], now: 1_795_000_000_123_456 }),
+    rejections: answer('rejections', { counts: [], rows: [{ row: 'ü\u0000"' }] }),
+    addClient: answer('addClient', { key: 'k' }),
+    listClients: answer('listClients', []),
+    revokeClient: answer('revokeClient', undefined),
+  };
+}
+
+const client: NewClient = { name: 'blue', collections: ['ips'], tlp: 'green', rate: { max: 1, per: 1000 } };
+
+t.test('each method crosses the socket with its arguments and its answer', async (t) => {
+  const path = socketPathOf(t.testdir());
+  const control = echo();
+  const server = await serveControl(path, control);
+  t.equal(statSync(path).mode & 0o777, 0o600, 'for the owner alone');
+  const remote = await connectControl(path);
+  if (remote === null) throw new Error('nobody listens');
+  t.match(await remote.poll('a'), { feed: 'a', outcome: 'whole', error: null });
+  t.match(await remote.status(), { now: 1_795_000_000_123_456 });
+  t.match(await remote.rejections('a', 5), { rows: [{ row: 'ü\u0000"' }] });
+  t.match(await remote.addClient(client), { key: 'k' });
+  await remote.addClient({ ...client, collections: null });
+  t.strictSame(await remote.listClients(), []);
+  await remote.revokeClient('blue');
+  t.strictSame(control.asked, [
+    ['poll', 'a'],
+    ['status'],
+    ['rejections', 'a', 5],
+    ['addClient', client],
+    ['addClient', { ...client, collections: null }],
+    ['listClients'],
+    ['revokeClient', 'blue'],
+  ]);
+  await remote.close();
+  await server.close();
+  t.strictSame(readdirSync(dirname(path)), [], 'no socket is left behind');
+  t.equal(await connectControl(path), null);
+});
+
+t.test('errors cross the socket with code, message, details and time to wait', async (t) => {
+  const path = socketPathOf(t.testdir());
+  const logged: unknown[] = [];
+  const control = echo();
+  control.poll = async () => {
+    throw new GatewayError('budget-exhausted', 'Spent.', { retryAfter: 30, details: { account: 'a' } });
+  };
+  control.status = async () => {
+    throw new Error('a secret cause');
+  };
+  const log = { error: (details: unknown) => void logged.push(details) };
+  const server = await serveControl(path, control, { log: log as any });
+  const remote = await connectControl(path);
+  await t.rejects(remote?.poll('a'), {
+    name: 'GatewayError',
+    code: 'budget-exhausted',
+    message: 'Spent.',
+    retryAfter: 30,
+    details: { account: 'a' },
+  });
+  await t.rejects(remote?.status(), { code: 'internal', message: 'The server failed at this; its log says why.' });
+  t.match(logged, [{ err: { message: 'a secret cause' } }], 'and the log does');
+  await t.rejects(remote?.rejections('a', -1), { code: 'bad-request' });
+  await t.rejects(remote?.rejections('x'.repeat(300_000), 1), { code: 'body-too-large' });
+  await t.rejects(remote?.addClient({ ...client, tlp: 'white' as 'clear' }), { code: 'bad-request' });
+  await t.rejects((remote as any).poll(), { code: 'bad-request' });
+  t.strictSame(control.asked, [], 'what does not fit reaches nobody');
+  await remote?.close();
+  await server.close();
+});
+
+t.test('what is no command is refused in the same form', async (t) => {
+  const path = socketPathOf(t.testdir());
+  const server = await serveControl(path, echo());
+  const raw = new Client('http://localhost', { socketPath: path });
+  for (const request of [
+    { method: 'POST', path: '/constructor', body: '[]' },
+    { method: 'GET', path: '/status' },
+    { method: 'POST', path: '/status', body: '{"a"' },
+    { method: 'POST', path: '/status', body: '{}' },
+  ] as const) {
+    const response = await raw.request({ ...request, headers: { 'content-type': 'application/json' } });
+    t.match(await response.body.json(), { error: { code: 'bad-request' } }, `${request.method} ${request.path}`);
+    t.equal(response.statusCode, 400);
+  }
+  await raw.close();
+  await server.close();
+});
+
+t.test('a server that goes away while it is asked is told as such', async (t) => {
+  const path = socketPathOf(t.testdir());
+  const asked = Promise.withResolvers<void>();
+  const control = echo();
+  control.poll = () => {
+    asked.resolve();
+    return new Promise(() => {});
+  };
+  const server = await serveControl(path, control);
+  const remote = await connectControl(path);
+  const polling = t.rejects(remote?.poll('a'), { code: 'unavailable' });
+  await asked.promise;
+  await server.close();
+  await polling;
+  await remote?.close();
+});
+
+t.test('a socket file that a killed server left is taken over', async (t) => {
+  const path = socketPathOf(t.testdir());
+  const child = spawn(process.execPath, [
+    '-e',
+    `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`,
+  ]);
+  await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  t.ok(statSync(path).isSocket(), 'it is there');
+  t.equal(await connectControl(path), null, 'and nobody listens');
+  const server = await serveControl(path, echo());
+  const remote = await connectControl(path);
+  t.match(await remote?.status(), { version: '1' });
+  await remote?.close();
+  await server.close();
+});
+
+t.test(
+  'a data directory with a path longer than a socket address still has its socket',
+  { skip: process.platform !== 'linux' && 'reached through /proc' },
+  async (t) => {
+    const path = socketPathOf(join(t.testdir(), 'd'.repeat(120)));
+    t.equal(await connectControl(path), null, 'without the directory, nobody listens');
+    mkdirSync(dirname(path));
+    t.equal(await connectControl(path), null);
+    const server = await serveControl(path, echo());
+    t.ok(statSync(path).isSocket());
+    const remote = await connectControl(path);
+    t.match(await remote?.status(), { version: '1' });
+    await remote?.close();
+    await server.close();
+    t.strictSame(readdirSync(dirname(path)), []);
+  },
+);
+
+t.test('a place where no socket can be made is an error, not a crash', async (t) => {
+  const dir = t.testdir({ 'sluice.sock': { file: '' } });
+  await t.rejects(serveControl(socketPathOf(dir), echo()), { code: 'unavailable' });
+  await t.rejects(serveControl(socketPathOf(join(dir, 'none')), echo()), { code: 'unavailable' });
+});
+
+/** A process that holds the lock of `dir` until it is killed. */
+async function holdLock(dir: string): Promise<ChildProcess> {
+  const lock = new URL('../../src/lock.ts', import.meta.url).href;
+  const code = `import { lockData } from ${JSON.stringify(lock)}; lockData(${JSON.stringify(dir)}); console.log('held'); process.stdin.resume();`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(child.stdout as NodeJS.ReadableStream, 'data');
+  return child;
+}
+
+t.test('one process at a time has the data directory, and a killed one lets go of it', async (t) => {
+  const dir = join(t.testdir(), 'a', 'data');
+  const child = await holdLock(dir);
+  t.equal(statSync(dir).mode & 0o777, 0o700, 'made for the owner alone');
+  t.throws(() => lockData(dir), { code: 'data-locked', message: `Another process is using ${dir}.` });
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const lock = lockData(dir);
+  t.throws(() => lockData(dir), { code: 'data-locked' }, 'within a process as well');
+  lock.release();
+  lock.release();
+  lockData(dir).release();
+  t.strictSame(readdirSync(dir), ['lock'], 'nothing stale is left');
+});
+
+t.test('a data directory that cannot be is told in words', async (t) => {
+  const dir = t.testdir({ file: 'x', taken: { lock: {} } });
+  writeFileSync(join(dir, 'file'), 'x');
+  for (const data of [join(dir, 'file'), join(dir, 'file', 'below'), join(dir, 'taken')]) {
+    t.throws(() => lockData(data), {
+      code: 'store-failed',
+      message: new RegExp(`^The data directory ${data} cannot be used: `),
+    });
+  }
+  if (process.platform === 'linux') t.throws(() => lockData('/proc/none/data'), { code: 'store-failed' });
+});
+
+t.test('a listener that speaks no HTTP is no server of ours', async (t) => {
+  const path = socketPathOf(t.testdir());
+  const other = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end('hello\n'));
+  });
+  await new Promise<void>((resolve) => other.listen(path, resolve));
+  const remote = await connectControl(path);
+  await t.rejects(remote?.status(), { code: 'unavailable' });
+  await remote?.close();
+  await new Promise((resolve) => other.close(resolve));
+});
