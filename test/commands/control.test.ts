@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { Client } from 'undici';
-import { connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
+import { type ControlConnection, connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
 import { lockData } from '../../src/lock.ts';
 import type { Control, NewClient } from '../../src/model/control.ts';
 import { GatewayError } from '../../src/model/error.ts';
@@ -30,15 +31,27 @@ function echo(): Control & { asked: unknown[][] } {
   };
 }
 
+/** tap's own are too long for a socket's address. */
+function shortDirectory(t: Test): string {
+  const dir = mkdtempSync(join(tmpdir(), 'sl-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+async function connected(path: string): Promise<ControlConnection> {
+  const remote = await connectControl(path);
+  if (remote === null) throw new Error('nobody listens');
+  return remote;
+}
+
 const client: NewClient = { name: 'blue', collections: ['ips'], tlp: 'green', rate: { max: 1, per: 1000 } };
 
 t.test('each method crosses the socket with its arguments and its answer', async (t) => {
-  const path = socketPathOf(t.testdir());
+  const path = socketPathOf(shortDirectory(t));
   const control = echo();
   const server = await serveControl(path, control);
   t.equal(statSync(path).mode & 0o777, 0o600, 'for the owner alone');
-  const remote = await connectControl(path);
-  if (remote === null) throw new Error('nobody listens');
+  const remote = await connected(path);
   t.match(await remote.poll('a'), { feed: 'a', outcome: 'whole', error: null });
   t.match(await remote.status(), { now: 1_795_000_000_123_456 });
   t.match(await remote.rejections('a', 5), { rows: [{ row: 'ü\u0000"' }] });
@@ -62,7 +75,7 @@ t.test('each method crosses the socket with its arguments and its answer', async
 });
 
 t.test('errors cross the socket with code, message, details and time to wait', async (t) => {
-  const path = socketPathOf(t.testdir());
+  const path = socketPathOf(shortDirectory(t));
   const logged: unknown[] = [];
   const control = echo();
   control.poll = async () => {
@@ -73,27 +86,27 @@ t.test('errors cross the socket with code, message, details and time to wait', a
   };
   const log = { error: (details: unknown) => void logged.push(details) };
   const server = await serveControl(path, control, { log: log as any });
-  const remote = await connectControl(path);
-  await t.rejects(remote?.poll('a'), {
+  const remote = await connected(path);
+  await t.rejects(remote.poll('a'), {
     name: 'GatewayError',
     code: 'budget-exhausted',
     message: 'Spent.',
     retryAfter: 30,
     details: { account: 'a' },
   });
-  await t.rejects(remote?.status(), { code: 'internal', message: 'The server failed at this; its log says why.' });
+  await t.rejects(remote.status(), { code: 'internal', message: 'The server failed at this; its log says why.' });
   t.match(logged, [{ err: { message: 'a secret cause' } }], 'and the log does');
-  await t.rejects(remote?.rejections('a', -1), { code: 'bad-request' });
-  await t.rejects(remote?.rejections('x'.repeat(300_000), 1), { code: 'body-too-large' });
-  await t.rejects(remote?.addClient({ ...client, tlp: 'white' as 'clear' }), { code: 'bad-request' });
+  await t.rejects(remote.rejections('a', -1), { code: 'bad-request' });
+  await t.rejects(remote.rejections('x'.repeat(300_000), 1), { code: 'body-too-large' });
+  await t.rejects(remote.addClient({ ...client, tlp: 'white' as 'clear' }), { code: 'bad-request' });
   await t.rejects((remote as any).poll(), { code: 'bad-request' });
   t.strictSame(control.asked, [], 'what does not fit reaches nobody');
-  await remote?.close();
+  await remote.close();
   await server.close();
 });
 
 t.test('what is no command is refused in the same form', async (t) => {
-  const path = socketPathOf(t.testdir());
+  const path = socketPathOf(shortDirectory(t));
   const server = await serveControl(path, echo());
   const raw = new Client('http://localhost', { socketPath: path });
   for (const request of [
@@ -111,7 +124,7 @@ t.test('what is no command is refused in the same form', async (t) => {
 });
 
 t.test('a server that goes away while it is asked is told as such', async (t) => {
-  const path = socketPathOf(t.testdir());
+  const path = socketPathOf(shortDirectory(t));
   const asked = Promise.withResolvers<void>();
   const control = echo();
   control.poll = () => {
@@ -119,16 +132,16 @@ t.test('a server that goes away while it is asked is told as such', async (t) =>
     return new Promise(() => {});
   };
   const server = await serveControl(path, control);
-  const remote = await connectControl(path);
-  const polling = t.rejects(remote?.poll('a'), { code: 'unavailable' });
+  const remote = await connected(path);
+  const polling = t.rejects(remote.poll('a'), { code: 'unavailable' });
   await asked.promise;
   await server.close();
   await polling;
-  await remote?.close();
+  await remote.close();
 });
 
 t.test('a socket file that a killed server left is taken over', async (t) => {
-  const path = socketPathOf(t.testdir());
+  const path = socketPathOf(shortDirectory(t));
   const child = spawn(process.execPath, [
     '-e',
     `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`,
@@ -139,9 +152,9 @@ t.test('a socket file that a killed server left is taken over', async (t) => {
   t.ok(statSync(path).isSocket(), 'it is there');
   t.equal(await connectControl(path), null, 'and nobody listens');
   const server = await serveControl(path, echo());
-  const remote = await connectControl(path);
-  t.match(await remote?.status(), { version: '1' });
-  await remote?.close();
+  const remote = await connected(path);
+  t.match(await remote.status(), { version: '1' });
+  await remote.close();
   await server.close();
 });
 
@@ -155,9 +168,9 @@ t.test(
     t.equal(await connectControl(path), null);
     const server = await serveControl(path, echo());
     t.ok(statSync(path).isSocket());
-    const remote = await connectControl(path);
-    t.match(await remote?.status(), { version: '1' });
-    await remote?.close();
+    const remote = await connected(path);
+    t.match(await remote.status(), { version: '1' });
+    await remote.close();
     await server.close();
     t.strictSame(readdirSync(dirname(path)), []);
   },
@@ -195,7 +208,6 @@ t.test('one process at a time has the data directory, and a killed one lets go o
 
 t.test('a data directory that cannot be is told in words', async (t) => {
   const dir = t.testdir({ file: 'x', taken: { lock: {} } });
-  writeFileSync(join(dir, 'file'), 'x');
   for (const data of [join(dir, 'file'), join(dir, 'file', 'below'), join(dir, 'taken')]) {
     t.throws(() => lockData(data), {
       code: 'store-failed',
@@ -206,14 +218,14 @@ t.test('a data directory that cannot be is told in words', async (t) => {
 });
 
 t.test('a listener that speaks no HTTP is no server of ours', async (t) => {
-  const path = socketPathOf(t.testdir());
+  const path = socketPathOf(shortDirectory(t));
   const other = createServer((socket) => {
     socket.on('error', () => {});
     socket.once('data', () => socket.end('hello\n'));
   });
   await new Promise<void>((resolve) => other.listen(path, resolve));
-  const remote = await connectControl(path);
-  await t.rejects(remote?.status(), { code: 'unavailable' });
-  await remote?.close();
+  const remote = await connected(path);
+  await t.rejects(remote.status(), { code: 'unavailable' });
+  await remote.close();
   await new Promise((resolve) => other.close(resolve));
 });

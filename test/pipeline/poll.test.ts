@@ -4,9 +4,9 @@ import t, { type Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { scriptedClock } from '../helpers/clock.ts';
+import { answer, startUpstream } from '../helpers/feed-server.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
-import { answer, startUpstream } from '../helpers/feed-server.ts';
 
 const CANARY = 'sk_live_canary_0123456789';
 
