@@ -113,7 +113,8 @@ export function learn(state: AccountState, status: number, headers: Record<strin
   // The upstream's own clock, when it tells it, makes its moments into waits that don't depend on ours.
   const theirs = parseHttpDate(headers['date'] ?? '') ?? now;
   const retryAfter = isRefused || status >= 500 ? retryAfterOf(headers, theirs) : null;
-  const wait = retryAfter ?? (isRefused || isSpent ? resetOf(headers, theirs) : null) ?? (isRefused ? WITHOUT_HINT : null);
+  const wait =
+    retryAfter ?? (isRefused || isSpent ? resetOf(headers, theirs) : null) ?? (isRefused ? WITHOUT_HINT : null);
   if (wait === null) return state;
   const until = now + Math.min(Math.max(wait, SHORTEST_BLOCK), LONGEST_BLOCK);
   return { ...state, blockedUntil: Math.max(state.blockedUntil ?? 0, until) };
