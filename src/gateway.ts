@@ -85,7 +85,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     });
     closing.unshift(() => app.close());
     await listen(app, config);
-    const socket = await serveControl(socketOf(config), writer.side);
+    const socket = await serveControl(socketOf(config), writer.side, { log: createLog(config.log.level) });
     closing.unshift(() => socket.close());
 
     const base = `${config.listen.tls === null ? 'http' : 'https'}://${hostFor(config.listen.host)}:${portOf(app)}`;

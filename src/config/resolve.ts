@@ -161,7 +161,7 @@ function checkCollections(
 }
 
 /** Paths that the gateway itself answers under, whatever is configured. */
-const takenRoots = ['/taxii2/', '/api/taxii2/', '/api/v1/'];
+const takenRoots = ['/taxii2/', '/api/taxii2/', '/api/v1/', '/healthz/', '/readyz/', '/metrics/'];
 
 /** An API root must not hide another route, nor stand inside another root where a collection could be taken for it. */
 export function checkApiRoots(roots: readonly string[], context: ResolveContext): void {

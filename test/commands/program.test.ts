@@ -1,0 +1,499 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { parse } from 'yaml';
+import { formatRate, parseRate } from '../../src/commands/client.ts';
+import type { Gateway } from '../../src/commands/context.ts';
+import { runCommand } from '../../src/commands/program.ts';
+import { ageText, formatTable, printable } from '../../src/commands/terminal.ts';
+import { configInvalid } from '../../src/config/problem.ts';
+import type { Control, PollReport, StatusReport } from '../../src/model/control.ts';
+import { GatewayError } from '../../src/model/error.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const LAUNCHER = join(ROOT, 'bin', 'sluice.mjs');
+const EXAMPLE = join(ROOT, 'sluice.example.yaml');
+const NOW = 1_795_000_000_000_000;
+const SECOND = 1_000_000;
+
+const refuse = async (): Promise<never> => {
+  throw new GatewayError('internal', 'not expected');
+};
+const silent: Control = {
+  poll: refuse,
+  status: refuse,
+  rejections: refuse,
+  addClient: refuse,
+  listClients: refuse,
+  revokeClient: refuse,
+};
+
+interface Ran {
+  code: number;
+  out: string;
+  err: string;
+  closed: number;
+  loaded: unknown[];
+}
+
+/** Runs a command line in this process against a gateway that is none. */
+async function run(
+  args: string[],
+  control: Partial<Control> = {},
+  more: Partial<Gateway> = {},
+  env = {},
+): Promise<Ran> {
+  const ran: Ran = { code: -1, out: '', err: '', closed: 0, loaded: [] };
+  const gateway = {
+    version: '9.9.9',
+    loadConfigFile: async (...given: unknown[]) => {
+      ran.loaded.push(given);
+      return {
+        config: { feeds: [{}], idleFeeds: [], pools: [], collections: [] },
+        warnings: [],
+        effective: 'data: ./data\n',
+      };
+    },
+    openControl: async () => ({ ...silent, ...control, close: async () => void ran.closed++ }),
+    serve: refuse,
+    ...more,
+  } as unknown as Gateway;
+  const terminal = {
+    out: (text: string) => {
+      ran.out += text;
+    },
+    err: (text: string) => {
+      ran.err += text;
+    },
+    isTerminal: false,
+    env,
+    interrupted: () => new AbortController().signal,
+  };
+  ran.code = await runCommand(args, { terminal, gateway });
+  return ran;
+}
+
+const C = ['--config', 'x.yaml'];
+const report: PollReport = {
+  feed: 'house',
+  outcome: 'whole',
+  requests: 3,
+  accepted: 1000,
+  rejected: 2,
+  entries: 900,
+  withdrawn: 4,
+  error: null,
+};
+
+t.test('wrong usage ends with 2, help and version with 0; nothing was opened', async (t) => {
+  const table: [string[], number, RegExp][] = [
+    [[], 2, /Usage: sluice/],
+    [['--help'], 0, /Usage: sluice/],
+    [['--version'], 0, /^9\.9\.9\n$/],
+    [['serv'], 2, /Did you mean serve\?/],
+    [['serve', '--prot', '1'], 2, /unknown option '--prot'/],
+    [['poll'], 2, /missing required argument 'feed'/],
+    [['poll', 'a', 'b'], 2, /too many arguments/],
+    [['client'], 2, /Usage: sluice client/],
+    [['client', 'add', 'a b'], 2, /letters, digits/],
+    [['client', 'add', 'a', '--tlp', 'white'], 2, /Allowed choices are clear, green/],
+    [['client', 'add', 'a', '--rate', '600'], 2, /like 600\/min/],
+    [['client', 'add', 'a', '--collections', 'ips,,urls'], 2, /names with commas/],
+    [['rejections', 'a', '--limit', '-1'], 2, /whole number from 0 to 10000/],
+    [['rejections', 'a', '--limit', '1e3'], 2, /whole number/],
+    [['status', '--config'], 2, /argument missing/],
+  ];
+  for (const [args, code, words] of table) {
+    const ran = await run(args);
+    t.equal(ran.code, code, args.join(' '));
+    t.match(code === 0 ? ran.out : ran.err, words, args.join(' '));
+    t.equal(code === 0 ? ran.err : ran.out, '', 'on the stream that it belongs to');
+    t.strictSame([ran.loaded, ran.closed], [[], 0]);
+  }
+});
+
+t.test('errors are one line per problem, with the exit code of their kind and no stack', async (t) => {
+  const failing = (error: unknown) => ({
+    status: async () => {
+      throw error;
+    },
+  });
+  const table: [unknown, number, string][] = [
+    [
+      new GatewayError('unavailable', 'Away.', { retryAfter: 3, details: { at: 'x' } }),
+      1,
+      'sluice: Away.\nsluice:   at: x\nsluice:   try again in 3 s\n',
+    ],
+    [new GatewayError('bad-request', 'Odd.'), 2, 'sluice: Odd.\n'],
+    [new GatewayError('store-failed', 'Bad \u001b[31mred'), 1, 'sluice: Bad \\u{1b}[31mred\n'],
+    [new TypeError('x is not a function'), 1, 'sluice: unforeseen: x is not a function\n'],
+  ];
+  for (const [error, code, err] of table) {
+    const ran = await run(['status', ...C], failing(error));
+    t.strictSame([ran.code, ran.out, ran.err], [code, '', err]);
+    t.equal(ran.closed, 1, 'and the store is closed');
+  }
+  const problems = [
+    { line: 9, column: 1, path: 'b', message: 'two' },
+    { line: 2, column: 5, path: 'a', message: 'one' },
+  ];
+  const invalid = {
+    loadConfigFile: async () => {
+      throw configInvalid('x.yaml', problems);
+    },
+  };
+  const ran = await run(['status', ...C], {}, invalid);
+  t.strictSame([ran.code, ran.err], [2, 'sluice: x.yaml:2:5: a: one\nsluice: x.yaml:9:1: b: two\n']);
+  const json = await run(['check-config', '--json', ...C], {}, invalid);
+  t.equal(json.code, 2);
+  t.strictSame(JSON.parse(json.out), { valid: false, problems: problems.toReversed(), warnings: [] });
+  const debugged = await run(
+    ['status', ...C],
+    failing(new Error('outer', { cause: new Error('inner') })),
+    {},
+    { LOG_LEVEL: 'debug' },
+  );
+  t.match(debugged.err, /at .*program\.test\.ts.*caused by Error: inner/s);
+});
+
+t.test('without --config the file is ./sluice.yaml, and its absence says what to do', async (t) => {
+  const ran = await run(['check-config']);
+  t.strictSame([ran.code, ran.loaded], [2, []]);
+  t.match(ran.err, /no sluice\.yaml here: copy sluice\.example\.yaml/);
+});
+
+t.test('serve hands over what the command line overrides, and shows warnings first', async (t) => {
+  const served: unknown[] = [];
+  const warnings = [{ line: 3, column: 4, path: 'a.b', message: 'mind this' }];
+  const ran = await run(
+    ['serve', ...C, '--data', 'd', '--listen', ':1'],
+    {},
+    {
+      loadConfigFile: (async (...given: unknown[]) => ({ given, warnings })) as never,
+      serve: (async (loaded: any, { say, isTerminal }: any) => {
+        served.push(loaded.given, isTerminal);
+        say('ready');
+      }) as never,
+    },
+  );
+  t.strictSame(ran, { code: 0, out: 'ready\n', err: 'warning: x.yaml:3:4: a.b: mind this\n', closed: 0, loaded: [] });
+  t.strictSame(served, [['x.yaml', { data: 'd', listen: ':1' }], false]);
+});
+
+t.test('poll tells what came of it, and fails when it did not end well', async (t) => {
+  const poll = (change: Partial<PollReport>) => ({ poll: async (feed: string) => ({ ...report, feed, ...change }) });
+  const good = await run(['poll', 'house', ...C], poll({}));
+  t.strictSame([good.code, good.err], [0, '']);
+  t.match(
+    good.out,
+    /^house polled: requests 3, rows taken 1000, rejected 2, journal entries 900, of them withdrawals 4\.\n$/,
+  );
+  t.equal((await run(['poll', 'house', ...C], poll({ outcome: 'unchanged' }))).code, 0);
+  const json = await run(['poll', 'house', '--json', ...C], poll({}));
+  t.strictSame(JSON.parse(json.out), report);
+  const error = { code: 'upstream-unauthorized', message: 'The key is not known.' } as const;
+  const failed = await run(['poll', 'house', '--json', ...C], poll({ outcome: 'failed', error }));
+  t.equal(failed.code, 1);
+  t.match(JSON.parse(failed.out), { outcome: 'failed', error });
+  t.match(failed.err, /did not end well: The key is not known\./);
+  const held = await run(['poll', 'house', ...C], poll({ outcome: 'held-back' }));
+  t.equal(held.code, 1);
+  t.match(held.err, /withdraw too much/);
+});
+
+t.test('status shows ages to people and timestamps to programs', async (t) => {
+  const feed: StatusReport['feeds'][number] = {
+    feed: 'house',
+    cursor: 'c',
+    etag: null,
+    lastModified: null,
+    bodyHash: null,
+    confirmedAt: null,
+    succeededAt: NOW - 240 * SECOND,
+    attemptedAt: NOW - 60 * SECOND,
+    nextPollAt: NOW + 660 * SECOND,
+    failures: 2,
+    error: { code: 'upstream-failed', message: 'Answered\u001b]0;x 502.', at: NOW - 60 * SECOND },
+    accepted: 10,
+    rejected: 1,
+    observations: 1234,
+    account: 'https://intel.example',
+    pools: ['main'],
+    stale: true,
+  };
+  const status: StatusReport = {
+    version: '9.9.9',
+    startedAt: NOW - 3600 * SECOND,
+    now: NOW,
+    feeds: [
+      feed,
+      { ...feed, feed: 'new', attemptedAt: null, succeededAt: null, failures: 0, error: null, stale: false },
+    ],
+    accounts: [
+      {
+        account: 'https://intel.example#1a2b3c4d',
+        lastRequestAt: NOW,
+        blockedUntil: NOW + 30 * SECOND,
+        windows: { 60: { startedAt: NOW, used: 3 } },
+        requests: 7,
+      },
+    ],
+    collections: [
+      {
+        alias: 'all',
+        id: '6ba7b810-9dad-41d1-80b4-00c04fd430c8',
+        title: 'All',
+        journal: 'pool:main',
+        head: NOW,
+        live: { ipv4: 2, url: 3 },
+      },
+    ],
+  };
+  const human = await run(['status', ...C], { status: async () => status });
+  t.equal(human.code, 0);
+  t.match(human.out, /house +failing, stale +4m ago +in 11m +1234 +1 +upstream-failed: Answered\\u\{1b\}\]0;x 502\./);
+  t.match(human.out, /new +not polled yet +- +in 11m/);
+  t.match(human.out, /1a2b3c4d +7 +now +in 30s/);
+  t.match(human.out, /all +5 +now +6ba7b810/);
+  const json = JSON.parse((await run(['status', '--json', ...C], { status: async () => status })).out);
+  t.match(json, {
+    version: '9.9.9',
+    now: '2026-11-18T11:06:40.000Z',
+    feeds: [
+      {
+        name: 'house',
+        state: 'failing',
+        stale: true,
+        next_poll_at: '2026-11-18T11:17:40.000Z',
+        error: { at: '2026-11-18T11:05:40.000Z' },
+      },
+      { name: 'new', state: 'never-polled', succeeded_at: null, error: null },
+    ],
+    accounts: [
+      {
+        blocked_until: '2026-11-18T11:07:10.000Z',
+        windows: [{ seconds: 60, used: 3, started_at: '2026-11-18T11:06:40.000Z' }],
+      },
+    ],
+    collections: [{ alias: 'all', newest: '2026-11-18T11:06:40.000Z', live: { ipv4: 2, url: 3 } }],
+  });
+  t.notMatch(json.feeds[0], { cursor: 'c' }, 'bookmarks stay inside');
+});
+
+t.test('rejections show counts and rows, never raw control characters', async (t) => {
+  const asked: unknown[] = [];
+  const rejections: Control['rejections'] = async (...given) => {
+    asked.push(given);
+    const row = {
+      feed: 'house',
+      reason: 'bad-value',
+      detail: 'no IPv4',
+      row: '{"value":"\u001b[2J"}\u202e',
+      firstAt: NOW,
+      lastAt: NOW,
+      count: 2,
+    };
+    return { counts: [{ reason: 'bad-value', count: 12 }], rows: [row] };
+  };
+  const human = await run(['rejections', 'house', ...C], { rejections });
+  t.match(human.out, /bad-value +12\n/);
+  t.match(human.out, /2026-11-18T11:06:40\.000Z +2 +bad-value +no IPv4 +\{"value":"\\u\{1b\}\[2J"\}\\u\{202e\}/);
+  const json = await run(['rejections', 'house', '--limit', '0', '--json', ...C], { rejections });
+  t.match(JSON.parse(json.out), {
+    feed: 'house',
+    counts: [{ count: 12 }],
+    rows: [{ first_at: '2026-11-18T11:06:40.000Z', row: /\[2J/ }],
+  });
+  t.strictSame(asked, [
+    ['house', 20],
+    ['house', 0],
+  ]);
+  const none = await run(['rejections', 'house', ...C], { rejections: async () => ({ counts: [], rows: [] }) });
+  t.equal(none.out, '(none)\n');
+});
+
+t.test('client add says the key once; list and revoke do not know it', async (t) => {
+  const asked: unknown[] = [];
+  const addClient: Control['addClient'] = async (client) => {
+    asked.push(client);
+    return { ...client, key: 'slc_once' };
+  };
+  const json = await run(
+    ['client', 'add', 'blue-team', '--collections', 'all, ips,all', '--tlp', 'green', '--rate', '5/s', '--json', ...C],
+    { addClient },
+  );
+  t.strictSame(JSON.parse(json.out), {
+    name: 'blue-team',
+    key: 'slc_once',
+    collections: ['all', 'ips'],
+    tlp: 'green',
+    rate: '5/s',
+  });
+  const human = await run(['client', 'add', 'siem', ...C], { addClient });
+  t.match(
+    human.out,
+    /siem may read all collections up to TLP:AMBER, 600\/min\.\nIts key is shown only now:\nslc_once\n$/,
+  );
+  t.strictSame(asked, [
+    { name: 'blue-team', collections: ['all', 'ips'], tlp: 'green', rate: { max: 5, per: 1000 } },
+    { name: 'siem', collections: null, tlp: 'amber', rate: { max: 600, per: 60_000 } },
+  ]);
+
+  const hash = 'f'.repeat(64);
+  const client = {
+    name: 'siem',
+    collections: null,
+    tlp: 'amber',
+    rate: { max: 600, per: 60_000 },
+    createdAt: NOW,
+    revokedAt: NOW,
+    keyHashes: [hash],
+  } as const;
+  const listClients: Control['listClients'] = async () => [{ ...client, keyHashes: [hash] }];
+  const list = await run(['client', 'list', ...C], { listClients });
+  t.match(list.out, /siem +revoked 2026-11-18T11:06:40\.000Z +all +amber +600\/min/);
+  const listed = await run(['client', 'list', '--json', ...C], { listClients });
+  t.match(JSON.parse(listed.out), [{ name: 'siem', rate: '600/min', keys: 1, revoked_at: '2026-11-18T11:06:40.000Z' }]);
+  t.notMatch(list.out + listed.out, /ffff/);
+
+  const revoked: string[] = [];
+  const gone = await run(['client', 'revoke', 'siem', ...C], { revokeClient: async (name) => void revoked.push(name) });
+  t.strictSame([gone.code, gone.out, revoked], [0, 'Client siem is revoked.\n', ['siem']]);
+});
+
+t.test('rates, tables, ages and unprintable text', async (t) => {
+  for (const text of ['1/s', '600/min', '1000/h', '1000000/d']) t.equal(formatRate(parseRate(text)), text);
+  for (const text of ['', '0/s', '1', '1/m', '-1/s', '1.5/s', '9999999/s', '1/week'])
+    t.throws(() => parseRate(text), text);
+  t.equal(
+    formatTable(
+      ['A', 'NUMBER'],
+      [
+        ['x', 1],
+        ['yyy', 1000],
+      ],
+    ),
+    'A    NUMBER\nx         1\nyyy    1000\n',
+  );
+  t.equal(formatTable(['A'], [['a\nb']]), 'A\na\\u{a}b\n');
+  t.equal(printable('a\u009b\u200fé😀'), 'a\\u{9b}\\u{200f}é😀');
+  t.strictSame(
+    [null, NOW, NOW - 119 * SECOND, NOW - 7199 * SECOND, NOW + 172_799 * SECOND, NOW - 172_800 * SECOND].map((at) =>
+      ageText(at, NOW),
+    ),
+    ['-', 'now', '119s ago', '119m ago', 'in 47h', '2d ago'],
+  );
+});
+
+function sluice(args: string[], env: Record<string, string> = {}, node: string[] = []) {
+  const { SOCDEFENDERS_API_KEY: _, ...clean } = process.env;
+  const options = { cwd: ROOT, encoding: 'utf8', env: { ...clean, ...env } } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...node, LAUNCHER, ...args], options);
+  return { status, stdout, stderr };
+}
+
+t.test('the example configuration is valid as it stands, with the key and without', async (t) => {
+  const without = sluice(['check-config', '--config', EXAMPLE]);
+  t.equal(without.status, 0, without.stderr);
+  t.match(without.stdout, /^The configuration is valid: feeds 1 \(and 1 left out\), pools 1, collections 6\.\n$/);
+  t.match(
+    without.stderr,
+    /sluice\.example\.yaml:\d+:3: feeds\.socdefenders: is left out: .*SOCDEFENDERS_API_KEY is not set/,
+  );
+  const key = 'sk_live_CANARY0123456789';
+  const withKey = sluice(['check-config', '--json', '--config', EXAMPLE], { SOCDEFENDERS_API_KEY: key });
+  t.strictSame(JSON.parse(withKey.stdout), { valid: true, problems: [], warnings: [] });
+  const printed = sluice(['print-config', '--config', EXAMPLE], { SOCDEFENDERS_API_KEY: key });
+  t.equal(printed.status, 0);
+  t.match(parse(printed.stdout), {
+    feeds: { socdefenders: { key: { env: 'SOCDEFENDERS_API_KEY' } } },
+    pools: { main: { profile: 'elastic-agent' } },
+  });
+  t.notMatch(printed.stdout + printed.stderr, /CANARY/);
+  const bundle = JSON.parse(readFileSync(join(ROOT, 'examples', 'feed', 'example.json'), 'utf8'));
+  t.ok(bundle.objects.length > 60);
+});
+
+t.test('a process of its own: refusals on standard error, exit codes 2 and 1', async (t) => {
+  const dir = t.testdir({
+    'bad.yaml': 'listen: { port: high }\nfeeds:\n  a: { format: stix, path: ., key: sk_live_CANARY }\n',
+    'good.yaml': 'data: ./file\nfeeds: { a: { format: stix, path: . } }\npools: { p: { feeds: [a] } }\n',
+    file: 'in the way',
+  });
+  const bad = sluice(['check-config', '--config', join(dir, 'bad.yaml')]);
+  t.equal(bad.status, 2);
+  t.equal(bad.stdout, '');
+  t.match(
+    bad.stderr
+      .trim()
+      .split('\n')
+      .filter((line) => line.startsWith('sluice: ')),
+    [/bad\.yaml:1:17: listen\.port: must be a whole number$/, /bad\.yaml:3:31: feeds\.a\.key: is an unknown key/],
+  );
+  t.notMatch(bad.stderr, /CANARY|at .*\.ts/);
+  const missing = sluice(['status', '--config', join(dir, 'none.yaml')]);
+  t.strictSame([missing.status, missing.stdout], [2, '']);
+  t.match(missing.stderr, /none\.yaml/);
+  const blocked = sluice(['status', '--config', join(dir, 'good.yaml')]);
+  t.equal(blocked.status, 1);
+  t.match(blocked.stderr, /data directory .* cannot be used/);
+});
+
+// What the launcher sees of itself is changed, so that it takes the way it takes under an older Node.
+const asNode20 = [
+  '--import',
+  "data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.1.0'}})",
+];
+const npmWith = (version: string) => ({
+  npm_config_user_agent: `npm/10.0.0 node/v${version} linux x64`,
+  npm_node_execpath: process.execPath,
+});
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+
+t.test("under an older Node the launcher takes npm's Node when that is new enough, else the project's", async (t) => {
+  t.match(sluice(['--version'], {}), { status: 0, stdout: `${version}\n` }, 'a new one runs it itself');
+  t.match(sluice(['--version'], npmWith('24.0.0'), asNode20), { status: 0, stdout: `${version}\n` }, "npm's");
+  t.match(sluice(['--version'], npmWith('20.1.0'), asNode20), { status: 0, stdout: `${version}\n` }, "the project's");
+  t.match(
+    sluice(['nonsense'], npmWith('24.0.0'), asNode20),
+    { status: 2, stderr: /unknown command/ },
+    'its exit code passes through',
+  );
+});
+
+t.test('without any Node that is new enough the launcher says what to do', async (t) => {
+  const dir = t.testdir({ bin: {}, src: { 'main.ts': 'process.exit(9)' } });
+  cpSync(LAUNCHER, join(dir, 'bin', 'sluice.mjs'));
+  const options = { encoding: 'utf8', env: { ...process.env, ...npmWith('22.3.0') } } as const;
+  const ran = spawnSync(process.execPath, [...asNode20, join(dir, 'bin', 'sluice.mjs')], options);
+  t.equal(ran.status, 1);
+  t.match(ran.stderr, /^sluice: Node 24 or newer is needed, this is 20\.1\.0\. Run `npm ci`/);
+});
+
+t.test('the launcher passes signals on, and answers for how the other process ended', async (t) => {
+  const main = `
+    process.on('SIGTERM', () => process.exit(7));
+    console.log('up', process.argv.slice(2).join(' '));
+    process.stdin.resume();
+  `;
+  const dir = t.testdir({ bin: {}, src: { 'main.ts': main } });
+  const launcher = join(dir, 'bin', 'sluice.mjs');
+  cpSync(LAUNCHER, launcher);
+  for (const [signal, code] of [
+    ['SIGTERM', 7],
+    ['SIGHUP', 129],
+  ] as const) {
+    const env = { ...process.env, ...npmWith('24.0.0') };
+    const child = spawn(process.execPath, [...asNode20, launcher, 'a', 'b c'], {
+      env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const [said] = await once(child.stdout, 'data');
+    t.equal(String(said), 'up a b c\n');
+    child.kill(signal);
+    t.strictSame(await once(child, 'exit'), [code, null], signal);
+  }
+});
