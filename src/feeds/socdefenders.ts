@@ -1,17 +1,32 @@
 import Type, { type Static } from 'typebox';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
-import { isJsonObject, type JsonObject } from '../model/json.ts';
-import { MAX_REJECTED_ROW, type Rejection } from '../model/observation.ts';
+import { isJsonObject } from '../model/json.ts';
+import type { Rejection } from '../model/observation.ts';
 import { secretSchema } from '../model/secret.ts';
 import { formatMillis, parseTimestamp } from '../model/timestamp.ts';
-import type { FeedBatch, FeedContext, FeedFormat, FeedItem, FeedResponse } from './feed.ts';
+import { BATCH_ROWS, type FeedContext, type FeedFormat } from './feed.ts';
+import { type Page, readPage, readRows } from './socdefenders/page.ts';
+import { type Window, walk } from './socdefenders/walk.ts';
 
-/** What each plan allows: the lower of SOC Defenders' two documents wherever they differ. */
+/** What each plan allows: the lower of SOC Defenders' two documents (rate limits, openapi.json) wherever they differ. */
 const plans = {
-  free: { perMinute: 10, perDay: 1000, pageSize: 100, lookback: MICROS_PER_DAY, every: 15 * 60_000 },
-  pro: { perMinute: 100, perDay: 50_000, pageSize: 1000, lookback: 30 * MICROS_PER_DAY, every: 60_000 },
+  free: { perMinute: 10, perDay: 1000, pageSize: 100, maxPage: 100, lookback: MICROS_PER_DAY, every: 15 * 60_000 },
+  pro: {
+    perMinute: 100,
+    perDay: 50_000,
+    pageSize: 1000,
+    maxPage: 10_000,
+    lookback: 30 * MICROS_PER_DAY,
+    every: 60_000,
+  },
 } as const;
+
+/** Both appear in the documents, and one may redirect to the other. */
+const HOSTS = ['socdefenders.ai', 'www.socdefenders.ai'];
+
+const word = (description: string) =>
+  Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', 'x-expects': 'one word', description }));
 
 const optionsSchema = Type.Object(
   {
@@ -22,13 +37,28 @@ const optionsSchema = Type.Object(
     key: secretSchema,
     url: Type.String({
       default: 'https://socdefenders.ai',
-      pattern: '^https?://[^/@?#]+/?$',
+      pattern: '^https?://[^/@?#\\s]+/?$',
+      'x-expects': 'scheme and host',
       description: 'Scheme and host.',
     }),
+    filter: Type.Optional(
+      Type.Object(
+        {
+          type: word('ipv4, ipv6, domain, url, md5, sha1, sha256, sha512, email or cve.'),
+          confidence: word('high, medium or low.'),
+          category: word('government, commercial, community or news.'),
+          industry: word('A CISA sector.'),
+        },
+        { additionalProperties: false, description: 'Asks upstream for these rows only. A change begins anew.' },
+      ),
+    ),
     per_minute: Type.Optional(Type.Integer({ minimum: 1, description: "Requests a minute. Default: the plan's." })),
     per_day: Type.Optional(Type.Integer({ minimum: 1, description: "Requests a day. Default: the plan's." })),
     page_size: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 10_000, description: "Rows a request. Default: the plan's." }),
+      Type.Integer({ minimum: 2, maximum: 10_000, description: 'Rows a request. Default: 100 on free, 1000 on pro.' }),
+    ),
+    lookback_days: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 365, description: "Days the plan looks back. Default: the plan's." }),
     ),
     max_offset: Type.Integer({
       default: 1000,
@@ -43,197 +73,137 @@ type Options = Static<typeof optionsSchema>;
 
 /** Clocks differ, and rows appear late: each poll goes back a little behind the last one. Repeated rows change nothing. */
 const OVERLAP = 300 * MICROS_PER_SECOND;
-/** A window is never narrowed below this; deeper offsets are used instead. */
-const NARROWEST = 2 * MICROS_PER_SECOND;
-const DEEPEST_OFFSET = 10_000;
+/** The first instant of the look-back may have passed before the request arrives. */
+const MARGIN = 60 * MICROS_PER_SECOND;
 
-interface Window {
-  since: Micros;
-  /** Null: open, up to the newest. */
-  until: Micros | null;
-}
-
-interface Page {
-  rows: unknown[];
-  total: number | null;
-  generatedAt: Micros | null;
-}
-
-/** SOC Defenders' `GET /api/v1/iocs`: what was added or updated since the last poll, oldest window first. */
+/** SOC Defenders' `GET /api/v1/iocs`: what was added or updated since the last poll, oldest first. */
 export const socdefenders: FeedFormat<Options> = {
   name: 'socdefenders',
   title: 'SOC Defenders REST API',
   options: optionsSchema,
-  defaults: ({ plan }) => ({
-    title: 'SOC Defenders',
-    mode: 'delta',
-    every: plans[plan].every,
-    minEvery: plans[plan].every,
-    emptyAllowed: true,
-  }),
-  account: ({ plan, url, key, per_minute, per_day }) => ({
-    origin: new URL(url).origin,
-    key,
-    limits: {
-      minInterval: 0,
-      windows: [
-        { seconds: 60, requests: per_minute ?? plans[plan].perMinute },
-        { seconds: 86_400, requests: per_day ?? plans[plan].perDay },
-      ],
-    },
-  }),
+  defaults({ plan, page_size = 2 }) {
+    const { every, maxPage } = plans[plan];
+    if (page_size > maxPage) {
+      throw new GatewayError('config-invalid', `page_size is at most ${maxPage} on the ${plan} plan`);
+    }
+    return { title: 'SOC Defenders', mode: 'delta', every, minEvery: every, emptyAllowed: true };
+  },
+  account({ plan, url, key, per_minute, per_day }) {
+    if (!/^[\x21-\x7e]+$/.test(key.reveal())) {
+      throw new GatewayError('config-invalid', 'key holds a space, a line break or another character no key has');
+    }
+    const { perMinute, perDay } = plans[plan];
+    const windows = [
+      { seconds: 60, requests: per_minute ?? perMinute },
+      { seconds: 86_400, requests: per_day ?? perDay },
+    ];
+    return { origin: new URL(url).origin, key, limits: { minInterval: 0, windows } };
+  },
   async *read(feed) {
-    const { options } = feed;
-    const limit = options.page_size ?? plans[options.plan].pageSize;
-    const { since, gap } = startOf(feed);
-    let startedAt: Micros | null = null;
-    if (gap !== null) yield { items: [], rejected: [gap], cursor: null, last: false };
-    const windows: Window[] = [{ since, until: null }];
-    for (let window = windows.pop(); window !== undefined; window = windows.pop()) {
-      let offset = 0;
-      for (;;) {
-        const page = await readPage(feed, window, limit, offset);
-        startedAt ??= page.generatedAt ?? feed.now();
-        const batch = batchOf(page.rows);
-        offset += limit;
-        const isMore = page.total === null ? page.rows.length >= limit : offset < page.total && page.rows.length > 0;
-        const end = window.until ?? feed.now();
-        const isDeep = page.total === null ? offset > options.max_offset : page.total > options.max_offset + limit;
-        if (isMore && isDeep && end - window.since > NARROWEST) {
-          // The rows in hand count; both halves are asked for anew, the older one first.
-          yield batch;
-          const middle = Math.floor((window.since + end) / 2);
-          windows.push({ since: middle, until: window.until }, { since: window.since, until: middle });
-          break;
-        }
-        if (isMore && offset > DEEPEST_OFFSET) {
-          batch.rejected.push(beyondReach(window, page.total));
-        } else if (isMore) {
-          yield batch;
-          continue;
-        }
-        const isLast = windows.length === 0;
-        const reached = isLast ? Math.max(since, startedAt - OVERLAP) : window.until;
-        yield {
-          ...batch,
-          cursor: reached === null ? null : JSON.stringify({ since: formatMillis(reached) }),
-          last: isLast,
-        };
-        break;
+    const { options, now } = feed;
+    const of = questionOf(options);
+    const { since, lost } = startOf(feed, of);
+    const bookmark = (time: Micros): string => JSON.stringify({ since: formatMillis(Math.max(time, since)), of });
+    let began: Micros | null = null;
+    let told = lost === null;
+    const steps = walk({
+      since,
+      limit: options.page_size ?? plans[options.plan].pageSize,
+      maxOffset: options.max_offset,
+      now,
+      async read(window, offset) {
+        const before = now();
+        const page = await ask(feed, window, offset);
+        // The earliest of all clocks: the next poll rather repeats rows than misses one.
+        began ??= Math.min(page.at ?? before, before);
+        return page;
+      },
+    });
+    for await (const { rows, notes, done } of steps) {
+      // Only now is it sure that the upstream answers again. With the bookmark behind the gap it is told once.
+      const gap = told || lost === null ? [] : [lost];
+      const cursor = done === null ? (gap.length === 0 ? null : bookmark(since)) : bookmark(done);
+      told = true;
+      if (gap.length + notes.length > 0 || cursor !== null) {
+        yield { items: [], rejected: [...gap, ...notes], cursor, last: false };
+      }
+      // An upstream that ignores `limit` must not make a batch larger than the writer takes.
+      for (let i = 0; i < rows.length; i += BATCH_ROWS) {
+        yield { ...readRows(rows.slice(i, i + BATCH_ROWS)), cursor: null, last: false };
       }
     }
+    yield { items: [], rejected: [], cursor: bookmark((began ?? now()) - OVERLAP), last: true };
   },
 };
 
-/** Where to go on; when the plan no longer looks back that far, what was lost between is said. */
-function startOf({ cursor, now, options }: FeedContext<Options>): { since: Micros; gap: Rejection | null } {
-  const earliest = now() - plans[options.plan].lookback;
-  const stored = cursor === null ? undefined : parseTimestamp(String((JSON.parse(cursor) as { since: unknown }).since));
-  if (stored === undefined) return { since: earliest, gap: null };
-  if (stored >= earliest) return { since: stored, gap: null };
-  const span = `${formatMillis(stored)} to ${formatMillis(earliest)}`;
-  const detail = `The plan looks back no further: what was updated from ${span} can't be asked for any more.`;
-  return { since: earliest, gap: { reason: 'not-served', detail, row: span } };
+/** What is asked for, but for the time: a bookmark is worth nothing for another question. */
+function questionOf({ url, filter = {} }: Options): string {
+  return JSON.stringify([new URL(url).host.replace(/^www\./, ''), ...Object.entries(filter).sort()]);
 }
 
-function beyondReach({ since, until }: Window, total: number | null): Rejection {
-  const span = `${formatMillis(since)} to ${until === null ? 'now' : formatMillis(until)}`;
-  const detail = `More rows than offsets reach (${DEEPEST_OFFSET}) were updated from ${span}; total ${total ?? 'unknown'}.`;
-  return { reason: 'not-served', detail, row: span };
+/** Where to go on; when the plan no longer looks back that far, what is lost between. */
+function startOf(
+  { cursor, now, options }: FeedContext<Options>,
+  of: string,
+): { since: Micros; lost: Rejection | null } {
+  const { lookback_days: days, plan } = options;
+  const horizon = now() - (days === undefined ? plans[plan].lookback : days * MICROS_PER_DAY);
+  const earliest = horizon + MARGIN;
+  const stored = storedSince(cursor, of);
+  if (stored === null) return { since: earliest, lost: null };
+  if (stored >= horizon) return { since: stored, lost: null };
+  const row = `${formatMillis(stored)} to ${formatMillis(earliest)}`;
+  const detail = 'the feed was not read for longer than the plan looks back; what was updated in this time is missing';
+  return { since: earliest, lost: { reason: 'not-served', detail, row } };
 }
 
-async function readPage(
-  { options, fetch }: FeedContext<Options>,
-  window: Window,
-  limit: number,
-  offset: number,
-): Promise<Page> {
+function storedSince(cursor: string | null, of: string): Micros | null {
+  if (cursor === null) return null;
+  try {
+    const stored: unknown = JSON.parse(cursor);
+    if (!isJsonObject(stored) || stored['of'] !== of || typeof stored['since'] !== 'string') return null;
+    return parseTimestamp(stored['since']) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+async function ask({ options, fetch }: FeedContext<Options>, window: Window, offset: number): Promise<Page> {
   const url = new URL('/api/v1/iocs', options.url);
-  url.searchParams.set('limit', String(limit));
+  for (const [name, value] of Object.entries(options.filter ?? {})) url.searchParams.set(name, value);
+  url.searchParams.set('limit', String(options.page_size ?? plans[options.plan].pageSize));
   url.searchParams.set('offset', String(offset));
   url.searchParams.set('since', formatMillis(window.since));
   if (window.until !== null) url.searchParams.set('until', formatMillis(window.until));
+  const hosts = HOSTS.includes(url.hostname) ? HOSTS : [];
   const response = await fetch({
     url,
     headers: { accept: 'application/json' },
-    authorization: { header: 'authorization', scheme: 'Bearer', key: options.key },
+    authorization: { header: 'authorization', scheme: 'Bearer', key: options.key, hosts },
     explain,
   });
-  if (response === null)
+  if (response === null) {
     throw new GatewayError('upstream-malformed', 'SOC Defenders answered 304 to an unconditional request.');
-  return pageOf(response);
-}
-
-async function pageOf(response: FeedResponse): Promise<Page> {
-  const body = await response.json();
-  if (!isJsonObject(body) || !Array.isArray(body['data'])) {
-    throw new GatewayError('upstream-malformed', 'SOC Defenders answered without a data list.');
   }
-  const meta = isJsonObject(body['meta']) ? body['meta'] : {};
-  const total = meta['total'];
-  const generated = meta['generated_at'];
-  return {
-    rows: body['data'],
-    total: typeof total === 'number' && Number.isInteger(total) && total >= 0 ? total : null,
-    generatedAt: typeof generated === 'string' ? (parseTimestamp(generated) ?? null) : null,
-  };
+  return readPage(response);
 }
 
-const unauthorized: Record<string, string> = {
-  missing_api_key: 'SOC Defenders got no key.',
-  invalid_api_key: 'SOC Defenders does not know the key; check it for a cut or a space.',
-  expired_api_key: 'The key has expired; make a new one in the SOC Defenders dashboard.',
-};
+/** Its documents' three codes of a 401; none of the upstream's own words is repeated, since they may hold the key. */
+const unauthorized = new Map([
+  ['missing_api_key', 'SOC Defenders got no key: is a proxy between that takes the Authorization header away?'],
+  ['invalid_api_key', 'SOC Defenders does not know the key: check it for a cut, and that it was not deleted.'],
+  ['expired_api_key', 'The key has expired: make a new one in the SOC Defenders dashboard.'],
+]);
 
 function explain(status: number, body: string): GatewayError | null {
+  if (status === 401) {
+    const code = [...unauthorized.keys()].find((code) => body.includes(`"${code}"`));
+    return new GatewayError('upstream-unauthorized', unauthorized.get(code ?? '') ?? 'SOC Defenders refused the key.');
+  }
   if (status === 403) {
-    return new GatewayError(
-      'upstream-forbidden',
-      'SOC Defenders does not allow this with the key: is plan set to what you subscribe to?',
-    );
+    const message =
+      'SOC Defenders does not allow this with the key: is plan what you subscribe to, and its scope read:iocs?';
+    return new GatewayError('upstream-forbidden', message);
   }
-  if (status !== 401) return null;
-  const code = Object.keys(unauthorized).find((word) => body.includes(word));
-  return new GatewayError(
-    'upstream-unauthorized',
-    code === undefined ? 'SOC Defenders refused the key.' : (unauthorized[code] as string),
-  );
-}
-
-function batchOf(rows: unknown[]): FeedBatch {
-  const items: FeedItem[] = [];
-  const rejected: Rejection[] = [];
-  for (const row of rows) {
-    if (isJsonObject(row)) items.push(rowOf(row));
-    else
-      rejected.push({
-        reason: 'not-an-object',
-        detail: 'A row of data is no object.',
-        row: JSON.stringify(row).slice(0, MAX_REJECTED_ROW),
-      });
-  }
-  return { items, rejected, cursor: null, last: false };
-}
-
-/** Everything but type and value is optional (the documents show two shapes). */
-function rowOf(row: JsonObject): FeedItem {
-  const source = isJsonObject(row['source']) ? row['source'] : {};
-  const { article_url: url, article_title: title } = source;
-  const reference =
-    typeof url === 'string' && url !== ''
-      ? [{ source_name: 'article', url, ...(typeof title === 'string' ? { description: title } : {}) }]
-      : [];
-  return {
-    value: row['value'],
-    type: row['type'],
-    confidence: row['confidence'],
-    firstSeen: row['first_seen'],
-    lastSeen: row['last_seen'],
-    id: row['id'],
-    description: typeof row['context'] === 'string' ? row['context'] : undefined,
-    labels: row['tags'],
-    techniques: row['mitre_techniques'],
-    references: reference,
-    source: row['source'],
-  };
+  return null;
 }

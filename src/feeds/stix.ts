@@ -1,48 +1,75 @@
-import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { JSONParser } from '@streamparser/json';
 import Type, { type Static } from 'typebox';
 import { GatewayError } from '../model/error.ts';
 import { isJsonObject, type Json } from '../model/json.ts';
-import { MAX_REJECTED_ROW, type Rejection } from '../model/observation.ts';
-import { BATCH_ROWS, type FeedBatch, type FeedFile, type FeedFormat, type FeedItem } from './feed.ts';
+import type { Rejection } from '../model/observation.ts';
+import { secretSchema } from '../model/secret.ts';
+import { rowText } from '../stix/validate.ts';
+import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from './feed.ts';
+import { readObjects } from './stix/document.ts';
 
 const optionsSchema = Type.Object(
   {
-    path: Type.String({
-      minLength: 1,
-      maxLength: 4096,
-      description: 'A file, or a directory whose files are read by name.',
-    }),
+    path: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 4096,
+        description: 'A file, or a directory whose files are read by name. Either path or url.',
+      }),
+    ),
+    url: Type.Optional(
+      Type.String({
+        maxLength: 4096,
+        pattern: '^https?://[^/@\\s]+(?:/\\S*)?$',
+        'x-expects': 'an http(s) address without user and password',
+        description: 'Where it is fetched from.',
+      }),
+    ),
+    key: Type.Optional(secretSchema),
   },
   { additionalProperties: false },
 );
 type Options = Static<typeof optionsSchema>;
 
 const MINUTE_MS = 60_000;
-/** Bytes between two objects: more is no STIX object that anybody serves. */
-const MAX_OBJECT = 8 * 1024 * 1024;
 
 /**
- * STIX 2.1 from a file or a watched directory: a bundle, an object with `objects` (a TAXII envelope), or one object a line.
- * Gzip is told by the name's `.gz`. All files together are the snapshot.
+ * STIX 2.1 from a file, a watched directory or an address: a bundle, an object with `objects` (a TAXII envelope), or one
+ * object a line; plain or gzip. All files together are the snapshot.
  */
 export const stix: FeedFormat<Options> = {
   name: 'stix',
-  title: 'STIX 2.1 bundle or lines, from a file or a watched directory',
+  title: 'STIX 2.1 bundle or lines, from a file, a watched directory or an address',
   options: optionsSchema,
-  defaults: () => ({ title: 'STIX file', mode: 'snapshot', every: MINUTE_MS, emptyAllowed: true }),
-  account: () => null,
-  async *read({ options, files, signal }) {
-    const listed = await files(options.path);
-    if (listed === null) return;
-    let batch: FeedBatch = { items: [], rejected: [], cursor: null, last: false };
-    for (const file of listed) {
-      for await (const value of readObjects(file, signal)) {
-        add(batch, value);
+  defaults({ path, url, key }) {
+    if ((path === undefined) === (url === undefined))
+      throw new GatewayError('config-invalid', 'needs either path or url');
+    if (key !== undefined && url === undefined) throw new GatewayError('config-invalid', 'key goes with url');
+    return {
+      title: 'STIX file',
+      mode: 'snapshot',
+      every: path === undefined ? 60 * MINUTE_MS : MINUTE_MS,
+      // A directory may have no file yet; an address that suddenly holds nothing is more likely broken.
+      emptyAllowed: path !== undefined,
+    };
+  },
+  account({ url, key }) {
+    if (url === undefined) return null;
+    if (key !== undefined && !/^[\x21-\x7e]+$/.test(key.reveal())) {
+      throw new GatewayError('config-invalid', 'key holds a space, a line break or another character no key has');
+    }
+    return { origin: new URL(url).origin, key: key ?? null, limits: { minInterval: 1000, windows: [] } };
+  },
+  async *read(feed) {
+    const documents = await open(feed);
+    if (documents === null) return;
+    let batch = emptyBatch();
+    for (const { name, body } of documents) {
+      for await (const found of readObjects(name, body, feed.signal)) {
+        if ('rejection' in found) batch.rejected.push(found.rejection);
+        else add(batch, found.value);
         if (batch.items.length + batch.rejected.length >= BATCH_ROWS) {
           yield batch;
-          batch = { items: [], rejected: [], cursor: null, last: false };
+          batch = emptyBatch();
         }
       }
     }
@@ -50,59 +77,33 @@ export const stix: FeedFormat<Options> = {
   },
 };
 
+/** What there is to read; null when nothing changed since the last whole pull. */
+async function open({ options, files, fetch }: FeedContext<Options>) {
+  const { path, url, key } = options;
+  if (url === undefined) return files(path ?? '.');
+  const target = new URL(url);
+  const response = await fetch({
+    url: target,
+    headers: {
+      accept: 'application/stix+json;version=2.1, application/taxii+json;version=2.1, application/json, */*;q=0.1',
+    },
+    ...(key === undefined ? {} : { authorization: { header: 'authorization', scheme: 'Bearer', key } }),
+    conditional: true,
+  });
+  // The host alone: paths may hold keys.
+  return response === null ? null : [{ name: `the answer of ${target.host}`, body: response.body }];
+}
+
+function emptyBatch(): FeedBatch {
+  return { items: [], rejected: [], cursor: null, last: false };
+}
+
 function add({ items, rejected }: { items: FeedItem[]; rejected: Rejection[] }, value: Json): void {
   if (isJsonObject(value)) items.push({ stix: value });
-  else {
-    const row = JSON.stringify(value).slice(0, MAX_REJECTED_ROW);
-    rejected.push({ reason: 'not-an-object', detail: 'Among the STIX objects stands something that is none.', row });
-  }
-}
-
-/** Every object of a file, one by one, in bounded memory. Throws `upstream-malformed` naming the file. */
-async function* readObjects(file: FeedFile, signal: AbortSignal): AsyncGenerator<Json> {
-  const found: { value: Json; depth: number }[] = [];
-  const parser = new JSONParser({ paths: ['$', '$.objects.*'], keepStack: false, separator: '' });
-  let wrapped = false;
-  let since = 0;
-  let seen = 0;
-  parser.onValue = ({ value, stack }) => {
-    since = 0;
-    found.push({ value: value as Json, depth: stack.length });
-  };
-  let failure: Error | null = null;
-  parser.onError = (error) => {
-    failure = error;
-  };
-  const body = file.name.endsWith('.gz') ? Readable.from(file.body).pipe(createGunzip()) : file.body;
-  try {
-    for await (const chunk of body) {
-      signal.throwIfAborted();
-      since += chunk.length;
-      seen += chunk.length;
-      parser.write(chunk);
-      if (failure !== null) throw failure;
-      if (since > MAX_OBJECT) throw new Error(`an object of more than ${MAX_OBJECT} bytes`);
-      for (const { value, depth } of found.splice(0)) {
-        if (depth > 0) {
-          wrapped = true;
-          yield value;
-        } else if (!wrapped && !isWrapper(value)) yield value;
-        else wrapped = false;
-      }
-    }
-    if (seen > 0 && !parser.isEnded) parser.end();
-    if (failure !== null) throw failure;
-  } catch (cause) {
-    if (signal.aborted) throw signal.reason;
-    throw new GatewayError(
-      'upstream-malformed',
-      `${file.name} is no whole STIX: ${(cause as Error).message.slice(0, 200)}`,
-      { cause },
-    );
-  }
-}
-
-/** A bundle or an envelope whose objects, if any, were given one by one. */
-function isWrapper(value: Json): boolean {
-  return isJsonObject(value) && (value['type'] === 'bundle' || 'objects' in value || 'more' in value);
+  else
+    rejected.push({
+      reason: 'not-an-object',
+      detail: 'among the STIX objects stands something that is none',
+      row: rowText(value),
+    });
 }

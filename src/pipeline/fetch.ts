@@ -1,254 +1,303 @@
-import { pipeline } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
-import { getDomain } from 'tldts';
-import { Agent, request as send } from 'undici';
+import type { Readable } from 'node:stream';
+import { Agent, type Dispatcher, request as send } from 'undici';
 import type { FeedAccount, FeedFetch, FeedRequest, FeedResponse } from '../feeds/feed.ts';
 import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Writer } from '../store/store.ts';
-import { admit, learn, spend } from './budget.ts';
+import {
+  acceptEncoding,
+  type BodyCaps,
+  bodyCaps,
+  decodeBody,
+  type HeldBody,
+  holdBody,
+  readStart,
+  readText,
+} from './body.ts';
+import { admit, learn, settle, spend } from './budget.ts';
+import { followRedirect, isRedirect, MAX_REDIRECTS, mayCarryKey } from './redirect.ts';
+
+/** What a whole pull leaves for the next: RFC 9110 section 8.8, and the SHA-256 of a one-request pull's body. */
+export interface Validators {
+  etag: string | null;
+  lastModified: string | null;
+  bodyHash: string | null;
+}
 
 export interface FetchParts {
   clock: Clock;
-  writer: Writer;
-  /** The account's name and limits. */
+  writer: Pick<Writer, 'transaction'>;
   account: FeedAccount;
+  /** Under which the store keeps what is spent. */
   accountName: string;
-  validators: { etag: string | null; lastModified: string | null };
+  /** Of the last whole pull. */
+  validators: Validators;
   userAgent: string;
   signal: AbortSignal;
+  caps?: Partial<BodyCaps>;
+  /** How connections are made; for tests. */
+  dispatcher?: Dispatcher;
 }
 
 export interface FeedFetcher {
   fetch: FeedFetch;
+  /** Requests sent, retries and redirects among them. */
   requests(): number;
-  /** The upstream said 304. */
+  /** The upstream said 304, or sent the very body of the last whole pull. */
   isUnchanged(): boolean;
-  validators(): { etag: string | null; lastModified: string | null };
+  /** Known once the body was read to its end; nulls for a pull of several requests. */
+  validators(): Validators;
 }
 
+const NO_VALIDATORS: Validators = { etag: null, lastModified: null, bodyHash: null };
 const ATTEMPTS = 3;
-const MAX_HOPS = 5;
 const FIRST_BACKOFF_MS = 1000;
-/** A poll waits this long for its budget; a longer wait ends it, and the schedule comes back. */
+/** A poll waits this long for its turn; a longer wait ends it, and the schedule comes back. */
 const MAX_WAIT_MS = 120_000;
-const TIMEOUT_MS = 60_000;
-/** Bytes of one body after decompression. */
-const MAX_BODY = 256 * 1024 * 1024;
+const CONNECT_MS = 10_000;
+/** Without headers, or without a further byte of the body. */
+const SILENCE_MS = 60_000;
 const MAX_ERROR_BODY = 4096;
+const MAX_VALIDATOR = 1024;
 
-const agent = new Agent({
-  connectTimeout: 10_000,
-  headersTimeout: TIMEOUT_MS,
-  bodyTimeout: TIMEOUT_MS,
-});
+const agent = new Agent({ connect: { timeout: CONNECT_MS }, headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS });
 
-const decoders = { gzip: createGunzip, 'x-gzip': createGunzip, br: createBrotliDecompress, zstd: createZstdDecompress };
-
-/** The network as one poll of one feed gets it. */
+/** The network as one poll of one feed gets it: in turn, conditional, capped, and silent about keys. */
 export function createFetcher(parts: FetchParts): FeedFetcher {
+  const caps = { ...bodyCaps, ...parts.caps };
   let requests = 0;
-  let unchanged = false;
-  let validators: { etag: string | null; lastModified: string | null } = { etag: null, lastModified: null };
+  let isUnchanged = false;
+  let conditional: { etag: string | null; lastModified: string | null; held: HeldBody } | null = null;
 
-  const once = async (request: FeedRequest): Promise<FeedResponse> => {
-    let url = request.url;
-    for (let hop = 0; hop <= MAX_HOPS; hop += 1) {
-      await takeTurn(request.weight ?? 1, parts);
+  /** One try: the answer to it, or to what it redirects to. */
+  const attempt = async (request: FeedRequest): Promise<FeedResponse | null> => {
+    const answer = await sendFollowing(request, parts, () => {
       requests += 1;
-      const answer = await sendOne(request, url, parts);
-      await remember(answer, parts);
-      const location = answer.headers['location'];
-      if (![301, 302, 307, 308].includes(answer.status) || location === undefined) return answer;
-      await drain(answer);
-      url = followed(url, location);
+    });
+    const { status, headers, keyWithheld } = answer;
+    const { host } = answer.url;
+    const chunks = decodeBody(answer.body, { encoding: headers['content-encoding'], host, caps, clock: parts.clock });
+    if (status < 200 || status >= 300) {
+      const text = await readStart(chunks, MAX_ERROR_BODY).catch(() => '');
+      if (status !== 304) throw refusal(answer, keyWithheld ? null : request, text);
+      if (!request.conditional)
+        throw new GatewayError('upstream-malformed', `${host} answered 304 without being asked.`);
+      isUnchanged = true;
+      return null;
     }
-    throw new GatewayError('upstream-malformed', `More than ${MAX_HOPS} redirects from ${request.url.host}.`);
+    const held = await holdBody(chunks, caps.ahead);
+    if (request.conditional) {
+      if (held.hash() !== null && held.hash() === parts.validators.bodyHash) {
+        isUnchanged = true;
+        return null;
+      }
+      conditional = { etag: headers['etag'] ?? null, lastModified: headers['last-modified'] ?? null, held };
+    }
+    const body = inOurWords(held.body, host, parts.signal);
+    return { status, headers, body, json: () => readJson(body, request, caps.json, host) };
   };
 
   return {
     requests: () => requests,
-    isUnchanged: () => unchanged,
-    validators: () => validators,
+    isUnchanged: () => isUnchanged,
+    validators: () => {
+      if (conditional === null) return NO_VALIDATORS;
+      const { etag, lastModified, held } = conditional;
+      const bodyHash = held.hash();
+      return bodyHash === null ? NO_VALIDATORS : { etag, lastModified, bodyHash };
+    },
     async fetch(request) {
-      for (let attempt = 1; ; attempt += 1) {
-        const outcome = await once(request).catch((error: unknown) => foreseen(error, request.url));
-        if (!(outcome instanceof GatewayError)) {
-          if (outcome.status === 304) {
-            await drain(outcome);
-            unchanged = true;
-            validators = parts.validators;
-            return null;
-          }
-          if (outcome.status >= 200 && outcome.status < 300) {
-            const { etag = null, 'last-modified': lastModified = null } = outcome.headers;
-            validators = { etag, lastModified };
-            return outcome;
-          }
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await attempt(request);
+        } catch (thrown) {
+          parts.signal.throwIfAborted();
+          const error = thrown instanceof Retryable ? thrown.error : foreseen(thrown, request.url.host);
+          const wait = (error.retryAfter ?? 0) * 1000;
+          if (error === thrown || tries >= ATTEMPTS || wait > MAX_WAIT_MS) throw error;
+          // What the upstream asked for is waited out with the budget; jitter keeps many gateways from coming in step.
+          if (wait === 0)
+            await parts.clock.sleep(FIRST_BACKOFF_MS * 2 ** tries * (0.5 + Math.random() / 2), parts.signal);
         }
-        const error = outcome instanceof GatewayError ? outcome : await refusal(outcome, request, parts);
-        const mayRetry = error.code === 'upstream-failed' || error.code === 'upstream-timeout' || isShortWait(error);
-        if (attempt >= ATTEMPTS || !mayRetry || parts.signal.aborted) throw error;
-        // Jitter keeps many gateways from coming back in step.
-        if (!isShortWait(error))
-          await parts.clock.sleep(FIRST_BACKOFF_MS * 2 ** attempt * (0.5 + Math.random() / 2), parts.signal);
       }
     },
   };
 }
 
-function isShortWait(error: GatewayError): boolean {
-  return error.code === 'upstream-rate-limited' && (error.retryAfter ?? 0) * 1000 <= MAX_WAIT_MS;
+/** Wraps what another try may mend. GatewayErrors that come bare are final. */
+class Retryable extends Error {
+  readonly error: GatewayError;
+  constructor(error: GatewayError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+interface Answer {
+  url: URL;
+  status: number;
+  headers: Record<string, string>;
+  body: Readable;
+  /** A redirect led to a host that the key is not for. */
+  keyWithheld: boolean;
+  /** Seconds until the account may ask again; null when the answer said nothing of it. */
+  retryAfter: number | null;
+}
+
+/** Sends in turn and follows redirects, each a request of its own. */
+async function sendFollowing(request: FeedRequest, parts: FetchParts, onRequest: () => void): Promise<Answer> {
+  let { url, method = 'GET' } = request;
+  let body = request.body ?? null;
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+    await takeTurn(request.weight ?? 1, parts);
+    onRequest();
+    const keyWithheld =
+      request.authorization !== undefined && !mayCarryKey(request.url, url, request.authorization.hosts);
+    const reply = await send(url, {
+      method,
+      headers: headersOf(request, keyWithheld, parts),
+      body,
+      dispatcher: parts.dispatcher ?? agent,
+      signal: parts.signal,
+    });
+    // The body may break while nobody reads it yet; whoever reads it later still gets the error.
+    reply.body.on('error', () => undefined);
+    const status = reply.statusCode;
+    const headers = flatten(reply.headers);
+    const retryAfter = await remember(status, headers, parts);
+    const { location } = headers;
+    if (!isRedirect(status) || location === undefined) {
+      return { url, status, headers, body: reply.body, keyWithheld, retryAfter };
+    }
+    reply.body.destroy();
+    url = followRedirect(url, location);
+    // RFC 9110 sections 15.4.2 to 15.4.4: as every browser does it.
+    if (method === 'POST' && status <= 303) [method, body] = ['GET', null];
+  }
+  throw new GatewayError('upstream-malformed', `More than ${MAX_REDIRECTS} redirects from ${request.url.host}.`);
+}
+
+function headersOf(request: FeedRequest, keyWithheld: boolean, { validators, userAgent }: FetchParts) {
+  const headers: Record<string, string> = {
+    ...request.headers,
+    'user-agent': userAgent,
+    'accept-encoding': acceptEncoding,
+  };
+  if (request.authorization !== undefined && !keyWithheld) {
+    const { header, scheme, key } = request.authorization;
+    headers[header] = scheme === null ? key.reveal() : `${scheme} ${key.reveal()}`;
+  }
+  const { etag, lastModified } = validators;
+  if (request.conditional && etag !== null && etag.length <= MAX_VALIDATOR) headers['if-none-match'] = etag;
+  if (request.conditional && lastModified !== null && lastModified.length <= MAX_VALIDATOR) {
+    headers['if-modified-since'] = lastModified;
+  }
+  return headers;
+}
+
+function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const pairs = Object.entries(headers).map(([name, value]) => [
+    name.toLowerCase(),
+    Array.isArray(value) ? value.join(', ') : (value ?? ''),
+  ]);
+  return Object.fromEntries(pairs);
 }
 
 /** Waits until the account's budget admits the request and spends it, in one transaction with looking. */
 async function takeTurn(weight: number, { clock, writer, account, accountName, signal }: FetchParts): Promise<void> {
-  const deadline = clock.now() + MAX_WAIT_MS * MICROS_PER_MS;
+  const giveUpAt = clock.now() + MAX_WAIT_MS * MICROS_PER_MS;
   for (;;) {
     signal.throwIfAborted();
-    const at = await writer.transaction(async (tx) => {
+    const wait = await writer.transaction(async (tx) => {
       const now = clock.now();
       const state = await tx.account(accountName);
-      const earliest = admit(state, account.limits, weight, now);
-      if (earliest <= now) await tx.saveAccount(spend(state, account.limits, weight, now));
-      return earliest <= now ? null : earliest;
+      const at = admit(state, account.limits, weight, now);
+      // Settled while waiting too: after a clock was set back, the wait must not begin anew with every look.
+      await tx.saveAccount(at <= now ? spend(state, account.limits, weight, now) : settle(state, now));
+      return at - now;
     });
-    if (at === null) return;
-    if (at > deadline) {
-      const retryAfter = Math.ceil((at - clock.now()) / MICROS_PER_SECOND);
-      throw new GatewayError('budget-exhausted', `The allowance at ${account.origin} is spent for ${retryAfter} s.`, {
-        retryAfter,
-      });
+    if (wait <= 0) return;
+    if (clock.now() + wait > giveUpAt) {
+      const retryAfter = Math.ceil(wait / MICROS_PER_SECOND);
+      const message = `The allowance at ${account.origin} admits the next request in ${retryAfter} s.`;
+      throw new GatewayError('budget-exhausted', message, { retryAfter });
     }
-    await clock.sleep(Math.ceil((at - clock.now()) / MICROS_PER_MS), signal);
+    await clock.sleep(Math.ceil(wait / MICROS_PER_MS), signal);
   }
 }
 
-async function remember({ status, headers }: FeedResponse, { clock, writer, accountName }: FetchParts): Promise<void> {
-  await writer.transaction(async (tx) => {
-    const state = await tx.account(accountName);
-    const learnt = learn(state, status, headers, clock.now());
-    if (learnt !== state) await tx.saveAccount(learnt);
-  });
-}
-
-async function sendOne(request: FeedRequest, url: URL, parts: FetchParts): Promise<FeedResponse> {
-  const { authorization, conditional } = request;
-  const headers: Record<string, string> = {
-    ...request.headers,
-    'user-agent': parts.userAgent,
-    'accept-encoding': 'gzip, br, zstd',
-  };
-  if (authorization !== undefined && isSameHost(request.url, url)) {
-    const { header, scheme, key } = authorization;
-    headers[header] = scheme === null ? key.reveal() : `${scheme} ${key.reveal()}`;
-  }
-  if (conditional && parts.validators.etag !== null) headers['if-none-match'] = parts.validators.etag;
-  if (conditional && parts.validators.lastModified !== null)
-    headers['if-modified-since'] = parts.validators.lastModified;
-  const {
-    statusCode,
-    headers: answered,
-    body,
-  } = await send(url, {
-    method: request.method ?? 'GET',
-    headers,
-    body: request.body ?? null,
-    dispatcher: agent,
-    signal: parts.signal,
-  });
-  const flat = Object.entries(answered).map(([name, value]) => [
-    name,
-    Array.isArray(value) ? value.join(', ') : (value ?? ''),
-  ]);
-  const encoding = String(answered['content-encoding'] ?? '').toLowerCase();
-  const decode = Object.hasOwn(decoders, encoding) ? decoders[encoding as keyof typeof decoders] : null;
-  const capped = cap(decode === null ? body : pipeline(body, decode(), () => undefined), url);
-  return {
-    status: statusCode,
-    headers: Object.fromEntries(flat),
-    body: capped,
-    async json() {
-      const text = Buffer.concat(await Array.fromAsync(capped)).toString('utf8');
-      try {
-        return JSON.parse(text);
-      } catch {
-        const start = text.slice(0, 60).replace(/\s+/g, ' ');
-        throw new GatewayError('upstream-malformed', `${url.host} sent no whole JSON; it begins with: ${start}`);
-      }
-    },
-  };
-}
-
-async function* cap(body: AsyncIterable<Uint8Array>, url: URL): AsyncGenerator<Uint8Array> {
-  let size = 0;
-  try {
-    for await (const chunk of body) {
-      size += chunk.length;
-      if (size > MAX_BODY)
-        throw new GatewayError('upstream-too-large', `${url.host} sent more than ${MAX_BODY} bytes.`);
-      yield chunk;
-    }
-  } catch (error) {
-    throw foreseen(error, url);
-  }
-}
-
-async function drain({ body }: FeedResponse): Promise<string> {
-  let text = '';
-  for await (const chunk of body) {
-    text += Buffer.from(chunk).toString('utf8');
-    if (text.length > MAX_ERROR_BODY) break;
-  }
-  return text.slice(0, MAX_ERROR_BODY);
-}
-
-/** Same site, same port, never from https to http: where a redirect may lead. */
-function followed(from: URL, location: string): URL {
-  const to = new URL(location, from);
-  const siteOf = (url: URL): string => getDomain(url.hostname, { allowPrivateDomains: true }) ?? url.hostname;
-  const isAllowed = to.protocol === from.protocol && to.port === from.port && siteOf(to) === siteOf(from);
-  const isUpgrade = from.protocol === 'http:' && to.protocol === 'https:' && siteOf(to) === siteOf(from);
-  if (isAllowed || isUpgrade) return to;
-  throw new GatewayError(
-    'upstream-malformed',
-    `${from.host} redirects to ${to.host}, which is another site; set url to it if it is meant.`,
-  );
-}
-
-/** A key goes to the host it is for; `www.` in front of it is the same host. */
-function isSameHost(meant: URL, actual: URL): boolean {
-  const bare = (url: URL): string => url.hostname.replace(/^www\./, '');
-  return bare(meant) === bare(actual) && !(meant.protocol === 'https:' && actual.protocol !== 'https:');
-}
-
-async function refusal(
-  answer: FeedResponse,
-  request: FeedRequest,
+/** Keeps what the answer says of the allowance; answers how many seconds it asks to wait. */
+async function remember(
+  status: number,
+  headers: Record<string, string>,
   { clock, writer, accountName }: FetchParts,
-): Promise<GatewayError> {
-  const { status } = answer;
-  const body = await drain(answer).catch(() => '');
-  const { host } = request.url;
+): Promise<number | null> {
+  const now = clock.now();
+  return writer.transaction(async (tx) => {
+    const state = await tx.account(accountName);
+    const learnt = learn(state, status, headers, now);
+    if (learnt === state) return null;
+    await tx.saveAccount(learnt);
+    return Math.max(1, Math.ceil(((learnt.blockedUntil ?? now) - now) / MICROS_PER_SECOND));
+  });
+}
+
+/** An answer that is no success, as an error; wrapped where another try may be luckier. */
+function refusal(
+  { url, status, retryAfter, keyWithheld }: Answer,
+  request: FeedRequest | null,
+  body: string,
+): GatewayError | Retryable {
+  const { host } = url;
+  const hint = retryAfter === null ? {} : { retryAfter };
   if (status === 429) {
-    const { blockedUntil } = await writer.account(accountName);
-    const retryAfter = Math.max(1, Math.ceil(((blockedUntil ?? 0) - clock.now()) / MICROS_PER_SECOND));
-    return new GatewayError('upstream-rate-limited', `${host} asks to wait ${retryAfter} s.`, { retryAfter });
+    const message = `${host} asks to wait ${retryAfter ?? 1} s.`;
+    return new Retryable(new GatewayError('upstream-rate-limited', message, hint));
   }
-  const explained = request.explain?.(status, body);
-  if (explained !== undefined && explained !== null) return explained;
+  if (status >= 500 || status === 408 || status === 425) {
+    return new Retryable(new GatewayError('upstream-failed', `${host} answered ${status}.`, hint));
+  }
+  const explained = request?.explain?.(status, body);
+  if (explained) return explained;
+  if ((status === 401 || status === 403) && keyWithheld) {
+    const message = `A redirect led to ${host}, which is not given the key; set url to it if it is meant.`;
+    return new GatewayError('upstream-unauthorized', message);
+  }
   if (status === 401) return new GatewayError('upstream-unauthorized', `${host} does not accept the key.`);
   if (status === 403) return new GatewayError('upstream-forbidden', `${host} does not allow this with the key's plan.`);
-  // A server in trouble may be asked again; one that knows what it refuses may not.
-  return new GatewayError(status >= 500 ? 'upstream-failed' : 'upstream-malformed', `${host} answered ${status}.`);
+  return new GatewayError('upstream-failed', `${host} answered ${status}.`);
 }
 
-/** Network errors in our words; their own may quote a request with its key, so they don't travel on. */
-function foreseen(error: unknown, url: URL): GatewayError {
+async function readJson(body: AsyncIterable<Uint8Array>, request: FeedRequest, most: number, host: string) {
+  const text = await readText(body, most, host);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    // A page that repeats the request, as some error pages do, must not carry the key into a message.
+    const key = request.authorization?.key.reveal();
+    const quotable = key === undefined ? text : text.slice(0, 4096).replaceAll(key, '[redacted]');
+    const start = quotable.slice(0, 60).replace(/[\p{Cc}\s]+/gu, ' ');
+    throw new GatewayError('upstream-malformed', `${host} sent no whole JSON; it begins with: ${start}`);
+  }
+}
+
+/** The rest of a body, with errors that may cross to a format. */
+async function* inOurWords(body: AsyncIterable<Uint8Array>, host: string, signal: AbortSignal) {
+  try {
+    yield* body;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw foreseen(error, host);
+  }
+}
+
+/** Network errors by their code; their texts and causes may quote a request with its key, so they don't travel on. */
+function foreseen(error: unknown, host: string): GatewayError {
   if (error instanceof GatewayError) return error;
   const code = (error as { code?: unknown }).code;
-  const word = typeof code === 'string' ? code : 'an unknown error';
-  if (word.includes('TIMEOUT'))
-    return new GatewayError('upstream-timeout', `${url.host} did not answer in time (${word}).`);
-  return new GatewayError('upstream-failed', `${url.host} could not be read (${word}).`);
+  const word = typeof code === 'string' ? code : 'no code';
+  if (/TIMEOUT|TIMEDOUT/.test(word)) {
+    return new GatewayError('upstream-timeout', `${host} did not answer in time (${word}).`);
+  }
+  return new GatewayError('upstream-failed', `${host} could not be read (${word}).`);
 }

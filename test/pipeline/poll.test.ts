@@ -4,9 +4,9 @@ import t, { type Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { scriptedClock } from '../helpers/clock.ts';
-import { answer, startUpstream } from '../helpers/feed-server.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
+import { answer, startUpstream } from '../helpers/upstream.ts';
 
 const CANARY = 'sk_live_canary_0123456789';
 
@@ -239,7 +239,7 @@ t.test('SOC Defenders: pages, narrows its window, and asks for news only', async
       ...(i % 5 === 0 ? { tags: ['c2'], mitre_techniques: ['T1071'], first_seen: formatMillis(START - hour) } : {}),
     },
   }));
-  const values = new Set(upstream.rows.map(({ row }) => row['value']));
+  const values = new Set(upstream.rows.map(({ row }) => (row as { value: string }).value));
   const dir = t.testdir();
   const yaml = `
 data: ./data
@@ -342,6 +342,7 @@ collections: { all: { pool: main } }
       name: 'reset in the body',
       code: 'upstream-failed',
       message: /could not be read/,
+      times: 3,
       fault: (request, response) => {
         response.writeHead(200, { 'content-length': '1000' });
         response.write('{"data":[');

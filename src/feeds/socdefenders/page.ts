@@ -1,0 +1,86 @@
+import type { Micros } from '../../model/clock.ts';
+import { GatewayError } from '../../model/error.ts';
+import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import type { Rejection } from '../../model/observation.ts';
+import { parseHttpDate, parseTimestamp } from '../../model/timestamp.ts';
+import { rowText } from '../../stix/validate.ts';
+import type { FeedItem, FeedResponse } from '../feed.ts';
+
+/** One answer of `GET /api/v1/iocs`. Of `meta` and `links` everything may be absent. */
+export interface Page {
+  rows: unknown[];
+  total: number | null;
+  /** The page size that the upstream used, which may be below what was asked for. */
+  limit: number | null;
+  /** `links.next` is set: informational, and a hint that there is more. */
+  hasNext: boolean;
+  /** The upstream's own time, the earlier of what it tells in its body and in its header. */
+  at: Micros | null;
+}
+
+/** Throws `upstream-malformed`. */
+export async function readPage(response: FeedResponse): Promise<Page> {
+  const body = await response.json();
+  if (!isJsonObject(body) || !Array.isArray(body['data'])) {
+    throw new GatewayError('upstream-malformed', 'SOC Defenders answered without a data list.');
+  }
+  const meta = isJsonObject(body['meta']) ? body['meta'] : {};
+  const links = isJsonObject(body['links']) ? body['links'] : {};
+  const generated = meta['generated_at'];
+  const times = [
+    typeof generated === 'string' ? parseTimestamp(generated) : undefined,
+    parseHttpDate(response.headers['date'] ?? ''),
+  ].filter((time) => time !== undefined);
+  return {
+    rows: body['data'],
+    total: countOf(meta['total']),
+    limit: countOf(meta['limit']) || null,
+    hasNext: typeof links['next'] === 'string' && links['next'] !== '',
+    at: times.length === 0 ? null : Math.min(...times),
+  };
+}
+
+function countOf(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}
+
+/** Every row is an item or a rejection. */
+export function readRows(rows: readonly unknown[]): { items: FeedItem[]; rejected: Rejection[] } {
+  const items: FeedItem[] = [];
+  const rejected: Rejection[] = [];
+  for (const row of rows) {
+    if (isJsonObject(row)) items.push(itemOf(row));
+    else rejected.push({ reason: 'not-an-object', detail: 'a row of data is no object', row: rowText(row) });
+  }
+  return { items, rejected };
+}
+
+/** Everything but type and value is optional (the documents show two shapes); what is unknown is left out. */
+function itemOf(row: JsonObject): FeedItem {
+  const source = isJsonObject(row['source']) ? row['source'] : {};
+  const { article_url: url, article_title: title, feed_name: name } = source;
+  const reference = {
+    ...(typeof name === 'string' && name !== '' ? { source_name: name } : {}),
+    ...(typeof title === 'string' && title !== '' ? { description: title } : {}),
+    url,
+  };
+  return {
+    value: row['value'],
+    type: row['type'],
+    confidence: row['confidence'],
+    firstSeen: row['first_seen'],
+    lastSeen: row['last_seen'],
+    id: row['id'],
+    description: row['context'],
+    labels: row['tags'],
+    techniques: row['mitre_techniques'],
+    references: typeof url === 'string' && url !== '' ? [reference] : null,
+    source: row['source'],
+  };
+}
+
+/** What tells a row from its neighbours: enough to find one's place in a list again. */
+export function identityOf(row: unknown): string {
+  if (!isJsonObject(row)) return rowText(row);
+  return typeof row['id'] === 'string' ? row['id'] : JSON.stringify([row['type'], row['value'], row['source']]);
+}

@@ -1,0 +1,168 @@
+import { MICROS_PER_SECOND, type Micros } from '../../model/clock.ts';
+import type { Rejection } from '../../model/observation.ts';
+import { formatMillis } from '../../model/timestamp.ts';
+import { identityOf, type Page } from './page.ts';
+
+/**
+ * Reading a list that changes under one's hands, by offset, without losing a row and without deep offsets.
+ *
+ * Each page begins with the last row of the page before. When that row isn't there, rows have moved and some may have been
+ * skipped: the window is read again. What needs offsets past `maxOffset` is read in narrower windows, which share a second
+ * at their seams, whichever side of it the upstream counts in.
+ */
+export interface Window {
+  since: Micros;
+  /** Null: open, up to the newest. */
+  until: Micros | null;
+}
+
+export interface WalkOptions {
+  since: Micros;
+  /** Rows asked for. */
+  limit: number;
+  /** A window that would need an offset beyond it is narrowed. */
+  maxOffset: number;
+  read(window: Window, offset: number): Promise<Page>;
+  now(): Micros;
+}
+
+export interface Step {
+  rows: unknown[];
+  notes: Rejection[];
+  /** Everything updated before has been read; null: as before. The last step has none. */
+  done: Micros | null;
+}
+
+/** A window is never narrowed below this; offsets go up to DEEPEST_OFFSET instead. */
+const NARROWEST = 2 * MICROS_PER_SECOND;
+const SEAM = MICROS_PER_SECOND;
+const DEEPEST_OFFSET = 10_000;
+const MOST_PIECES = 16;
+/** A window whose rows keep moving is read so often before it is narrowed. */
+const READINGS = 3;
+
+/** Before any feed: a window in which there is nothing, unless the time is ignored. */
+const NOTHING_YET: Window = { since: 0, until: 24 * 3600 * MICROS_PER_SECOND };
+
+/** Steps from the oldest window to the newest, so that what is finished can be kept. */
+export async function* walk(options: WalkOptions): AsyncGenerator<Step> {
+  const windows: Window[] = [{ since: options.since, until: null }];
+  let narrows = true;
+  let lastFull: string | null = null;
+  for (let window = windows.pop(); window !== undefined; window = windows.pop()) {
+    const outcome: Outcome = yield* readWindow(window, narrows, windows.length > 0 ? lastFull : null, options);
+    if (outcome.pieces !== null) {
+      windows.push(...outcome.pieces.reverse());
+      continue;
+    }
+    if (outcome.isRepeated) {
+      // Two windows that hold the same. Where time doesn't filter, narrowing would only repeat itself.
+      narrows = (await options.read(NOTHING_YET, 0)).rows.length === 0;
+      if (!narrows) windows.length = 0;
+      windows.push(narrows ? window : { since: window.since, until: null });
+      lastFull = null;
+      continue;
+    }
+    lastFull = outcome.fullPage;
+    yield { rows: [], notes: [], done: window.until === null ? null : window.until - SEAM };
+  }
+}
+
+interface Outcome {
+  /** Narrower windows to read instead, oldest first. */
+  pieces: Window[] | null;
+  /** Stands for the first page when that was full. */
+  fullPage: string | null;
+  /** The first page was full and the very one of the window before. */
+  isRepeated: boolean;
+}
+
+async function* readWindow(
+  window: Window,
+  narrows: boolean,
+  lastFull: string | null,
+  options: WalkOptions,
+): AsyncGenerator<Step, Outcome> {
+  const { limit, maxOffset, read } = options;
+  let fullPage: string | null = null;
+  let readings = 1;
+  let offset = 0;
+  let received = 0;
+  let anchor: string | null = null;
+  let isSettled = true;
+  for (;;) {
+    const page = await read(window, offset);
+    const { rows, total } = page;
+    yield { rows, notes: [], done: null };
+    const pageSize = Math.min(limit, page.limit ?? limit);
+    const isFull = rows.length >= pageSize;
+    const mayNarrow = narrows && widthOf(window, page, options) > NARROWEST;
+    if (offset === 0) fullPage = isFull ? JSON.stringify(rows.map(identityOf)) : null;
+    if (narrows && fullPage !== null && fullPage === lastFull) return { pieces: null, fullPage, isRepeated: true };
+
+    if (anchor !== null && !rows.some((row) => identityOf(row) === anchor)) {
+      if (readings < READINGS) {
+        readings += 1;
+        [offset, received, anchor] = [0, 0, null];
+        continue;
+      }
+      if (mayNarrow) return { pieces: split(window, null, page, options), fullPage, isRepeated: false };
+      if (isSettled) yield { rows: [], notes: [unsettled(window)], done: null };
+      isSettled = false;
+    }
+
+    const reached = offset + rows.length;
+    const isProgress = reached > received;
+    received = reached;
+    const next = rows.length > 1 ? received - 1 : received;
+    if (!isProgress || !isMore(page, isFull, received)) return { pieces: null, fullPage, isRepeated: false };
+    const isDeep = next > maxOffset || (isFull && total !== null && total > maxOffset + pageSize);
+    if (isDeep && mayNarrow) return { pieces: split(window, total, page, options), fullPage, isRepeated: false };
+    if (next > DEEPEST_OFFSET) {
+      yield { rows: [], notes: [beyondReach(window, total)], done: null };
+      return { pieces: null, fullPage, isRepeated: false };
+    }
+    anchor = rows.length > 1 ? identityOf(rows.at(-1)) : null;
+    offset = next;
+  }
+}
+
+/**
+ * Is there more behind this page? Totals and links are believed when they say that there is; that there isn't is only
+ * believed of a total that can't be the page's own size.
+ */
+function isMore({ rows, total, hasNext }: Page, isFull: boolean, received: number): boolean {
+  if (hasNext) return true;
+  if (total === null) return isFull;
+  return received < total || (isFull && total === rows.length);
+}
+
+function widthOf(window: Window, page: Page, options: WalkOptions): Micros {
+  return (window.until ?? page.at ?? options.now()) - window.since;
+}
+
+/** Equal parts, as many as the total asks for: two when it is unknown. */
+function split(window: Window, total: number | null, page: Page, options: WalkOptions): Window[] {
+  const width = widthOf(window, page, options);
+  const wanted = total === null ? 2 : Math.ceil(total / Math.max(options.maxOffset, options.limit));
+  const count = Math.min(Math.max(wanted, 2), MOST_PIECES, Math.floor(width / (NARROWEST / 2)));
+  return Array.from({ length: count }, (_, i) => ({
+    since: window.since + Math.floor((width * i) / count),
+    until: i === count - 1 ? window.until : window.since + Math.floor((width * (i + 1)) / count) + SEAM,
+  }));
+}
+
+function spanOf({ since, until }: Window): string {
+  return `${formatMillis(since)} to ${until === null ? 'now' : formatMillis(until)}`;
+}
+
+function beyondReach(window: Window, total: number | null): Rejection {
+  const count = total === null ? '' : ` of ${total}`;
+  const detail = `rows beyond offset ${DEEPEST_OFFSET}${count}, all updated within so short a time, can't be asked for`;
+  return { reason: 'not-served', detail, row: spanOf(window) };
+}
+
+function unsettled(window: Window): Rejection {
+  const detail = 'the list kept changing its order while it was read; rows of this time may be missing';
+  return { reason: 'not-served', detail, row: spanOf(window) };
+}

@@ -1,0 +1,227 @@
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { JSONParser } from '@streamparser/json';
+import { GatewayError } from '../../model/error.ts';
+import { isJsonObject, type Json } from '../../model/json.ts';
+import type { Rejection } from '../../model/observation.ts';
+import { rowText } from '../../stix/validate.ts';
+
+/**
+ * STIX objects out of a document of any size, one by one, in bounded memory. A document whose first line is a JSON text of
+ * its own is read line by line, each line an object or a bundle; any other is parsed as JSON texts, one behind the other.
+ */
+export type Found = { value: Json } | { rejection: Rejection };
+
+const MB = 1024 * 1024;
+/** A first line longer than this is no line of its own. */
+const PEEK = 2 * MB;
+/** Bytes held for one object, or for one line. */
+const MOST_HELD = 16 * MB;
+/** Bytes that a gzip file may unpack to, and how many times its own size beyond the first so many. */
+const MOST_UNPACKED = 8192 * MB;
+const RATIO = 200;
+const RATIO_FROM = 64 * MB;
+
+/**
+ * Throws `upstream-malformed`, naming the document, for what is no STIX or stops in its middle, after everything before
+ * was given; `upstream-too-large` for an object that can't be held.
+ */
+export async function* readObjects(
+  name: string,
+  body: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Found> {
+  const chunks = unpack(name, body, signal);
+  try {
+    const { start, line } = await peek(chunks);
+    if (line?.trim() === '') {
+      throw malformed(name, 'it is empty, and a bundle without objects would say that there are none');
+    }
+    const whole = (async function* () {
+      yield start;
+      yield* chunks;
+    })();
+    yield* line !== null && isJsonObject(parse(line)) ? readLines(name, whole) : readTexts(name, whole);
+  } finally {
+    await chunks.return(undefined);
+  }
+}
+
+/** The beginning, without byte order mark, and in it the first line that is not empty; null when it is too long for one. */
+async function peek(chunks: AsyncGenerator<Buffer>): Promise<{ start: Buffer; line: string | null }> {
+  let start: Buffer = Buffer.alloc(0);
+  let isEnd = false;
+  while (firstLine(start) === null && start.length < PEEK && !isEnd) {
+    const next = await chunks.next();
+    isEnd = next.done === true;
+    if (!next.done) start = Buffer.concat([start, next.value]);
+  }
+  if (start[0] === 0xef && start[1] === 0xbb && start[2] === 0xbf) start = start.subarray(3);
+  return { start, line: (firstLine(start) ?? (isEnd ? start : null))?.toString() ?? null };
+}
+
+/** Up to the first line break behind something; null when there is none. */
+function firstLine(start: Buffer): Buffer | null {
+  const from = start.findIndex((byte) => byte > 0x20);
+  const end = from === -1 ? -1 : start.indexOf(0x0a, from);
+  return end === -1 ? null : start.subarray(0, end);
+}
+
+/** Gzip is told by its first bytes (RFC 1952 section 2.3.1), whatever the name says. */
+async function* unpack(
+  name: string,
+  body: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, undefined> {
+  let came = 0;
+  let size = 0;
+  const packed = (async function* () {
+    for await (const chunk of body) {
+      signal.throwIfAborted();
+      came += chunk.length;
+      yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    }
+  })();
+  const first = await packed.next();
+  if (first.done) return;
+  const all = (async function* () {
+    yield first.value;
+    yield* packed;
+  })();
+  const isGzip = first.value[0] === 0x1f && first.value[1] === 0x8b;
+  const chunks = isGzip ? pipeline(all, createGunzip({ chunkSize: 256 * 1024 }), () => undefined) : all;
+  try {
+    for await (const chunk of chunks) {
+      size += chunk.length;
+      if (isGzip && (size > MOST_UNPACKED || (size > RATIO_FROM && size > came * RATIO))) {
+        throw new GatewayError('upstream-too-large', `${name} unpacks to far more than a feed holds.`);
+      }
+      yield chunk as Buffer;
+    }
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (typeof code === 'string' && code.startsWith('Z_')) throw malformed(name, `it can't be unpacked (${code})`);
+    throw error;
+  }
+}
+
+/** A line that is no JSON costs only itself, unless it is the last and was cut. */
+async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Found> {
+  let held: Buffer[] = [];
+  let size = 0;
+  let number = 0;
+  const take = function* (part: Buffer, isWhole: boolean): Generator<Found> {
+    number += 1;
+    size += part.length;
+    const line =
+      size > MOST_HELD
+        ? null
+        : Buffer.concat([...held, part])
+            .toString()
+            .trim();
+    held = [];
+    size = 0;
+    if (line === '') return;
+    const value = line === null ? undefined : parse(line);
+    if (line === null) {
+      const detail = `line ${number} is longer than ${MOST_HELD} bytes`;
+      yield { rejection: { reason: 'too-long', detail, row: '' } };
+    } else if (value !== undefined) yield* unwrap(name, value, number === 1);
+    else if (isWhole) {
+      yield { rejection: { reason: 'bad-stix', detail: `line ${number} is no JSON`, row: rowText(line) } };
+    } else throw malformed(name, 'its last line is cut');
+  };
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, from)) {
+      yield* take(chunk.subarray(from, end), true);
+      from = end + 1;
+    }
+    const rest = chunk.subarray(from);
+    size += rest.length;
+    if (size <= MOST_HELD) held.push(rest);
+    else held = [];
+  }
+  yield* take(Buffer.alloc(0), false);
+}
+
+/** JSON texts with their objects given as they come, so that a bundle of any length is never held. */
+async function* readTexts(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Found> {
+  const found: { value: Json; isRoot: boolean }[] = [];
+  const parser = new JSONParser({ paths: ['$', '$.objects.*'], keepStack: false, separator: '' });
+  let held = 0;
+  let failure: Error | null = null;
+  parser.onError = (error) => {
+    failure ??= error;
+  };
+  parser.onValue = ({ value, parent, stack }) => {
+    if (stack.length > 0) {
+      // `objects` that is no list, as in the observed-data of STIX 2.0, belongs to its object.
+      if (!Array.isArray(parent)) return;
+      // The parser itself keeps members of what it will also give as a whole.
+      parent.length -= 1;
+    }
+    held = 0;
+    found.push({ value: value as Json, isRoot: stack.length === 0 });
+  };
+  let texts = 0;
+  let isWrapper = false;
+  const drain = function* (): Generator<Found> {
+    for (const { value, isRoot } of found.splice(0)) {
+      if (!isRoot) {
+        isWrapper = true;
+        yield { value };
+        continue;
+      }
+      if (!isWrapper) yield* unwrap(name, value, texts === 0);
+      isWrapper = false;
+      texts += 1;
+    }
+  };
+  for await (const chunk of chunks) {
+    held += chunk.length;
+    parser.write(chunk);
+    yield* drain();
+    if (failure !== null) throw malformed(name, reasonOf(failure));
+    if (held > MOST_HELD) {
+      throw new GatewayError('upstream-too-large', `${name} holds an object of more than ${MOST_HELD} bytes.`);
+    }
+  }
+  if (!parser.isEnded) parser.end();
+  yield* drain();
+  if (failure !== null) throw malformed(name, reasonOf(failure));
+}
+
+/** An object, or what a bundle (STIX 2.1 section 8), an envelope (TAXII 2.1 section 3.7) or a list holds. */
+function* unwrap(name: string, value: Json, isFirst: boolean): Generator<Found> {
+  if (Array.isArray(value)) {
+    for (const member of value) yield { value: member };
+    return;
+  }
+  const isEnvelope = isJsonObject(value) && Object.keys(value).every((key) => /^(?:more|next|objects)$/.test(key));
+  if (isJsonObject(value) && (value['type'] === 'bundle' || Array.isArray(value['objects']) || isEnvelope)) {
+    for (const member of Array.isArray(value['objects']) ? value['objects'] : []) yield { value: member };
+    return;
+  }
+  // An error message in JSON must not pass for a feed with one odd row.
+  if (isFirst && !(isJsonObject(value) && typeof value['type'] === 'string')) {
+    throw malformed(name, `it begins with ${rowText(value).slice(0, 60)}`);
+  }
+  yield { value };
+}
+
+function parse(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+function reasonOf(error: Error): string {
+  return error.message.replace(/[\p{Cc}\s]+/gu, ' ').slice(0, 200);
+}
+
+function malformed(name: string, why: string): GatewayError {
+  return new GatewayError('upstream-malformed', `${name} is no whole STIX: ${why}.`);
+}

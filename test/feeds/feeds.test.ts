@@ -1,0 +1,119 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { loadConfig } from '../../src/config/load.ts';
+import { presets } from '../../src/feeds/presets.ts';
+import { feedFormats } from '../../src/feeds/registry.ts';
+import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { Secret } from '../../src/model/secret.ts';
+import { collectionIdOf } from '../../src/stix/id.ts';
+import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts';
+import { scriptedClock } from '../helpers/clock.ts';
+import { openFeedBench } from '../helpers/feed.ts';
+import { START, uuidOf } from '../helpers/store.ts';
+import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
+
+/** A format that is registered without a scenario here does not compile. */
+const scenarios: Record<keyof typeof feedFormats, OpenScenario> = {
+  async socdefenders(t: Test) {
+    const clock = scriptedClock(START, { auto: true });
+    const upstream = await startUpstream(t, { clock });
+    const options = { plan: 'pro', key: new Secret(UPSTREAM_KEY), url: upstream.url };
+    return {
+      bench: await openFeedBench(t, feedFormats.socdefenders, options, { clock }),
+      serve(count, odd = 0) {
+        // What is there at first is old by then; what comes later is new.
+        const old = upstream.rows.length === 0 ? count : upstream.rows.length;
+        const at = (n: number): number => (n < old ? START - 3600 * MICROS_PER_SECOND + n * 20_000 : clock.now());
+        upstream.rows = Array.from({ length: count }, (_, n) => (n % 2 === 0 ? fullRow(n, at(n)) : shortRow(n, at(n))));
+        for (let n = 0; n < odd; n += 1) upstream.rows.push({ updated: at(n), row: `odd ${n}` });
+      },
+      breakDown() {
+        upstream.onRequest = () => {
+          if (upstream.requests.length === 2) upstream.down = 'half';
+        };
+      },
+    };
+  },
+
+  async stix(t: Test) {
+    const dir = t.testdir({ drop: {} });
+    const objectOf = (n: number): object => ({
+      type: 'indicator',
+      id: `indicator--${uuidOf(String(n))}`,
+      pattern: `[domain-name:value = 'host-${n}.example.com']`,
+    });
+    let count = 0;
+    const write = (end: string, odd = 0): void => {
+      const objects = Array.from({ length: count }, (_, n) => JSON.stringify(objectOf(n), null, 2));
+      const others = Array.from({ length: odd }, (_, n) => `"odd ${n}"`);
+      const list = [...objects, ...others].join(',\n');
+      writeFileSync(join(dir, 'drop', 'bundle.json'), `{"type":"bundle",\n"objects":[${list}${end}`);
+    };
+    return {
+      bench: await openFeedBench(t, feedFormats.stix, { path: './drop' }, { base: dir }),
+      serve(rows, odd = 0) {
+        count = rows;
+        write(']}', odd);
+      },
+      breakDown: () => write(', {"type":'),
+    };
+  },
+};
+
+for (const [name, format] of Object.entries(feedFormats)) {
+  testFeedFormat(t, name, format, scenarios[name as keyof typeof feedFormats]);
+}
+
+t.test('every preset is a feed that the configuration takes as it is, given a key', async (t) => {
+  for (const name of Object.keys(presets)) {
+    const yaml = `
+data: ./data
+feeds: { one: { preset: ${name}, key: { env: KEY } } }
+pools: { main: { feeds: [one] } }
+collections: { all: { pool: main } }
+`;
+    const { config } = loadConfig(yaml, {
+      path: join(t.testdir(), 'sluice.yaml'),
+      env: { KEY: 'k' },
+      formats: feedFormats,
+      presets,
+      stores: ['sqlite'],
+      collectionIdOf,
+    });
+    t.equal(config.feeds[0]?.definition.format, presets[name]?.format);
+    t.ok(config.feeds[0]?.definition.title);
+  }
+});
+
+t.test('what a format refuses is told by the configuration, with its place', async (t) => {
+  const cases: [string, RegExp][] = [
+    ['{ preset: socdefenders, key: { env: KEY }, page_size: 1000 }', /page_size is at most 100 on the free plan/],
+    ['{ preset: socdefenders, key: { env: BAD } }', /key holds a space/],
+    ['{ preset: socdefenders, key: { env: KEY }, every: 1m }', /every/],
+    ['{ preset: socdefenders, key: { env: KEY }, filter: { kind: ip } }', /kind/],
+    ['{ preset: socdefenders, key: { env: KEY }, url: "https://u:p@host.example" }', /scheme and host/],
+    ['{ format: stix }', /either path or url/],
+    ['{ format: stix, path: a, url: "https://feeds.example/stix.json" }', /either path or url/],
+    ['{ format: stix, path: a, key: { env: KEY } }', /key goes with url/],
+    ['{ format: stix, url: "file:///etc/passwd" }', /http/],
+  ];
+  for (const [feed, message] of cases) {
+    const yaml = `
+data: ./data
+feeds: { one: ${feed} }
+pools: { main: { feeds: [one] } }
+collections: { all: { pool: main } }
+`;
+    const load = () =>
+      loadConfig(yaml, {
+        path: join(t.testdir(), 'sluice.yaml'),
+        env: { KEY: 'k', BAD: 'k e y' },
+        formats: feedFormats,
+        presets,
+        stores: ['sqlite'],
+        collectionIdOf,
+      });
+    t.throws(load, { message }, feed);
+  }
+});
