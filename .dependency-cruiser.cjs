@@ -14,6 +14,7 @@ const may = {
   store: ['stix', 'model'],
   feeds: ['stix', 'model'],
   pipeline: ['feeds', 'normalise', 'curate', 'store', 'sinks', 'stix', 'model'],
+  outputs: ['stix', 'model'],
   control: ['model'],
 };
 
@@ -44,7 +45,7 @@ module.exports = {
       name: 'routes-imports',
       severity: 'error',
       from: { path: '^routes/' },
-      to: { path: '^src/', pathNot: ['^src/(stix|model)/', '^src/auth\\.ts$', '^src/outputs/registry\\.ts$', CONTRACTS] },
+      to: { path: '^src/', pathNot: ['^src/(stix|model)/', '^src/auth\\.ts$', '^src/outputs/(registry|ioc)\\.ts$', CONTRACTS] },
     },
     {
       name: 'commands-imports',
@@ -64,6 +65,12 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/feeds/(?!registry|presets|feed)([^/.]+)' },
       to: { path: '^src/feeds/', pathNot: ['^src/feeds/feed\\.ts$', '^src/feeds/$1[/.-]', '^src/feeds/reading/'] },
+    },
+    {
+      name: 'outputs-are-strangers',
+      severity: 'error',
+      from: { path: '^src/outputs/(?!registry|output|ioc)([^/.]+)' },
+      to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|ioc)\\.ts$', '^src/outputs/$1[/.-]'] },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
     { name: 'no-unknown', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -8,6 +8,7 @@ const codeOfStatus: Record<number, ErrorCode> = {
   401: 'unauthenticated',
   404: 'not-found',
   405: 'method-not-allowed',
+  406: 'not-acceptable',
   413: 'body-too-large',
   414: 'uri-too-long',
   415: 'unsupported-media-type',

@@ -1,16 +1,25 @@
 import type { Socket } from 'node:net';
+import swagger from '@fastify/swagger';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ClientDirectory, protect } from '../src/auth.ts';
 import type { Clock } from '../src/model/clock.ts';
 import type { CollectionDefinition } from '../src/model/definition.ts';
 import { GatewayError } from '../src/model/error.ts';
 import type { Reader } from '../src/store/store.ts';
+import { addDocs } from './docs.ts';
+import { documentOptions } from './document.ts';
 import { addHealth } from './health.ts';
+import { knowAllMethods } from './methods.ts';
 import { replyWithProblem } from './problem.ts';
+import { checkQuery } from './query.ts';
+import { countReads, type ReadCount } from './reads.ts';
 import { addApiRoot } from './taxii/api-root.ts';
 import { addDiscovery } from './taxii/discovery.ts';
 import { replyWithErrorMessage } from './taxii/error-message.ts';
-import { addIocs } from './v1/iocs.ts';
+import type { FeedFacts } from './v1/feeds.ts';
+import type { ReadCanonical } from './v1/lookup.ts';
+import { addRest } from './v1/rest.ts';
+import { compileValidator } from './validation.ts';
 
 export interface RouteParts {
   clock: Clock;
@@ -29,34 +38,57 @@ export interface RouteParts {
   identityId: string;
   /** Signs cursors; hex. */
   cursorSecret: string;
+  /** What is known of each feed besides its state in the store. */
+  feeds: FeedFacts[];
+  /** The canonical form that the feeds' values went through. */
+  canonical: ReadCanonical;
+  version: string;
+}
+
+/** What the routes share among themselves. */
+export interface RouteContext extends RouteParts {
+  reads: ReadCount;
 }
 
 type Renderer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
 interface Row {
   prefix: string;
-  add(scope: FastifyInstance, parts: RouteParts): void;
+  add(scope: FastifyInstance, context: RouteContext): void | Promise<void>;
   errors: Renderer;
   access: 'clients' | 'anyone';
 }
 
 /** Every door there is: prefix -> plugin -> how it words its errors -> who may call. */
 function tableOf({ taxii }: RouteParts): Row[] {
-  const discovery = { add: addDiscovery, errors: replyWithErrorMessage, access: 'clients' } as const;
+  const discovery = (operationId: string) =>
+    ({
+      add: (scope: FastifyInstance, context: RouteContext) => addDiscovery(scope, context, operationId),
+      errors: replyWithErrorMessage,
+      access: 'clients',
+    }) as const;
   return [
-    { prefix: '/taxii2', ...discovery },
-    { prefix: '/api/taxii2', ...discovery },
+    { prefix: '/taxii2', ...discovery('getDiscovery') },
+    { prefix: '/api/taxii2', ...discovery('getDiscoveryUnderApi') },
     ...taxii.apiRoots.map((root) => ({
       prefix: root.path.slice(0, -1),
-      add: (scope: FastifyInstance, parts: RouteParts) => addApiRoot(scope, parts, root),
+      add: (scope: FastifyInstance, context: RouteContext) => addApiRoot(scope, context, root),
       errors: replyWithErrorMessage,
       access: 'clients' as const,
     })),
-    { prefix: '/api/v1', add: addIocs, errors: replyWithProblem, access: 'clients' },
+    { prefix: '/api/v1', add: addRest, errors: replyWithProblem, access: 'clients' },
+    { prefix: '/docs', add: addDocs, errors: replyWithProblem, access: 'clients' },
     { prefix: '', add: addHealth, errors: replyWithProblem, access: 'anyone' },
   ];
 }
 
 export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
+  const context: RouteContext = { ...parts, reads: countReads() };
+  knowAllMethods(app);
+  app.setValidatorCompiler(compileValidator);
+  // Reply schemas describe, they don't cut: a custom property of a STIX object is served as it came.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.addHook('preValidation', checkQuery);
+  app.register(swagger, documentOptions(parts.version));
   // Bodies are read by the routes that want one; the rest refuse the request before its body matters.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => {
@@ -69,7 +101,7 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
       async (scope) => {
         scope.setErrorHandler(errors);
         scope.setNotFoundHandler((request, reply) => errors(nothingHere(), request, reply));
-        add(scope, parts);
+        await add(scope, context);
       },
       { prefix },
     );
@@ -87,22 +119,28 @@ function nothingHere(): GatewayError {
 }
 
 /** Refused by Fastify before any scope is known (a malformed path): TAXII paths still get TAXII's form. */
-export function renderFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  (looksLikeTaxii(request.url) ? replyWithErrorMessage : replyWithProblem)(
-    new GatewayError('bad-request', 'The path is malformed.', { cause: error }),
-    request,
-    reply,
-  );
+export function frameworkErrorsOf({ taxii }: Pick<RouteParts, 'taxii'>) {
+  const roots = ['/taxii2/', '/api/taxii2/', ...taxii.apiRoots.map(({ path }) => path)];
+  return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    const isTaxii = roots.some((root) => `${request.url.split('?')[0]}/`.startsWith(root));
+    const refusal =
+      error.statusCode === 414
+        ? new GatewayError('uri-too-long', 'A part of the path is too long.', { cause: error })
+        : new GatewayError('bad-request', 'The path is malformed.', { cause: error });
+    (isTaxii ? replyWithErrorMessage : replyWithProblem)(refusal, request, reply);
+  };
 }
 
-function looksLikeTaxii(path: string): boolean {
-  return /^\/(?:api\/)?taxii2(?:\/|$)/.test(path);
-}
+/** How Node names what it can't read; everything else is 400. */
+const statusOfClientError: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
 
 /** Refused by Node before there is a request: the socket is all there is. */
 export function writeClientError(error: Error & { code?: string }, socket: Socket): void {
   if (!socket.writable) return void socket.destroy();
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  const status = statusOfClientError[error.code ?? ''] ?? '400 Bad Request';
   const title = status.slice(4);
   // Readable as a TAXII error message and as problem details alike: which one was meant can't be known.
   const body = JSON.stringify({ title, description: title, detail: title, http_status: status.slice(0, 3) });

@@ -1,27 +1,44 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { METHODS } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
 import { GatewayError } from '../src/model/error.ts';
 
-type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
-const known = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
-export type Handlers = Partial<Record<(typeof known)[number], Handler>>;
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+
+/** What a path does under one method, and how it is described (operation.ts). */
+export interface Operation {
+  schema: FastifySchema;
+  handler: Handler;
+}
+export type Operations = Partial<Record<'GET' | 'POST' | 'DELETE', Operation>>;
+
+/** Makes the router know each method that Node's parser reads: a path can only refuse by name what it knows. */
+export function knowAllMethods(app: FastifyInstance): void {
+  for (const method of METHODS) if (!app.supportedMethods.includes(method as HTTPMethods)) app.addHttpMethod(method);
+}
 
 /** A path with all its methods: HEAD as GET, OPTIONS answered, every other one 405 with Allow (RFC 9110 15.5.6). */
-export function addResource(scope: FastifyInstance, path: string, handlers: Handlers): void {
-  const allow = [...Object.keys(handlers), ...(handlers.GET === undefined ? [] : ['HEAD']), 'OPTIONS'].join(', ');
-  for (const method of known) {
-    const handler = handlers[method];
-    if (handler !== undefined) scope.route({ method, url: path, handler });
-  }
+export function addResource(scope: FastifyInstance, path: string, operations: Operations): void {
+  for (const [method, operation] of Object.entries(operations)) scope.route({ method, url: path, ...operation });
+  const served = [...Object.keys(operations), ...(operations.GET === undefined ? [] : ['HEAD']), 'OPTIONS'];
   scope.route({
     method: 'OPTIONS',
     url: path,
-    handler: async (_, reply) => reply.code(204).header('allow', allow).send(),
+    schema: { hide: true },
+    handler: async (_, reply) => reply.code(204).header('allow', served.join(', ')).send(),
   });
+  refuseOthers(scope, path, served);
+}
+
+/** Answers 405 to every method but those that are served, before a body is read. */
+export function refuseOthers(scope: FastifyInstance, url: string, served: readonly string[]): void {
+  const details = { allow: served.join(', ') };
   scope.route({
-    method: known.filter((method) => handlers[method] === undefined),
-    url: path,
-    handler: async ({ method }) => {
-      throw new GatewayError('method-not-allowed', `${method} is not served here.`, { details: { allow } });
+    method: scope.supportedMethods.filter((method) => !served.includes(method)),
+    url,
+    schema: { hide: true },
+    onRequest: async ({ method }) => {
+      throw new GatewayError('method-not-allowed', `${method} is not served here.`, { details });
     },
+    handler: async () => undefined,
   });
 }

@@ -5,11 +5,12 @@ import { GatewayError } from '../src/model/error.ts';
 export const MAX_URL = 16_384;
 
 const MALFORMED = Symbol('malformed');
-export type Query = Record<string, string[]> & { [MALFORMED]?: string };
+type Repeated = Record<string, string[]> & { [MALFORMED]?: string };
+export type Query = Record<string, string | undefined>;
 
-/** Every value of every key, in order. It can't throw where Fastify calls it: `readQuery` tells what was wrong. */
-export function parseQuery(text: string): Query {
-  const query: Query = Object.create(null);
+/** Every value of every key, in order. It can't throw where Fastify calls it: `checkQuery` tells what was wrong. */
+export function parseQuery(text: string): Repeated {
+  const query: Repeated = Object.create(null);
   for (const part of text.split('&')) {
     if (part === '') continue;
     const at = part.indexOf('=');
@@ -30,25 +31,37 @@ function decode(text: string): string {
   return decodeURIComponent(text.replaceAll('+', ' '));
 }
 
-/** The query, each key once. Throws `uri-too-long` and `bad-request` (TAXII 2.1 section 3.4: repeated fields are malformed). */
-export function readQuery(request: FastifyRequest): Record<string, string | undefined> {
+/**
+ * Before validation: each key once, and what is empty left out, since it means the same as absent. Throws `uri-too-long` and
+ * `bad-request` (TAXII 2.1 section 3.4: repeated fields are malformed).
+ */
+export async function checkQuery(request: FastifyRequest): Promise<void> {
   if (request.url.length > MAX_URL) throw new GatewayError('uri-too-long', `A URL may have ${MAX_URL} characters.`);
-  const query = request.query as Query;
+  const query = request.query as Repeated;
   const malformed = query[MALFORMED];
   if (malformed !== undefined) throw new GatewayError('bad-request', malformed);
-  const single: Record<string, string | undefined> = Object.create(null);
+  const single: Query = Object.create(null);
   for (const [name, values] of Object.entries(query)) {
-    if (values.length > 1) throw new GatewayError('bad-request', `The parameter ${name.slice(0, 64)} is repeated.`);
-    single[name] = values[0];
+    if (values.length > 1) {
+      const parameter = name.slice(0, 64);
+      throw new GatewayError('bad-request', `The parameter ${parameter} is repeated.`, { details: { parameter } });
+    }
+    if (values[0] !== '') single[name] = values[0];
   }
-  return single;
+  request.query = single;
 }
 
-/** A whole number of 1 or more, cut to `most`; undefined and empty text mean the default. Throws `bad-request`. */
+/** The query as checkQuery left it and the route's schema let it pass. */
+export function readQuery(request: FastifyRequest): Query {
+  return request.query as Query;
+}
+
+/** A whole number that the schema has checked, cut to `most`; undefined means the default. */
 export function readLimit(text: string | undefined, standard: number, most: number): number {
-  if (text === undefined || text === '') return Math.min(standard, most);
-  if (!/^\d{1,15}$/.test(text) || Number(text) === 0) {
-    throw new GatewayError('bad-request', 'limit must be a whole number of 1 or more.');
-  }
-  return Math.min(Number(text), most);
+  return Math.min(text === undefined ? standard : Number(text), most);
+}
+
+/** The collections' and feeds' common way to refuse a parameter that no pattern can judge. */
+export function badParameter(parameter: string, expects: string): GatewayError {
+  return new GatewayError('bad-request', `${parameter} must be ${expects}.`, { details: { parameter } });
 }

@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import { type RouteParts, registerRoutes, renderFrameworkError, writeClientError } from '../routes/index.ts';
+import { frameworkErrorsOf, type RouteParts, registerRoutes, writeClientError } from '../routes/index.ts';
 import { parseQuery } from '../routes/query.ts';
 import type { Config } from './config/config.ts';
 
@@ -42,8 +42,7 @@ export function buildApp(parts: AppParts): FastifyInstance {
     return503OnClosing: true,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256, querystringParser: parseQuery },
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
-    frameworkErrors: renderFrameworkError,
+    frameworkErrors: frameworkErrorsOf(parts),
     clientErrorHandler: writeClientError,
   }) as unknown as FastifyInstance;
   registerRoutes(app, parts);

@@ -50,7 +50,8 @@ const MINUTE_MS = 60_000;
 export async function protect(scope: FastifyInstance, clients: ClientDirectory): Promise<void> {
   await scope.register(rateLimit, {
     global: true,
-    hook: 'preHandler',
+    // Before a body is read or a query judged: what is refused counts as well.
+    hook: 'preParsing',
     max: (request: FastifyRequest) => request.client.rate.max,
     timeWindow: (request: FastifyRequest) => request.client.rate.per,
     keyGenerator: (request: FastifyRequest) => `client ${request.client.name}`,

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { buildApp } from './app.ts';
 import type { Config } from './config/config.ts';
 import { connectControl, serveControl } from './control/socket.ts';
+import { feedFactsOf } from './feed-facts.ts';
 import type { LoadedFile } from './load.ts';
 import { lockData } from './lock.ts';
 import { createLog } from './log.ts';
@@ -11,8 +12,10 @@ import { systemClock } from './model/clock.ts';
 import type { Control } from './model/control.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
+import { canonical } from './normalise/canonical.ts';
 import { identityId } from './stix/id.ts';
 import { storeEngines } from './store/registry.ts';
+import { version } from './version.ts';
 import { openWriterSide } from './writer.ts';
 import { startWriter } from './writer-link.ts';
 
@@ -79,6 +82,9 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       taxii: config.taxii,
       identityId: identityId(await reader.namespace()),
       cursorSecret: await reader.cursorSecret(),
+      feeds: feedFactsOf(config),
+      canonical,
+      version,
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,
       log: createLog(config.log.level),

@@ -1,13 +1,31 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { TSchema } from 'typebox';
 import { mayRead } from '../../src/auth.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import type { RouteParts } from '../index.ts';
-import { addResource, type Handlers } from '../methods.ts';
+import type { RouteContext } from '../index.ts';
+import { addResource, type Operation } from '../methods.ts';
 import { STIX_TYPE, TAXII_TYPE } from './error-message.ts';
 import { negotiate } from './negotiation.ts';
 import { manifest, object, objects, versions } from './objects.ts';
 import { sendResource } from './resource.ts';
+import {
+  apiRootSchema,
+  collectionParams,
+  collectionSchema,
+  collectionsSchema,
+  dateHeaders,
+  envelopeSchema,
+  manifestSchema,
+  objectParams,
+  objectQuery,
+  objectsQuery,
+  statusParams,
+  type TaxiiText,
+  taxiiOperation,
+  versionsQuery,
+  versionsSchema,
+} from './schemas.ts';
 
 /** What can't be written to still has to say how much it would take (TAXII 2.1 section 4.2.1). */
 const MAX_CONTENT_LENGTH = 10 * 1024 * 1024;
@@ -15,8 +33,8 @@ const MAX_CONTENT_LENGTH = 10 * 1024 * 1024;
 /** TAXII 2.1 sections 4.2, 4.3 and 5: one api root with all collections the caller may read. */
 export function addApiRoot(
   scope: FastifyInstance,
-  parts: RouteParts,
-  root: RouteParts['taxii']['apiRoots'][number],
+  parts: RouteContext,
+  root: RouteContext['taxii']['apiRoots'][number],
 ): void {
   const apiRoot = {
     title: root.title,
@@ -24,50 +42,107 @@ export function addApiRoot(
     versions: [TAXII_TYPE],
     max_content_length: MAX_CONTENT_LENGTH,
   };
-  const find = (request: FastifyRequest): CollectionDefinition => findCollection(request, parts.collections);
-  const readOnly: Handlers['POST'] = async (request) => {
-    find(request);
-    throw new GatewayError('forbidden', 'This collection can be read, not written to.');
-  };
+  const find: Find = (request) => findCollection(request, parts.collections);
+  const { operation, read, refuse } = describeWith(root.path, parts, find);
 
   addResource(scope, '/', {
-    GET: async (request, reply) => {
-      negotiate(request, false);
-      return sendResource(reply, apiRoot);
-    },
+    GET: operation({ operationId: 'getApiRoot', summary: 'The api root (4.2)', reply: apiRootSchema }, () => apiRoot),
   });
   addResource(scope, '/status/:status', {
-    GET: async () => {
-      throw new GatewayError('not-found', 'There is no such status.');
-    },
+    GET: operation(
+      {
+        operationId: 'getStatus',
+        summary: 'The status of a write (4.3): there are none, so always 404',
+        params: statusParams,
+        errors: ['not-found'],
+      },
+      () => {
+        throw new GatewayError('not-found', 'There is no such status.');
+      },
+    ),
   });
   addResource(scope, '/collections', {
-    GET: async (request, reply) => {
-      negotiate(request, false);
-      const readable = parts.collections.filter((collection) => mayRead(request.client, collection)).map(describe);
-      return sendResource(reply, readable.length === 0 ? {} : { collections: readable });
-    },
+    GET: operation(
+      { operationId: 'getCollections', summary: 'The collections the caller may read (5.1)', reply: collectionsSchema },
+      ({ client }) => {
+        const readable = parts.collections.filter((collection) => mayRead(client, collection)).map(describe);
+        return readable.length === 0 ? {} : { collections: readable };
+      },
+    ),
   });
   addResource(scope, '/collections/:collection', {
-    GET: async (request, reply) => {
-      negotiate(request, false);
-      return sendResource(reply, describe(find(request)));
-    },
+    GET: operation(
+      {
+        operationId: 'getCollection',
+        summary: 'One collection (5.2)',
+        params: collectionParams,
+        reply: collectionSchema,
+        errors: ['not-found'],
+      },
+      (request) => describe(find(request)),
+    ),
   });
   addResource(scope, '/collections/:collection/manifest', {
-    GET: (request, reply) => manifest(request, reply, find(request), parts),
+    GET: read(
+      'getManifest',
+      'What a collection holds, without the objects (5.3)',
+      manifestSchema,
+      objectsQuery,
+      manifest,
+    ),
   });
   addResource(scope, '/collections/:collection/objects', {
-    GET: (request, reply) => objects(request, reply, find(request), parts),
-    POST: readOnly,
+    GET: read('getObjects', 'The objects of a collection (5.4)', envelopeSchema, objectsQuery, objects),
+    POST: refuse('addObjects', 'Nothing can be written (5.5)', collectionParams),
   });
   addResource(scope, '/collections/:collection/objects/:object', {
-    GET: (request, reply) => object(request, reply, find(request), parts),
-    DELETE: readOnly,
+    GET: read('getObject', 'One object (5.6)', envelopeSchema, objectQuery, object, objectParams),
+    DELETE: refuse('deleteObject', 'Nothing can be deleted (5.7)', objectParams),
   });
   addResource(scope, '/collections/:collection/objects/:object/versions', {
-    GET: (request, reply) => versions(request, reply, find(request), parts),
+    GET: read('getVersions', 'The versions of an object (5.8)', versionsSchema, versionsQuery, versions, objectParams),
   });
+}
+
+type Find = (request: FastifyRequest) => CollectionDefinition;
+
+/** The kinds of operation: a resource that is one JSON object, one that is walked page by page, and what is refused. */
+function describeWith(path: string, parts: RouteContext, find: Find) {
+  // One id per operation in the whole document: the first root has the plain names.
+  const at = parts.taxii.apiRoots.findIndex((root) => root.path === path);
+  const named = (operationId: string): string => (at <= 0 ? operationId : `${operationId}${at + 1}`);
+  return {
+    operation: (text: TaxiiText, answer: (request: FastifyRequest) => unknown): Operation =>
+      taxiiOperation({ ...text, operationId: named(text.operationId) }, async (request, reply) => {
+        negotiate(request, false);
+        return sendResource(reply, answer(request));
+      }),
+    read: (
+      operationId: string,
+      summary: string,
+      reply: TSchema,
+      query: TSchema,
+      send: typeof objects,
+      params: TSchema = collectionParams,
+    ): Operation =>
+      taxiiOperation(
+        { operationId: named(operationId), summary, params, query, reply, headers: dateHeaders, errors: ['not-found'] },
+        async (request, reply) => {
+          const collection = find(request);
+          parts.reads.note(collection);
+          return send(request, reply, collection, parts);
+        },
+      ),
+    /** Sections 5.5 and 5.7: 403 for what can be read, 404 for what can't. */
+    refuse: (operationId: string, summary: string, params: TSchema): Operation =>
+      taxiiOperation(
+        { operationId: named(operationId), summary, params, errors: ['forbidden', 'not-found'] },
+        async (request) => {
+          find(request);
+          throw new GatewayError('forbidden', 'This collection can be read, not written to.');
+        },
+      ),
+  };
 }
 
 /** By id or by alias; one that the client may not read is as unknown as one that isn't there. */

@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify';
-import type { RouteParts } from '../index.ts';
+import type { RouteContext } from '../index.ts';
 import { addResource } from '../methods.ts';
 import { negotiate } from './negotiation.ts';
 import { sendResource } from './resource.ts';
+import { discoverySchema, taxiiOperation } from './schemas.ts';
 
 /** TAXII 2.1 section 4.1. */
-export function addDiscovery(scope: FastifyInstance, { taxii }: RouteParts): void {
+export function addDiscovery(scope: FastifyInstance, { taxii }: RouteContext, operationId: string): void {
   const { title, description, contact, apiRoots } = taxii;
   const discovery = {
     title,
@@ -14,9 +15,12 @@ export function addDiscovery(scope: FastifyInstance, { taxii }: RouteParts): voi
     ...(apiRoots[0] === undefined ? {} : { default: apiRoots[0].path, api_roots: apiRoots.map(({ path }) => path) }),
   };
   addResource(scope, '/', {
-    GET: async (request, reply) => {
-      negotiate(request, false);
-      return sendResource(reply, discovery);
-    },
+    GET: taxiiOperation(
+      { operationId, summary: 'Discovery: where the api roots are (4.1)', reply: discoverySchema },
+      async (request, reply) => {
+        negotiate(request, false);
+        return sendResource(reply, discovery);
+      },
+    ),
   });
 }

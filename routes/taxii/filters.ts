@@ -2,8 +2,8 @@ import type { Micros } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { parseTimestamp } from '../../src/model/timestamp.ts';
 import type { VersionFilter } from '../../src/store/store.ts';
+import { agrees, type Cursor, isHashed, openCursor } from '../cursor.ts';
 import { readLimit } from '../query.ts';
-import { agrees, type Cursor, isHashed, openCursor } from './cursor.ts';
 
 /** TAXII 2.1 section 3.4, read and checked. */
 export interface Filters {

@@ -1,120 +1,189 @@
 import type { FastifyInstance } from 'fastify';
-import { mayRead } from '../../src/auth.ts';
-import type { Micros } from '../../src/model/clock.ts';
-import type { Claim, IndicatorEntry } from '../../src/model/entry.ts';
+import Type from 'typebox';
+import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
-import { formatMillis, parseTimestamp } from '../../src/model/timestamp.ts';
-import type { RouteParts } from '../index.ts';
+import { formatMillis } from '../../src/model/timestamp.ts';
+import { agrees, type Cursor, isHashed, openCursor, sealCursor } from '../cursor.ts';
+import type { RouteContext } from '../index.ts';
 import { addResource } from '../methods.ts';
-import { readLimit, readQuery } from '../query.ts';
+import { numberParameter, wordParameter } from '../operation.ts';
+import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
+import { findBounds, type LivePage, type PageBounds, readBetween } from './live.ts';
+import { chooseOutput, type OutputName, sendOutput } from './reply.ts';
+import { iocMembers, nullable, pageHeaders, restOperation, timestamp } from './schemas.ts';
+import { filterParameters, findCollection, readSelection } from './selection.ts';
 
 const STANDARD_LIMIT = 100;
 const MAX_LIMIT = 10_000;
 const MAX_OFFSET = 10_000;
-const STANDARD_COLLECTION = 'all';
+const formats = ['json', 'csv', 'txt'] as const satisfies OutputName[];
+/** What a cursor carries, so that a walk keeps its question. */
+const carried = ['type', 'confidence', 'category', 'since', 'until'] as const;
 
-/** STIX 2.1 appendix A, Low/Med/High: the words SOC Defenders uses. */
-const confidenceBounds: Record<string, [number, number]> = { high: [70, 100], medium: [30, 69], low: [1, 29] };
+const querySchema = Type.Object(
+  {
+    ...filterParameters,
+    limit: numberParameter({
+      minimum: 1,
+      default: STANDARD_LIMIT,
+      description: `Rows of a page; more than ${MAX_LIMIT} are cut to it.`,
+    }),
+    offset: numberParameter({
+      minimum: 0,
+      maximum: MAX_OFFSET,
+      default: 0,
+      description: 'Rows to pass over. To go further, follow `links.next`.',
+    }),
+    cursor: Type.Optional(Type.String({ description: 'From `links.next`; filters it carries need not be repeated.' })),
+    format: wordParameter(formats, { description: 'Decides over Accept.' }),
+  },
+  // A mistyped filter would widen the answer without a word.
+  { additionalProperties: false },
+);
+
+const pageSchema = Type.Object(
+  {
+    meta: Type.Object({
+      total: nullable(Type.Integer({ description: 'Matching rows, where they need not be counted one by one.' })),
+      limit: Type.Integer(),
+      offset: Type.Integer(),
+      more: Type.Boolean(),
+      generated_at: timestamp('When it was read.'),
+      feed_version: Type.String(),
+      source: Type.String({ description: 'The collection.' }),
+      filters: Type.Record(Type.String(), Type.String()),
+    }),
+    links: Type.Object({ self: Type.String(), next: nullable(Type.String()) }),
+    data: Type.Array(Type.Object(iocMembers)),
+  },
+  { title: 'Indicators' },
+);
 
 /** `GET /api/v1/iocs`: live indicators, newest entry first, in SOC Defenders' shape. */
-export function addIocs(scope: FastifyInstance, { reader, collections, clock }: RouteParts): void {
-  addResource(scope, '/iocs', {
-    GET: async (request, reply) => {
-      const query = readQuery(request);
-      const alias = query['collection'] ?? STANDARD_COLLECTION;
-      const collection = collections.find((each) => each.alias === alias || each.id === alias);
-      if (collection === undefined || !mayRead(request.client, collection)) {
-        throw new GatewayError('not-found', 'There is no such collection.');
-      }
-      const types = typesOf(query['type'], collection.types);
-      const bounds = boundsOf(query['confidence']);
-      const limit = readLimit(query['limit'], STANDARD_LIMIT, MAX_LIMIT);
-      const offset = offsetOf(query['offset']);
-      const since = sinceOf(query['since']);
-      const { entries, more } =
-        types !== null && types.length === 0
-          ? { entries: [], more: false }
-          : await reader.live({
-              journal: collection.journal,
-              observableTypes: types,
-              minConfidence: bounds?.[0] ?? null,
-              maxConfidence: bounds?.[1] ?? null,
-              since,
-              before: null,
-              offset,
-              limit,
-            });
-      const given = Object.entries(query).filter(([name]) => !['limit', 'offset'].includes(name));
-      const linkTo = (at: number): string => {
-        const parameters = new URLSearchParams({ limit: String(limit), offset: String(at) });
-        for (const [name, value] of given) parameters.set(name, value ?? '');
-        return `/api/v1/iocs?${parameters}`;
-      };
-      const hasNext = more && offset + limit <= MAX_OFFSET;
-      const filters = Object.fromEntries(given);
-      return reply.header('cache-control', 'private').send({
-        meta: { count: entries.length, limit, offset, more, generated_at: formatMillis(clock.now()), filters },
-        data: entries.map(iocOf),
-        links: { self: linkTo(offset), next: hasNext ? linkTo(offset + limit) : null },
-      });
+export function addIocs(scope: FastifyInstance, context: RouteContext): void {
+  const { reader, collections, reads } = context;
+  const text = {
+    operationId: 'getIocs',
+    summary: 'Live indicators, newest first',
+    description: `Made for pollers: \`since\` asks for what was added or updated. A walk by \`links.next\` never skips what stood still;
+what changes meanwhile is found by the next \`since\`. Withdrawals are told by TAXII and by /api/v1/iocs/stix.`,
+    query: querySchema,
+    reply: {
+      description: 'A page.',
+      headers: pageHeaders,
+      content: { 'application/json': pageSchema, 'text/csv': Type.String(), 'text/plain': Type.String() },
     },
+    errors: ['not-found', 'not-acceptable'] as const,
+  };
+  const get = restOperation(text, async (request, reply) => {
+    const query = readQuery(request);
+    const collection = findCollection(query['collection'], request, collections);
+    const output = chooseOutput(request, query['format'], formats);
+    const { asked, before } = readCursor(query, collection, context);
+    const selection = readSelection(asked, request, collections);
+    const page: LivePage = {
+      ...selection,
+      before: before === null ? selection.before : Math.min(before, selection.before ?? before),
+      limit: readLimit(query['limit'], STANDARD_LIMIT, MAX_LIMIT),
+      offset: readOffset(query),
+    };
+    reads.note(collection);
+    const bounds = await findBounds(reader, page);
+    const links = linksOf(asked, query, page, bounds, context);
+    if (links.next !== null) reply.header('link', `<${links.next}>; rel="next"`);
+    const meta = await metaOf(asked, page, bounds, before !== null, context);
+    return sendOutput(request, reply, collection, output, {
+      slices: readBetween(reader, page, bounds),
+      identityId: context.identityId,
+      about: { meta, links },
+    });
   });
+  addResource(scope, '/iocs', { GET: get });
 }
 
-function typesOf(text: string | undefined, view: ObservableType[] | null): ObservableType[] | null {
-  if (text === undefined || text === '') return view;
-  // SOC Defenders lists techniques as a type of their own; here they are properties of indicators.
-  if (text === 'mitre_attack' || text === 'mitre-attack') return [];
-  const type = observableTypes.find((known) => known === text);
-  if (type === undefined) throw new GatewayError('bad-request', `type must be one of ${observableTypes.join(', ')}.`);
-  return view === null || view.includes(type) ? [type] : [];
+function readOffset(query: Query): number {
+  const offset = Number(query['offset'] ?? 0);
+  if (offset > MAX_OFFSET)
+    throw badParameter('offset', `a whole number up to ${MAX_OFFSET}; to go on, follow links.next`);
+  if (offset > 0 && query['cursor'] !== undefined) throw badParameter('offset', 'left out beside cursor');
+  return offset;
 }
 
-function boundsOf(text: string | undefined): [number, number] | null {
-  if (text === undefined || text === '') return null;
-  const bounds = Object.hasOwn(confidenceBounds, text) ? confidenceBounds[text] : undefined;
-  if (bounds === undefined) throw new GatewayError('bad-request', 'confidence must be high, medium or low.');
-  return bounds;
+const resourceOf = ({ id }: CollectionDefinition): string => `iocs ${id}`;
+
+/** The question with what the cursor carries, and where it goes on. Throws `bad-request` for another question. */
+function readCursor(
+  query: Query,
+  collection: CollectionDefinition,
+  { cursorSecret }: RouteContext,
+): { asked: Query; before: number | null } {
+  const token = query['cursor'];
+  if (token === undefined) return { asked: query, before: null };
+  const cursor = openCursor(cursorSecret, token, resourceOf(collection), collection.journal, 'cursor');
+  const asked: Query = { ...query };
+  for (const name of carried) asked[name] = carriedValue(name, query[name], cursor);
+  return { asked, before: cursor.dateAdded };
 }
 
-function offsetOf(text: string | undefined): number {
-  if (text === undefined || text === '') return 0;
-  if (!/^\d{1,15}$/.test(text) || Number(text) > MAX_OFFSET) {
-    throw new GatewayError('bad-request', `offset must be a whole number up to ${MAX_OFFSET}.`);
+function carriedValue(name: string, given: string | undefined, { match }: Cursor): string | undefined {
+  const value = match[name];
+  if (given === undefined && value !== undefined && isHashed(value)) throw badParameter(name, 'repeated beside cursor');
+  if (given !== undefined && !agrees(value, given)) {
+    throw new GatewayError('bad-request', `${name} differs from the one that cursor belongs to.`, {
+      details: { parameter: name },
+    });
   }
-  return Number(text);
+  return given ?? value;
 }
 
-function sinceOf(text: string | undefined): Micros | null {
-  if (text === undefined || text === '') return null;
-  const micros = parseTimestamp(text);
-  if (micros === undefined) throw new GatewayError('bad-request', 'since must be an RFC 3339 timestamp.');
-  return micros;
+function linksOf(asked: Query, query: Query, page: LivePage, { next }: PageBounds, { cursorSecret }: RouteContext) {
+  const { collection, limit } = page;
+  const linkTo = (parameters: Query): string => {
+    const given = Object.entries(parameters).filter((pair): pair is [string, string] => pair[1] !== undefined);
+    return `/api/v1/iocs?${new URLSearchParams(given)}`;
+  };
+  const self = linkTo({ ...query, limit: String(limit) });
+  if (next === null) return { self, next: null };
+  const match = Object.fromEntries(carried.flatMap((name) => (asked[name] === undefined ? [] : [[name, asked[name]]])));
+  const at = {
+    resource: resourceOf(collection),
+    journal: collection.journal,
+    dateAdded: next,
+    addedAfter: null,
+    match,
+  };
+  const { offset: _, ...rest } = query;
+  return { self, next: linkTo({ ...rest, limit: String(limit), cursor: sealCursor(cursorSecret, at) }) };
 }
 
-function iocOf(entry: IndicatorEntry) {
-  const sources = JSON.parse(entry.sources) as Claim[];
-  const techniques = [...new Set(sources.flatMap((claim) => claim.techniques ?? []))];
-  const word = wordOf(entry.confidence);
+async function metaOf(
+  asked: Query,
+  page: LivePage,
+  bounds: PageBounds,
+  isContinued: boolean,
+  { reader, clock, version }: RouteContext,
+) {
+  const { collection, limit, offset } = page;
+  const filters = carried.flatMap((name) => (asked[name] === undefined ? [] : [[name, asked[name]] as const]));
+  const ends = bounds.next === null && !isContinued && (bounds.count > 0 || offset === 0);
+  const isCounted = filters.every(([name]) => name === 'type');
+  const total = isCounted ? await countOf(page, reader) : ends ? offset + bounds.count : null;
   return {
-    id: entry.objectId.slice(entry.objectId.indexOf('--') + 2),
-    type: entry.type,
-    value: entry.value,
-    ...(word === null ? {} : { confidence: word, confidence_score: entry.confidence }),
-    ...(entry.firstSeen === null ? {} : { first_seen: formatMillis(entry.firstSeen) }),
-    ...(entry.lastSeen === null ? {} : { last_seen: formatMillis(entry.lastSeen) }),
-    ...(entry.validUntil === null ? {} : { valid_until: formatMillis(entry.validUntil) }),
-    tlp: entry.tlp,
-    source: sources[0] ?? {},
-    sources,
-    ...(entry.description === null ? {} : { context: entry.description }),
-    tags: entry.labels === null ? [] : (JSON.parse(entry.labels) as string[]),
-    mitre_techniques: techniques,
+    total,
+    limit,
+    offset,
+    more: bounds.next !== null,
+    generated_at: formatMillis(clock.now()),
+    feed_version: version,
+    source: collection.alias,
+    filters: Object.fromEntries(filters),
   };
 }
 
-function wordOf(confidence: number | null): string | null {
-  if (confidence === null) return null;
-  return Object.keys(confidenceBounds).find((word) => confidence >= (confidenceBounds[word]?.[0] ?? 0)) ?? 'none';
+async function countOf({ collection, types }: LivePage, reader: RouteContext['reader']): Promise<number> {
+  const counts = await reader.countLive(collection.journal);
+  return Object.entries(counts).reduce(
+    (sum, [type, count]) => (types === null || types.some((each) => each === type) ? sum + count : sum),
+    0,
+  );
 }

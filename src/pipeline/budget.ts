@@ -135,3 +135,17 @@ function resetOf(headers: Record<string, string>, theirs: Micros): Micros | null
   const wait = micros > 1000 * MICROS_PER_DAY ? micros - theirs : micros;
   return wait > 0 ? wait : null;
 }
+
+/** What is left of an account's allowance, for whoever asks how it stands; nothing is spent. */
+export function allowanceOf(state: AccountState, limits: AccountLimits, now: Micros) {
+  const settled = settle(state, now);
+  const at = admit(settled, limits, 1, now);
+  return {
+    nextRequestAt: at > now ? at : null,
+    windows: limits.windows.map(({ seconds, requests }) => ({
+      seconds,
+      requests,
+      left: Math.max(0, requests - windowOf(settled, seconds).used),
+    })),
+  };
+}

@@ -5,10 +5,12 @@ import type { Test } from 'tap';
 import { buildApp } from '../../src/app.ts';
 import { hashKey } from '../../src/auth.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { feedFactsOf } from '../../src/feed-facts.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
 import type { Client } from '../../src/model/state.ts';
+import { canonical } from '../../src/normalise/canonical.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
@@ -63,6 +65,9 @@ export async function openGateway(
     taxii: config.taxii,
     identityId: identityId(await reader.namespace()),
     cursorSecret: await reader.cursorSecret(),
+    feeds: feedFactsOf(config),
+    canonical,
+    version: '0.0.0',
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,
     log: pino({ level: 'silent' }),

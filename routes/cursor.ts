@@ -1,6 +1,6 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
-import type { Micros } from '../../src/model/clock.ts';
-import { GatewayError } from '../../src/model/error.ts';
+import type { Micros } from '../src/model/clock.ts';
+import { GatewayError } from '../src/model/error.ts';
 
 /** Where a walk stands: everything needed to go on with it, so the server remembers nothing. */
 export interface Cursor {
@@ -26,14 +26,20 @@ export function sealCursor(secret: string, cursor: Cursor): string {
 }
 
 /** Throws `bad-request` for anything that sealCursor did not make for this resource. */
-export function openCursor(secret: string, token: string, resource: string, journal: string): Cursor {
+export function openCursor(
+  secret: string,
+  token: string,
+  resource: string,
+  journal: string,
+  parameter = 'next',
+): Cursor {
   const bytes = Buffer.from(token, 'base64url');
   const body = bytes.subarray(TAG_BYTES);
   const isOurs = bytes.length > TAG_BYTES && timingSafeEqual(bytes.subarray(0, TAG_BYTES), tagOf(secret, body));
   // A canonical re-encoding: base64url readers forgive stray characters, a seal doesn't.
-  if (!isOurs || bytes.toString('base64url') !== token) throw foreign();
+  if (!isOurs || bytes.toString('base64url') !== token) throw foreign(parameter);
   const [sealedResource, sealedJournal, dateAdded, addedAfter, match] = JSON.parse(body.toString());
-  if (sealedResource !== resource || sealedJournal !== journal) throw foreign();
+  if (sealedResource !== resource || sealedJournal !== journal) throw foreign(parameter);
   return { resource, journal, dateAdded, addedAfter, match };
 }
 
@@ -54,6 +60,8 @@ function tagOf(secret: string, body: Buffer): Buffer {
   return createHmac('sha256', Buffer.from(secret, 'hex')).update(body).digest().subarray(0, TAG_BYTES);
 }
 
-function foreign(): GatewayError {
-  return new GatewayError('bad-request', 'next is not a token of this resource; start again without it.');
+function foreign(parameter: string): GatewayError {
+  return new GatewayError('bad-request', `${parameter} is not a token of this resource; start again without it.`, {
+    details: { parameter },
+  });
 }

@@ -1,0 +1,33 @@
+import Fastify from 'fastify';
+import { type RouteParts, registerRoutes } from '../routes/index.ts';
+import { systemClock } from '../src/model/clock.ts';
+import { version } from '../src/version.ts';
+
+/** The document as a gateway with the example configuration's one api root has it. No route is called. */
+export async function makeDocument(): Promise<string> {
+  const app = Fastify({ routerOptions: { ignoreTrailingSlash: true } });
+  const parts: RouteParts = {
+    clock: systemClock,
+    reader: { accounts: async () => [] } as unknown as RouteParts['reader'],
+    clients: { find: () => null },
+    collections: [],
+    taxii: {
+      title: 'Sluice',
+      description: null,
+      contact: null,
+      apiRoots: [{ path: '/api/taxii2/api/', title: 'Threat intelligence', description: null }],
+      pageSize: 1000,
+      maxPage: 5000,
+    },
+    identityId: '',
+    cursorSecret: '',
+    feeds: [],
+    canonical: () => ({ rejection: { detail: '' } }),
+    version,
+  };
+  registerRoutes(app, parts);
+  await app.ready();
+  const document = `${JSON.stringify(app.swagger(), null, 2)}\n`;
+  await app.close();
+  return document;
+}

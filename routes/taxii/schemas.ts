@@ -1,0 +1,175 @@
+import Type, { type TSchema } from 'typebox';
+import type { Handler, Operation } from '../methods.ts';
+import {
+  type ErrorForm,
+  numberParameter,
+  type OperationText,
+  operation,
+  type Reply,
+  textParameter,
+  timeParameter,
+} from '../operation.ts';
+import { TAXII_TYPE } from './error-message.ts';
+
+/** TAXII 2.1's resources as schemas. All of them are open: what else a STIX object or a later version has passes. */
+
+const timestamp = (description: string) =>
+  Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{6}Z$', description });
+
+const errorForm: ErrorForm = {
+  tag: 'TAXII',
+  mediaType: TAXII_TYPE,
+  // Section 3.6.1.
+  schema: Type.Object(
+    {
+      title: Type.String(),
+      description: Type.String(),
+      error_code: Type.String(),
+      http_status: Type.String({ pattern: '^[45]\\d\\d$' }),
+      details: Type.Optional(Type.Record(Type.String(), Type.String())),
+    },
+    { title: 'TaxiiError' },
+  ),
+  common: [
+    'bad-request',
+    'unauthenticated',
+    'not-acceptable',
+    'uri-too-long',
+    'rate-limited',
+    'internal',
+    'unavailable',
+  ],
+};
+
+export type TaxiiText = Omit<OperationText, 'reply'> & { reply?: TSchema; headers?: Reply['headers'] };
+
+export function taxiiOperation({ reply, headers, ...text }: TaxiiText, handler: Handler): Operation {
+  if (reply === undefined) return operation(text, errorForm, handler);
+  const described = { description: titleOf(reply), content: { [TAXII_TYPE]: reply } };
+  return operation(
+    { ...text, reply: headers === undefined ? described : { ...described, headers } },
+    errorForm,
+    handler,
+  );
+}
+
+function titleOf(schema: TSchema): string {
+  return (schema as { title?: string }).title ?? 'Done.';
+}
+
+/** Section 4.1. */
+export const discoverySchema = Type.Object(
+  {
+    title: Type.String(),
+    description: Type.Optional(Type.String()),
+    contact: Type.Optional(Type.String()),
+    default: Type.Optional(Type.String()),
+    api_roots: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  },
+  { title: 'Discovery' },
+);
+
+/** Section 4.2. */
+export const apiRootSchema = Type.Object(
+  {
+    title: Type.String(),
+    description: Type.Optional(Type.String()),
+    versions: Type.Array(Type.String(), { minItems: 1 }),
+    max_content_length: Type.Integer({ minimum: 1 }),
+  },
+  { title: 'Api root' },
+);
+
+/** Section 5.2. */
+export const collectionSchema = Type.Object(
+  {
+    id: Type.String({ format: 'uuid' }),
+    title: Type.String(),
+    description: Type.Optional(Type.String()),
+    alias: Type.String({ description: "Usable in the id's place." }),
+    can_read: Type.Boolean(),
+    can_write: Type.Boolean(),
+    media_types: Type.Array(Type.String(), { minItems: 1 }),
+  },
+  { title: 'Collection' },
+);
+
+/** Section 5.1. */
+export const collectionsSchema = Type.Object(
+  { collections: Type.Optional(Type.Array(collectionSchema, { minItems: 1 })) },
+  { title: 'Collections' },
+);
+
+const paging = {
+  more: Type.Boolean({ description: 'Is there more behind this page?' }),
+  next: Type.Optional(Type.String({ minLength: 1, description: 'Where it goes on; absent on the last page.' })),
+};
+
+/** STIX 2.1 section 3.2: what every object has. */
+const stixObject = Type.Object({ type: Type.String(), id: Type.String() }, { title: 'STIX object' });
+
+/** Section 3.7. */
+export const envelopeSchema = Type.Object(
+  { ...paging, objects: Type.Optional(Type.Array(stixObject)) },
+  { title: 'Envelope' },
+);
+
+/** Section 5.3. */
+export const manifestSchema = Type.Object(
+  {
+    ...paging,
+    objects: Type.Optional(
+      Type.Array(
+        Type.Object({
+          id: Type.String(),
+          date_added: timestamp('When it was added.'),
+          version: Type.String(),
+          media_type: Type.String(),
+        }),
+      ),
+    ),
+  },
+  { title: 'Manifest' },
+);
+
+/** Section 5.8. */
+export const versionsSchema = Type.Object(
+  { ...paging, versions: Type.Optional(Type.Array(Type.String(), { minItems: 1 })) },
+  { title: 'Versions' },
+);
+
+/** Section 3.2. */
+export const dateHeaders = {
+  'X-TAXII-Date-Added-First': timestamp('Of the first entry of the page.'),
+  'X-TAXII-Date-Added-Last': timestamp('Of the last: the next `added_after`. An empty page repeats what was asked.'),
+};
+
+const collection = Type.String({ description: 'Its id, or its alias.' });
+
+export const collectionParams = Type.Object({ collection });
+export const objectParams = Type.Object({ collection, object: Type.String({ description: 'A STIX id.' }) });
+export const statusParams = Type.Object({ status: Type.String() });
+
+const pageFilters = {
+  added_after: timeParameter({
+    description: 'Strictly after, to the microsecond; 0 to 9 digits of a second are read.',
+  }),
+  limit: numberParameter({ minimum: 1, description: 'At most so many; capped by the server.' }),
+  next: Type.Optional(Type.String({ description: 'From the page before; filters it carries need not be repeated.' })),
+  'match[spec_version]': textParameter({ description: 'Comma-separated; everything here is 2.1.' }),
+};
+const versionFilter = {
+  'match[version]': Type.Optional(
+    Type.String({ description: 'last (the default), first, all, or exact versions; comma-separated.' }),
+  ),
+};
+
+/** Section 3.4: what is unknown is ignored. */
+export const objectsQuery = Type.Object({
+  ...pageFilters,
+  ...versionFilter,
+  'match[id]': Type.Optional(Type.String({ description: 'STIX ids, comma-separated.' })),
+  'match[type]': Type.Optional(Type.String({ description: 'STIX types, comma-separated.' })),
+});
+export const objectQuery = Type.Object({ ...pageFilters, ...versionFilter });
+export const versionsQuery = Type.Object(pageFilters);

@@ -1,0 +1,154 @@
+import type { FastifyInstance } from 'fastify';
+import Type from 'typebox';
+import { mayRead } from '../../src/auth.ts';
+import { MICROS_PER_MS, type Micros } from '../../src/model/clock.ts';
+import type { FeedDefinition } from '../../src/model/definition.ts';
+import type { AccountState, FeedState } from '../../src/model/state.ts';
+import { formatMillis } from '../../src/model/timestamp.ts';
+import type { RouteContext } from '../index.ts';
+import { addResource } from '../methods.ts';
+import { nullable, restOperation, timestamp } from './schemas.ts';
+
+/** What an account may still ask for, by the runner's own reckoning. */
+export interface Allowance {
+  /** When the next request may be sent; null: now. */
+  nextRequestAt: Micros | null;
+  windows: { seconds: number; requests: number; left: number }[];
+}
+
+/** What the configuration says of a feed. */
+export interface FeedFacts {
+  definition: FeedDefinition;
+  /** Why it isn't polled; null when it is. */
+  idle: 'disabled' | 'no-key' | null;
+  /** Aliases of the collections it stands behind. */
+  collections: string[];
+  /** Null for a feed that asks nobody. */
+  account: { name: string; origin: string; allowanceOf(state: AccountState, now: Micros): Allowance } | null;
+}
+
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+const maybeTime = (description: string) => nullable(timestamp(description));
+
+const feedSchema = Type.Object({
+  name: Type.String(),
+  title: Type.String(),
+  format: Type.String(),
+  status: Type.Unsafe<string>({
+    type: 'string',
+    enum: ['fresh', 'stale', 'waiting', 'disabled', 'no-key'],
+    description: 'stale: no whole pull for twice its interval; its last data are still served. waiting: none yet.',
+  }),
+  every_seconds: Type.Number(),
+  attempted_at: maybeTime('The last poll, however it ended.'),
+  succeeded_at: maybeTime('What is served is as fresh as this.'),
+  next_poll_at: maybeTime('When the next poll is due.'),
+  failures: count('Polls that failed since the last good one.'),
+  error: nullable(Type.Object({ code: Type.String(), message: Type.String(), at: timestamp('When.') })),
+  counts: Type.Object({
+    accepted: count('Rows of the last whole pull that were taken.'),
+    rejected: count('Rows of it that were not; `sluice rejections` says why.'),
+    observations: count('Observations held now.'),
+  }),
+  budget: nullable(
+    Type.Object({
+      origin: Type.String({ description: 'Whose allowance it is; feeds with the same key share one.' }),
+      next_request_at: maybeTime('Nothing is sent before; null: at once.'),
+      blocked_until: maybeTime('Because the upstream said so.'),
+      windows: Type.Array(
+        Type.Object({ seconds: Type.Integer(), requests: Type.Number(), left: Type.Number({ minimum: 0 }) }),
+      ),
+    }),
+  ),
+  reads: count('Times its collections were read here since the start.'),
+  upstream_requests: count('Sent on its account since the start.'),
+  calls_saved: nullable(count('Reads that no upstream request was spent on; null where there is no upstream to ask.')),
+  collections: Type.Array(Type.String(), { minItems: 1 }),
+});
+const feedsSchema = Type.Object(
+  { meta: Type.Object({ generated_at: timestamp('When it was read.') }), data: Type.Array(feedSchema) },
+  { title: 'Feeds' },
+);
+
+/** `/api/v1/feeds`: how fresh the feeds are behind the collections that the caller may read. */
+export function addFeeds(scope: FastifyInstance, { reader, feeds, collections, clock, reads }: RouteContext): void {
+  let sentBefore = new Map<string, number>();
+  scope.addHook('onReady', async () => {
+    sentBefore = new Map((await reader.accounts()).map(({ account, requests }) => [account, requests]));
+  });
+  const get = restOperation(
+    {
+      operationId: 'getFeeds',
+      summary: 'How fresh the feeds are',
+      reply: { description: 'Feeds by name.', content: { 'application/json': feedsSchema } },
+    },
+    async ({ client }) => {
+      const now = clock.now();
+      const readable = new Set(collections.filter((each) => mayRead(client, each)).map(({ alias }) => alias));
+      const states = new Map((await reader.feedStates()).map((state) => [state.feed, state]));
+      const accounts = new Map((await reader.accounts()).map((account) => [account.account, account]));
+      const data = feeds.flatMap((facts) => {
+        const behind = facts.collections.filter((alias) => readable.has(alias));
+        if (behind.length === 0) return [];
+        const account = facts.account === null ? undefined : accounts.get(facts.account.name);
+        const sent = account === undefined ? 0 : account.requests - (sentBefore.get(account.account) ?? 0);
+        const read = reads.of(behind);
+        return [
+          {
+            ...describe(facts, states.get(facts.definition.name), now),
+            budget: budgetOf(facts, account, now),
+            reads: read,
+            upstream_requests: sent,
+            calls_saved: facts.account === null ? null : Math.max(0, read - sent),
+            collections: behind,
+          },
+        ];
+      });
+      return { meta: { generated_at: formatMillis(now) }, data };
+    },
+  );
+  addResource(scope, '/feeds', { GET: get });
+}
+
+function describe({ definition, idle }: FeedFacts, state: FeedState | undefined, now: Micros) {
+  const { name, title, format, every } = definition;
+  const succeededAt = state?.succeededAt ?? null;
+  const isStale = succeededAt === null || now - succeededAt > 2 * every * MICROS_PER_MS;
+  const error = state?.error ?? null;
+  return {
+    name,
+    title,
+    format,
+    status: idle ?? (succeededAt === null && error === null ? 'waiting' : isStale ? 'stale' : 'fresh'),
+    every_seconds: every / 1000,
+    attempted_at: timeOf(state?.attemptedAt),
+    succeeded_at: timeOf(succeededAt),
+    next_poll_at: idle === null ? timeOf(state?.nextPollAt) : null,
+    failures: state?.failures ?? 0,
+    error: error === null ? null : { ...error, at: formatMillis(error.at) },
+    counts: {
+      accepted: state?.accepted ?? 0,
+      rejected: state?.rejected ?? 0,
+      observations: state?.observations ?? 0,
+    },
+  };
+}
+
+function budgetOf({ account }: FeedFacts, state: AccountState | undefined, now: Micros) {
+  if (account === null) return null;
+  const { nextRequestAt, windows } = account.allowanceOf(
+    state ?? { account: account.name, lastRequestAt: null, blockedUntil: null, windows: {}, requests: 0 },
+    now,
+  );
+  const blockedUntil = state?.blockedUntil ?? null;
+  return {
+    origin: account.origin,
+    next_request_at: timeOf(nextRequestAt),
+    blocked_until: blockedUntil !== null && blockedUntil > now ? formatMillis(blockedUntil) : null,
+    windows,
+  };
+}
+
+function timeOf(micros: Micros | null | undefined): string | null {
+  return micros === null || micros === undefined ? null : formatMillis(micros);
+}

@@ -1,0 +1,190 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import Type from 'typebox';
+import { mayRead } from '../../src/auth.ts';
+import type { IndicatorEntry } from '../../src/model/entry.ts';
+import {
+  type Observable,
+  type ObservableKey,
+  type ObservableType,
+  observableKey,
+  observableTypes,
+} from '../../src/model/observable.ts';
+import { formatMillis } from '../../src/model/timestamp.ts';
+import { iocOf } from '../../src/outputs/ioc.ts';
+import type { RouteContext } from '../index.ts';
+import { addResource } from '../methods.ts';
+import { wordParameter } from '../operation.ts';
+import { readQuery } from '../query.ts';
+import { iocMembers, restOperation, timestamp } from './schemas.ts';
+
+/** normalise/canonical.ts, handed in: the same spelling rules for what is asked as for what feeds say. */
+export type ReadCanonical = (
+  claim: ObservableType | null,
+  text: string,
+) => { observable: Observable } | { rejection: { detail: string } };
+
+const MAX_VALUES = 1000;
+const MAX_VALUE = 8192;
+/** Values between two turns of other requests: each may stand for a hundred networks. */
+const SLICE = 50;
+/** Networks that may hold an address: wider ones are nobody's indicator. */
+const PREFIXES = { ipv4: { from: 8, to: 31 }, ipv6: { from: 16, to: 127 } } as const;
+
+const value = Type.String({ minLength: 1, maxLength: MAX_VALUE, description: 'In any spelling, defanged as well.' });
+const type = wordParameter(observableTypes, { description: 'Told from the value unless given.' });
+const querySchema = Type.Object({ ioc: value, type }, { additionalProperties: false });
+const bodySchema = Type.Object(
+  { iocs: Type.Array(value, { minItems: 1, maxItems: MAX_VALUES, 'x-expects': `1 to ${MAX_VALUES} values` }), type },
+  { additionalProperties: false },
+);
+
+const matchSchema = Type.Object({
+  ...iocMembers,
+  match: Type.Unsafe<string>({
+    type: 'string',
+    enum: ['exact', 'network'],
+    description: 'network: it holds the address.',
+  }),
+  status: Type.Unsafe<string>({ type: 'string', enum: ['live', 'withdrawn'] }),
+  withdrawn: Type.Optional(Type.Object({ at: timestamp('When it was withdrawn.'), reason: Type.String() })),
+  collections: Type.Array(Type.String(), { minItems: 1 }),
+});
+const answerSchema = Type.Object(
+  {
+    meta: Type.Object({ asked: Type.Integer(), found: Type.Integer(), generated_at: timestamp('When it was read.') }),
+    data: Type.Array(
+      Type.Object({
+        ioc: Type.String({ description: 'As it was asked.' }),
+        type: Type.Optional(Type.String()),
+        value: Type.Optional(Type.String({ description: 'What it was read as; absent when it shows no type.' })),
+        found: Type.Boolean(),
+        matches: Type.Array(matchSchema),
+      }),
+    ),
+  },
+  { title: 'Lookup' },
+);
+
+/** `/api/v1/lookup`: is this value, or was it, in a collection that the caller may read? Anything else is unknown alike. */
+export function addLookup(scope: FastifyInstance, context: RouteContext): void {
+  const reply = { description: 'An answer per value, in order.', content: { 'application/json': answerSchema } };
+  const get = restOperation(
+    { operationId: 'lookupIoc', summary: 'Is a value known?', query: querySchema, reply },
+    async (request) => {
+      const query = readQuery(request) as { ioc: string; type?: ObservableType };
+      return lookUp([query.ioc], query.type ?? null, request, context);
+    },
+  );
+  const post = restOperation(
+    { operationId: 'lookupIocs', summary: `Which of up to ${MAX_VALUES} values are known?`, body: bodySchema, reply },
+    async (request) => {
+      const body = request.body as { iocs: string[]; type?: ObservableType };
+      return lookUp(body.iocs, body.type ?? null, request, context);
+    },
+  );
+  addResource(scope, '/lookup', { GET: get, POST: post });
+}
+
+async function lookUp(values: string[], claim: ObservableType | null, request: FastifyRequest, context: RouteContext) {
+  const data: Awaited<ReturnType<typeof answerSlice>> = [];
+  for (let start = 0; start < values.length; start += SLICE) {
+    if (start > 0) await nextTurn();
+    data.push(...(await answerSlice(values.slice(start, start + SLICE), claim, request, context)));
+  }
+  const found = data.filter((answer) => answer.found).length;
+  return { meta: { asked: values.length, found, generated_at: formatMillis(context.clock.now()) }, data };
+}
+
+/** What a value may be found under. */
+interface Asked {
+  ioc: string;
+  /** What it looks like, or was claimed to be. */
+  observable: Observable | null;
+  /** Everything it can be read as: a fingerprint looks like a hash, and a made-up suffix like no domain. */
+  exact: ObservableKey[];
+  networks: ObservableKey[];
+}
+
+async function answerSlice(
+  values: string[],
+  claim: ObservableType | null,
+  request: FastifyRequest,
+  context: RouteContext,
+) {
+  const asked = values.map((ioc) => readAsked(ioc, claim, context.canonical));
+  const keys = new Set(asked.flatMap(({ exact, networks }) => [...exact, ...networks]));
+  const known = await findEntries([...keys], request, context);
+  const matchesOf = (keys: ObservableKey[], match: 'exact' | 'network') =>
+    keys.flatMap((key) => (known.get(key) ?? []).map((found) => matchOf(found, match)));
+  return asked.map(({ ioc, observable, exact, networks }) => {
+    const matches = [...matchesOf(exact, 'exact'), ...matchesOf(networks, 'network')];
+    return { ioc, ...(observable ?? {}), found: matches.length > 0, matches };
+  });
+}
+
+function readAsked(ioc: string, claim: ObservableType | null, canonical: ReadCanonical): Asked {
+  const readings = [claim, ...(claim === null ? observableTypes : [])]
+    .map((type) => canonical(type, ioc))
+    .flatMap((read) => ('observable' in read ? [read.observable] : []));
+  const seen = canonical(claim, ioc);
+  const networks = readings.flatMap((observable) => networksOf(observable, canonical));
+  return {
+    ioc,
+    observable: 'observable' in seen ? seen.observable : null,
+    exact: [...new Set(readings.map(observableKey))],
+    networks: [...new Set(networks.map(observableKey))],
+  };
+}
+
+/** The networks that hold an address, narrowest first. */
+function networksOf({ type, value }: Observable, canonical: ReadCanonical): Observable[] {
+  if ((type !== 'ipv4' && type !== 'ipv6') || value.includes('/')) return [];
+  const networks: Observable[] = [];
+  for (let bits: number = PREFIXES[type].to; bits >= PREFIXES[type].from; bits -= 1) {
+    const read = canonical(type, `${value}/${bits}`);
+    if ('observable' in read) networks.push(read.observable);
+  }
+  return networks;
+}
+
+interface Found {
+  entry: IndicatorEntry;
+  collections: string[];
+}
+
+/** Every entry on these keys that stands in a collection the caller may read, with the names of those collections. */
+async function findEntries(
+  keys: ObservableKey[],
+  { client }: FastifyRequest,
+  { collections, reader }: RouteContext,
+): Promise<Map<ObservableKey, Found[]>> {
+  const readable = collections.filter((collection) => mayRead(client, collection));
+  const found = new Map<ObservableKey, Found[]>();
+  for (const journal of new Set(readable.map((collection) => collection.journal))) {
+    const views = readable.filter((collection) => collection.journal === journal);
+    for (const entry of await reader.lookup(journal, keys)) {
+      const holding = views.filter(({ types }) => types === null || types.includes(entry.type));
+      if (holding.length === 0) continue;
+      found.set(entry.key, [
+        ...(found.get(entry.key) ?? []),
+        { entry, collections: holding.map(({ alias }) => alias) },
+      ]);
+    }
+  }
+  // What stands comes before what is gone, the latest first.
+  for (const list of found.values()) {
+    list.sort((a, b) => Number(a.entry.revoked) - Number(b.entry.revoked) || b.entry.dateAdded - a.entry.dateAdded);
+  }
+  return found;
+}
+
+function matchOf({ entry, collections }: Found, match: 'exact' | 'network') {
+  return {
+    ...iocOf(entry),
+    match,
+    status: entry.revoked ? 'withdrawn' : 'live',
+    ...(entry.revoked ? { withdrawn: { at: formatMillis(entry.dateAdded), reason: entry.reason ?? 'unknown' } } : {}),
+    collections,
+  };
+}

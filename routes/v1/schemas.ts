@@ -1,0 +1,67 @@
+import Type from 'typebox';
+import { observableTypes } from '../../src/model/observable.ts';
+import { tlpLevels } from '../../src/model/tlp.ts';
+import type { Handler, Operation } from '../methods.ts';
+import { type OperationText, operation } from '../operation.ts';
+import { problemForm } from '../problem.ts';
+
+/** What REST answers. Open, every one of them: what else a feed says passes. */
+
+const restForm = problemForm('REST', [
+  'bad-request',
+  'unauthenticated',
+  'uri-too-long',
+  'rate-limited',
+  'internal',
+  'unavailable',
+]);
+
+export function restOperation(text: OperationText, handler: Handler): Operation {
+  const errors = text.body === undefined ? [] : (['body-too-large', 'unsupported-media-type'] as const);
+  return operation({ ...text, errors: [...errors, ...(text.errors ?? [])] }, restForm, handler);
+}
+
+export const timestamp = (description: string) => Type.String({ format: 'date-time', description });
+export const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()]);
+
+export const claimSchema = Type.Object(
+  {
+    feed: Type.String({ description: 'The feed, as it is called here.' }),
+    feed_name: Type.String({ description: 'The publisher inside the feed, else its title.' }),
+    id: Type.Optional(Type.String()),
+    confidence: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
+    category: Type.Optional(Type.String()),
+    origin: Type.Optional(Type.String()),
+    article_id: Type.Optional(Type.String()),
+    article_title: Type.Optional(Type.String()),
+    article_url: Type.Optional(Type.String()),
+    first_seen: Type.Optional(Type.String()),
+    last_seen: Type.Optional(Type.String()),
+    techniques: Type.Optional(Type.Array(Type.String())),
+  },
+  { title: 'Claim', description: 'What one feed said.' },
+);
+
+export const iocMembers = {
+  id: Type.String({ format: 'uuid', description: 'The UUID of the STIX object.' }),
+  type: Type.Unsafe<string>({ type: 'string', enum: [...observableTypes] }),
+  value: Type.String(),
+  confidence: Type.Optional(Type.Unsafe<string>({ type: 'string', enum: ['high', 'medium', 'low', 'none'] })),
+  confidence_score: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
+  first_seen: Type.Optional(timestamp('By any source.')),
+  last_seen: Type.Optional(timestamp('By any source.')),
+  updated_at: timestamp('When it was added, or last changed, here.'),
+  valid_until: Type.Optional(timestamp('When it stops to count.')),
+  tlp: Type.Unsafe<string>({ type: 'string', enum: [...tlpLevels] }),
+  source: claimSchema,
+  sources: Type.Array(claimSchema, { description: 'All claims, strongest first.' }),
+  context: Type.Optional(Type.String()),
+  tags: Type.Array(Type.String()),
+  mitre_techniques: Type.Array(Type.String()),
+};
+
+export const pageHeaders = {
+  Link: Type.String({ description: '`rel="next"`: the next page, when there is one (RFC 8288).' }),
+  'X-TLP': Type.String({ description: "The collection's ceiling: text and tables can't carry markings." }),
+};

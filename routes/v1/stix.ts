@@ -1,0 +1,180 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import Type from 'typebox';
+import type { Micros } from '../../src/model/clock.ts';
+import type { Claim, Entry } from '../../src/model/entry.ts';
+import { formatMicros } from '../../src/model/timestamp.ts';
+import { renderEntry } from '../../src/stix/render.ts';
+import type { EntryFilter } from '../../src/store/store.ts';
+import { openCursor, sealCursor } from '../cursor.ts';
+import type { RouteContext } from '../index.ts';
+import { addResource, type Operation } from '../methods.ts';
+import { numberParameter, wordParameter } from '../operation.ts';
+import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
+import { SLICE } from './live.ts';
+import { chooseOutput, type OutputName, sendOutput } from './reply.ts';
+import { restOperation } from './schemas.ts';
+import { filterMembers, filterParameters, findCollection, readSelection, type Selection } from './selection.ts';
+
+const formats = ['stix', 'ndjson'] as const satisfies OutputName[];
+const LAST = { last: true, first: false, all: false, exact: [] };
+
+const ours = {
+  format: wordParameter(formats, { description: 'A bundle or a line per object; decides over Accept.' }),
+  next: Type.Optional(Type.String({ description: 'From the page before.' })),
+};
+const limit = numberParameter({ minimum: 1, description: 'Asks for pages of so many; capped by the server.' });
+const querySchema = Type.Object({ ...filterParameters, limit, ...ours }, { additionalProperties: false });
+const bodySchema = Type.Object({ ...filterMembers, ...ours }, { additionalProperties: false });
+
+const objects = Type.Array(Type.Object({ type: Type.String(), id: Type.String() }));
+const bundleSchema = Type.Object(
+  { type: Type.Literal('bundle'), id: Type.String(), objects },
+  { title: 'Bundle', description: 'STIX 2.1 section 8.' },
+);
+const envelopeSchema = Type.Object(
+  { more: Type.Boolean(), next: Type.Optional(Type.String({ minLength: 1 })), objects },
+  { title: 'Page' },
+);
+
+const description = `Without \`limit\` and \`next\`: what the collection holds now, as one document of any length, with its producing identity and
+markings; withdrawn objects are not in it.
+
+With one of them: the collection's journal from its beginning, or from \`since\`, page by page in the order in which things
+happened, withdrawals (\`revoked: true\`) among them. \`next\` leads on and is absent on the last page; the next poll asks with
+\`since\` set to \`X-TAXII-Date-Added-Last\`. \`confidence\`, \`category\` and \`until\` have no meaning there, because what leaves
+such a filter would leave without a word: a collection with a policy of its own does what they would.`;
+
+/** `/api/v1/iocs/stix`: a collection as STIX for whoever doesn't speak TAXII, Elastic's plain REST mode among them. */
+export function addStix(scope: FastifyInstance, context: RouteContext): void {
+  const text = {
+    description,
+    reply: {
+      description: 'A bundle, lines, or a page.',
+      headers: { 'X-TAXII-Date-Added-Last': Type.String({ description: 'On pages: the next `since`.' }) },
+      content: {
+        'application/stix+json;version=2.1': bundleSchema,
+        'application/x-ndjson': Type.String(),
+        'application/json': envelopeSchema,
+      },
+    },
+    errors: ['not-found', 'not-acceptable'] as const,
+  };
+  const get: Operation = restOperation(
+    { ...text, operationId: 'getStix', summary: 'Indicators as STIX 2.1', query: querySchema },
+    (request, reply) => answer(readQuery(request), request, reply, context),
+  );
+  const post: Operation = restOperation(
+    { ...text, operationId: 'postStix', summary: 'The same, asked in a body', body: bodySchema },
+    (request, reply) => answer(queryOfBody(request.body as object), request, reply, context),
+  );
+  addResource(scope, '/iocs/stix', { GET: get, POST: post });
+}
+
+/** A body's members mean what parameters of the same name mean. */
+function queryOfBody(body: object): Query {
+  const given = Object.entries(body).filter(([, value]) => value !== '');
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
+}
+
+async function answer(query: Query, request: FastifyRequest, reply: FastifyReply, context: RouteContext) {
+  const { collections } = context;
+  if (query['limit'] !== undefined || query['next'] !== undefined) return sendPage(query, request, reply, context);
+  const selection = readSelection(query, request, collections);
+  const output = chooseOutput(request, query['format'], formats);
+  context.reads.note(selection.collection);
+  const slices = readStanding(selection, context);
+  return sendOutput(request, reply, selection.collection, output, {
+    slices,
+    identityId: context.identityId,
+    about: {},
+  });
+}
+
+/** Everything that stands, in the order of the journal, so that nothing is lost that changes while it is written. */
+async function* readStanding(selection: Selection, { reader }: RouteContext): AsyncGenerator<Entry[]> {
+  const filter = filterOf(selection);
+  const head = (await reader.journals()).find(({ name }) => name === filter.journal)?.head ?? 0;
+  let after: Micros = 0;
+  for (;;) {
+    const { entries, more } = await reader.page({ ...filter, after, limit: SLICE });
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    // A withdrawal that happened meanwhile is told: its object may have been written already.
+    yield entries.filter((entry) => admits(entry, selection, entry.dateAdded > head));
+    if (!more) return;
+    after = last.dateAdded;
+    await nextTurn();
+  }
+}
+
+function filterOf({ collection, types }: Selection): EntryFilter {
+  return { journal: collection.journal, observableTypes: types, stixTypes: null, objectIds: null, versions: LAST };
+}
+
+function admits(entry: Entry, selection: Selection, mayBeRevoked: boolean): boolean {
+  const { confidence, category, since, before } = selection;
+  if (entry.kind === 'object') {
+    // Filters on indicators say nothing of other objects; the producer and the markings go with all of them.
+    return entry.company || (confidence === null && category === null && isWithin(entry, since, before));
+  }
+  if (entry.revoked && !mayBeRevoked) return false;
+  if (confidence !== null) {
+    const number = entry.confidence ?? 0;
+    if (number < confidence[0] || number > confidence[1]) return false;
+  }
+  if (category !== null) {
+    const claims = JSON.parse(entry.sources) as Claim[];
+    if (!claims.some((claim) => claim.category?.toLowerCase() === category)) return false;
+  }
+  return isWithin(entry, since, before);
+}
+
+function isWithin({ dateAdded }: Entry, since: Micros | null, before: Micros | null): boolean {
+  return dateAdded > (since ?? 0) && dateAdded < (before ?? Number.MAX_SAFE_INTEGER);
+}
+
+/** TAXII's envelope for who doesn't speak TAXII (TAXII 2.1 section 3.7). */
+async function sendPage(query: Query, request: FastifyRequest, reply: FastifyReply, context: RouteContext) {
+  const { reader, taxii, cursorSecret, identityId, reads, collections } = context;
+  for (const name of ['confidence', 'category', 'until', 'format']) {
+    if (query[name] !== undefined) throw badParameter(name, 'left out beside limit and next');
+  }
+  const collection = findCollection(query['collection'], request, collections);
+  const resource = `rest-stix ${collection.id}`;
+  const token = query['next'];
+  const cursor = token === undefined ? null : openCursor(cursorSecret, token, resource, collection.journal);
+  if (cursor !== null && query['type'] !== undefined && cursor.match['type'] !== query['type']) {
+    throw badParameter('type', 'the one that next belongs to');
+  }
+  const type = cursor?.match['type'] ?? query['type'];
+  const selection = readSelection({ ...query, type }, request, collections);
+  const after = Math.max(selection.since ?? 0, cursor?.dateAdded ?? 0);
+  const size = readLimit(query['limit'], taxii.pageSize, taxii.maxPage);
+  reads.note(collection);
+  const filter = filterOf(selection);
+  const { entries, more } = await reader.page({ ...filter, after, limit: size });
+  const last = entries.at(-1)?.dateAdded ?? null;
+  const reached = last ?? (after > 0 ? after : await reader.newest(filter));
+  if (reached !== null) reply.header('x-taxii-date-added-last', formatMicros(reached));
+  const next =
+    more && last !== null
+      ? sealCursor(cursorSecret, {
+          resource,
+          journal: collection.journal,
+          dateAdded: last,
+          addedAfter: null,
+          match: type === undefined ? {} : { type },
+        })
+      : null;
+  const texts: string[] = [];
+  for (const [i, entry] of entries.entries()) {
+    if (i % SLICE === SLICE - 1) await nextTurn();
+    texts.push(renderEntry(entry, { identityId }));
+  }
+  const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
+  return reply
+    .header('content-type', 'application/json; charset=utf-8')
+    .header('cache-control', 'private')
+    .send(Buffer.from(`{${head},"objects":[${texts.join(',')}]}`));
+}

@@ -1,0 +1,62 @@
+import type { Claim, Entry, IndicatorEntry } from '../model/entry.ts';
+import type { ObservableType } from '../model/observable.ts';
+import { formatMillis } from '../model/timestamp.ts';
+import type { Tlp } from '../model/tlp.ts';
+
+/** STIX 2.1 appendix A, Low/Med/High: the words SOC Defenders uses, with the numbers they stand for. */
+export const confidenceBounds = { high: [70, 100], medium: [30, 69], low: [1, 29] } as const;
+export type ConfidenceWord = keyof typeof confidenceBounds;
+
+/** An indicator in SOC Defenders' words, with what they have no words for beside it. Absent: nobody said. */
+export interface Ioc {
+  /** The UUID of the STIX object. */
+  id: string;
+  type: ObservableType;
+  value: string;
+  confidence?: ConfidenceWord | 'none';
+  /** 0 to 100. */
+  confidence_score?: number;
+  first_seen?: string;
+  last_seen?: string;
+  /** When it was added, or last changed, here. */
+  updated_at: string;
+  valid_until?: string;
+  tlp: Tlp;
+  /** The strongest claim; `sources` has all of them. */
+  source: Claim;
+  sources: Claim[];
+  context?: string;
+  tags: string[];
+  mitre_techniques: string[];
+}
+
+export function iocOf(entry: IndicatorEntry): Ioc {
+  const sources = JSON.parse(entry.sources) as Claim[];
+  const [source = { feed: '', feed_name: '' }] = sources;
+  return {
+    id: entry.objectId.slice(entry.objectId.indexOf('--') + 2),
+    type: entry.type,
+    value: entry.value,
+    ...(entry.confidence === null ? {} : { confidence: wordOf(entry.confidence), confidence_score: entry.confidence }),
+    ...(entry.firstSeen === null ? {} : { first_seen: formatMillis(entry.firstSeen) }),
+    ...(entry.lastSeen === null ? {} : { last_seen: formatMillis(entry.lastSeen) }),
+    updated_at: formatMillis(entry.version),
+    ...(entry.validUntil === null ? {} : { valid_until: formatMillis(entry.validUntil) }),
+    tlp: entry.tlp,
+    source,
+    sources,
+    ...(entry.description === null ? {} : { context: entry.description }),
+    tags: entry.labels === null ? [] : (JSON.parse(entry.labels) as string[]),
+    mitre_techniques: [...new Set(sources.flatMap((claim) => claim.techniques ?? []))],
+  };
+}
+
+function wordOf(confidence: number): ConfidenceWord | 'none' {
+  const words = Object.keys(confidenceBounds) as ConfidenceWord[];
+  return words.find((word) => confidence >= confidenceBounds[word][0]) ?? 'none';
+}
+
+/** The entries of a slice that formats of rows have words for. */
+export function indicatorsOf(slice: readonly Entry[]): IndicatorEntry[] {
+  return slice.filter((entry) => entry.kind === 'indicator');
+}

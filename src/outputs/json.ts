@@ -1,0 +1,21 @@
+import { indicatorsOf, iocOf } from './ioc.ts';
+import type { Output } from './output.ts';
+
+/** SOC Defenders' answer: what is said about the page, then its rows as `data`. */
+export const json: Output = {
+  name: 'json',
+  mediaType: 'application/json; charset=utf-8',
+  aliases: [],
+  async *write({ slices, about }) {
+    const members = JSON.stringify(about).slice(1, -1);
+    yield `{${members}${members === '' ? '' : ','}"data":[`;
+    let separator = '';
+    for await (const slice of slices) {
+      const rows = indicatorsOf(slice);
+      if (rows.length === 0) continue;
+      yield separator + rows.map((entry) => JSON.stringify(iocOf(entry))).join(',');
+      separator = ',';
+    }
+    yield ']}';
+  },
+};

@@ -1,0 +1,21 @@
+import { randomUUID } from 'node:crypto';
+import { renderEntry } from '../stix/render.ts';
+import type { Output } from './output.ts';
+
+/** STIX 2.1 section 8: a bundle. Each one has an id of its own, as bundles mean nothing beyond their transport. */
+export const stix: Output = {
+  name: 'stix',
+  mediaType: 'application/stix+json;version=2.1',
+  aliases: ['application/json'],
+  async *write({ slices, identityId }) {
+    yield `{"type":"bundle","id":"bundle--${randomUUID()}"`;
+    let separator = ',"objects":[';
+    for await (const slice of slices) {
+      if (slice.length === 0) continue;
+      yield separator + slice.map((entry) => renderEntry(entry, { identityId })).join(',');
+      separator = ',';
+    }
+    // Section 8 leaves an empty list out, but readers of bundles loop over `objects` without looking.
+    yield separator === ',' ? ']}' : ',"objects":[]}';
+  },
+};
