@@ -1,5 +1,5 @@
 import { METHODS } from 'node:http';
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
 import { GatewayError } from '../src/model/error.ts';
 
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
@@ -11,9 +11,15 @@ export interface Operation {
 }
 export type Operations = Partial<Record<'GET' | 'POST' | 'DELETE', Operation>>;
 
-/** Makes the router know each method that Node's parser reads: a path can only refuse by name what it knows. */
+/**
+ * Makes the router know each method that Node's parser reads: a path can only refuse by name what it knows. None of these has
+ * its body read: Fastify would refuse a QUERY for its content type where the answer is that nothing is there.
+ */
 export function knowAllMethods(app: FastifyInstance): void {
-  for (const method of METHODS) if (!app.supportedMethods.includes(method as HTTPMethods)) app.addHttpMethod(method);
+  const served = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+  for (const method of METHODS) {
+    if (!served.includes(method)) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
+  }
 }
 
 /** A path with all its methods: HEAD as GET, OPTIONS answered, every other one 405 with Allow (RFC 9110 15.5.6). */

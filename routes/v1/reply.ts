@@ -61,18 +61,30 @@ function essenceOf(mediaType: string): string {
 }
 
 /** Writes the page as its reader takes it. Text and tables can't carry markings, so the ceiling is told beside them. */
-export function sendOutput(
+export async function sendOutput(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
   output: Output,
   page: OutputPage,
-): FastifyReply {
+): Promise<FastifyReply> {
+  const slices = request.method === 'HEAD' ? null : await begin(page.slices);
   reply
     .header('content-type', output.mediaType)
     .header('cache-control', 'private')
     .header('vary', 'authorization, x-api-key, accept')
     .header('x-tlp', `TLP:${collection.tlp.toUpperCase()}`);
-  if (request.method === 'HEAD') return reply.send();
-  return reply.send(Readable.from(output.write(page), { objectMode: false }));
+  if (slices === null) return reply.send();
+  return reply.send(Readable.from(output.write({ ...page, slices }), { objectMode: false }));
+}
+
+/** The same slices with the first one read: a store that fails is still told by a status. */
+async function begin<T>(slices: AsyncIterable<T>): Promise<AsyncIterable<T>> {
+  const iterator = slices[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  return (async function* () {
+    if (first.done) return;
+    yield first.value;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  })();
 }
