@@ -1,0 +1,118 @@
+import type { Test } from 'tap';
+import type { Entry } from '../../src/model/entry.ts';
+import type { Output, OutputPage } from '../../src/outputs/output.ts';
+import { indicatorEntry, objectEntry } from '../helpers/store.ts';
+
+export const IDENTITY = 'identity--00000000-0000-4000-8000-000000000001';
+
+/** A page of these slices that counts how far it was read. */
+export function pageOf(slices: Entry[][], about: OutputPage['about'] = {}): OutputPage & { read(): number } {
+  let read = 0;
+  return {
+    identityId: IDENTITY,
+    about,
+    read: () => read,
+    slices: (async function* () {
+      for (const slice of slices) {
+        read += 1;
+        yield slice;
+      }
+    })(),
+  };
+}
+
+export async function write(output: Output, slices: Entry[][], about: OutputPage['about'] = {}): Promise<string> {
+  let text = '';
+  for await (const piece of output.write(pageOf(slices, about))) text += piece;
+  return text;
+}
+
+const rows = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, i) => indicatorEntry({ value: `h${from + i}.example` }));
+
+/** What every format keeps to (src/outputs/output.ts). `valuesOf` reads a document back. */
+export function testOutput(t: Test, name: string, output: Output, valuesOf: (document: string) => string[]): void {
+  t.test(`${name}: describes itself`, async (t) => {
+    t.equal(output.name, name, 'by its name in the registry');
+    t.match(output.mediaType, /^[a-z]+\/[a-z+-]+(; ?[a-z]+=[a-z0-9.-]+)?$/i);
+    for (const alias of output.aliases) t.match(alias, /^[a-z]+\/[a-z+-]+$/);
+  });
+
+  t.test(`${name}: every indicator of every slice, in order, whatever the slices are`, async (t) => {
+    const expected = rows(7).map(({ value }) => value);
+    for (const slices of [
+      [rows(7)],
+      [rows(3), rows(4, 3)],
+      [[], rows(3), [], [], rows(4, 3), []],
+      rows(7).map((row) => [row]),
+    ]) {
+      t.strictSame(valuesOf(await write(output, slices)), expected, slices.map(({ length }) => length).join('+'));
+    }
+  });
+
+  t.test(`${name}: a page without rows is a whole document`, async (t) => {
+    for (const slices of [[], [[]], [[], []]]) t.strictSame(valuesOf(await write(output, slices)), []);
+  });
+
+  t.test(`${name}: a slice is read when the one before it is written, and no sooner`, async (t) => {
+    const slices = Array.from({ length: 50 }, (_, i) => rows(20, i * 20));
+    const page = pageOf(slices);
+    let ahead = 0;
+    let written = '';
+    for await (const piece of output.write(page)) {
+      ahead = Math.max(ahead, page.read() - valuesSeen(written) / 20);
+      written += piece;
+    }
+    t.ok(ahead <= 2, `never more than one slice ahead of what is written (${ahead})`);
+    t.equal(page.read(), 50);
+  });
+
+  t.test(`${name}: who stops reading stops the slices`, async (t) => {
+    const page = pageOf(Array.from({ length: 50 }, (_, i) => rows(20, i * 20)));
+    let pieces = 0;
+    for await (const piece of output.write(page)) {
+      pieces += piece === '' ? 0 : 1;
+      if (pieces === 3) break;
+    }
+    t.ok(page.read() <= 4, `${page.read()} slices of 50 were read`);
+  });
+
+  t.test(`${name}: a failing slice fails the document`, async (t) => {
+    const failing: OutputPage = {
+      ...pageOf([]),
+      slices: (async function* () {
+        yield rows(1);
+        throw new Error('the store failed');
+      })(),
+    };
+    const read = async (): Promise<void> => {
+      for await (const _ of output.write(failing));
+    };
+    await t.rejects(read(), { message: 'the store failed' });
+  });
+
+  t.test(`${name}: values of strangers keep their place in the document`, async (t) => {
+    const values = [
+      'a"b.example',
+      "quote'd",
+      'comma,and;tab\tx',
+      'ünïcödé.example',
+      '<script>',
+      '\\back\\slash',
+      '%0a',
+      '{"a":1}',
+    ];
+    const entries = values.map((value) => indicatorEntry({ type: 'file-name', value }));
+    t.strictSame(valuesOf(await write(output, [entries])), values);
+  });
+
+  t.test(`${name}: objects that are no indicators are written or left out, never half`, async (t) => {
+    const mixed = [objectEntry({ stixType: 'identity', company: true, name: 'producer' }), ...rows(2)];
+    t.strictSame(valuesOf(await write(output, [mixed])), ['h0.example', 'h1.example']);
+  });
+}
+
+/** Rows in a piece of any format: each value of these tests ends in this. */
+function valuesSeen(text: string): number {
+  return new Set(text.match(/h\d+\.example/g) ?? []).size;
+}

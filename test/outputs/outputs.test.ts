@@ -1,0 +1,178 @@
+import t from 'tap';
+import { jsonText } from '../../src/model/json.ts';
+import { outputs } from '../../src/outputs/registry.ts';
+import { IDENTITY, testOutput, write } from '../contracts/output.contract.ts';
+import { indicatorEntry, objectEntry, START } from '../helpers/store.ts';
+
+/** RFC 4180, read by hand: quoted cells, doubled quotes, CRLF. */
+function cellsOf(text: string): string[][] {
+  const table: string[][] = [];
+  for (const [, line] of text.matchAll(/((?:"(?:[^"]|"")*"|[^"\r])*)\r\n/g)) {
+    const cells = [...(line ?? '').matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,]*)/g)].map(([, cell = '']) =>
+      cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell,
+    );
+    table.push(cells);
+  }
+  return table;
+}
+
+const literalOf = (pattern: string): string =>
+  (/= '(.*)'\]$/.exec(pattern)?.[1] ?? '').replaceAll("\\'", "'").replaceAll('\\\\', '\\');
+const patternsOf = (objects: any[]): string[] =>
+  objects.filter(({ type }) => type === 'indicator').map(({ pattern }) => literalOf(pattern));
+
+const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
+  json: (text) => JSON.parse(text).data.map((row: any) => row.value),
+  csv: (text) =>
+    cellsOf(text)
+      .slice(1)
+      .map((cells) => cells[2] ?? ''),
+  txt: (text) => text.split('\n').slice(0, -1),
+  stix: (text) => patternsOf(JSON.parse(text).objects),
+  ndjson: (text) =>
+    patternsOf(
+      text
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line)),
+    ),
+};
+
+for (const [name, output] of Object.entries(outputs)) {
+  testOutput(t, name, output, readers[name as keyof typeof outputs]);
+}
+
+const claims = jsonText([
+  {
+    feed: 'soc',
+    feed_name: 'URLhaus',
+    category: 'community',
+    confidence: 85,
+    article_url: 'https://news.example/1',
+    techniques: ['T1059'],
+  },
+  { feed: 'house', feed_name: 'House', techniques: ['T1059', 'T1566'] },
+]);
+
+t.test('json: a row says all that is known, in SOC Defenders’ words, and nothing that is not', async (t) => {
+  const full = indicatorEntry({ type: 'ipv4', value: '192.0.2.1', confidence: 85, description: 'd', sources: claims });
+  const bare = indicatorEntry({
+    value: 'bare.example',
+    confidence: null,
+    firstSeen: null,
+    lastSeen: null,
+    validUntil: null,
+    labels: null,
+  });
+  const { meta, data } = JSON.parse(await write(outputs.json, [[full, bare]], { meta: { total: 2 } }));
+  t.strictSame(meta, { total: 2 });
+  const time = '2026-01-01T00:00:00.000Z';
+  const [source, house] = JSON.parse(claims);
+  t.strictSame(data[0], {
+    id: full.objectId.slice(11),
+    type: 'ipv4',
+    value: '192.0.2.1',
+    confidence: 'high',
+    confidence_score: 85,
+    first_seen: time,
+    last_seen: time,
+    updated_at: time,
+    valid_until: '2026-01-31T00:00:00.000Z',
+    tlp: 'green',
+    source,
+    sources: [source, house],
+    context: 'd',
+    tags: ['botnet', 'malware'],
+    mitre_techniques: ['T1059', 'T1566'],
+  });
+  t.strictSame(Object.keys(data[1]), [
+    'id',
+    'type',
+    'value',
+    'updated_at',
+    'tlp',
+    'source',
+    'sources',
+    'tags',
+    'mitre_techniques',
+  ]);
+});
+
+t.test('json: the words of confidence are STIX 2.1 appendix A’s', async (t) => {
+  const words: [number, string][] = [
+    [100, 'high'],
+    [70, 'high'],
+    [69, 'medium'],
+    [30, 'medium'],
+    [29, 'low'],
+    [1, 'low'],
+    [0, 'none'],
+  ];
+  for (const [confidence, word] of words) {
+    const { data } = JSON.parse(await write(outputs.json, [[indicatorEntry({ confidence })]]));
+    t.equal(data[0].confidence, word, `${confidence}`);
+  }
+});
+
+t.test('csv: SOC Defenders’ ten columns', async (t) => {
+  const text = await write(outputs.csv, [[indicatorEntry({ type: 'ipv4', value: '192.0.2.1', sources: claims })]]);
+  const [header, row] = cellsOf(text);
+  t.equal(header?.join(), 'id,type,value,confidence,first_seen,last_seen,source_article,source_feed,category,tags');
+  t.strictSame(row?.slice(1), [
+    'ipv4',
+    '192.0.2.1',
+    'high',
+    '2026-01-01T00:00:00.000Z',
+    '2026-01-01T00:00:00.000Z',
+    'https://news.example/1',
+    'URLhaus',
+    'community',
+    'botnet;malware',
+  ]);
+});
+
+t.test('csv: no cell is a formula, whoever wrote it', async (t) => {
+  const formulas = [
+    '=HYPERLINK("http://x","y")',
+    '+1+1',
+    '-2+3',
+    '@SUM(1)',
+    '\t=1',
+    '\r=1',
+    ' =1',
+    '\u00a0=cmd|x',
+    '＝1',
+    '＠x',
+  ];
+  for (const value of formulas) {
+    const entry = indicatorEntry({
+      type: 'file-name',
+      value,
+      labels: jsonText([value]),
+      sources: jsonText([{ feed: 'f', feed_name: value, category: value, article_title: value }]),
+    });
+    const [, row] = cellsOf(await write(outputs.csv, [[entry]]));
+    for (const column of [2, 6, 7, 8, 9])
+      t.equal(row?.[column], `'${value}`, `${JSON.stringify(value)} in column ${column}`);
+  }
+  const [, row] = cellsOf(await write(outputs.csv, [[indicatorEntry({ value: 'a=b-c.example' })]]));
+  t.equal(row?.[2], 'a=b-c.example', 'what only holds such a character stays as it is');
+});
+
+t.test('stix and ndjson: objects as TAXII serves them, others than indicators as they came', async (t) => {
+  const raw = objectEntry({
+    name: 'x',
+    raw: jsonText({ type: 'relationship', id: 'relationship--1', x_custom: { deep: [1] } }),
+  });
+  const entry = indicatorEntry({ kept: jsonText({ x_custom: 'kept' }), dateAdded: START });
+  const bundle = JSON.parse(await write(outputs.stix, [[raw, entry]]));
+  t.match(bundle, { type: 'bundle', id: /^bundle--[0-9a-f]{8}-[0-9a-f]{4}-4/ });
+  t.strictSame(bundle.objects[0], JSON.parse(raw.raw));
+  t.match(bundle.objects[1], { type: 'indicator', created_by_ref: IDENTITY, x_custom: 'kept' });
+  const lines = (await write(outputs.ndjson, [[raw], [entry]])).trimEnd().split('\n');
+  t.strictSame(
+    lines.map((line) => JSON.parse(line)),
+    bundle.objects,
+  );
+  t.not(JSON.parse(await write(outputs.stix, [])).id, bundle.id, 'each bundle has an id of its own');
+});
