@@ -28,7 +28,7 @@ export const csv: Output = {
   mediaType: 'text/csv; charset=utf-8',
   aliases: [],
   async *write({ slices }) {
-    const options = { escape_formulas: true, record_delimiter: '\r\n' } as const;
+    const options = { escape_formulas: true, record_delimiter: '\r\n', quoted_match: /[\r\n]/ } as const;
     yield stringify([Object.keys(columns)], options);
     for await (const slice of slices) {
       const rows = indicatorsOf(slice).map((entry) => {
