@@ -56,7 +56,8 @@ export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<
   }
 }
 
-function hasCategory({ sources }: IndicatorEntry, category: string): boolean {
+/** Does any source put it there? */
+export function hasCategory({ sources }: IndicatorEntry, category: string): boolean {
   return (JSON.parse(sources) as Claim[]).some((claim) => claim.category?.toLowerCase() === category);
 }
 

@@ -26,8 +26,8 @@ export type ReadCanonical = (
 
 const MAX_VALUES = 1000;
 const MAX_VALUE = 8192;
-/** Values between two turns of other requests: each may stand for a hundred networks. */
-const SLICE = 50;
+/** Values between two turns of other requests: an IPv6 address stands for a hundred networks, 1.4 ms of work. */
+const SLICE = 10;
 /** Networks that may hold an address: wider ones are nobody's indicator. */
 const PREFIXES = { ipv4: { from: 8, to: 31 }, ipv6: { from: 16, to: 127 } } as const;
 

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import type { Micros } from '../../src/model/clock.ts';
-import type { Claim, Entry } from '../../src/model/entry.ts';
+import type { Entry } from '../../src/model/entry.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { renderEntry } from '../../src/stix/render.ts';
 import type { EntryFilter } from '../../src/store/store.ts';
@@ -11,7 +11,7 @@ import type { RouteContext } from '../index.ts';
 import { addResource, type Operation } from '../methods.ts';
 import { numberParameter, wordParameter } from '../operation.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
-import { SLICE } from './live.ts';
+import { hasCategory, SLICE } from './live.ts';
 import { chooseOutput, type OutputName, sendOutput } from './reply.ts';
 import { restOperation } from './schemas.ts';
 import { filterMembers, filterParameters, findCollection, readSelection, type Selection } from './selection.ts';
@@ -123,10 +123,7 @@ function admits(entry: Entry, selection: Selection, mayBeRevoked: boolean): bool
     const number = entry.confidence ?? 0;
     if (number < confidence[0] || number > confidence[1]) return false;
   }
-  if (category !== null) {
-    const claims = JSON.parse(entry.sources) as Claim[];
-    if (!claims.some((claim) => claim.category?.toLowerCase() === category)) return false;
-  }
+  if (category !== null && !hasCategory(entry, category)) return false;
   return isWithin(entry, since, before);
 }
 

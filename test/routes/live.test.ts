@@ -1,0 +1,65 @@
+import t from 'tap';
+import { findBounds, type LivePage, readLive, SLICE } from '../../routes/v1/live.ts';
+import type { LiveQuery, Reader } from '../../src/store/store.ts';
+import { collection } from '../helpers/app.ts';
+import { indicatorEntry, START } from '../helpers/store.ts';
+
+/** A journal without end: as many live entries as are asked for, a microsecond apart. */
+function endless(): { reader: Reader; queries: LiveQuery[] } {
+  const queries: LiveQuery[] = [];
+  const live: Reader['live'] = async (query) => {
+    queries.push(query);
+    const newest = (query.before ?? START) - 1 - query.offset;
+    const entries = Array.from({ length: query.limit }, (_, i) => indicatorEntry({ dateAdded: newest - i }));
+    return { entries, more: true };
+  };
+  return { reader: { live } as unknown as Reader, queries };
+}
+
+const page = (changes: Partial<LivePage>): LivePage => ({
+  collection: collection('all'),
+  types: null,
+  confidence: null,
+  category: null,
+  since: null,
+  before: null,
+  offset: 0,
+  limit: 100,
+  ...changes,
+});
+
+t.test('a filter without an index looks at a bounded number of rows, and its page says where to go on', async (t) => {
+  const { reader, queries } = endless();
+  const bounds = await findBounds(reader, page({ category: 'nobody' }));
+  const examined = queries.reduce((sum, { limit }) => sum + limit, 0);
+  t.ok(examined >= 200_000 && examined <= 200_000 + SLICE, `${examined} rows`);
+  t.strictSame(bounds, { newest: null, oldest: null, count: 0, next: START - examined });
+  t.ok(queries.every(({ limit, offset }) => limit === SLICE && offset === 0));
+});
+
+t.test('a page is read in slices, each from where the one before it ended', async (t) => {
+  const { reader, queries } = endless();
+  const dates: number[] = [];
+  for await (const { entries, more } of readLive(reader, page({ offset: 7, limit: SLICE * 2 + 1 }))) {
+    t.ok(more);
+    dates.push(...entries.map(({ dateAdded }) => dateAdded));
+  }
+  t.strictSame(
+    dates,
+    Array.from({ length: SLICE * 2 + 1 }, (_, i) => START - 8 - i),
+  );
+  t.strictSame(
+    queries.map(({ limit, offset, before }) => ({ limit, offset, before })),
+    [
+      { limit: SLICE, offset: 7, before: null },
+      { limit: SLICE, offset: 0, before: START - 7 - SLICE },
+      { limit: 1, offset: 0, before: START - 7 - 2 * SLICE },
+    ],
+  );
+});
+
+t.test('a question that nothing can answer asks nothing', async (t) => {
+  const { reader, queries } = endless();
+  t.match(await findBounds(reader, page({ types: [] })), { count: 0, next: null });
+  t.equal(queries.length, 0);
+});
