@@ -1,130 +1,13 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import Type from 'typebox';
-import type { FeedBatch, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
+import fc from 'fast-check';
+import t from 'tap';
+import type { FeedItem } from '../../src/feeds/feed.ts';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
-import type { FeedDefinition, JournalDefinition, JournalPolicy } from '../../src/model/definition.ts';
-import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
+import type { FeedDefinition } from '../../src/model/definition.ts';
+import type { IndicatorEntry } from '../../src/model/entry.ts';
 import type { JsonObject } from '../../src/model/json.ts';
-import { Journals } from '../../src/pipeline/journals.ts';
-import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
-import { storeEngines } from '../../src/store/registry.ts';
-import type { Writer } from '../../src/store/store.ts';
-import { type ScriptedClock, scriptedClock } from '../helpers/clock.ts';
+import { formatMillis } from '../../src/model/timestamp.ts';
+import { type Bench, feed, journal, never, openBench, type Script } from '../helpers/journals.ts';
 import { START, uuidOf } from '../helpers/store.ts';
-
-const never = new AbortController().signal;
-
-/** What the next pull of a feed brings, batch by batch. */
-type Script = FeedItem[][];
-
-interface Bench {
-  clock: ScriptedClock;
-  writer: Writer;
-  journals: Journals;
-  /** Polls a feed that brings these batches and says that it is whole. */
-  pull(feed: FeedDefinition, ...batches: Script): Promise<Awaited<ReturnType<typeof poll>>>;
-  entries(journal?: string): Promise<Entry[]>;
-  /** Live indicators, then tombstones. */
-  indicators(journal?: string): Promise<{ live: IndicatorEntry[]; dead: IndicatorEntry[] }>;
-}
-
-const feed = (name: string, more: Partial<FeedDefinition> = {}): FeedDefinition => ({
-  name,
-  format: 'scripted',
-  mode: 'snapshot',
-  title: `Feed ${name}`,
-  every: 60_000,
-  confidence: null,
-  tlp: 'green',
-  lifetime: {},
-  shrinkGuard: null,
-  emptyAllowed: true,
-  ...more,
-});
-
-const journal = (policy: Partial<JournalPolicy> = {}, more: Partial<JournalDefinition> = {}): JournalDefinition => ({
-  name: 'pool:main',
-  pool: 'main',
-  profile: 'stix',
-  policy: { tlp: 'amber', minConfidence: 0, minSources: 1, types: null, objects: 'indicators', ...policy },
-  keep: 30 * 86_400_000,
-  keepVersions: 'last',
-  ...more,
-});
-
-async function openBench(
-  t: Test,
-  feeds: FeedDefinition[],
-  definitions: JournalDefinition[],
-  from?: Bench,
-): Promise<Bench> {
-  const clock = from?.clock ?? scriptedClock(START, { auto: true });
-  const location = join(t.testdir(), 'store');
-  let writer = from?.writer;
-  if (writer === undefined) {
-    mkdirSync(location, { recursive: true });
-    const opened = await storeEngines.sqlite.openWriter(location, clock);
-    t.teardown(() => opened.close());
-    writer = opened;
-  }
-  const journals = new Journals({
-    clock,
-    writer,
-    feeds,
-    pools: [{ name: 'main', feeds: feeds.map(({ name }) => name) }],
-    journals: definitions,
-    namespace: uuidOf('namespace'),
-    companyOf: () => [],
-  });
-  await journals.reconcile(never);
-  const own = writer;
-  const entries = async (name = 'pool:main'): Promise<Entry[]> => {
-    const versions = { last: true, first: false, all: false, exact: [] };
-    const filter = { journal: name, observableTypes: null, stixTypes: null, objectIds: null, versions };
-    return (await own.page({ ...filter, after: 0, limit: 10_000 })).entries;
-  };
-  return {
-    clock,
-    writer,
-    journals,
-    entries,
-    async pull(definition, ...batches) {
-      const script: FeedBatch[] = batches.map((items, i) => {
-        return { items, rejected: [], cursor: null, last: i === batches.length - 1 };
-      });
-      const format: FeedFormat = {
-        name: 'scripted',
-        title: 'Scripted rows',
-        options: Type.Object({}),
-        defaults: () => ({ title: '', mode: 'snapshot', every: 60_000, emptyAllowed: true }),
-        account: () => null,
-        async *read() {
-          yield* script;
-        },
-      };
-      const configured: ConfiguredFeed = { definition, format, options: {} };
-      return poll(configured, {
-        clock,
-        writer: own,
-        journals,
-        signal: never,
-        openUpstream: async () => ({
-          fetch: () => Promise.reject(new Error('no network here')),
-          files: () => Promise.reject(new Error('no disk here')),
-          requests: () => 0,
-          isUnchanged: () => false,
-          validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
-        }),
-      });
-    },
-    async indicators(name) {
-      const all = (await entries(name)).filter((entry) => entry.kind === 'indicator');
-      return { live: all.filter(({ revoked }) => !revoked), dead: all.filter(({ revoked }) => revoked) };
-    },
-  };
-}
 
 const malware = (name: string, more: JsonObject = {}): FeedItem => ({
   stix: {
@@ -253,3 +136,117 @@ t.test('objects: a change of policy, of a feed’s marking or of the pool brings
   t.same(await names(), ['virus gone', 'worm gone']);
   t.equal((await bench.indicators()).dead.length, 1);
 });
+
+/** What a reader that asks for news from time to time believes. */
+function openReader(bench: Bench) {
+  const known = new Map<string, IndicatorEntry>();
+  let cursor = 0;
+  return {
+    known,
+    async catchUp(): Promise<IndicatorEntry[]> {
+      const news = (await bench.entries('pool:main', cursor)).filter((entry) => entry.kind === 'indicator');
+      cursor = news.at(-1)?.dateAdded ?? cursor;
+      for (const entry of news) known.set(entry.objectId, entry);
+      return news;
+    },
+    live: () => [...known.values()].filter(({ revoked }) => !revoked).map(({ value }) => value),
+  };
+}
+
+type Held = Map<string, { tlp: 'green' | 'red'; revoked: boolean; until: number | null; confidence: number }>;
+
+const row = fc.record({
+  value: fc.nat(5).map((n) => `198.51.100.${n}`),
+  tlp: fc.constantFrom('green', 'green', 'green', 'red') as fc.Arbitrary<'green' | 'red'>,
+  revoked: fc.constantFrom(false, false, false, true),
+  days: fc.option(fc.integer({ min: 1, max: 40 })),
+  confidence: fc.constantFrom(20, 80),
+});
+const step = fc.oneof(
+  fc.record({
+    do: fc.constant('pull' as const),
+    feed: fc.nat(1),
+    rows: fc.array(row, { maxLength: 6 }),
+    cut: fc.nat(6),
+  }),
+  fc.record({ do: fc.constant('wait' as const), days: fc.double({ min: 0.01, max: 12, noNaN: true }) }),
+);
+
+for (const profile of ['stix', 'elastic-agent'] as const) {
+  t.test(
+    `${profile}: whatever feeds say and however long it takes, a reader of the news believes what is live`,
+    async (t) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {
+          const feeds = [feed('one'), feed('two')] as const;
+          const bench = await openBench(t, [...feeds], [journal({}, { profile })]);
+          const reader = openReader(bench);
+          const held: [Held, Held] = [new Map(), new Map()];
+          const over = new Set<string>();
+          for (const one of steps) {
+            if (one.do === 'wait') bench.clock.set(bench.clock.now() + Math.round(one.days * MICROS_PER_DAY));
+            else
+              await pullInto(bench, feeds[one.feed] as FeedDefinition, held[one.feed] as Held, one.rows, one.cut === 0);
+            await bench.journals.tick(never);
+
+            let last = 0;
+            for (const entry of await reader.catchUp()) {
+              if (entry.dateAdded <= last) throw new Error('dates do not rise');
+              last = entry.dateAdded;
+              if (over.has(entry.objectId)) throw new Error(`${entry.objectId} came back after its tombstone`);
+              if (entry.revoked) over.add(entry.objectId);
+              if (entry.validFrom > entry.created && !entry.revoked) throw new Error('valid_from after created');
+              if (entry.validUntil !== null && entry.validUntil <= entry.validFrom) throw new Error('no validity');
+            }
+            const now = bench.clock.now();
+            const expected = new Set(
+              held.flatMap((rows) =>
+                [...rows].flatMap(([value, { tlp, revoked, until }]) =>
+                  tlp === 'green' && !revoked && (until === null || until > now) ? [value] : [],
+                ),
+              ),
+            );
+            t.same(reader.live().sort(), [...expected].sort());
+            if (profile === 'elastic-agent') {
+              for (const { revoked, created } of reader.known.values()) {
+                if (!revoked && now - created > 25 * MICROS_PER_DAY) throw new Error('older than Elastic matches');
+              }
+            }
+          }
+        }),
+        { numRuns: 25 },
+      );
+    },
+  );
+}
+
+/** A pull of these rows, in batches of two, and the same once more, which must change nothing. */
+async function pullInto(
+  bench: Bench,
+  definition: FeedDefinition,
+  held: Held,
+  rows: { value: string; tlp: 'green' | 'red'; revoked: boolean; days: number | null; confidence: number }[],
+  isCut: boolean,
+): Promise<void> {
+  const unique = [...new Map(rows.map((one) => [one.value, one])).values()];
+  const now = bench.clock.now();
+  const untilOf = (days: number | null) => (days === null ? null : now + days * MICROS_PER_DAY);
+  const items = unique.map(({ days, ...said }) => {
+    const until = untilOf(days);
+    return { ...said, ...(until === null ? {} : { validUntil: formatMillis(until) }) };
+  });
+  const batches: Script = [];
+  for (let i = 0; i < items.length; i += 2) batches.push(items.slice(i, i + 2));
+  if (batches.length === 0) batches.push([]);
+  if (isCut) await bench.pullCut(definition, ...batches);
+  else {
+    const report = await bench.pull(definition, ...batches);
+    if (report.outcome !== 'whole') throw new Error(report.error?.message);
+    const again = await bench.pull(definition, ...batches);
+    if (again.entries !== 0) throw new Error(`${again.entries} entries for an unchanged feed`);
+    held.clear();
+  }
+  for (const { value, tlp, revoked, days, confidence } of unique) {
+    held.set(value, { tlp, revoked, until: untilOf(days), confidence });
+  }
+}
