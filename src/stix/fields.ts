@@ -201,7 +201,7 @@ let lastDay = -1;
 let lastDayText = '';
 
 /** `YYYY-MM-DDTHH:MM:SS.sssZ`: as formatMillis, several times as fast since entries of one page share their days. */
-function time(micros: Micros): string {
+export function time(micros: Micros): string {
   const day = Math.floor(micros / MICROS_PER_DAY);
   if (day !== lastDay) {
     lastDayText = formatMillis(day * MICROS_PER_DAY).slice(0, 11);
