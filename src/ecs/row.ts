@@ -14,6 +14,8 @@ export type EcsRow = {
   field: string;
   type: EcsType;
   clause: string;
+  /** A second index of the same field for full-text search, `FIELD.text`, where ECS has one. */
+  text?: 'match_only_text';
   only?: readonly ObservableType[];
 } & ({ fixed(context: EcsContext): Json | undefined } | { of(facts: Facts): Json | undefined });
 

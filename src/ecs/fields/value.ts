@@ -16,6 +16,7 @@ export const valueRows: readonly EcsRow[] = [
   {
     field: 'threat.indicator.url.original',
     type: 'wildcard',
+    text: 'match_only_text',
     clause: 'ECS URL',
     only: links,
     of: ({ entry }) => entry.value,
@@ -23,6 +24,7 @@ export const valueRows: readonly EcsRow[] = [
   {
     field: 'threat.indicator.url.full',
     type: 'wildcard',
+    text: 'match_only_text',
     clause: 'ECS URL',
     only: links,
     of: ({ entry }) => entry.value,
@@ -172,6 +174,7 @@ export const valueRows: readonly EcsRow[] = [
   {
     field: 'vulnerability.description',
     type: 'keyword',
+    text: 'match_only_text',
     clause: 'ECS Vulnerability',
     only: vulnerabilities,
     of: ({ entry }) => entry.description ?? undefined,
