@@ -188,7 +188,7 @@ t.test('a withdrawal beats the version before it in a transform, which sorts by 
 
 t.test(
   'for any entry: one line of JSON without gaps, the same each time, and only fields that are mapped',
-  async (t) => {
+  async () => {
     const entries = fc.record({
       observable: anyObservable,
       confidence: fc.option(fc.integer({ min: 0, max: 100 })),
