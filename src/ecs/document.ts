@@ -47,7 +47,7 @@ function write(members: readonly Member[], facts: Facts): string {
     } else if ('of' in member) {
       const value = member.of(facts);
       if (value === undefined) continue;
-      piece = member.key + JSON.stringify(value);
+      piece = member.key + (typeof value === 'string' ? quote(value) : JSON.stringify(value));
     } else {
       const inner = write(member.members, facts);
       if (inner === '{}') continue;
@@ -56,6 +56,15 @@ function write(members: readonly Member[], facts: Facts): string {
     text += text === '' ? piece : `,${piece}`;
   }
   return `{${text}}`;
+}
+
+/** Text that needs an escape in JSON, or is no well-formed Unicode. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON escapes exactly these (RFC 8259 section 7).
+const NEEDS_ESCAPE = /["\\\u0000-\u001f\ud800-\udfff]/;
+
+/** Most values are plain: looking is cheaper than JSON.stringify. */
+function quote(text: string): string {
+  return NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`;
 }
 
 /** The rows that a type has, as a tree; neighbours that never change are one text. */

@@ -1,5 +1,6 @@
 import { MICROS_PER_MS, type Micros } from '../../model/clock.ts';
 import { formatDuration } from '../../model/duration.ts';
+import type { Json } from '../../model/json.ts';
 import { stixTypeOf, time } from '../../stix/fields.ts';
 import { markingId } from '../../stix/marking.ts';
 import { formatPattern } from '../../stix/pattern.ts';
@@ -69,7 +70,7 @@ export const stixRows: readonly EcsRow[] = [
     field: 'stix.external_references',
     type: 'flattened',
     clause: CUSTOM_TI,
-    of: ({ references }) => some(references.map((reference) => ({ ...reference }))),
+    of: ({ references }) => some(references as unknown as Json[]),
   },
   {
     field: 'stix.object_marking_refs',
