@@ -42,20 +42,25 @@ interface Page {
 }
 interface Api {
   url: string;
-  /** By the token that asks for it; '' is the first. */
-  pages: Record<string, Page | { status: number; body: string }>;
+  /** By the token or the time that asks for it; '' is the beginning. `head` is X-TAXII-Date-Added-Last. */
+  pages: Record<string, (Page & { head?: string }) | { status: number; body: string }>;
   requests: { query: URLSearchParams; headers: Record<string, unknown>; path: string }[];
 }
 
-/** `GET /api/v1/iocs/stix` as it answers with `limit` and `next`. */
+/** `GET /api/v1/iocs/stix` as it answers with `limit`: page by page from the beginning, from `next` or from `since`. */
 async function openApi(t: Test): Promise<Api> {
   const api: Api = { url: '', pages: {}, requests: [] };
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '', 'http://loopback');
-    api.requests.push({ query: url.searchParams, headers: request.headers, path: url.pathname });
-    const page = api.pages[url.searchParams.get('next') ?? ''] ?? { status: 400, body: '{"title":"Bad token"}' };
-    if ('status' in page) response.writeHead(page.status).end(page.body);
-    else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(page));
+    const { searchParams, pathname } = new URL(request.url ?? '', 'http://loopback');
+    api.requests.push({ query: searchParams, headers: request.headers, path: pathname });
+    const place = searchParams.get('next') ?? searchParams.get('since') ?? '';
+    const page = api.pages[place] ?? { status: 400, body: '{"title":"Bad request"}' };
+    if ('status' in page) {
+      response.writeHead(page.status).end(page.body);
+      return;
+    }
+    const { head, ...body } = page;
+    response.writeHead(200, head === undefined ? {} : { 'x-taxii-date-added-last': head }).end(JSON.stringify(body));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());
@@ -64,6 +69,7 @@ async function openApi(t: Test): Promise<Api> {
 }
 
 const KEY = 'canary-key-0123';
+const [T2, T4, T5, T6] = [2, 4, 5, 6].map((n) => `2026-11-20T10:11:12.00000${n}Z`) as [string, string, string, string];
 const indicators = (...names: string[]): JsonObject[] =>
   names.map((name) => ({ type: 'indicator', spec_version: '2.1', id: name, confidence: 85, labels: ['<a&b>'] }));
 const idsOf = (states: readonly JsonObject[]): string[] =>
@@ -75,11 +81,13 @@ async function interval(t: Test, state: JsonObject): Promise<{ states: JsonObjec
   return ran === null ? null : { states: ran.states, last: ran.states.at(-1) as JsonObject };
 }
 
-t.test('the CEL program walks all pages, then reads on from where it was', async (t) => {
+t.test('the CEL program walks all pages, then asks for what came since', async (t) => {
   const api = await openApi(t);
-  api.pages[''] = { more: true, next: 'a+/=', objects: indicators('1', '2') };
-  api.pages['a+/='] = { more: true, next: 'b', objects: indicators('3', '4') };
-  api.pages['b'] = { more: false, objects: indicators('5') };
+  api.pages[''] = { more: true, next: 'a+/=', objects: indicators('1', '2'), head: T2 };
+  api.pages['a+/='] = { more: true, next: 'b', objects: indicators('3', '4'), head: T4 };
+  api.pages['b'] = { more: false, objects: indicators('5'), head: T5 };
+  api.pages[T5] = { more: false, objects: indicators('6'), head: T6 };
+  api.pages[T6] = { more: false, objects: [], head: T6 };
   const state = { url: `${api.url}/`, api_key: KEY, limit: 2 };
   const first = await interval(t, state);
   if (first === null) return;
@@ -98,47 +106,43 @@ t.test('the CEL program walks all pages, then reads on from where it was', async
   const events = first.states[0]?.['events'] as { message: string }[] | undefined;
   t.same(JSON.parse(events?.[0]?.message ?? ''), indicators('1')[0], 'the message is the object, nothing lost');
 
-  api.requests.length = 0;
-  api.pages['b'] = { more: false, objects: indicators('5', '6') };
-  const cursor = first.last['cursor'] as JsonObject;
-  const second = await interval(t, { ...state, cursor });
-  t.same(idsOf(second?.states ?? []), ['5', '6'], 'the last page again, with what is new on it');
-  t.same(
-    api.requests.map(({ query }) => query.get('next')),
-    ['b'],
-  );
+  const restarted = await interval(t, { ...state, cursor: first.last['cursor'] as JsonObject });
+  t.same(idsOf(restarted?.states ?? []), ['6'], 'only what is new, also after a restart');
+  const third = await interval(t, restarted?.last ?? {});
+  t.same(third?.last['events'], [], 'nothing new is an empty list, which no input takes for a fault');
+  t.same(third?.last['cursor'], { since: T6 });
+  t.same(Object.fromEntries(api.requests.at(-1)?.query ?? []), { limit: '2', since: T6 });
 });
 
-t.test('the CEL program takes a token on the last page as the place to go on', async (t) => {
+t.test('the CEL program goes on in the middle of a walk that a restart cut', async (t) => {
   const api = await openApi(t);
-  api.pages[''] = { more: false, next: 'end', objects: indicators('1') };
-  api.pages['end'] = { more: false, next: 'end', objects: [] };
-  const first = await interval(t, { url: api.url, api_key: KEY, collection: 'ips' });
-  if (first === null) return;
-  t.same(idsOf(first.states), ['1']);
-  t.equal(api.requests.length, 1, 'no more is wanted when there is no more');
-  t.same(Object.fromEntries(api.requests[0]?.query ?? []), { collection: 'ips', limit: '1000' });
-  const second = await interval(t, first.last);
-  t.same(second?.last['events'], [], 'nothing new is an empty list, which no input takes for a fault');
-  t.same(second?.last['cursor'], { next: 'end' });
+  api.pages['b'] = { more: false, next: null, objects: indicators('5'), head: T5 };
+  const state = { url: api.url, api_key: KEY, collection: 'ips', cursor: { next: 'b', since: T4 } };
+  const ran = await interval(t, state);
+  if (ran === null) return;
+  t.same(idsOf(ran.states), ['5']);
+  t.same(Object.fromEntries(api.requests[0]?.query ?? []), { collection: 'ips', limit: '1000', next: 'b' });
+  t.same(ran.last['cursor'], { since: T5 });
 });
 
 t.test('the CEL program tells a fault as one event and keeps its place', async (t) => {
   const api = await openApi(t);
   api.pages['b'] = { status: 503, body: '{"title":"Unavailable"}' };
-  const failed = await interval(t, { url: api.url, api_key: KEY, cursor: { next: 'b' } });
+  const failed = await interval(t, { url: api.url, api_key: KEY, cursor: { next: 'b', since: T4 } });
   if (failed === null) return;
   t.same(failed.last['events'], {
     error: { code: '503', id: '503 Service Unavailable', message: 'GET:{"title":"Unavailable"}' },
   });
-  t.same(failed.last['cursor'], { next: 'b' });
+  t.same(failed.last['cursor'], { next: 'b', since: T4 });
   t.equal(failed.last['want_more'], false);
 
-  const refused = await interval(t, { url: api.url, api_key: KEY, cursor: { next: 'of another server' } });
-  t.same(refused?.last['cursor'], {}, 'a token that is refused for ever is given up');
-  api.pages[''] = { more: false, next: null, objects: indicators('1') };
+  const foreign = { next: 'of another server', since: T4 };
+  const refused = await interval(t, { url: api.url, api_key: KEY, cursor: foreign });
+  t.same(refused?.last['cursor'], { since: T4 }, 'a token that is refused for good is given up');
   const again = await interval(t, refused?.last ?? {});
-  t.same(idsOf(again?.states ?? []), ['1'], 'and the walk begins anew');
+  t.same(again?.last['cursor'], {}, 'then the time');
+  api.pages[''] = { more: false, objects: indicators('1'), head: T2 };
+  t.same(idsOf((await interval(t, again?.last ?? {}))?.states ?? []), ['1'], 'and the walk begins anew');
 });
 
 t.test('the initial state has what the program reads, and no more', async (t) => {
