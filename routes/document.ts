@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 
 /** A request and what it is answered with: shown in openapi.json, sent and compared by the tests. */
@@ -10,13 +12,13 @@ export interface Example {
   reply: { type: string; body: unknown };
 }
 
-const directory = new URL('../openapi/examples/', import.meta.url);
+const directory = join(dirname(findPackageJSON(import.meta.url) as string), 'openapi', 'examples');
 
 /** By operationId. */
 export function readExamples(): Map<string, Example> {
   const files = readdirSync(directory).filter((name) => name.endsWith('.json'));
   return new Map(
-    files.sort().map((name) => [name.slice(0, -5), JSON.parse(readFileSync(new URL(name, directory), 'utf8'))]),
+    files.sort().map((name) => [name.slice(0, -5), JSON.parse(readFileSync(join(directory, name), 'utf8'))]),
   );
 }
 

@@ -6,61 +6,73 @@ import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.
 import { isWithin, type Tlp } from '../model/tlp.ts';
 import { tlpOfObject } from '../stix/marking.ts';
 import type { Transaction } from '../store/store.ts';
-import type { JournalView } from './curate.ts';
-
-/** Brings objects that pass verbatim, from a feed marked `feed`, into a journal that takes them; answers how many entries that made. */
-export async function curateObjects(
-  tx: Transaction,
-  { definition }: JournalView,
-  objects: readonly StixObject[],
-  feed: Tlp,
-): Promise<number> {
-  if (definition.policy.objects !== 'all' || objects.length === 0) return 0;
-  const standing = await standingObjects(
-    tx,
-    definition.name,
-    objects.map(({ id }) => id),
-  );
-  // The ceiling holds for what passes verbatim as well; an object without a mark has its feed's.
-  const admitted = objects.filter(({ raw }) => isWithin(tlpOfObject(raw) ?? feed, definition.policy.tlp));
-  const fresh = admitted.filter((object) => standing.get(object.id)?.raw !== jsonText(object.raw));
-  const dates = await tx.stamp(definition.name, fresh.length);
-  const entries = fresh.map((object, i) => ({
-    entry: objectEntry(object, dates[i] as Micros),
-    replaces: standing.get(object.id)?.dateAdded ?? null,
-  }));
-  if (entries.length > 0) await tx.append(definition.name, entries);
-  return entries.length;
-}
+import type { Curated, JournalView } from './curate.ts';
+import type { FeedView } from './merge.ts';
 
 /**
- * Takes objects out of a journal. Those with a `modified` of their own leave with a last version that says `revoked`; the
- * rest (observables, markings) know no revocation and leave without a word (STIX 2.1 section 3.1 and 3.2).
+ * Brings a journal up to what its feeds now hold under these ids: of each the newest version within the ceiling, if the
+ * journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
+ * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
  */
-export async function withdrawObjects(
+export async function curateObjects(
   tx: Transaction,
-  { definition }: JournalView,
+  { definition, feeds }: JournalView,
   ids: readonly string[],
-): Promise<number> {
-  if (definition.policy.objects !== 'all' || ids.length === 0) return 0;
-  const standing = [...(await standingObjects(tx, definition.name, ids)).values()].filter((entry) => !entry.company);
-  const silent = standing.filter((entry) => !isRevocable(entry));
-  if (silent.length > 0)
+): Promise<Curated> {
+  const { name, policy, keep } = definition;
+  if (ids.length === 0) return { entries: 0, withdrawn: 0 };
+  const standing = await standingObjects(tx, name, ids);
+  const wanted = policy.objects === 'all' ? await newestWithin(tx, policy.tlp, feeds, ids) : new Map();
+  const fresh = [...wanted.values()].filter((object) => standing.get(object.id)?.raw !== jsonText(object.raw));
+  const gone = [...standing.values()].filter((entry) => !entry.company && !wanted.has(entry.objectId));
+  const revocable = gone.filter((entry) => 'modified' in JSON.parse(entry.raw));
+  const told = revocable.filter((entry) => JSON.parse(entry.raw).revoked !== true);
+  const silent = gone.filter((entry) => !revocable.includes(entry));
+  const dates = (await tx.stamp(name, fresh.length + told.length)).values();
+  const next = (): Micros => dates.next().value as Micros;
+  const entries = [
+    ...fresh.map((object) => ({
+      entry: objectEntry(object, next()),
+      replaces: standing.get(object.id)?.dateAdded ?? null,
+    })),
+    ...told.map((entry) => ({ entry: tombstoneOf(entry, next(), keep), replaces: entry.dateAdded })),
+  ];
+  if (entries.length > 0) await tx.append(name, entries);
+  if (silent.length > 0) {
     await tx.purge(
-      definition.name,
+      name,
       silent.map(({ dateAdded }) => dateAdded),
     );
-  const spoken = standing.filter(isRevocable);
-  const dates = await tx.stamp(definition.name, spoken.length);
-  const entries = spoken.map((entry, i) => {
-    const dateAdded = dates[i] as Micros;
-    const version = Math.max(floorToMillis(dateAdded), floorToMillis(entry.version) + MICROS_PER_MS);
-    const raw = jsonText({ ...JSON.parse(entry.raw), revoked: true, modified: formatMillis(version) });
-    const due = dateAdded + definition.keep * MICROS_PER_MS;
-    return { entry: { ...entry, dateAdded, version, raw, due }, replaces: entry.dateAdded };
-  });
-  if (entries.length > 0) await tx.append(definition.name, entries);
-  return silent.length + spoken.length;
+  }
+  return { entries: entries.length, withdrawn: told.length + silent.length };
+}
+
+/** The ceiling holds for what passes verbatim as well; an object without a mark has its feed's. */
+async function newestWithin(
+  tx: Transaction,
+  ceiling: Tlp,
+  feeds: JournalView['feeds'],
+  ids: readonly string[],
+): Promise<Map<string, StixObject>> {
+  const newest = new Map<string, StixObject & { feed: string }>();
+  for (const object of await tx.objectsById([...feeds.keys()], ids)) {
+    const tlp = tlpOfObject(object.raw) ?? (feeds.get(object.feed) as FeedView).definition.tlp;
+    const other = newest.get(object.id);
+    if (isWithin(tlp, ceiling) && (other === undefined || versionOf(object) > versionOf(other))) {
+      newest.set(object.id, object);
+    }
+  }
+  return newest;
+}
+
+function versionOf({ version }: StixObject): Micros {
+  return (version === null ? undefined : parseTimestamp(version)) ?? 0;
+}
+
+function tombstoneOf(entry: ObjectEntry, dateAdded: Micros, keep: number): ObjectEntry {
+  const version = Math.max(floorToMillis(dateAdded), floorToMillis(entry.version) + MICROS_PER_MS);
+  const raw = jsonText({ ...JSON.parse(entry.raw), revoked: true, modified: formatMillis(version) });
+  return { ...entry, dateAdded, version, raw, due: dateAdded + keep * MICROS_PER_MS };
 }
 
 export function objectEntry(object: StixObject, dateAdded: Micros, company = false): ObjectEntry {
@@ -75,10 +87,6 @@ export function objectEntry(object: StixObject, dateAdded: Micros, company = fal
     raw: jsonText(object.raw),
     due: null,
   };
-}
-
-function isRevocable(entry: ObjectEntry): boolean {
-  return 'modified' in JSON.parse(entry.raw);
 }
 
 async function standingObjects(

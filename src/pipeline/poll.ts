@@ -3,6 +3,7 @@ import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../mo
 import type { PollReport } from '../model/control.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
+import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import { normalise } from '../normalise/normalise.ts';
 import type { Pull, Transaction, Writer } from '../store/store.ts';
@@ -101,9 +102,10 @@ async function commitBatch(
   await writer
     .transaction(async (tx) => {
       const counts = { entries: 0, withdrawn: 0 };
-      const touched = new Set(await tx.observe(pull, combineRows(rows.observations)));
+      const touched = await observe(tx, definition, pull, rows.observations);
       const objects = await tx.observeObjects(pull, rows.objects);
-      await journals.hear(tx, definition, [...touched], objects, now, counts);
+      const ids = objects.map(({ id }) => id);
+      await journals.hear(tx, definition, [...touched], ids, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       const accepted = report.accepted + rows.observations.length + rows.objects.length;
@@ -126,6 +128,24 @@ async function commitBatch(
       report.accepted = accepted;
       report.rejected = rejected;
     });
+}
+
+/** Keeps what a batch says, beside what earlier batches of this pull said; answers what the journals must hear of. */
+async function observe(
+  tx: Transaction,
+  feed: FeedDefinition,
+  pull: Pull,
+  observations: readonly Observation[],
+): Promise<Set<ObservableKey>> {
+  const said = combineRows(observations, feed);
+  const { changed, again } = await tx.observe(pull, [...said.values()]);
+  if (again.length === 0) return new Set(changed);
+  const earlier = await tx.observations([feed.name], again);
+  const both = combineRows(
+    earlier.flatMap(({ feed: _, ...observation }) => [observation, said.get(observation.key) as Observation]),
+    feed,
+  );
+  return new Set([...changed, ...(await tx.amend(feed.name, [...both.values()]))]);
 }
 
 interface Rows {
@@ -196,7 +216,7 @@ async function withdrawVanished(
   for (;;) {
     const ids = await tx.removeUnseenObjects(pull, VANISHED_SLICE);
     if (ids.length === 0) break;
-    await journals.forget(tx, feed, ids, counts);
+    await journals.hear(tx, feed, [], ids, now, counts);
   }
 }
 
