@@ -6,6 +6,7 @@ import type { CollectionDefinition } from '../src/model/definition.ts';
 import { GatewayError } from '../src/model/error.ts';
 import type { Reader } from '../src/store/store.ts';
 import { addHealth } from './health.ts';
+import type { PageCache } from './page-cache.ts';
 import { replyWithProblem } from './problem.ts';
 import { addApiRoot } from './taxii/api-root.ts';
 import { addDiscovery } from './taxii/discovery.ts';
@@ -15,6 +16,8 @@ import { addIocs } from './v1/iocs.ts';
 export interface RouteParts {
   clock: Clock;
   reader: Reader;
+  /** Pages ready to be sent, for every route that reads one journal. */
+  pages: PageCache;
   clients: ClientDirectory;
   collections: CollectionDefinition[];
   taxii: {

@@ -1,10 +1,13 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { type RouteParts, registerRoutes, renderFrameworkError, writeClientError } from '../routes/index.ts';
+import { createPageCache } from '../routes/page-cache.ts';
 import { parseQuery } from '../routes/query.ts';
 import type { Config } from './config/config.ts';
 
-export interface AppParts extends RouteParts {
+export interface AppParts extends Omit<RouteParts, 'pages'> {
+  /** Most bytes that pages kept ready may take. */
+  cacheBytes: number;
   tls: Config['listen']['tls'];
   /** Believe forwarding headers: only behind a proxy that sets them. */
   trustProxy: boolean;
@@ -46,6 +49,6 @@ export function buildApp(parts: AppParts): FastifyInstance {
     frameworkErrors: renderFrameworkError,
     clientErrorHandler: writeClientError,
   }) as unknown as FastifyInstance;
-  registerRoutes(app, parts);
+  registerRoutes(app, { ...parts, pages: createPageCache(parts.reader, parts.cacheBytes) });
   return app;
 }

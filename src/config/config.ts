@@ -36,5 +36,7 @@ export interface Config {
   /** One per pool, and one per collection with a policy of its own. */
   journals: JournalDefinition[];
   collections: CollectionDefinition[];
+  /** Bytes of pages that are kept ready to be sent. */
+  cache: { bytes: number };
   log: { level: string };
 }

@@ -137,7 +137,7 @@ function checkServer(file: ConfigFile, stores: readonly string[], checks: Resolv
 function assemble(
   file: ConfigFile,
   feeds: readonly ReadFeed[],
-): Pick<Config, 'store' | 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'log'> {
+): Pick<Config, 'store' | 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'cache' | 'log'> {
   const { identity, taxii } = file;
   return {
     store: file.store,
@@ -156,6 +156,7 @@ function assemble(
     },
     feeds: feeds.flatMap(({ definition, options, idle }) => (idle === null ? [{ definition, options }] : [])),
     idleFeeds: feeds.flatMap(({ definition, idle }) => (idle === null ? [] : [{ definition, reason: idle }])),
+    cache: { bytes: file.cache.bytes },
     log: { level: file.log.level },
   };
 }

@@ -124,6 +124,19 @@ const taxiiSchema = Type.Object(
   { ...closed, default: {} },
 );
 
+const cacheSchema = Type.Object(
+  {
+    bytes: Type.Integer({
+      default: 67_108_864,
+      minimum: 1_048_576,
+      maximum: 17_179_869_184,
+      description:
+        'Memory for pages kept ready to be sent, compressed where clients take it. 64 MiB hold about a million objects.',
+    }),
+  },
+  { ...closed, default: {} },
+);
+
 /** Safety's usual ages: addresses change hands within a month, names and URLs within two, hashes never. */
 const lifetimeDefault = { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' };
 const lifetimeBounds = { minimum: '1m', maximum: '3650d' } as const;
@@ -256,6 +269,7 @@ export const fileSchema = Type.Object(
     }),
     pools: Type.Record(nameKey, poolSchema, { ...named, default: {}, maxProperties: 100 }),
     collections: Type.Record(nameKey, collectionSchema, { ...named, default: {}, maxProperties: 1000 }),
+    cache: cacheSchema,
     log: Type.Object({ level: Type.Enum([...logLevels], { default: 'info' }) }, { ...closed, default: {} }),
   },
   closed,

@@ -63,6 +63,7 @@ export async function openGateway(
     taxii: config.taxii,
     identityId: identityId(await reader.namespace()),
     cursorSecret: await reader.cursorSecret(),
+    cacheBytes: config.cache.bytes,
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,
     log: pino({ level: 'silent' }),
