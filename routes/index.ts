@@ -8,6 +8,7 @@ import type { Reader } from '../src/store/store.ts';
 import { addHealth } from './health.ts';
 import type { PageCache } from './page-cache.ts';
 import { replyWithProblem } from './problem.ts';
+import { type Hindrance, type Pressure, refuseWhenHindered } from './readiness.ts';
 import { addApiRoot } from './taxii/api-root.ts';
 import { addDiscovery } from './taxii/discovery.ts';
 import { replyWithErrorMessage } from './taxii/error-message.ts';
@@ -16,6 +17,9 @@ import { addIocs } from './v1/iocs.ts';
 export interface RouteParts {
   clock: Clock;
   reader: Reader;
+  /** What keeps the gateway from serving right now. */
+  hindrance(): Hindrance | null;
+  pressure: Pressure;
   /** Pages ready to be sent, for every route that reads one journal. */
   pages: PageCache;
   clients: ClientDirectory;
@@ -79,6 +83,7 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   };
   // One guard around all of them: a client has one rate, whichever doors it uses.
   app.register(async (guarded) => {
+    await refuseWhenHindered(guarded, parts);
     await protect(guarded, parts.clients);
     for (const row of table.filter(({ access }) => access === 'clients')) open(guarded, row);
   });

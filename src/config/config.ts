@@ -10,6 +10,7 @@ export interface Config {
     port: number;
     tls: { cert: Secret; key: Secret; clientCa: Secret | null } | null;
     behindProxy: boolean;
+    maxConnections: number;
   };
   /** Absolute. */
   data: string;

@@ -66,7 +66,8 @@ const listenSchema = Type.Object(
         },
         {
           ...closed,
-          description: 'PEM, each {file: PATH} or {env: NAME}. client_ca: clients must show a certificate of these.',
+          description:
+            'PEM, each {file: PATH} or {env: NAME}. client_ca: who vouches for the certificates that clients may sign in with.',
         },
       ),
     ),
@@ -74,6 +75,12 @@ const listenSchema = Type.Object(
       default: false,
       description:
         'A proxy in front ends TLS; its X-Forwarded-For, -Proto and -Host are believed. Else they are ignored.',
+    }),
+    max_connections: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 100_000,
+      description: 'Connections at a time; more are refused until one ends.',
     }),
   },
   { ...closed, default: {} },

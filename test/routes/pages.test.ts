@@ -31,6 +31,7 @@ const reader: Client = {
   createdAt: START,
   revokedAt: null,
   keyHashes: [],
+  certificates: [],
 };
 
 function collection(alias: string, changes: Partial<CollectionDefinition> = {}): CollectionDefinition {
@@ -51,7 +52,9 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
   const app = buildApp({
     clock: store.clock,
     reader: store.reader,
-    clients: { find: () => reader },
+    hindrance: () => null,
+    maxConnections: 100,
+    clients: { find: () => reader, findByCertificate: () => null },
     collections: [collection('all'), collection('ips', { types: ['ipv4'] }), collection('letter', { strict: true })],
     taxii: {
       title: 'Sluice',
