@@ -1,11 +1,14 @@
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Registry } from 'prom-client';
 import { type ClientDirectory, protect } from '../src/auth.ts';
 import type { Clock } from '../src/model/clock.ts';
 import type { CollectionDefinition } from '../src/model/definition.ts';
 import { GatewayError } from '../src/model/error.ts';
+import type { Allowance } from '../src/model/state.ts';
 import type { Reader } from '../src/store/store.ts';
 import { addHealth } from './health.ts';
+import { addMetrics } from './metrics.ts';
 import type { PageCache } from './page-cache.ts';
 import { replyWithProblem } from './problem.ts';
 import { type Hindrance, type Pressure, refuseWhenHindered } from './readiness.ts';
@@ -32,6 +35,10 @@ export interface RouteParts {
     pageSize: number;
     maxPage: number;
   };
+  /** What is counted here, and the names of the clients that may read it. */
+  metrics: { register: Registry; access: readonly string[] | 'anyone' };
+  /** What is left of the upstream accounts' plans. */
+  allowances(): Promise<Allowance[]>;
   /** `created_by_ref` of what is issued. */
   identityId: string;
   /** Signs cursors; hex. */
@@ -47,7 +54,7 @@ interface Row {
 }
 
 /** Every door there is: prefix -> plugin -> how it words its errors -> who may call. */
-function tableOf({ taxii }: RouteParts): Row[] {
+function tableOf({ taxii, metrics }: RouteParts): Row[] {
   const discovery = { add: addDiscovery, errors: replyWithErrorMessage, access: 'clients' } as const;
   return [
     { prefix: '/taxii2', ...discovery },
@@ -59,6 +66,12 @@ function tableOf({ taxii }: RouteParts): Row[] {
       access: 'clients' as const,
     })),
     { prefix: '/api/v1', add: addIocs, errors: replyWithProblem, access: 'clients' },
+    {
+      prefix: '/metrics',
+      add: addMetrics,
+      errors: replyWithProblem,
+      access: metrics.access === 'anyone' ? 'anyone' : 'clients',
+    },
     { prefix: '', add: addHealth, errors: replyWithProblem, access: 'anyone' },
   ];
 }

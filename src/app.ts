@@ -3,12 +3,15 @@ import helmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { type RouteParts, registerRoutes, renderFrameworkError, writeClientError } from '../routes/index.ts';
+import { countAnswers } from '../routes/metrics.ts';
 import { createPageCache } from '../routes/page-cache.ts';
 import { parseQuery } from '../routes/query.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './model/clock.ts';
 
-export interface AppParts extends Omit<RouteParts, 'pages' | 'pressure'> {
+export interface AppParts extends Omit<RouteParts, 'pages' | 'pressure' | 'metrics'> {
+  /** Names of the clients that may read /metrics. */
+  metricsAccess: RouteParts['metrics']['access'];
   tls: Config['listen']['tls'];
   /** Believe forwarding headers: only behind a proxy that sets them. */
   trustProxy: boolean;
@@ -81,11 +84,26 @@ export function buildApp(parts: AppParts): FastifyInstance {
     frameworkErrors: renderFrameworkError,
     clientErrorHandler: writeClientError,
   }) as unknown as FastifyInstance;
+  endConnectionsOnClose(app);
   app.server.maxConnections = parts.maxConnections;
   app.register(helmet, securityHeaders(tls !== null));
+  const metrics = { register: countAnswers(app), access: parts.metricsAccess };
   const pressure = parts.pressure ?? { eventLoopDelay: 500, heapBytes: 0.9 * getHeapStatistics().heap_size_limit };
-  registerRoutes(app, { ...parts, pressure, pages: createPageCache(parts.reader, parts.cacheBytes) });
+  registerRoutes(app, { ...parts, pressure, metrics, pages: createPageCache(parts.reader, parts.cacheBytes) });
   return app;
+}
+
+/** Fastify says so only to requests that begin after the close; without it, one in flight would keep its connection open. */
+function endConnectionsOnClose(app: FastifyInstance): void {
+  let isClosing = false;
+  app.addHook('preClose', (done) => {
+    isClosing = true;
+    done();
+  });
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (isClosing) reply.header('connection', 'close');
+    done(null, payload);
+  });
 }
 
 /** Stops taking connections and ends those that are idle; requests in flight may finish until the grace is over. */

@@ -12,9 +12,10 @@ import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
 import type { Control } from './model/control.ts';
 import { GatewayError } from './model/error.ts';
+import { allowancesOf } from './pipeline/allowance.ts';
 import { identityId } from './stix/id.ts';
 import { storeEngines } from './store/registry.ts';
-import { openWriterSide } from './writer.ts';
+import { configuredFeeds, openWriterSide } from './writer.ts';
 import { startWriter } from './writer-link.ts';
 
 export { loadConfigFile } from './load.ts';
@@ -75,6 +76,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       hindrance = 'writer-ended';
     });
 
+    const feeds = configuredFeeds(config);
     const app = buildApp({
       clock: systemClock,
       reader,
@@ -85,6 +87,8 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       identityId: identityId(await reader.namespace()),
       cursorSecret: await reader.cursorSecret(),
       cacheBytes: config.cache.bytes,
+      metricsAccess: config.metrics.access,
+      allowances: async () => allowancesOf(feeds, await reader.accounts(), systemClock.now()),
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,
       maxConnections: config.listen.maxConnections,

@@ -43,11 +43,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   const stop = new AbortController();
   const startedAt = clock.now();
   const userAgent = `Sluice/${version} (threat-intelligence gateway)`;
-  const feeds: ConfiguredFeed[] = config.feeds.map(({ definition, options }) => ({
-    definition,
-    options,
-    format: feedFormats[definition.format as keyof typeof feedFormats],
-  }));
+  const feeds = configuredFeeds(config);
   // Feeds that aren't polled now still speak for what they said.
   const definitions = [...config.feeds, ...config.idleFeeds].map(({ definition }) => definition);
   const journals = new Journals({
@@ -136,6 +132,15 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       onClients(await writer.clients());
     },
   };
+}
+
+/** Feeds that are polled, each with its format. */
+export function configuredFeeds(config: Pick<Config, 'feeds'>): ConfiguredFeed[] {
+  return config.feeds.map(({ definition, options }) => ({
+    definition,
+    options,
+    format: feedFormats[definition.format as keyof typeof feedFormats],
+  }));
 }
 
 async function statusOf(

@@ -39,5 +39,7 @@ export interface Config {
   collections: CollectionDefinition[];
   /** Bytes of pages that are kept ready to be sent. */
   cache: { bytes: number };
+  /** Who may read /metrics: names of clients. */
+  metrics: { access: string[] | 'anyone' };
   log: { level: string };
 }

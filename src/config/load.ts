@@ -138,7 +138,7 @@ function checkServer(file: ConfigFile, stores: readonly string[], checks: Resolv
 function assemble(
   file: ConfigFile,
   feeds: readonly ReadFeed[],
-): Pick<Config, 'store' | 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'cache' | 'log'> {
+): Pick<Config, 'store' | 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'cache' | 'metrics' | 'log'> {
   const { identity, taxii } = file;
   return {
     store: file.store,
@@ -158,6 +158,7 @@ function assemble(
     feeds: feeds.flatMap(({ definition, options, idle }) => (idle === null ? [{ definition, options }] : [])),
     idleFeeds: feeds.flatMap(({ definition, idle }) => (idle === null ? [] : [{ definition, reason: idle }])),
     cache: { bytes: file.cache.bytes },
+    metrics: { access: file.metrics.public ? 'anyone' : [...file.metrics.clients] },
     log: { level: file.log.level },
   };
 }

@@ -131,6 +131,20 @@ const taxiiSchema = Type.Object(
   { ...closed, default: {} },
 );
 
+const metricsSchema = Type.Object(
+  {
+    clients: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+      default: ['prometheus'],
+      uniqueItems: true,
+      maxItems: 100,
+      description:
+        'Clients that may read /metrics, which names all feeds, journals and clients. They are made like any other.',
+    }),
+    public: Type.Boolean({ default: false, description: 'true: anyone who reaches the port may read /metrics.' }),
+  },
+  { ...closed, default: {} },
+);
+
 const cacheSchema = Type.Object(
   {
     bytes: Type.Integer({
@@ -277,6 +291,7 @@ export const fileSchema = Type.Object(
     pools: Type.Record(nameKey, poolSchema, { ...named, default: {}, maxProperties: 100 }),
     collections: Type.Record(nameKey, collectionSchema, { ...named, default: {}, maxProperties: 1000 }),
     cache: cacheSchema,
+    metrics: metricsSchema,
     log: Type.Object({ level: Type.Enum([...logLevels], { default: 'info' }) }, { ...closed, default: {} }),
   },
   closed,

@@ -44,6 +44,19 @@ export interface AccountState {
   requests: number;
 }
 
+/** What one window of an account's plan still allows. */
+export interface Allowance {
+  /** Scheme and host; nothing of the key. */
+  origin: string;
+  /** Names of the feeds that draw on it. */
+  feeds: string[];
+  /** Length of the window. */
+  seconds: number;
+  /** Weighted requests in it, and how many of them are left now. */
+  allowed: number;
+  left: number;
+}
+
 export interface RejectionCount {
   reason: string;
   /** Rows refused with this reason since the feed was first polled; repeated rows count each time. */

@@ -8,10 +8,11 @@ import { loadConfig } from '../../src/config/load.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
+import { allowancesOf } from '../../src/pipeline/allowance.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
-import { openWriterSide, type WriterSide } from '../../src/writer.ts';
+import { configuredFeeds, openWriterSide, type WriterSide } from '../../src/writer.ts';
 
 export interface TestGateway {
   side: WriterSide;
@@ -50,6 +51,7 @@ export async function openGateway(
   const { key } = await side.addClient({ name: `reader-${known.length}`, collections: null, tlp: 'amber', rate });
   if (key === null) throw new Error('a client without certificates has a key');
   const reader = await storeEngines.sqlite.openReader(config.data);
+  const feeds = configuredFeeds(config);
   const app = buildApp({
     clock,
     reader,
@@ -60,6 +62,8 @@ export async function openGateway(
     identityId: identityId(await reader.namespace()),
     cursorSecret: await reader.cursorSecret(),
     cacheBytes: config.cache.bytes,
+    metricsAccess: config.metrics.access,
+    allowances: async () => allowancesOf(feeds, await reader.accounts(), clock.now()),
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,
     maxConnections: config.listen.maxConnections,

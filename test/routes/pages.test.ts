@@ -67,6 +67,8 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
     identityId: `identity--${uuidOf('identity')}`,
     cursorSecret: 'ab'.repeat(32),
     cacheBytes,
+    metricsAccess: 'anyone',
+    allowances: async () => [],
     tls: null,
     trustProxy: false,
     log: pino({ level: 'silent' }),
