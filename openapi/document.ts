@@ -1,4 +1,5 @@
 import Fastify from 'fastify';
+import { Registry } from 'prom-client';
 import { type RouteParts, registerRoutes } from '../routes/index.ts';
 import { systemClock } from '../src/model/clock.ts';
 import { version } from '../src/version.ts';
@@ -9,7 +10,12 @@ export async function makeDocument(): Promise<string> {
   const parts: RouteParts = {
     clock: systemClock,
     reader: { accounts: async () => [] } as unknown as RouteParts['reader'],
-    clients: { find: () => null },
+    hindrance: () => null,
+    pressure: { eventLoopDelay: 0, heapBytes: 0 },
+    pages: {} as RouteParts['pages'],
+    metrics: { register: new Registry(), access: 'anyone' },
+    allowances: async () => [],
+    clients: { find: () => null, findByCertificate: () => null },
     collections: [],
     taxii: {
       title: 'Sluice',

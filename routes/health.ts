@@ -14,17 +14,36 @@ const text = (operationId: string, summary: string, status: string): OperationTe
   reply: { description: 'Yes.', content: { 'application/json': Type.Object({ status: Type.Literal(status) }) } },
 });
 
-/** /healthz: the process answers. /readyz: the store answers as well. Neither says anything about its content. */
-export function addHealth(scope: FastifyInstance, { reader }: RouteContext): void {
+const reasons = {
+  reconciling: 'Journals are being brought up to the configuration.',
+  stopping: 'Sluice is stopping.',
+  'writer-ended': 'The writing thread ended.',
+  store: 'The store does not answer.',
+} as const;
+
+/**
+ * /healthz: the process answers. /readyz: it can serve; else 503 with `reason`, one of the words above. Neither says anything
+ * about its content, and both are answered by a process that is out of breath.
+ */
+export function addHealth(scope: FastifyInstance, { reader, hindrance }: RouteContext): void {
   addResource(scope, '/healthz', {
-    GET: operation(text('getHealth', 'Does the process answer?', 'ok'), openForm, async () => ({ status: 'ok' })),
+    GET: operation(text('getHealth', 'Does the process answer?', 'ok'), openForm, async (_, reply) =>
+      reply.header('cache-control', 'no-store').send({ status: 'ok' }),
+    ),
   });
   addResource(scope, '/readyz', {
-    GET: operation(text('getReadiness', 'Does the store answer as well?', 'ready'), openForm, async () => {
+    GET: operation(text('getReadiness', 'Can it serve?', 'ready'), openForm, async (_, reply) => {
+      reply.header('cache-control', 'no-store');
+      const hindered = hindrance();
+      if (hindered !== null) throw unready(hindered);
       await reader.journals().catch((cause: unknown) => {
-        throw new GatewayError('unavailable', 'The store does not answer.', { cause, retryAfter: 5 });
+        throw unready('store', cause);
       });
       return { status: 'ready' };
     }),
   });
+}
+
+function unready(reason: keyof typeof reasons, cause?: unknown): GatewayError {
+  return new GatewayError('unavailable', reasons[reason], { cause, retryAfter: 5, details: { reason } });
 }

@@ -1,17 +1,22 @@
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Registry } from 'prom-client';
 import { type ClientDirectory, protect } from '../src/auth.ts';
 import type { Clock } from '../src/model/clock.ts';
 import type { CollectionDefinition } from '../src/model/definition.ts';
 import { GatewayError } from '../src/model/error.ts';
+import type { Allowance } from '../src/model/state.ts';
 import type { Reader } from '../src/store/store.ts';
 import { addDocs } from './docs.ts';
 import { documentOptions } from './document.ts';
 import { addHealth } from './health.ts';
 import { knowAllMethods } from './methods.ts';
+import { addMetrics } from './metrics.ts';
+import type { PageCache } from './page-cache.ts';
 import { replyWithProblem } from './problem.ts';
 import { checkQuery } from './query.ts';
+import { type Hindrance, type Pressure, refuseWhenHindered } from './readiness.ts';
 import { countReads, type ReadCount } from './reads.ts';
 import { addApiRoot } from './taxii/api-root.ts';
 import { addDiscovery } from './taxii/discovery.ts';
@@ -24,6 +29,11 @@ import { compileValidator } from './validation.ts';
 export interface RouteParts {
   clock: Clock;
   reader: Reader;
+  /** What keeps the gateway from serving right now. */
+  hindrance(): Hindrance | null;
+  pressure: Pressure;
+  /** Pages ready to be sent, for every route that reads one journal. */
+  pages: PageCache;
   clients: ClientDirectory;
   collections: CollectionDefinition[];
   taxii: {
@@ -34,6 +44,10 @@ export interface RouteParts {
     pageSize: number;
     maxPage: number;
   };
+  /** What is counted here, and the names of the clients that may read it. */
+  metrics: { register: Registry; access: readonly string[] | 'anyone' };
+  /** What is left of the upstream accounts' plans. */
+  allowances(): Promise<Allowance[]>;
   /** `created_by_ref` of what is issued. */
   identityId: string;
   /** Signs cursors; hex. */
@@ -59,7 +73,7 @@ interface Row {
 }
 
 /** Every door there is: prefix -> plugin -> how it words its errors -> who may call. */
-function tableOf({ taxii }: RouteParts): Row[] {
+function tableOf({ taxii, metrics }: RouteParts): Row[] {
   const discovery = (operationId: string) =>
     ({
       add: (scope: FastifyInstance, context: RouteContext) => addDiscovery(scope, context, operationId),
@@ -77,6 +91,12 @@ function tableOf({ taxii }: RouteParts): Row[] {
     })),
     { prefix: '/api/v1', add: addRest, errors: replyWithProblem, access: 'clients' },
     { prefix: '/docs', add: addDocs, errors: replyWithProblem, access: 'clients' },
+    {
+      prefix: '/metrics',
+      add: addMetrics,
+      errors: replyWithProblem,
+      access: metrics.access === 'anyone' ? 'anyone' : 'clients',
+    },
     { prefix: '', add: addHealth, errors: replyWithProblem, access: 'anyone' },
   ];
 }
@@ -108,6 +128,7 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   };
   // One guard around all of them: a client has one rate, whichever doors it uses.
   app.register(async (guarded) => {
+    await refuseWhenHindered(guarded, parts);
     await protect(guarded, parts.clients);
     for (const row of table.filter(({ access }) => access === 'clients')) open(guarded, row);
   });

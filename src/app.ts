@@ -1,50 +1,153 @@
+import { getHeapStatistics } from 'node:v8';
+import helmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { frameworkErrorsOf, type RouteParts, registerRoutes, writeClientError } from '../routes/index.ts';
+import { countAnswers } from '../routes/metrics.ts';
+import { createPageCache } from '../routes/page-cache.ts';
 import { parseQuery } from '../routes/query.ts';
 import type { Config } from './config/config.ts';
+import type { Clock } from './model/clock.ts';
 
-export interface AppParts extends RouteParts {
+export interface AppParts extends Omit<RouteParts, 'pages' | 'pressure' | 'metrics'> {
+  /** Names of the clients that may read /metrics. */
+  metricsAccess: RouteParts['metrics']['access'];
   tls: Config['listen']['tls'];
   /** Believe forwarding headers: only behind a proxy that sets them. */
   trustProxy: boolean;
+  /** Connections at a time; more are refused. */
+  maxConnections: number;
+  /** Most bytes that pages kept ready may take. */
+  cacheBytes: number;
+  /** When requests are sent away; only tests set it. */
+  pressure?: RouteParts['pressure'];
   log: Logger;
 }
 
 /** A longer request head never reaches a route; a longer URL than routes/query.ts allows does, and is told so there. */
 const MAX_HEADER_BYTES = 256 * 1024;
+/** No route takes a larger body; those that take one say less. */
+const MAX_BODY_BYTES = 1024 * 1024;
+/** For a whole request, and for its head alone. */
 const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 15_000;
+/** Longer than the 60 s after which proxies drop a connection: they must be the ones to close it. */
+const KEEP_ALIVE_MS = 65_000;
+/** A connection on which nothing moves, a reader that stopped reading among them. */
+const IDLE_MS = 120_000;
+/** Requests in flight get so long to end when the gateway stops. */
+const STOP_GRACE_MS = 10_000;
+
+/**
+ * TAXII 2.1 section 8.2.2: 1.2 must be accepted, 1.3 should be, and on 1.2 nothing of RFC 7540 appendix A. All of these have
+ * forward secrecy and authenticated encryption.
+ */
+const tlsRules = {
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.3',
+  honorCipherOrder: true,
+  ciphers: [
+    'TLS_AES_128_GCM_SHA256',
+    'TLS_AES_256_GCM_SHA384',
+    'TLS_CHACHA20_POLY1305_SHA256',
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+    'ECDHE-ECDSA-CHACHA20-POLY1305',
+    'ECDHE-RSA-CHACHA20-POLY1305',
+  ].join(':'),
+} as const;
 
 /** The whole application; it never listens. */
 export function buildApp(parts: AppParts): FastifyInstance {
   const { tls, trustProxy, log } = parts;
-  const http = { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS };
-  const secure =
-    tls === null
-      ? { http }
-      : {
-          https: {
-            ...http,
-            cert: tls.cert.reveal(),
-            key: tls.key.reveal(),
-            // TAXII 2.1 section 8.2.2: 1.2 must be accepted, 1.3 should be.
-            minVersion: 'TLSv1.2' as const,
-            ...(tls.clientCa === null
-              ? {}
-              : { ca: tls.clientCa.reveal(), requestCert: true, rejectUnauthorized: false }),
-          },
-        };
+  const http = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+  };
   const app = Fastify({
-    ...(secure as object),
+    ...((tls === null ? { http } : { https: { ...http, ...secured(tls) } }) as object),
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy,
-    return503OnClosing: true,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionTimeout: IDLE_MS,
+    // What came in before the end is answered, each answer the last on its connection.
+    return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256, querystringParser: parseQuery },
     frameworkErrors: frameworkErrorsOf(parts),
     clientErrorHandler: writeClientError,
   }) as unknown as FastifyInstance;
-  registerRoutes(app, parts);
+  endConnectionsOnClose(app);
+  app.server.maxConnections = parts.maxConnections;
+  app.register(helmet, securityHeaders(tls !== null));
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
+    done();
+  });
+  const metrics = { register: countAnswers(app), access: parts.metricsAccess };
+  const pressure = parts.pressure ?? { eventLoopDelay: 500, heapBytes: 0.9 * getHeapStatistics().heap_size_limit };
+  registerRoutes(app, { ...parts, pressure, metrics, pages: createPageCache(parts.reader, parts.cacheBytes) });
   return app;
+}
+
+/** Fastify says so only to requests that begin after the close; without it, one in flight would keep its connection open. */
+function endConnectionsOnClose(app: FastifyInstance): void {
+  let isClosing = false;
+  app.addHook('preClose', (done) => {
+    isClosing = true;
+    done();
+  });
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (isClosing) reply.header('connection', 'close');
+    done(null, payload);
+  });
+}
+
+/** Stops taking connections and ends those that are idle; requests in flight may finish until the grace is over. */
+export async function closeApp(app: FastifyInstance, clock: Clock): Promise<void> {
+  const done = new AbortController();
+  clock.sleep(STOP_GRACE_MS, done.signal).then(
+    () => app.server.closeAllConnections(),
+    () => undefined,
+  );
+  try {
+    await app.close();
+  } finally {
+    done.abort();
+  }
+}
+
+function secured(tls: NonNullable<AppParts['tls']>) {
+  const own = { ...tlsRules, cert: tls.cert.reveal(), key: tls.key.reveal() };
+  if (tls.clientCa === null) return own;
+  // Who shows no certificate, or a foreign one, may still bring a key: src/auth.ts decides.
+  return { ...own, ca: tls.clientCa.reveal(), requestCert: true, rejectUnauthorized: false };
+}
+
+/** Answers are data: nothing in them may run, be framed or be taken for another type. A page for people sets its own. */
+const CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'";
+
+/** What else keeps browsers from making more of an answer than it is. */
+function securityHeaders(isSecure: boolean) {
+  return {
+    // Helmet would build its text anew for each answer.
+    contentSecurityPolicy: false,
+    strictTransportSecurity: isSecure ? { maxAge: 31_536_000, includeSubDomains: false } : false,
+    referrerPolicy: { policy: 'no-referrer' },
+    xFrameOptions: { action: 'deny' },
+    crossOriginResourcePolicy: { policy: 'same-origin' },
+    // For old browsers and for pages; what is left of helmet says nothing about data.
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
+    xXssProtection: false,
+  } as const;
 }

@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
+import { TLSSocket } from 'node:tls';
 import basicAuth from '@fastify/basic-auth';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -15,9 +16,25 @@ declare module 'fastify' {
   }
 }
 
-/** Finds who a key belongs to by its SHA-256, in constant time whatever the number of clients. */
+/** Finds a client by the SHA-256 of its key or of its certificate, in constant time whatever the number of clients. */
 export interface ClientDirectory {
   find(keyHash: string): Client | null;
+  findByCertificate(fingerprint: string): Client | null;
+}
+
+/** Who may call: one map lookup a request. The writer sends all clients anew when one changes. */
+export function createClientMap(): ClientDirectory & { replace(clients: readonly Client[]): void } {
+  let byKey = new Map<string, Client>();
+  let byCertificate = new Map<string, Client>();
+  return {
+    replace(clients) {
+      const standing = clients.filter(({ revokedAt }) => revokedAt === null);
+      byKey = new Map(standing.flatMap((client) => client.keyHashes.map((hash) => [hash, client] as const)));
+      byCertificate = new Map(standing.flatMap((client) => client.certificates.map((each) => [each, client] as const)));
+    },
+    find: (keyHash) => byKey.get(keyHash) ?? null,
+    findByCertificate: (fingerprint) => byCertificate.get(fingerprint) ?? null,
+  };
 }
 
 const KEY_PREFIX = 'slc_';
@@ -45,7 +62,7 @@ const MINUTE_MS = 60_000;
 
 /**
  * Makes a scope answer known clients only, each at its own rate. Basic (any user, the key as password), Bearer, Token and
- * X-API-Key carry the key. Throws `unauthenticated` (401) and `rate-limited` (429) to the scope's error handler.
+ * X-API-Key carry the key; where none is brought, a certificate of the connection may speak for it. Throws `unauthenticated` (401) and `rate-limited` (429) to the scope's error handler.
  */
 export async function protect(scope: FastifyInstance, clients: ClientDirectory): Promise<void> {
   await scope.register(rateLimit, {
@@ -73,8 +90,11 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
   scope.addHook('onRequest', async (request, reply) => {
     try {
       const key = keyOf(request);
-      if (key === null) await byBasic(scope, request, reply);
-      else request.client = known(clients, key);
+      const fingerprint = certificateOf(request);
+      if (key !== null) request.client = known(clients, key);
+      else if (request.headers.authorization === undefined && fingerprint !== null) {
+        request.client = shown(clients, fingerprint);
+      } else await byBasic(scope, request, reply);
     } catch (error) {
       const failure = await countFailure(request);
       if (!failure.isAllowed && failure.isExceeded) throw tooMany('Too many failed sign-ins.', failure.ttl);
@@ -92,6 +112,27 @@ function known(clients: ClientDirectory, key: string): Client {
   const client = clients.find(hashKey(key));
   if (client === null) throw new GatewayError('unauthenticated', 'The key is not known, or was revoked.');
   return client;
+}
+
+function shown(clients: ClientDirectory, fingerprint: string): Client {
+  const client = clients.findByCertificate(fingerprint);
+  if (client === null)
+    throw new GatewayError('unauthenticated', 'The certificate is not known, or its client was revoked.');
+  return client;
+}
+
+const fingerprints = new WeakMap<object, string | null>();
+
+/** Of the certificate that the connection was opened with; null without one, or when `client_ca` does not vouch for it. */
+function certificateOf({ raw: { socket } }: FastifyRequest): string | null {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return null;
+  let fingerprint = fingerprints.get(socket);
+  if (fingerprint === undefined) {
+    const certificate = socket.getPeerX509Certificate();
+    fingerprint = certificate?.fingerprint256.replaceAll(':', '').toLowerCase() ?? null;
+    fingerprints.set(socket, fingerprint);
+  }
+  return fingerprint;
 }
 
 /** The key of every way but Basic; null when there is none. */

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { buildApp } from './app.ts';
+import type { Hindrance } from '../routes/readiness.ts';
+import { buildApp, closeApp } from './app.ts';
+import { createClientMap } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { connectControl, serveControl } from './control/socket.ts';
 import { feedFactsOf } from './feed-facts.ts';
@@ -11,12 +13,12 @@ import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
 import type { Control } from './model/control.ts';
 import { GatewayError } from './model/error.ts';
-import type { Client } from './model/state.ts';
 import { canonical } from './normalise/canonical.ts';
+import { allowancesOf } from './pipeline/allowance.ts';
 import { identityId } from './stix/id.ts';
 import { storeEngines } from './store/registry.ts';
 import { version } from './version.ts';
-import { openWriterSide } from './writer.ts';
+import { configuredFeeds, openWriterSide } from './writer.ts';
 import { startWriter } from './writer-link.ts';
 
 export { loadConfigFile } from './load.ts';
@@ -66,17 +68,22 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
   const lock = lockData(config.data);
   const closing: (() => unknown)[] = [() => lock.release()];
   try {
-    const clients = new ClientMap();
+    const clients = createClientMap();
     const writer = await startWriter(loaded.path, loaded.overrides, (list) => clients.replace(list));
     closing.unshift(() => writer.side.close());
     const engine = storeEngines[config.store as keyof typeof storeEngines];
     const reader = await engine.openReader(config.data);
     closing.unshift(() => reader.close());
-    await writer.side.reconcile();
+    let hindrance: Hindrance | null = 'reconciling';
+    writer.died.catch(() => {
+      hindrance = 'writer-ended';
+    });
 
+    const feeds = configuredFeeds(config);
     const app = buildApp({
       clock: systemClock,
       reader,
+      hindrance: () => hindrance,
       clients,
       collections: config.collections,
       taxii: config.taxii,
@@ -85,12 +92,22 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       feeds: feedFactsOf(config),
       canonical,
       version,
+      cacheBytes: config.cache.bytes,
+      metricsAccess: config.metrics.access,
+      allowances: async () => allowancesOf(feeds, await reader.accounts(), systemClock.now()),
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,
+      maxConnections: config.listen.maxConnections,
       log: createLog(config.log.level),
     });
-    closing.unshift(() => app.close());
+    closing.unshift(() => {
+      hindrance = 'stopping';
+      return closeApp(app, systemClock);
+    });
+    // It answers from here on, and says that it isn't ready: what takes long must not look like what is dead.
     await listen(app, config);
+    await Promise.race([writer.side.reconcile(), writer.died]);
+    hindrance = null;
     const socket = await serveControl(socketOf(config), writer.side, { log: createLog(config.log.level) });
     closing.unshift(() => socket.close());
 
@@ -152,18 +169,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-}
-
-/** Who may call, by the SHA-256 of a key: one map lookup a request. The writer sends it anew when it changes. */
-class ClientMap {
-  #byHash = new Map<string, Client>();
-
-  replace(clients: readonly Client[]): void {
-    const standing = clients.filter(({ revokedAt }) => revokedAt === null);
-    this.#byHash = new Map(standing.flatMap((client) => client.keyHashes.map((hash) => [hash, client] as const)));
-  }
-
-  find(keyHash: string): Client | null {
-    return this.#byHash.get(keyHash) ?? null;
-  }
 }

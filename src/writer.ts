@@ -44,11 +44,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   const stop = new AbortController();
   const startedAt = clock.now();
   const userAgent = `Sluice/${version} (threat-intelligence gateway)`;
-  const feeds: ConfiguredFeed[] = config.feeds.map(({ definition, options }) => ({
-    definition,
-    options,
-    format: feedFormats[definition.format as keyof typeof feedFormats],
-  }));
+  const feeds = configuredFeeds(config);
   // Feeds that aren't polled now still speak for what they said.
   const definitions = [...config.feeds, ...config.idleFeeds].map(({ definition }) => definition);
   const journals = new Journals({
@@ -109,11 +105,20 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     async addClient(client) {
       const unknown = (client.collections ?? []).filter((name) => !config.collections.some((c) => c.alias === name));
       if (unknown.length > 0) throw new GatewayError('unprocessable', `No such collection: ${unknown.join(', ')}.`);
-      const key = createKey();
+      const certificates = client.certificates ?? [];
+      // Who signs in with a certificate has no key that could be lost as well.
+      const key = certificates.length > 0 ? null : createKey();
       await writer.transaction(async (tx) => {
-        const taken = (await tx.clients()).some(({ name, revokedAt }) => name === client.name && revokedAt === null);
-        if (taken) throw new GatewayError('unprocessable', `A client called ${client.name} exists already.`);
-        await tx.saveClient({ ...client, createdAt: clock.now(), revokedAt: null, keyHashes: [hashKey(key)] });
+        const standing = (await tx.clients()).filter(({ revokedAt }) => revokedAt === null);
+        if (standing.some(({ name }) => name === client.name)) {
+          throw new GatewayError('unprocessable', `A client called ${client.name} exists already.`);
+        }
+        const other = standing.find((known) => certificates.some((each) => known.certificates.includes(each)));
+        if (other !== undefined) {
+          throw new GatewayError('unprocessable', `The client ${other.name} has this certificate already.`);
+        }
+        const keyHashes = key === null ? [] : [hashKey(key)];
+        await tx.saveClient({ ...client, createdAt: clock.now(), revokedAt: null, keyHashes, certificates });
       });
       onClients(await writer.clients());
       return { ...client, key };
@@ -128,6 +133,15 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       onClients(await writer.clients());
     },
   };
+}
+
+/** Feeds that are polled, each with its format. */
+export function configuredFeeds(config: Pick<Config, 'feeds'>): ConfiguredFeed[] {
+  return config.feeds.map(({ definition, options }) => ({
+    definition,
+    options,
+    format: feedFormats[definition.format as keyof typeof feedFormats],
+  }));
 }
 
 async function statusOf(

@@ -6,9 +6,11 @@ import type { Entry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { formatMicros, formatMillis } from '../../src/model/timestamp.ts';
 import { renderEntry } from '../../src/stix/render.ts';
-import type { EntryFilter } from '../../src/store/store.ts';
+import type { EntryFilter, PageValidity } from '../../src/store/store.ts';
 import { sealCursor } from '../cursor.ts';
 import type { RouteParts } from '../index.ts';
+import type { RenderedPage } from '../page-cache.ts';
+import { replyWithPage } from '../page-reply.ts';
 import { readQuery } from '../query.ts';
 import { STIX_TYPE, TAXII_TYPE } from './error-message.ts';
 import { type Filters, readFilters } from './filters.ts';
@@ -23,6 +25,20 @@ interface Walk {
   filters: Filters;
   filter: EntryFilter;
   resource: string;
+  /** Its pages depend on the whole journal, not only on what stands behind `after`. */
+  isWide: boolean;
+  /** What the list is called. */
+  member: string;
+}
+
+/** What a page holds, before it is put into its resource. */
+interface Content {
+  entries: readonly { dateAdded: Micros }[];
+  more: boolean;
+  /** JSON text of an array, one item per entry. */
+  items: string;
+  /** Up to where the journal decides what the page says, null: to its end; where that holds, null for wide walks. */
+  range: { validity: PageValidity; until: Micros | null } | null;
 }
 
 /** TAXII 2.1 section 5.4. */
@@ -32,7 +48,8 @@ export async function objects(
   collection: CollectionDefinition,
   parts: RouteParts,
 ) {
-  return sendEnvelope(reply, readWalk(request, collection, parts, 'objects'), parts);
+  const walk = readWalk(request, collection, parts, 'objects');
+  return sendPage(request, reply, walk, parts, () => readObjects(walk, parts));
 }
 
 /** TAXII 2.1 section 5.6. Unknown objects are 404; a known one that no filter admits is an empty page. */
@@ -42,9 +59,11 @@ export async function object(
   collection: CollectionDefinition,
   parts: RouteParts,
 ) {
-  const walk = readWalk(request, collection, parts, 'object', idOf(request));
-  await requireObject(walk, parts);
-  return sendEnvelope(reply, walk, parts);
+  const walk = { ...readWalk(request, collection, parts, 'object', idOf(request)), isWide: true };
+  return sendPage(request, reply, walk, parts, async () => {
+    await requireObject(walk, parts);
+    return readObjects(walk, parts);
+  });
 }
 
 /** TAXII 2.1 section 5.3; `next` is sent because the OASIS client pages by it (the standard has only `more`). */
@@ -55,14 +74,16 @@ export async function manifest(
   parts: RouteParts,
 ) {
   const walk = readWalk(request, collection, parts, 'manifest');
-  const { entries, more } = await readPage(walk, parts);
-  const records = entries.map(({ objectId, dateAdded, version }) => ({
-    id: objectId,
-    date_added: formatMicros(dateAdded),
-    version: versionText(version),
-    media_type: STIX_TYPE,
-  }));
-  return sendPage(reply, walk, parts, entries, more, JSON.stringify(records));
+  return sendPage(request, reply, walk, parts, async () => {
+    const page = await readPage(walk, parts);
+    const records = page.entries.map(({ objectId, dateAdded, version }) => ({
+      id: objectId,
+      date_added: formatMicros(dateAdded),
+      version: versionText(version),
+      media_type: STIX_TYPE,
+    }));
+    return { ...page, items: JSON.stringify(records) };
+  });
 }
 
 /** TAXII 2.1 section 5.8. */
@@ -72,14 +93,20 @@ export async function versions(
   collection: CollectionDefinition,
   parts: RouteParts,
 ) {
-  const walk = readWalk(request, collection, parts, 'versions', idOf(request));
-  await requireObject(walk, parts);
+  const walk = {
+    ...readWalk(request, collection, parts, 'versions', idOf(request)),
+    isWide: true,
+    member: 'versions',
+  };
   const { filters, filter } = walk;
-  const { entries, more } = filters.isEmpty
-    ? { entries: [], more: false }
-    : await parts.reader.versions(filter, filters.after, filters.limit);
-  const texts = entries.map(({ version }) => versionText(version));
-  return sendPage(reply, walk, parts, entries, more, JSON.stringify(texts), 'versions');
+  return sendPage(request, reply, walk, parts, async () => {
+    await requireObject(walk, parts);
+    const { entries, more } = filters.isEmpty
+      ? { entries: [], more: false }
+      : await parts.reader.versions(filter, filters.after, filters.limit);
+    const texts = entries.map(({ version }) => versionText(version));
+    return { entries, more, items: JSON.stringify(texts), range: null };
+  });
 }
 
 function readWalk(
@@ -96,7 +123,9 @@ function readWalk(
   const filters = readFilters(readQuery(request), { secret: cursorSecret, resource, journal, pageSize, maxPage });
   const { stixTypes, versions } = filters;
   const objectIds = objectId === undefined ? filters.objectIds : [objectId];
-  return { collection, filters, resource, filter: { journal, observableTypes: types, stixTypes, objectIds, versions } };
+  const filter = { journal, observableTypes: types, stixTypes, objectIds, versions };
+  // Which version is an object's first is decided by entries that may stand anywhere.
+  return { collection, filters, filter, resource, isWide: versions.first || filters.isEmpty, member: 'objects' };
 }
 
 function idOf({ params }: FastifyRequest): string {
@@ -110,39 +139,64 @@ async function requireObject({ filter }: Walk, { reader }: RouteParts): Promise<
   }
 }
 
+/** Reads one entry more than the page holds: `more` depends on it, so the page stands only as long as that entry does. */
 async function readPage(
   { filter, filters }: Walk,
   { reader }: RouteParts,
-): Promise<{ entries: Entry[]; more: boolean }> {
-  if (filters.isEmpty) return { entries: [], more: false };
-  return reader.page({ ...filter, after: filters.after, limit: filters.limit });
+): Promise<Omit<Content, 'items' | 'entries'> & { entries: Entry[] }> {
+  if (filters.isEmpty) return { entries: [], more: false, range: null };
+  const { limit } = filters;
+  const { entries, more, validity } = await reader.page({ ...filter, after: filters.after, limit: limit + 1 });
+  const until = more ? (entries.at(-1)?.dateAdded ?? null) : null;
+  return { entries: entries.slice(0, limit), more: entries.length > limit, range: { validity, until } };
 }
 
-async function sendEnvelope(reply: FastifyReply, walk: Walk, parts: RouteParts): Promise<FastifyReply> {
-  const { entries, more } = await readPage(walk, parts);
+async function readObjects(walk: Walk, parts: RouteParts): Promise<Content> {
+  const page = await readPage(walk, parts);
   const context = { identityId: parts.identityId };
   const texts: string[] = [];
-  for (let start = 0; start < entries.length; start += SLICE) {
+  for (let start = 0; start < page.entries.length; start += SLICE) {
     if (start > 0) await nextTurn();
-    for (const entry of entries.slice(start, start + SLICE)) texts.push(renderEntry(entry, context));
+    for (const entry of page.entries.slice(start, start + SLICE)) texts.push(renderEntry(entry, context));
   }
-  return sendPage(reply, walk, parts, entries, more, `[${texts.join(',')}]`);
+  return { ...page, items: `[${texts.join(',')}]` };
 }
 
-/**
- * A page with its headers (TAXII 2.1 sections 3.2 and 3.7). `items` is JSON text of an array. Elastic's client needs the array
- * and the date headers on empty pages too; only a strict collection leaves an empty list out, as section 2 has it.
- */
-async function sendPage(
+/** Sends the page that `read` reads, or one that says the same and was kept. */
+function sendPage(
+  request: FastifyRequest,
   reply: FastifyReply,
   walk: Walk,
   parts: RouteParts,
-  entries: readonly { dateAdded: Micros }[],
-  more: boolean,
-  items: string,
-  member = 'objects',
+  read: () => Promise<Content>,
 ): Promise<FastifyReply> {
-  const { filters, collection, resource } = walk;
+  const { filters, resource, filter, isWide } = walk;
+  return replyWithPage(request, reply, parts.pages, {
+    key: JSON.stringify([resource, filters.after, filters.addedAfter, filters.limit, filters.match]),
+    journal: filter.journal,
+    after: isWide ? 0 : filters.after,
+    async render() {
+      // Before the rows: should anything change in between, the page is taken for older than it is, never for newer.
+      const whole = { validity: await parts.reader.validity(filter.journal, 0, null), until: null };
+      const content = await read();
+      const { body, headers } = await renderPage(walk, parts, content);
+      return { body, headers, ...((isWide ? null : content.range) ?? whole) };
+    },
+  });
+}
+
+/**
+ * A page with its headers (TAXII 2.1 sections 3.2 and 3.7). Elastic's client needs the array and the date headers on empty
+ * pages too; only a strict collection leaves an empty list out, as section 2 has it.
+ */
+async function renderPage(
+  walk: Walk,
+  parts: RouteParts,
+  content: Content,
+): Promise<Pick<RenderedPage, 'body' | 'headers'>> {
+  const { filters, collection, resource, member } = walk;
+  const { entries, more, items } = content;
+  const headers: Record<string, string> = { 'content-type': TAXII_TYPE };
   const first = entries[0]?.dateAdded ?? null;
   const last = entries.at(-1)?.dateAdded ?? null;
   const empty = last === null ? await dateOfEmptyPage(walk, parts) : null;
@@ -150,7 +204,7 @@ async function sendPage(
     ['first', first ?? empty],
     ['last', last ?? empty],
   ] as const) {
-    if (date !== null) reply.header(`x-taxii-date-added-${name}`, formatMicros(date));
+    if (date !== null) headers[`x-taxii-date-added-${name}`] = formatMicros(date);
   }
   const next =
     more && last !== null
@@ -164,8 +218,8 @@ async function sendPage(
       : null;
   const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
   const isOmitted = entries.length === 0 && (collection.strict || member === 'versions');
-  const body = isOmitted ? `{${head}}` : `{${head},"${member}":${items}}`;
-  return reply.header('content-type', TAXII_TYPE).send(Buffer.from(body));
+  const body = Buffer.from(isOmitted ? `{${head}}` : `{${head},"${member}":${items}}`);
+  return { body, headers };
 }
 
 /** What was asked after, else the newest there is: a client that keeps the header never falls back to the beginning. */

@@ -1,6 +1,9 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClientRate } from '../model/definition.ts';
 import { formatDuration } from '../model/duration.ts';
+import { MAX_CERTIFICATES } from '../model/state.ts';
 import { type Tlp, tlpLevels } from '../model/tlp.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
 import { formatJson, formatTable, printable, timeText } from './terminal.ts';
@@ -14,18 +17,26 @@ export function addClient(program: Command, context: CommandContext): void {
     .option('--collections <list>', 'collections it may read, by name, with commas (default: all)', nameList)
     .addOption(new Option('--tlp <level>', 'highest TLP it may see').choices([...tlpLevels]).default('amber'))
     .option('--rate <n/unit>', 'requests per s, min, h or d', parseRate, { max: 600, per: 60_000 })
-    .action(async (name: string, options: AnswerOptions & { collections?: string[]; tlp: Tlp; rate: ClientRate }) => {
-      const { tlp, rate, collections = null } = options;
+    .option('--cert <file>', 'PEM certificate it signs in with in place of a key; may be repeated', certificate)
+    .option('--fingerprint <hex>', 'the same by its SHA-256', fingerprint)
+    .action(async (name: string, options: AddOptions) => {
+      const { tlp, rate, collections = null, cert = [], fingerprint = [] } = options;
+      const certificates = [...new Set([...cert, ...fingerprint])];
+      const signIn = certificates.length === 0 ? {} : { certificates };
       const issued = await withControl(context, options, (control) =>
-        control.addClient({ name, collections, tlp, rate }),
+        control.addClient({ name, collections, tlp, rate, ...signIn }),
       );
       if (options.json) {
         const { key } = issued;
-        return context.terminal.out(formatJson({ name, key, collections, tlp, rate: formatRate(rate) }));
+        return context.terminal.out(formatJson({ name, key, collections, tlp, rate: formatRate(rate), ...signIn }));
       }
       context.terminal.out(
         `Client ${printable(issued.name)} may read ${collections?.join(', ') ?? 'all collections'} up to TLP:${tlp.toUpperCase()}, ` +
-          `${formatRate(rate)}.\nIts key is shown only now:\n${issued.key}\n`,
+          `${formatRate(rate)}.\n${
+            issued.key === null
+              ? `It signs in with ${certificates.length === 1 ? 'its certificate' : `${certificates.length} certificates`}.\n`
+              : `Its key is shown only now:\n${issued.key}\n`
+          }`,
       );
     });
 
@@ -33,12 +44,13 @@ export function addClient(program: Command, context: CommandContext): void {
     .description('list clients; their keys are not known any more')
     .action(async (options: AnswerOptions) => {
       const clients = await withControl(context, options, (control) => control.listClients());
-      const wire = clients.map(({ name, collections, tlp, rate, createdAt, revokedAt, keyHashes }) => ({
+      const wire = clients.map(({ name, collections, tlp, rate, createdAt, revokedAt, keyHashes, certificates }) => ({
         name,
         collections,
         tlp,
         rate: formatRate(rate),
         keys: keyHashes.length,
+        certificates,
         created_at: timeText(createdAt),
         revoked_at: timeText(revokedAt),
       }));
@@ -65,6 +77,14 @@ export function addClient(program: Command, context: CommandContext): void {
     });
 }
 
+interface AddOptions extends AnswerOptions {
+  collections?: string[];
+  tlp: Tlp;
+  rate: ClientRate;
+  cert?: string[];
+  fingerprint?: string[];
+}
+
 const units = { s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const MAX_RATE = 1_000_000;
 
@@ -81,6 +101,29 @@ export function parseRate(text: string): ClientRate {
 export function formatRate({ max, per }: ClientRate): string {
   const unit = (Object.keys(units) as (keyof typeof units)[]).find((unit) => units[unit] === per);
   return `${max}/${unit ?? formatDuration(per)}`;
+}
+
+function certificate(path: string, before: string[] = []): string[] {
+  let text: Buffer;
+  try {
+    text = readFileSync(path);
+  } catch (error) {
+    throw new InvalidArgumentError(`It can't be read: ${(error as Error).message}`);
+  }
+  try {
+    return fingerprint(new X509Certificate(text).fingerprint256, before);
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) throw error;
+    throw new InvalidArgumentError('It holds no certificate.');
+  }
+}
+
+/** As openssl and browsers show it, with colons or without. */
+function fingerprint(text: string, before: string[] = []): string[] {
+  const hex = text.replaceAll(':', '').toLowerCase();
+  if (!/^[0-9a-f]{64}$/.test(hex)) throw new InvalidArgumentError('It must be a SHA-256 in hex: 64 digits.');
+  if (before.length >= MAX_CERTIFICATES) throw new InvalidArgumentError(`A client has ${MAX_CERTIFICATES} at most.`);
+  return [...before, hex];
 }
 
 function clientName(text: string): string {

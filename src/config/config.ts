@@ -10,6 +10,7 @@ export interface Config {
     port: number;
     tls: { cert: Secret; key: Secret; clientCa: Secret | null } | null;
     behindProxy: boolean;
+    maxConnections: number;
   };
   /** Absolute. */
   data: string;
@@ -36,5 +37,9 @@ export interface Config {
   /** One per pool, and one per collection with a policy of its own. */
   journals: JournalDefinition[];
   collections: CollectionDefinition[];
+  /** Bytes of pages that are kept ready to be sent. */
+  cache: { bytes: number };
+  /** Who may read /metrics: names of clients. */
+  metrics: { access: string[] | 'anyone' };
   log: { level: string };
 }

@@ -110,12 +110,13 @@ function resolveListen(
   if (parsed === undefined)
     checks.report(COMMAND_LINE, [], '--listen must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080');
   if (parsed === undefined || !checks.isSound(['listen'])) return null;
-  const { host, port, tls, behind_proxy } = file.listen;
+  const { host, port, tls, behind_proxy, max_connections } = file.listen;
   const listen = {
     host: parsed.host ?? host,
     port: parsed.port ?? port,
     tls: tls === undefined ? null : { cert: tls.cert, key: tls.key, clientCa: tls.client_ca ?? null },
     behindProxy: behind_proxy,
+    maxConnections: max_connections,
   };
   checkListen(listen, parsed.host === null ? null : COMMAND_LINE, checks);
   return listen;
@@ -137,7 +138,7 @@ function checkServer(file: ConfigFile, stores: readonly string[], checks: Resolv
 function assemble(
   file: ConfigFile,
   feeds: readonly ReadFeed[],
-): Pick<Config, 'store' | 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'log'> {
+): Pick<Config, 'store' | 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'cache' | 'metrics' | 'log'> {
   const { identity, taxii } = file;
   return {
     store: file.store,
@@ -156,6 +157,8 @@ function assemble(
     },
     feeds: feeds.flatMap(({ definition, options, idle }) => (idle === null ? [{ definition, options }] : [])),
     idleFeeds: feeds.flatMap(({ definition, idle }) => (idle === null ? [] : [{ definition, reason: idle }])),
+    cache: { bytes: file.cache.bytes },
+    metrics: { access: file.metrics.public ? 'anyone' : [...file.metrics.clients] },
     log: { level: file.log.level },
   };
 }

@@ -66,7 +66,8 @@ const listenSchema = Type.Object(
         },
         {
           ...closed,
-          description: 'PEM, each {file: PATH} or {env: NAME}. client_ca: clients must show a certificate of these.',
+          description:
+            'PEM, each {file: PATH} or {env: NAME}. client_ca: who vouches for the certificates that clients may sign in with.',
         },
       ),
     ),
@@ -74,6 +75,12 @@ const listenSchema = Type.Object(
       default: false,
       description:
         'A proxy in front ends TLS; its X-Forwarded-For, -Proto and -Host are believed. Else they are ignored.',
+    }),
+    max_connections: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 100_000,
+      description: 'Connections at a time; more are refused until one ends.',
     }),
   },
   { ...closed, default: {} },
@@ -119,6 +126,33 @@ const taxiiSchema = Type.Object(
       minimum: 1,
       maximum: 20000,
       description: 'Most objects in a page; a larger limit is cut to it.',
+    }),
+  },
+  { ...closed, default: {} },
+);
+
+const metricsSchema = Type.Object(
+  {
+    clients: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+      default: ['prometheus'],
+      uniqueItems: true,
+      maxItems: 100,
+      description:
+        'Clients that may read /metrics, which names all feeds, journals and clients. They are made like any other.',
+    }),
+    public: Type.Boolean({ default: false, description: 'true: anyone who reaches the port may read /metrics.' }),
+  },
+  { ...closed, default: {} },
+);
+
+const cacheSchema = Type.Object(
+  {
+    bytes: Type.Integer({
+      default: 67_108_864,
+      minimum: 1_048_576,
+      maximum: 17_179_869_184,
+      description:
+        'Memory for pages kept ready to be sent, compressed where clients take it. 64 MiB hold about a million objects.',
     }),
   },
   { ...closed, default: {} },
@@ -256,6 +290,8 @@ export const fileSchema = Type.Object(
     }),
     pools: Type.Record(nameKey, poolSchema, { ...named, default: {}, maxProperties: 100 }),
     collections: Type.Record(nameKey, collectionSchema, { ...named, default: {}, maxProperties: 1000 }),
+    cache: cacheSchema,
+    metrics: metricsSchema,
     log: Type.Object({ level: Type.Enum([...logLevels], { default: 'info' }) }, { ...closed, default: {} }),
   },
   closed,

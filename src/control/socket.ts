@@ -8,6 +8,7 @@ import { Value } from 'typebox/value';
 import { Client } from 'undici';
 import type { Control } from '../model/control.ts';
 import { type ErrorCode, GatewayError, httpStatusOf } from '../model/error.ts';
+import { MAX_CERTIFICATES } from '../model/state.ts';
 import { tlpLevels } from '../model/tlp.ts';
 
 /**
@@ -33,6 +34,9 @@ const methods: Record<keyof Control, TSchema[]> = {
         rate: Type.Object(
           { max: Type.Integer({ minimum: 1 }), per: Type.Integer({ minimum: 1 }) },
           { additionalProperties: false },
+        ),
+        certificates: Type.Optional(
+          Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { minItems: 1, maxItems: MAX_CERTIFICATES }),
         ),
       },
       { additionalProperties: false },

@@ -14,10 +14,10 @@ export interface Control {
   poll(feed: string): Promise<PollReport>;
   status(): Promise<StatusReport>;
   rejections(feed: string, limit: number): Promise<{ counts: RejectionCount[]; rows: StoredRejection[] }>;
-  /** Throws `unprocessable` when the name is taken or a collection is unknown. */
+  /** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown. */
   addClient(client: NewClient): Promise<IssuedClient>;
   listClients(): Promise<Client[]>;
-  /** Its keys stop within a second. Throws `not-found`. */
+  /** Its keys and certificates stop within a second. Throws `not-found`. */
   revokeClient(name: string): Promise<void>;
 }
 
@@ -27,11 +27,13 @@ export interface NewClient {
   collections: string[] | null;
   tlp: Tlp;
   rate: ClientRate;
+  /** Fingerprints, lower-case hex: it signs in with these certificates, and no key is made. */
+  certificates?: string[];
 }
 
-/** The only time the key is told. */
+/** The only time the key is told; null for a client that signs in with certificates. */
 export interface IssuedClient extends NewClient {
-  key: string;
+  key: string | null;
 }
 
 export interface PollReport {

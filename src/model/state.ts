@@ -44,6 +44,19 @@ export interface AccountState {
   requests: number;
 }
 
+/** What one window of an account's plan still allows. */
+export interface Allowance {
+  /** Scheme and host; nothing of the key. */
+  origin: string;
+  /** Names of the feeds that draw on it. */
+  feeds: string[];
+  /** Length of the window. */
+  seconds: number;
+  /** Weighted requests in it, and how many of them are left now. */
+  allowed: number;
+  left: number;
+}
+
 export interface RejectionCount {
   reason: string;
   /** Rows refused with this reason since the feed was first polled; repeated rows count each time. */
@@ -60,7 +73,7 @@ export interface StoredRejection {
   count: number;
 }
 
-/** A team or tool that reads. Keys are kept only as SHA-256. */
+/** A team or tool that reads. Keys are kept only as SHA-256, certificates as their fingerprint. */
 export interface Client {
   name: string;
   /** Aliases of the collections it may read; null: all. */
@@ -71,7 +84,12 @@ export interface Client {
   revokedAt: Micros | null;
   /** Lower-case hex SHA-256 of each key. */
   keyHashes: string[];
+  /** Lower-case hex SHA-256 of the DER form of each certificate it may sign in with over TLS. */
+  certificates: string[];
 }
+
+/** Certificates of one client: the old and the new ones of a handful of machines. */
+export const MAX_CERTIFICATES = 32;
 
 /** How far a sink has come in a journal. */
 export interface Checkpoint {

@@ -355,8 +355,9 @@ t.test('client add says the key once; list and revoke do not know it', async (t)
     createdAt: NOW,
     revokedAt: NOW,
     keyHashes: [hash],
+    certificates: [],
   } as const;
-  const listClients: Control['listClients'] = async () => [{ ...client, keyHashes: [hash] }];
+  const listClients: Control['listClients'] = async () => [{ ...client, keyHashes: [hash], certificates: [] }];
   const list = await run(['client', 'list', ...C], { listClients });
   t.match(list.out, /siem +revoked 2026-11-18T11:06:40\.000Z +all +amber +600\/min/);
   const listed = await run(['client', 'list', '--json', ...C], { listClients });

@@ -20,6 +20,7 @@ export const client = (changes: Partial<Client> = {}): Client => ({
   createdAt: 0,
   revokedAt: null,
   keyHashes: [],
+  certificates: [],
   ...changes,
 });
 
@@ -58,7 +59,7 @@ export async function openApp(
   const app = buildApp({
     clock: store.clock,
     reader: store.reader,
-    clients: { find: (hash) => byHash.get(hash) ?? null },
+    clients: { find: (hash) => byHash.get(hash) ?? null, findByCertificate: () => null },
     collections: [
       collection('all'),
       collection('ips', { types: ['ipv4', 'ipv6'] }),
@@ -77,6 +78,11 @@ export async function openApp(
     feeds: [],
     canonical,
     version: '0.0.0',
+    hindrance: () => null,
+    allowances: async () => [],
+    metricsAccess: 'anyone',
+    cacheBytes: 8 * 1024 * 1024,
+    maxConnections: 1000,
     tls: null,
     trustProxy: false,
     log: pino({ level: 'silent' }),

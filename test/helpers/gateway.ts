@@ -3,18 +3,18 @@ import { join } from 'node:path';
 import pino from 'pino';
 import type { Test } from 'tap';
 import { buildApp } from '../../src/app.ts';
-import { hashKey } from '../../src/auth.ts';
+import { createClientMap, hashKey } from '../../src/auth.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { feedFactsOf } from '../../src/feed-facts.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
-import type { Client } from '../../src/model/state.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
+import { allowancesOf } from '../../src/pipeline/allowance.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
-import { openWriterSide, type WriterSide } from '../../src/writer.ts';
+import { configuredFeeds, openWriterSide, type WriterSide } from '../../src/writer.ts';
 
 export interface TestGateway {
   side: WriterSide;
@@ -41,26 +41,24 @@ export async function openGateway(
     stores: ['sqlite'],
     collectionIdOf,
   });
-  const clients = new Map<string, Client>();
+  const clients = createClientMap();
   const side = await openWriterSide(config, {
     clock,
-    onClients: (list) => {
-      clients.clear();
-      for (const client of list.filter(({ revokedAt }) => revokedAt === null)) {
-        for (const hash of client.keyHashes) clients.set(hash, client);
-      }
-    },
+    onClients: (list) => clients.replace(list),
     onError: (error) => t.error(error as Error),
   });
   await side.reconcile();
   const known = await side.listClients();
   const rate = { max: 1_000_000, per: 60_000 };
   const { key } = await side.addClient({ name: `reader-${known.length}`, collections: null, tlp: 'amber', rate });
+  if (key === null) throw new Error('a client without certificates has a key');
   const reader = await storeEngines.sqlite.openReader(config.data);
+  const feeds = configuredFeeds(config);
   const app = buildApp({
     clock,
     reader,
-    clients: { find: (hash) => clients.get(hash) ?? null },
+    hindrance: () => null,
+    clients,
     collections: config.collections,
     taxii: config.taxii,
     identityId: identityId(await reader.namespace()),
@@ -68,8 +66,12 @@ export async function openGateway(
     feeds: feedFactsOf(config),
     canonical,
     version: '0.0.0',
+    cacheBytes: config.cache.bytes,
+    metricsAccess: config.metrics.access,
+    allowances: async () => allowancesOf(feeds, await reader.accounts(), clock.now()),
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,
+    maxConnections: config.listen.maxConnections,
     log: pino({ level: 'silent' }),
   });
   t.teardown(async () => {
@@ -77,7 +79,7 @@ export async function openGateway(
     await reader.close();
     await side.close();
   });
-  t.ok(clients.has(hashKey(key)), 'the test has a key');
+  t.ok(clients.find(hashKey(key)) !== null, 'the test has a key');
   return {
     side,
     reader,

@@ -317,7 +317,7 @@ t.test('a client stops when its key is revoked, and is slowed at its rate', asyn
     tlp: 'amber',
     rate: { max: 3, per: 60_000 },
   });
-  const get = (path: string) => gateway.app.inject({ url: path, headers: { 'x-api-key': key } });
+  const get = (path: string) => gateway.app.inject({ url: path, headers: { 'x-api-key': `${key}` } });
   t.equal((await get(`${ROOT}collections/ips/`)).statusCode, 200);
   t.equal((await get(`${ROOT}collections/all/`)).statusCode, 404, 'it was not given this one');
   t.equal((await get('/taxii2/')).statusCode, 200);

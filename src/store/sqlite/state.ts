@@ -87,6 +87,10 @@ export function writeState(connection: Connection): Sync<WriteState> {
         // Plain INSERT: a key that another client has must fail, never change hands.
         connection.run('INSERT INTO client_keys VALUES (unhex(?), ?)', hash, client.name);
       }
+      connection.run('DELETE FROM client_certificates WHERE client = ?', client.name);
+      for (const fingerprint of new Set(client.certificates)) {
+        connection.run('INSERT INTO client_certificates VALUES (?, unhex(?))', client.name, fingerprint);
+      }
     },
 
     saveCheckpoint({ sink, journal, dateAdded, updatedAt }) {
@@ -122,12 +126,15 @@ export function writeState(connection: Connection): Sync<WriteState> {
 }
 
 function selectClients(connection: Connection): Client[] {
-  const keys = new Map<string, string[]>();
-  for (const [client, hash] of connection.all<[string, string]>(
-    'SELECT client, lower(hex(hash)) FROM client_keys ORDER BY hash',
-  )) {
-    keys.set(client, [...(keys.get(client) ?? []), hash]);
-  }
+  const listOf = (sql: string): Map<string, string[]> => {
+    const lists = new Map<string, string[]>();
+    for (const [client, hash] of connection.all<[string, string]>(sql)) {
+      lists.set(client, [...(lists.get(client) ?? []), hash]);
+    }
+    return lists;
+  };
+  const keys = listOf('SELECT client, lower(hex(hash)) FROM client_keys ORDER BY hash');
+  const certificates = listOf('SELECT client, lower(hex(fingerprint)) FROM client_certificates ORDER BY fingerprint');
   return connection
     .all<[string, string | null, number, number, number, Micros, Micros | null]>('SELECT * FROM clients ORDER BY name')
     .map(([name, collections, tlp, max, per, createdAt, revokedAt]) => ({
@@ -138,6 +145,7 @@ function selectClients(connection: Connection): Client[] {
       createdAt,
       revokedAt,
       keyHashes: keys.get(name) ?? [],
+      certificates: certificates.get(name) ?? [],
     }));
 }
 

@@ -142,7 +142,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     t.equal((await reader.rejections('other', 10)).rows.length, 3, 'another feed has its own bound');
   });
 
-  t.test('a client keeps its rights and the hashes of its keys', async (t) => {
+  t.test('a client keeps its rights, the hashes of its keys and its certificates', async (t) => {
     const { writer, reader } = await open(t);
     const client: Client = {
       name: 'blue-team',
@@ -152,14 +152,21 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       createdAt: START,
       revokedAt: null,
       keyHashes: ['a'.repeat(64), 'b'.repeat(64)],
+      certificates: ['e'.repeat(64)],
     };
-    const other = { ...client, name: 'a-team', collections: null, keyHashes: ['c'.repeat(64)] };
+    const other = { ...client, name: 'a-team', collections: null, keyHashes: ['c'.repeat(64)], certificates: [] };
     await writer.transaction(async (tx) => {
       await tx.saveClient(client);
       await tx.saveClient(other);
     });
     t.strictSame(await reader.clients(), [other, client]);
-    const rotated = { ...client, keyHashes: ['d'.repeat(64)], revokedAt: START + 1, tlp: 'red' as const };
+    const rotated = {
+      ...client,
+      keyHashes: ['d'.repeat(64)],
+      certificates: ['f'.repeat(64), 'f'.repeat(64).replace('f', '0')].sort(),
+      revokedAt: START + 1,
+      tlp: 'red' as const,
+    };
     await writer.transaction((tx) => tx.saveClient(rotated));
     t.strictSame(await reader.clients(), [other, rotated]);
     await t.rejects(

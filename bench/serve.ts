@@ -1,0 +1,269 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { get as httpGet, type IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+/**
+ * Serving, measured from outside on a gateway of its own: pages kept ready beside nginx's static file of the same bytes, 304s,
+ * cold and deep pages, and what a reader feels while rows come in. What is compared takes turns in one run; ratios count.
+ *
+ *   node bench/serve.ts [--rows 1000000] [--seconds 3] [--rounds 3]
+ */
+
+const { values: options } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '1000000' },
+    seconds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '3' },
+  },
+});
+const ROWS = Number(options.rows);
+const SECONDS = Number(options.seconds);
+const ROUNDS = Number(options.rounds);
+const FIRST_ROWS = 10_000;
+const COLD_PAGES = 100;
+const CONNECTIONS = 16;
+
+const launcher = new URL('../bin/sluice.mjs', import.meta.url).pathname;
+const objects = '/api/taxii2/api/collections/all/objects/';
+
+for (const [tool, packageName] of [['wrk', 'wrk']] as const) {
+  if (spawnSync(tool, ['-v']).error !== undefined) {
+    console.log(`Nothing was measured: ${tool} is missing (Debian: apt-get install ${packageName}).`);
+    process.exit(0);
+  }
+}
+const hasNginx = spawnSync('nginx', ['-v']).error === undefined;
+if (!hasNginx) console.log('nginx is missing (Debian: apt-get install nginx-light): no comparison with static files.');
+
+const dir = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
+const children: ChildProcess[] = [];
+try {
+  await measure();
+} finally {
+  for (const child of children) child.kill('SIGTERM');
+  await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')));
+  rmSync(dir, { recursive: true, force: true });
+}
+
+async function measure(): Promise<void> {
+  mkdirSync(join(dir, 'first'));
+  mkdirSync(join(dir, 'more'));
+  await writeRows(join(dir, 'first', 'rows.ndjson'), 0, FIRST_ROWS);
+  await writeRows(join(dir, 'rows.ndjson'), FIRST_ROWS, ROWS);
+  const config = join(dir, 'sluice.yaml');
+  const feed = (path: string) => `{ format: stix, path: ./${path}, mode: delta, every: 30d, tlp: green }`;
+  writeFileSync(
+    config,
+    `listen: { port: 0 }
+log: { level: error }
+metrics: { public: true }
+feeds: { first: ${feed('first')}, more: ${feed('more')} }
+pools: { main: { feeds: [first, more] } }
+collections: { all: { pool: main } }
+`,
+  );
+  const base = await startGateway(config);
+  const command = (...args: string[]) =>
+    execFileSync(process.execPath, [launcher, ...args, '--config', config, '--json'], { encoding: 'utf8' });
+  command('poll', 'first');
+  const { key } = JSON.parse(command('client', 'add', 'bench', '--rate', '1000000/s'));
+  const auth = { authorization: `Bearer ${key}` };
+  const url = `${base}${objects}?limit=1000`;
+
+  const plain = await fetchBytes(url, auth);
+  const packed = await fetchBytes(url, { ...auth, 'accept-encoding': 'gzip' });
+  const gzip = { ...auth, 'accept-encoding': 'gzip' };
+  console.log(`a page of 1000: ${plain.body.length} bytes, gzip ${packed.body.length}`);
+  const rivals = hasNginx ? await startNginx(plain.body, packed.body) : null;
+  const result = compare([
+    ...(rivals === null ? [] : [{ name: 'nginx static', url: rivals, headers: {} }]),
+    { name: 'cached page', url, headers: auth },
+    ...(rivals === null ? [] : [{ name: 'nginx gzip_static', url: rivals, headers: { 'accept-encoding': 'gzip' } }]),
+    { name: 'cached page, gzip', url, headers: gzip },
+    { name: '304', url, headers: { ...gzip, 'if-none-match': String(packed.headers.etag) } },
+  ]);
+  const ratio = (a: string, b: string): string => ((result.get(a)?.rate ?? 0) / (result.get(b)?.rate ?? 1)).toFixed(2);
+  if (rivals !== null) {
+    console.log(`  cached / nginx static: ${ratio('cached page', 'nginx static')} (target 0.9)`);
+    console.log(`  cached gzip / gzip_static: ${ratio('cached page, gzip', 'nginx gzip_static')} (target 0.4)`);
+  }
+  console.log(`  304 / cached gzip: ${ratio('304', 'cached page, gzip')} (target 1.5)`);
+
+  await coldPages(base, auth, FIRST_ROWS);
+  await whileRowsComeIn(url, gzip, () => {
+    renameSync(join(dir, 'rows.ndjson'), join(dir, 'more', 'rows.ndjson'));
+    return spawn(process.execPath, [launcher, 'poll', 'more', '--config', config, '--json'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+  });
+  await coldPages(base, auth, FIRST_ROWS + ROWS);
+}
+
+/** Each takes its turn in each round; the median counts. */
+function compare(
+  cases: { name: string; url: string; headers: Record<string, string> }[],
+): Map<string, { rate: number }> {
+  const rates = new Map(cases.map(({ name }) => [name, [] as number[]]));
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const { name, url, headers } of cases) rates.get(name)?.push(load(url, headers, SECONDS).rate);
+  }
+  const result = new Map([...rates].map(([name, all]) => [name, { rate: median(all) }]));
+  for (const [name, { rate }] of result) console.log(`${name}: ${Math.round(rate)} requests/s`);
+  return result;
+}
+
+/** Pages that nobody asked for before, at the beginning, in the middle and near the end: CPU time of the whole process. */
+async function coldPages(base: string, auth: Record<string, string>, count: number): Promise<void> {
+  const first = await fetchBytes(`${base}${objects}?limit=1`, auth);
+  const start = first.headers['x-taxii-date-added-first'] as string;
+  // Dates are dense: a position is found by walking manifests in the largest steps.
+  const dates = [start];
+  let next = '';
+  while (true) {
+    const page = await fetchBytes(`${base}/api/taxii2/api/collections/all/manifest/?limit=5000${next}`, auth);
+    dates.push(page.headers['x-taxii-date-added-last'] as string);
+    const token = JSON.parse(page.body.toString()).next;
+    if (token === undefined) break;
+    next = `&next=${token}`;
+  }
+  for (const [name, at] of [
+    ['first', 0],
+    ['middle', Math.floor(dates.length / 2)],
+    ['deep', Math.max(0, dates.length - 3)],
+  ] as const) {
+    const before = await cpuSeconds(base);
+    for (let i = 0; i < COLD_PAGES; i += 1) {
+      // Each limit is another page: nothing that is kept answers it.
+      await fetchBytes(`${base}${objects}?limit=${1000 + i}&added_after=${dates[at]}`, auth);
+    }
+    const spent = (await cpuSeconds(base)) - before;
+    console.log(
+      `cold page of ${count} objects, ${name}: ${((spent * 1000) / COLD_PAGES).toFixed(2)} ms CPU (target 2)`,
+    );
+  }
+}
+
+async function whileRowsComeIn(url: string, headers: Record<string, string>, start: () => ChildProcess): Promise<void> {
+  const idle = median(Array.from({ length: ROUNDS }, () => load(url, headers, SECONDS).late));
+  const poll = start();
+  const said: Buffer[] = [];
+  poll.stdout?.on('data', (part: Buffer) => said.push(part));
+  const ended = once(poll, 'exit');
+  const late: number[] = [];
+  const begun = performance.now();
+  while (poll.exitCode === null) {
+    late.push(load(url, headers, SECONDS).late);
+    await new Promise(setImmediate);
+  }
+  await ended;
+  const seconds = (performance.now() - begun) / 1000;
+  const busy = median(late);
+  const { accepted } = JSON.parse(Buffer.concat(said).toString());
+  console.log(`${accepted} rows came in within ${seconds.toFixed(0)} s of reading on all connections`);
+  console.log(
+    `p99 of cached pages: idle ${idle.toFixed(1)} ms, while rows come in ${busy.toFixed(1)} ms: ${(busy / idle).toFixed(1)}x (target 2.5)`,
+  );
+}
+
+/** wrk on one thread. `rate` in requests a second, `late` the 99th percentile in milliseconds. */
+function load(url: string, headers: Record<string, string>, seconds: number) {
+  const fields = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--latency', ...fields, url];
+  const text = execFileSync('wrk', args, { encoding: 'utf8' });
+  if (/Non-2xx|Socket errors/.test(text)) throw new Error(`wrk met errors:\n${text}`);
+  const [, late = '0', unit = 'ms'] = /99%\s+([\d.]+)(us|ms|s)/.exec(text) ?? [];
+  const scale = { us: 0.001, ms: 1, s: 1000 }[unit] ?? 1;
+  return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]), late: Number(late) * scale };
+}
+
+async function startGateway(config: string): Promise<string> {
+  const child = spawn(process.execPath, [launcher, 'serve', '--config', config], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  let said = '';
+  const address = new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', (part) => {
+      said += part;
+      const found = /listening on (http:\S+)/.exec(said)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    child.once('exit', () => reject(new Error(`the gateway did not start: ${said}`)));
+  });
+  return address;
+}
+
+/** One process without logs; sendfile off and large buffers, which is its fastest for files from memory over loopback. */
+async function startNginx(plain: Buffer, packed: Buffer): Promise<string> {
+  writeFileSync(join(dir, 'page.json'), plain);
+  writeFileSync(join(dir, 'page.json.gz'), packed);
+  const port = 20_000 + (process.pid % 20_000);
+  writeFileSync(
+    join(dir, 'nginx.conf'),
+    `daemon off; master_process off; pid ${dir}/nginx.pid; error_log stderr crit;
+events { worker_connections 1024; }
+http {
+  access_log off; sendfile off; output_buffers 2 1m; gzip_static on; keepalive_requests 100000000;
+  default_type application/taxii+json;
+  client_body_temp_path ${dir}/t1; proxy_temp_path ${dir}/t2; fastcgi_temp_path ${dir}/t3; uwsgi_temp_path ${dir}/t4;
+  scgi_temp_path ${dir}/t5;
+  server { listen 127.0.0.1:${port}; root ${dir}; }
+}
+`,
+  );
+  children.push(spawn('nginx', ['-c', join(dir, 'nginx.conf'), '-p', dir], { stdio: 'inherit' }));
+  const url = `http://127.0.0.1:${port}/page.json`;
+  for (let tries = 0; tries < 100; tries += 1) {
+    const reply = await fetchBytes(url, {}).catch(() => null);
+    if (reply?.body.equals(plain)) return url;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('nginx did not answer with the page');
+}
+
+async function cpuSeconds(base: string): Promise<number> {
+  const { body } = await fetchBytes(`${base}/metrics`, {});
+  return Number(/^process_cpu_seconds_total ([\d.e-]+)/m.exec(body.toString())?.[1]);
+}
+
+async function fetchBytes(url: string, headers: Record<string, string>) {
+  const [reply] = (await once(httpGet(url, { headers }), 'response')) as [IncomingMessage];
+  const parts: Buffer[] = [];
+  for await (const part of reply) parts.push(part);
+  if (reply.statusCode !== 200) throw new Error(`${reply.statusCode} for ${url}`);
+  return { headers: reply.headers, body: Buffer.concat(parts) };
+}
+
+/** One STIX indicator a line, with what feeds usually say. */
+async function writeRows(path: string, from: number, count: number): Promise<void> {
+  // Of today: what is old would be taken in and expire at once.
+  const now = new Date().toISOString();
+  const file = createWriteStream(path);
+  for (let i = from; i < from + count; i += 1) {
+    const row = {
+      type: 'indicator',
+      spec_version: '2.1',
+      id: `indicator--00000000-0000-4000-8000-${i.toString(16).padStart(12, '0')}`,
+      created: now,
+      modified: now,
+      valid_from: now,
+      name: `Malicious host ${i}`,
+      description: `Seen in campaign ${i % 97}, delivered by loader ${i % 31}`,
+      labels: ['malicious-activity', `family-${i % 53}`],
+      confidence: 30 + (i % 70),
+      pattern_type: 'stix',
+      pattern: `[domain-name:value = 'h${i.toString(36)}-${(i * 7919) % 99991}.example']`,
+    };
+    if (!file.write(`${JSON.stringify(row)}\n`)) await once(file, 'drain');
+  }
+  file.end();
+  await once(file, 'finish');
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}

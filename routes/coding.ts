@@ -1,0 +1,58 @@
+import { promisify } from 'node:util';
+import { constants, gzip, zstdCompress } from 'node:zlib';
+import { GatewayError } from '../src/model/error.ts';
+
+/** Content codings that are sent, best first: among those a client likes equally, the first is taken. */
+export const codings = ['zstd', 'gzip'] as const;
+export type Coding = (typeof codings)[number] | 'identity';
+
+export interface AcceptedCodings {
+  /** What a body is sent in. */
+  best: Coding;
+  /** A body may also be sent as it is. */
+  isPlainFine: boolean;
+}
+
+/** Fields longer than this say nothing that a client means. */
+const MAX_FIELD = 1024;
+
+/**
+ * Reads Accept-Encoding (RFC 9110 section 12.5.3). Without the field, or with an empty one, bodies go out as they are: clients
+ * that can decode say so. Throws `not-acceptable` when nothing that is sent here is accepted.
+ */
+export function acceptedCodings(field: string | undefined): AcceptedCodings {
+  if (field === undefined || field === '' || field.length > MAX_FIELD) return { best: 'identity', isPlainFine: true };
+  const weights = new Map(field.split(',').map(readWeight));
+  const everything = weights.get('*');
+  const weightOf = (coding: Coding, otherwise: number): number => weights.get(coding) ?? everything ?? otherwise;
+  // Identity is acceptable unless it is ruled out, by its name or by a `*` beside which it isn't named.
+  const plain = weightOf('identity', 0.001);
+  let best: Coding = 'identity';
+  let most = 0;
+  for (const coding of codings) {
+    const weight = weightOf(coding, 0);
+    if (weight > most) [best, most] = [coding, weight];
+  }
+  if (plain > most) return { best: 'identity', isPlainFine: true };
+  if (most === 0)
+    throw new GatewayError('not-acceptable', `Accept-Encoding must allow ${codings.join(', ')} or identity.`);
+  return { best, isPlainFine: plain > 0 };
+}
+
+/** `gzip;q=0.5`: [gzip, 0.5]. A weight that is none counts as 0: it was meant to say less than everything. */
+function readWeight(text: string): [string, number] {
+  const [name = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase());
+  const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2);
+  const coding = name === 'x-gzip' ? 'gzip' : name;
+  if (weight === undefined) return [coding, 1];
+  return [coding, /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(weight) ? Number(weight) : 0];
+}
+
+const compressors = { gzip: promisify(gzip), zstd: promisify(zstdCompress) };
+/** Off the serving thread; a page is compressed once and sent often. */
+const options = { gzip: { level: 4 }, zstd: { params: { [constants.ZSTD_c_compressionLevel]: 3 } } };
+
+export async function encodeBody(body: Buffer, coding: Coding): Promise<Buffer> {
+  if (coding === 'identity') return body;
+  return coding === 'gzip' ? compressors.gzip(body, options.gzip) : compressors.zstd(body, options.zstd);
+}

@@ -1,0 +1,156 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { MICROS_PER_SECOND } from '../src/model/clock.ts';
+import { GatewayError } from '../src/model/error.ts';
+import type { Client } from '../src/model/state.ts';
+import type { RouteParts } from './index.ts';
+import { addResource } from './methods.ts';
+
+/**
+ * Figures for Prometheus. Labels are routes, statuses, and names that the configuration or the operator gave: nothing that a
+ * caller can make up, and never a key, a value or an address of a reader.
+ */
+
+/** Clients told apart; those that come later share one name. */
+const MAX_CLIENTS = 500;
+const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Counts every answer of the application, refused requests among them; answers what `/metrics` shows. */
+export function countAnswers(app: FastifyInstance): Registry {
+  const register = new Registry();
+  const registers = [register];
+  collectDefaultMetrics({ register });
+  const requests = new Counter({
+    name: 'sluice_http_requests_total',
+    help: 'Answers by route, method, status and client; the client is empty where nobody signed in.',
+    labelNames: ['route', 'method', 'status', 'client'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: 'sluice_http_request_duration_seconds',
+    help: 'Time from request to end of answer.',
+    labelNames: ['route'],
+    buckets: DURATIONS,
+    registers,
+  });
+  const clients = new Set<string>();
+  app.addHook('onResponse', async (request, reply) => {
+    // What no route answers has no name of its own: paths are the caller's invention.
+    const route = request.routeOptions.url ?? 'none';
+    const client = nameOf(request, clients);
+    requests.inc({ route, method: request.method, status: reply.statusCode, client });
+    durations.observe({ route }, reply.elapsedTime / 1000);
+  });
+  return register;
+}
+
+function nameOf(request: FastifyRequest, seen: Set<string>): string {
+  const name = (request as { client?: Client | null }).client?.name ?? '';
+  if (name === '' || seen.has(name)) return name;
+  if (seen.size >= MAX_CLIENTS) return 'others';
+  seen.add(name);
+  return name;
+}
+
+/** `/metrics`, for the clients that the configuration names, or for everybody where it says so. */
+export function addMetrics(scope: FastifyInstance, parts: RouteParts): void {
+  const { register, access } = parts.metrics;
+  const update = readFigures(register, parts);
+  // For Prometheus, not for readers: the document leaves it out.
+  const GET = {
+    schema: { hide: true },
+    handler: async (request: FastifyRequest, reply: FastifyReply) => {
+      if (access !== 'anyone' && !access.includes(request.client.name)) {
+        throw new GatewayError('forbidden', 'Only clients that metrics.clients names may read this.');
+      }
+      await update();
+      const text = Buffer.from(await register.metrics());
+      return reply.header('content-type', register.contentType).header('cache-control', 'no-store').send(text);
+    },
+  };
+  addResource(scope, '/', { GET });
+}
+
+/** Figures that are looked up when they are asked for: the cache's, and what the store says of feeds, journals and accounts. */
+function readFigures(register: Registry, { reader, pages, allowances }: RouteParts): () => Promise<void> {
+  const gauge = (name: string, help: string, ...labelNames: string[]) =>
+    new Gauge({ name: `sluice_${name}`, help, labelNames, registers: [register] });
+  // Counted elsewhere: set anew each time, but to Prometheus they only ever rise.
+  const total = (name: string, help: string, ...labelNames: string[]) =>
+    new Counter({ name: `sluice_${name}_total`, help, labelNames, registers: [register] });
+  const head = gauge('journal_head_timestamp_seconds', 'date_added of the newest entry.', 'journal');
+  const live = gauge('journal_live_indicators', 'Live indicators.', 'journal', 'type');
+  const succeeded = gauge('feed_success_timestamp_seconds', 'Last poll that ended whole.', 'feed');
+  const attempted = gauge('feed_attempt_timestamp_seconds', 'Last poll that began.', 'feed');
+  const next = gauge('feed_next_poll_timestamp_seconds', 'When the next poll is due.', 'feed');
+  const failures = gauge('feed_failures', 'Polls that failed since the last good one.', 'feed');
+  const held = gauge('feed_observations', 'Observations held.', 'feed');
+  const rows = gauge('feed_rows', 'Rows of the last whole poll.', 'feed', 'outcome');
+  const rejected = total('feed_rejections', 'Rows refused since the feed was first polled.', 'feed', 'reason');
+  const allowed = gauge('account_budget', 'Requests that the plan allows in a window.', 'origin', 'feeds', 'seconds');
+  const left = gauge('account_budget_left', 'Requests that are left in a window now.', 'origin', 'feeds', 'seconds');
+  const sent = total('upstream_requests', 'Requests ever sent upstream, over all accounts.');
+  const counted = {
+    hits: total('page_cache_hits', 'Pages sent without reading a row.'),
+    misses: total('page_cache_misses', 'Pages that had to be read.'),
+    evictions: total('page_cache_evictions', 'Pages that left for want of room.'),
+  };
+  const kept = {
+    pages: gauge('page_cache_pages', 'Pages kept.'),
+    bytes: gauge('page_cache_bytes', 'Bytes of pages kept.'),
+  };
+  const all = [
+    ...Object.values(counted),
+    sent,
+    head,
+    live,
+    succeeded,
+    attempted,
+    next,
+    failures,
+    held,
+    rows,
+    rejected,
+    allowed,
+    left,
+  ];
+
+  return async () => {
+    const journals = await reader.journals();
+    const counts = await Promise.all(journals.map(({ name }) => reader.countLive(name)));
+    const feeds = await reader.feedStates();
+    const refusals = await Promise.all(feeds.map(async ({ feed }) => (await reader.rejections(feed, 0)).counts));
+    const accounts = await reader.accounts();
+    const budgets = await allowances();
+    // From here on nothing waits: two who ask at once never see a half-filled table.
+    for (const one of all) one.reset();
+    for (const [i, { name: journal, head: newest }] of journals.entries()) {
+      if (newest !== null) head.set({ journal }, newest / MICROS_PER_SECOND);
+      for (const [type, count] of Object.entries(counts[i] ?? {})) live.set({ journal, type }, count);
+    }
+    for (const [i, state] of feeds.entries()) {
+      const { feed } = state;
+      for (const [moment, at] of [
+        [succeeded, state.succeededAt],
+        [attempted, state.attemptedAt],
+        [next, state.nextPollAt],
+      ] as const) {
+        if (at !== null) moment.set({ feed }, at / MICROS_PER_SECOND);
+      }
+      failures.set({ feed }, state.failures);
+      held.set({ feed }, state.observations);
+      rows.set({ feed, outcome: 'accepted' }, state.accepted);
+      rows.set({ feed, outcome: 'rejected' }, state.rejected);
+      for (const { reason, count } of refusals[i] ?? []) rejected.inc({ feed, reason }, count);
+    }
+    for (const budget of budgets) {
+      const labels = { origin: budget.origin, feeds: budget.feeds.join(','), seconds: budget.seconds };
+      allowed.set(labels, budget.allowed);
+      left.set(labels, budget.left);
+    }
+    sent.inc(accounts.reduce((sum, { requests }) => sum + requests, 0));
+    const figures = pages.figures();
+    for (const name of ['hits', 'misses', 'evictions'] as const) counted[name].inc(figures[name]);
+    for (const name of ['pages', 'bytes'] as const) kept[name].set(figures[name]);
+  };
+}

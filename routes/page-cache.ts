@@ -1,0 +1,121 @@
+import { hash, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Micros } from '../src/model/clock.ts';
+import type { PageValidity, Reader } from '../src/store/store.ts';
+import { type AcceptedCodings, type Coding, encodeBody } from './coding.ts';
+
+/** A page that a route can render, and what it depends on. */
+export interface PageQuestion {
+  /** Everything that decides what the page says besides the journal's content; never who asks. */
+  key: string;
+  journal: string;
+  /** What stands in the journal up to this date, inclusive, plays no part. */
+  after: Micros;
+  render(): Promise<RenderedPage>;
+}
+
+export interface RenderedPage {
+  body: Buffer;
+  /** Content-Type, and whatever else belongs to this page. */
+  headers: Record<string, string>;
+  /** Read with the rows or before them, never after: of (after, until], to the head where `until` is null. */
+  validity: PageValidity;
+  until: Micros | null;
+}
+
+/** A page as it is sent: `body` is in its coding. */
+export interface Page {
+  body: Buffer;
+  headers: Record<string, string>;
+  coding: Coding;
+  /** A strong entity tag (RFC 9110 section 8.8.3). */
+  etag: string;
+}
+
+interface KeptPage extends Page {
+  validity: PageValidity;
+  until: Micros | null;
+}
+
+export interface PageCache {
+  /** The page as the journal stands at the time of asking, or newer; rows are read only when nothing that is kept says it. */
+  read(question: PageQuestion, codings: AcceptedCodings): Promise<Page>;
+  figures(): { hits: number; misses: number; evictions: number; pages: number; bytes: number };
+}
+
+/** Shorter bodies are not worth a coding. */
+const SHORTEST_ENCODED = 1024;
+/** Pages in the making at a time: each may hold some megabytes. */
+const MAX_RENDERING = 8;
+/** What a page takes besides its body and key. */
+const OVERHEAD = 1024;
+
+/** Keeps pages ready to be sent, up to `bytes` of them; those used least recently go first. */
+export function createPageCache(reader: Pick<Reader, 'validity'>, bytes: number): PageCache {
+  // Counters of a store that was restored from a backup may come to the same figures again: no tag outlives the process.
+  const generation = randomBytes(9).toString('base64url');
+  const counts = { hits: 0, misses: 0, evictions: 0 };
+  const pages = new LRUCache<string, KeptPage>({
+    maxSize: bytes,
+    sizeCalculation: ({ body }, key) => body.length + 2 * key.length + OVERHEAD,
+    dispose: (_page, _key, reason) => {
+      if (reason === 'evict') counts.evictions += 1;
+    },
+  });
+  const making = new Map<string, Promise<KeptPage>>();
+  const inTurn = turns(MAX_RENDERING);
+
+  const isValid = async ({ journal, after }: PageQuestion, page: KeptPage): Promise<boolean> => {
+    const now = await reader.validity(journal, after, page.until);
+    return now.changes === page.validity.changes && (page.until !== null || now.head === page.validity.head);
+  };
+
+  const make = async (id: string, question: PageQuestion, codings: AcceptedCodings): Promise<KeptPage> => {
+    const { body: plain, headers, validity, until } = await question.render();
+    const coding = plain.length < SHORTEST_ENCODED && codings.isPlainFine ? 'identity' : codings.best;
+    const body = await encodeBody(plain, coding);
+    const state = hash('sha256', `${generation} ${validity.changes} ${until ?? validity.head} ${id}`, 'base64url');
+    const etag = `"${state.slice(0, 22)}${coding === 'identity' ? '' : `-${coding}`}"`;
+    const page = { body, headers, coding, etag, validity, until };
+    pages.set(id, page);
+    return page;
+  };
+
+  return {
+    async read(question, codings) {
+      const id = `${codings.best}${codings.isPlainFine ? '' : '!'} ${question.key}`;
+      const kept = pages.get(id);
+      if (kept !== undefined && (await isValid(question, kept))) {
+        counts.hits += 1;
+        return kept;
+      }
+      counts.misses += 1;
+      // One that is being made may have been read before this request came: it is looked at like one that is kept.
+      const running = await making.get(id)?.catch(() => undefined);
+      if (running !== undefined && (await isValid(question, running))) return running;
+      const begun = making.get(id);
+      if (begun !== undefined) return begun;
+      const made = inTurn(() => make(id, question, codings)).finally(() => making.delete(id));
+      making.set(id, made);
+      return made;
+    },
+    figures: () => ({ ...counts, pages: pages.size, bytes: pages.calculatedSize }),
+  };
+}
+
+/** At most so many at a time; the rest wait in the order they came. */
+function turns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
+}

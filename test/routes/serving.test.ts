@@ -1,0 +1,437 @@
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { connect as connectPlain } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import pino from 'pino';
+import t, { type Test } from 'tap';
+import type { Hindrance } from '../../routes/readiness.ts';
+import { type AppParts, buildApp, closeApp } from '../../src/app.ts';
+import { systemClock } from '../../src/model/clock.ts';
+import { GatewayError } from '../../src/model/error.ts';
+import { canonical } from '../../src/normalise/canonical.ts';
+import { scriptedClock } from '../helpers/clock.ts';
+import { openGateway } from '../helpers/gateway.ts';
+import { openJournalStore, START } from '../helpers/store.ts';
+
+const OBJECTS = '/api/taxii2/api/collections/all/objects/';
+
+const bundle = {
+  type: 'bundle',
+  id: 'bundle--00000000-0000-4000-8000-000000000000',
+  objects: Array.from({ length: 30 }, (_, i) => ({
+    type: 'indicator',
+    spec_version: '2.1',
+    id: `indicator--00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
+    created: '2025-12-01T00:00:00.000Z',
+    modified: '2025-12-01T00:00:00.000Z',
+    valid_from: '2025-12-01T00:00:00.000Z',
+    pattern_type: 'stix',
+    pattern: `[ipv4-addr:value = '198.51.100.${i + 1}']`,
+  })),
+};
+
+const collections = `
+feeds: { one: { format: stix, path: ./one.json, tlp: green } }
+pools: { main: { feeds: [one] } }
+collections: { all: { pool: main } }
+`;
+
+/** An authority, a server certificate, client certificates of it and a foreign one; null where openssl is missing. */
+function makeCertificates(t: Test, dir: string): boolean {
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' });
+  try {
+    openssl('version');
+  } catch {
+    if (process.env['CI']) throw new Error('CI must have openssl');
+    t.pass('skipped: no openssl', { skip: 'no openssl' });
+    return false;
+  }
+  writeFileSync(join(dir, 'san.cnf'), 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n');
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  for (const authority of ['ca', 'foreign-ca']) {
+    openssl(
+      'req',
+      '-x509',
+      ...newKey,
+      '-keyout',
+      `${authority}.key`,
+      '-out',
+      `${authority}.crt`,
+      '-subj',
+      `/CN=${authority}`,
+    );
+  }
+  for (const [name, authority] of [
+    ['server', 'ca'],
+    ['blue', 'ca'],
+    ['unknown', 'ca'],
+    ['foreign', 'foreign-ca'],
+  ]) {
+    openssl('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+    const signer = ['-CA', `${authority}.crt`, '-CAkey', `${authority}.key`, '-CAcreateserial'];
+    openssl(
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      ...signer,
+      '-out',
+      `${name}.crt`,
+      '-days',
+      '2',
+      '-extfile',
+      'san.cnf',
+    );
+  }
+  return true;
+}
+
+interface Answer {
+  status: number;
+  headers: IncomingMessage['headers'];
+  body: string;
+}
+
+async function answerTo(sent: ReturnType<typeof httpRequest>): Promise<Answer> {
+  sent.end();
+  const [reply] = (await once(sent, 'response')) as [IncomingMessage];
+  let body = '';
+  for await (const part of reply) body += part;
+  return { status: reply.statusCode ?? 0, headers: reply.headers, body };
+}
+
+t.test('TLS: 1.2 and 1.3 and nothing older; a known certificate signs in, beside keys', async (t) => {
+  const dir = t.testdir({ 'one.json': JSON.stringify(bundle) });
+  if (!makeCertificates(t, dir)) return;
+  const yaml = `listen: { tls: { cert: { file: ./server.crt }, key: { file: ./server.key }, client_ca: { file: ./ca.crt } } }${collections}`;
+  const gateway = await openGateway(t, dir, yaml);
+  await gateway.side.poll('one');
+  const file = (name: string) => readFileSync(join(dir, name));
+  const fingerprintOf = (name: string) =>
+    new X509Certificate(file(`${name}.crt`)).fingerprint256.replaceAll(':', '').toLowerCase();
+  const rate = { max: 1000, per: 60_000 };
+  const blue = { collections: null, tlp: 'amber', rate, certificates: [fingerprintOf('blue')] } as const;
+  const issued = await gateway.side.addClient({ ...blue, name: 'blue', certificates: [...blue.certificates] });
+  t.equal(issued.key, null, 'who has a certificate gets no key');
+  await t.rejects(gateway.side.addClient({ ...blue, name: 'other', certificates: [...blue.certificates] }), {
+    code: 'unprocessable',
+  });
+  const base = new URL(await gateway.listen());
+  const port = Number(base.port);
+  const ca = file('ca.crt');
+
+  for (const [version, expected] of [
+    ['TLSv1', null],
+    ['TLSv1.1', null],
+    ['TLSv1.2', 'TLSv1.2'],
+    ['TLSv1.3', 'TLSv1.3'],
+  ] as const) {
+    // Without lowering its own bar, OpenSSL would not even offer the old ones.
+    const ciphers = expected === null ? 'DEFAULT:@SECLEVEL=0' : undefined;
+    const socket = connectTls({
+      port,
+      host: 'localhost',
+      ca,
+      minVersion: version,
+      maxVersion: version,
+      ...(ciphers === undefined ? {} : { ciphers }),
+    });
+    const spoken = await Promise.race([
+      once(socket, 'secureConnect').then(() => socket.getProtocol()),
+      once(socket, 'error').then(() => null),
+    ]).catch(() => null);
+    t.equal(spoken, expected, version);
+    socket.destroy();
+  }
+  const old = connectTls({
+    port,
+    host: 'localhost',
+    ca,
+    maxVersion: 'TLSv1.2',
+    ciphers: 'ECDHE-ECDSA-AES128-SHA:AES128-SHA',
+  });
+  t.ok(
+    await once(old, 'secureConnect').then(
+      () => false,
+      () => true,
+    ),
+    'no cipher of RFC 7540 appendix A',
+  );
+  old.destroy();
+
+  const get = (name: string | null, headers: Record<string, string> = {}) =>
+    answerTo(
+      httpsRequest({
+        port,
+        host: 'localhost',
+        path: OBJECTS,
+        ca,
+        headers,
+        agent: false,
+        ...(name === null ? {} : { cert: file(`${name}.crt`), key: file(`${name}.key`) }),
+      }),
+    );
+  const key = { authorization: `Bearer ${gateway.key}` };
+  t.equal((await get('blue')).status, 200);
+  t.ok((await get('blue')).headers['strict-transport-security']);
+  for (const name of [null, 'unknown', 'foreign']) {
+    const refused = await get(name);
+    t.equal(refused.status, 401, `${name}`);
+    t.match(JSON.parse(refused.body), { http_status: '401' });
+    t.equal((await get(name, key)).status, 200, `${name} with a key`);
+  }
+  t.equal((await get('blue', { authorization: 'Bearer wrong' })).status, 401, 'a key that is brought is what counts');
+  await gateway.side.revokeClient('blue');
+  t.equal((await get('blue')).status, 401, 'revoked');
+  await gateway.side.addClient({ ...blue, name: 'heir', certificates: [...blue.certificates] });
+  t.equal((await get('blue')).status, 200, 'a revoked client’s certificate may be given to another');
+});
+
+/** The application alone, with parts of it replaced. */
+async function openApp(t: Test, changes: Partial<AppParts> = {}) {
+  const store = await openJournalStore(t);
+  const client = {
+    name: 'reader',
+    collections: null,
+    tlp: 'amber',
+    rate: { max: 1_000_000, per: 60_000 },
+    createdAt: START,
+    revokedAt: null,
+    keyHashes: [],
+    certificates: [],
+  } as const;
+  const collection = { id: '00000000-0000-4000-8000-000000000000', alias: 'all', title: 'all', description: null };
+  const app = buildApp({
+    clock: store.clock,
+    reader: store.reader,
+    hindrance: () => null,
+    clients: {
+      find: () => ({ ...client, collections: null, keyHashes: [], certificates: [] }),
+      findByCertificate: () => null,
+    },
+    collections: [{ ...collection, journal: 'pool:main', types: null, tlp: 'amber', strict: false }],
+    taxii: {
+      title: 'Sluice',
+      description: null,
+      contact: null,
+      apiRoots: [{ path: '/api/taxii2/api/', title: 'Root', description: null }],
+      pageSize: 1000,
+      maxPage: 5000,
+    },
+    identityId: 'identity--00000000-0000-4000-8000-000000000000',
+    cursorSecret: 'ab'.repeat(32),
+    cacheBytes: 1_000_000,
+    metricsAccess: [],
+    allowances: async () => [],
+    feeds: [],
+    canonical,
+    version: '0.0.0',
+    maxConnections: 100,
+    tls: null,
+    trustProxy: false,
+    log: pino({ level: 'silent' }),
+    ...changes,
+  });
+  t.teardown(() => app.close());
+  const get = (url: string) => app.inject({ url, headers: { authorization: 'Bearer key' } });
+  return { app, get, store };
+}
+
+t.test('/readyz says in a word what is missing; /healthz only that the process lives', async (t) => {
+  let hindrance: Hindrance | null = null;
+  let isBroken = false;
+  const store = await openJournalStore(t);
+  const journals = async () => {
+    if (isBroken) throw new GatewayError('store-failed', 'disk /secret/path is gone');
+    return store.reader.journals();
+  };
+  const { get } = await openApp(t, { hindrance: () => hindrance, reader: { ...store.reader, journals } });
+  t.match(await get('/readyz'), { statusCode: 200, body: '{"status":"ready"}' });
+  for (const word of ['reconciling', 'stopping', 'writer-ended'] as const) {
+    hindrance = word;
+    const reply = await get('/readyz');
+    t.equal(reply.statusCode, 503, word);
+    t.match(reply.json(), { status: 503, code: 'unavailable', reason: word });
+    t.match(reply.headers, { 'retry-after': '5', 'cache-control': 'no-store' });
+    t.equal((await get('/healthz')).statusCode, 200);
+    const page = await get(OBJECTS);
+    t.equal(page.statusCode, word === 'reconciling' ? 503 : 200, `${word}: pages`);
+    if (word === 'reconciling') t.match(page.json(), { http_status: '503', title: 'Service Unavailable' });
+  }
+  hindrance = null;
+  isBroken = true;
+  const broken = await get('/readyz');
+  t.match(broken.json(), { status: 503, reason: 'store' });
+  t.notMatch(broken.body, /secret/);
+});
+
+t.test('a process out of breath sends readers away in the form of their protocol, and stays alive', async (t) => {
+  const { get } = await openApp(t, { pressure: { eventLoopDelay: 1_000_000, heapBytes: 1 } });
+  // The first measurement is taken within a second.
+  let reply = await get(OBJECTS);
+  while (reply.statusCode === 200) {
+    await systemClock.sleep(50);
+    reply = await get(OBJECTS);
+  }
+  t.equal(reply.statusCode, 503);
+  t.match(reply.json(), { http_status: '503', error_code: 'unavailable' });
+  t.equal(reply.headers['retry-after'], '5');
+  t.match((await get('/api/v1/iocs')).json(), { status: 503, code: 'unavailable' });
+  t.equal((await get('/healthz')).statusCode, 200);
+});
+
+t.test('answers say that nothing in them may run, be framed or be sniffed', async (t) => {
+  const { get } = await openApp(t);
+  for (const url of [OBJECTS, '/healthz', '/nothing']) {
+    t.match((await get(url)).headers, {
+      'content-security-policy': /default-src 'none'/,
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+    });
+    t.equal((await get(url)).headers['strict-transport-security'], undefined, 'not without TLS');
+  }
+});
+
+/** An application on a port, whose pages wait until they are let go. */
+async function openSlow(t: Test) {
+  const store = await openJournalStore(t);
+  const reached = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const page: typeof store.reader.page = async (query) => {
+    reached.resolve();
+    await release.promise;
+    return store.reader.page(query);
+  };
+  const { app } = await openApp(t, { reader: { ...store.reader, page } });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as { port: number };
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(() => agent.destroy());
+  const get = (path: string) =>
+    answerTo(httpRequest({ port, host: '127.0.0.1', path, agent, headers: { authorization: 'Bearer key' } }));
+  return { app, port, get, reached, release };
+}
+
+t.test('a stop lets requests in flight finish, ends idle connections and takes no new ones', async (t) => {
+  const { app, port, get, reached, release } = await openSlow(t);
+  t.equal((await get('/healthz')).status, 200, 'this connection is idle from here on');
+  const idle = connectPlain(port, '127.0.0.1');
+  await once(idle, 'connect');
+  const flying = get(OBJECTS);
+  await reached.promise;
+  const clock = scriptedClock(0);
+  const stopped = closeApp(app, clock);
+  await new Promise(setImmediate);
+  while (app.server.listening) await new Promise(setImmediate);
+  const late = connectPlain(port, '127.0.0.1');
+  t.ok(
+    await once(late, 'connect').then(
+      () => false,
+      () => true,
+    ),
+    'no new connection',
+  );
+  release.resolve();
+  const answer = await flying;
+  t.match(answer, { status: 200, headers: { connection: 'close' } });
+  idle.destroy();
+  await stopped;
+  t.equal(clock.sleepers(), 0, 'nothing waits for the grace to end');
+});
+
+t.test('what does not finish within the grace is cut', async (t) => {
+  const { app, get, reached, release } = await openSlow(t);
+  const flying = get(OBJECTS).then(
+    () => 'answered',
+    (error: { code?: string }) => error.code,
+  );
+  await reached.promise;
+  const clock = scriptedClock(0);
+  const stopped = closeApp(app, clock);
+  while (app.server.listening) await new Promise(setImmediate);
+  await clock.advance(10_000);
+  t.equal(await flying, 'ECONNRESET');
+  release.resolve();
+  await stopped;
+});
+
+t.test('no more connections than configured', async (t) => {
+  const { app } = await openApp(t, { maxConnections: 2 });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as { port: number };
+  const sockets = [];
+  for (let i = 0; i < 2; i += 1) {
+    const socket = connectPlain(port, '127.0.0.1');
+    await once(socket, 'connect');
+    sockets.push(socket);
+  }
+  while ((await new Promise<number>((resolve) => app.server.getConnections((_, count) => resolve(count)))) < 2) {
+    await new Promise(setImmediate);
+  }
+  const third = connectPlain(port, '127.0.0.1');
+  third.on('error', () => undefined);
+  await once(third, 'close');
+  t.pass('the third is closed at once');
+  for (const socket of sockets) socket.destroy();
+});
+
+t.test('/metrics: for named clients only, counts what happened, and holds no secret', async (t) => {
+  const dir = t.testdir({ 'one.json': JSON.stringify(bundle) });
+  const canary = 'sk_live_CANARY_0123456789';
+  const yaml = `${collections.replace('feeds: {', 'feeds: { soc: { preset: socdefenders, key: { env: KEY } },').replace('[one]', '[one, soc]')}`;
+  const gateway = await openGateway(t, dir, yaml, { env: { KEY: canary } });
+  await gateway.side.poll('one');
+  const rate = { max: 1000, per: 60_000 };
+  const { key } = await gateway.side.addClient({ name: 'prometheus', collections: null, tlp: 'clear', rate });
+  const get = (url: string, as: string | null) =>
+    gateway.app.inject({
+      url,
+      headers: { ...(as === null ? {} : { authorization: `Bearer ${as}` }), 'user-agent': canary },
+    });
+  t.equal((await get('/metrics', null)).statusCode, 401);
+  t.equal((await get('/metrics', gateway.key)).statusCode, 403, 'readers do not see who else reads');
+  for (let i = 0; i < 3; i += 1) await get(OBJECTS, gateway.key);
+  await get(`/${canary}/nothing`, null);
+  await get(`${OBJECTS}?${canary}`, 'wrong');
+  const reply = await get('/metrics', key);
+  t.equal(reply.statusCode, 200);
+  t.match(reply.headers['content-type'], /^text\/plain; version=0\.0\.4/);
+  const figureOf = (text: string, line: RegExp) =>
+    Number(
+      text
+        .split('\n')
+        .find((each) => line.test(each))
+        ?.split(' ')
+        .at(-1),
+    );
+  const route = `route="/api/taxii2/api/collections/:collection/objects"`;
+  t.equal(
+    figureOf(reply.body, new RegExp(`^sluice_http_requests_total.*${route}.*status="200".*client="reader-0"`)),
+    3,
+  );
+  t.equal(figureOf(reply.body, new RegExp(`^sluice_http_requests_total.*${route}.*status="401".*client=""`)), 1);
+  t.equal(figureOf(reply.body, /^sluice_http_requests_total.*route="none".*status="404"/), 1);
+  t.equal(figureOf(reply.body, /^sluice_page_cache_hits_total /), 2);
+  t.equal(figureOf(reply.body, /^sluice_page_cache_misses_total /), 1);
+  t.equal(figureOf(reply.body, /^sluice_journal_live_indicators\{journal="pool:main",type="ipv4"\}/), 30);
+  t.equal(figureOf(reply.body, /^sluice_feed_rows\{feed="one",outcome="accepted"\}/), 30);
+  t.equal(figureOf(reply.body, /^sluice_feed_failures\{feed="one"\}/), 0);
+  t.ok(figureOf(reply.body, /^sluice_account_budget_left\{origin="https:[^"]*",feeds="soc",seconds="86400"\}/) > 0);
+  t.ok(figureOf(reply.body, /^nodejs_eventloop_lag_p99_seconds/) >= 0);
+  t.ok(figureOf(reply.body, /^process_resident_memory_bytes/) > 0);
+  const again = await get('/metrics', key);
+  t.equal(figureOf(again.body, /^sluice_page_cache_hits_total /), 2, 'looking does not count');
+  for (const secret of [canary, key, gateway.key, 'CANARY']) t.notMatch(again.body, new RegExp(`${secret}`));
+});
+
+t.test('/metrics may be opened to everybody', async (t) => {
+  const dir = t.testdir({ 'one.json': JSON.stringify(bundle) });
+  const gateway = await openGateway(t, dir, `metrics: { public: true }${collections}`);
+  t.equal((await gateway.app.inject({ url: '/metrics' })).statusCode, 200);
+});
