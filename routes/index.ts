@@ -29,6 +29,8 @@ export interface RouteParts {
   identityId: string;
   /** Signs cursors; hex. */
   cursorSecret: string;
+  /** Tells the writer that a journal is read, so that an overdue feed is tried again. Cheap; nobody waits for it. */
+  touch(journal: string): void;
 }
 
 type Renderer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply;

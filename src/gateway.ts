@@ -79,6 +79,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       taxii: config.taxii,
       identityId: identityId(await reader.namespace()),
       cursorSecret: await reader.cursorSecret(),
+      touch: writer.side.touch,
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,
       log: createLog(config.log.level),

@@ -85,12 +85,13 @@ export async function versions(
 function readWalk(
   request: FastifyRequest,
   collection: CollectionDefinition,
-  { taxii, cursorSecret }: RouteParts,
+  { taxii, cursorSecret, touch }: RouteParts,
   kind: string,
   objectId?: string,
 ): Walk {
   negotiate(request, collection.strict);
   const { journal, types, id } = collection;
+  touch(journal);
   const resource = [kind, id, ...(objectId === undefined ? [] : [objectId])].join(' ');
   const { pageSize, maxPage } = taxii;
   const filters = readFilters(readQuery(request), { secret: cursorSecret, resource, journal, pageSize, maxPage });

@@ -18,7 +18,7 @@ const STANDARD_COLLECTION = 'all';
 const confidenceBounds: Record<string, [number, number]> = { high: [70, 100], medium: [30, 69], low: [1, 29] };
 
 /** `GET /api/v1/iocs`: live indicators, newest entry first, in SOC Defenders' shape. */
-export function addIocs(scope: FastifyInstance, { reader, collections, clock }: RouteParts): void {
+export function addIocs(scope: FastifyInstance, { reader, collections, clock, touch }: RouteParts): void {
   addResource(scope, '/iocs', {
     GET: async (request, reply) => {
       const query = readQuery(request);
@@ -27,6 +27,7 @@ export function addIocs(scope: FastifyInstance, { reader, collections, clock }: 
       if (collection === undefined || !mayRead(request.client, collection)) {
         throw new GatewayError('not-found', 'There is no such collection.');
       }
+      touch(collection.journal);
       const types = typesOf(query['type'], collection.types);
       const bounds = boundsOf(query['confidence']);
       const limit = readLimit(query['limit'], STANDARD_LIMIT, MAX_LIMIT);

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { readDocument } from './document.ts';
-import { type FeedKinds, type ReadFeed, readFeed } from './feeds.ts';
+import { type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
 import { checkListen, parseListen } from './listen.ts';
 import { effectiveYaml } from './print.ts';
 import {
@@ -154,7 +154,9 @@ function assemble(
       pageSize: taxii.page_size,
       maxPage: taxii.max_page,
     },
-    feeds: feeds.flatMap(({ definition, options, idle }) => (idle === null ? [{ definition, options }] : [])),
+    feeds: feeds.flatMap(({ definition, options, idle, section }) =>
+      idle === null ? [{ definition, options, upstream: upstreamOf(section, proxyOf(file.proxy)) }] : [],
+    ),
     idleFeeds: feeds.flatMap(({ definition, idle }) => (idle === null ? [] : [{ definition, reason: idle }])),
     log: { level: file.log.level },
   };

@@ -107,6 +107,11 @@ export interface FeedBatch {
   cursor: string | null;
   /** This is the whole pull's end: validators commit, and for a snapshot what was not seen has vanished. */
   last: boolean;
+  /**
+   * What was updated between these moments can't be asked for any more: the feed was away for longer than its upstream
+   * looks back. Told once, with the batch whose cursor lies behind it.
+   */
+  gap?: { from: Micros; to: Micros } | null;
 }
 
 /** A row in the feed's words, or a STIX object as it came. */

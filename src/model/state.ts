@@ -22,6 +22,8 @@ export interface FeedState {
   /** Polls that failed since the last good one. */
   failures: number;
   error: { code: ErrorCode; message: string; at: Micros } | null;
+  /** The last stretch of time whose news can't be had any more, and when that was found. */
+  gap: { from: Micros; to: Micros; at: Micros } | null;
   /** Of the last whole pull. */
   accepted: number;
   rejected: number;
@@ -42,6 +44,8 @@ export interface AccountState {
   windows: Record<string, { startedAt: Micros; used: number; slots?: number[] }>;
   /** Requests ever sent. */
   requests: number;
+  /** Absent while the upstream is well: failures in a row, how often it was left alone for them, and until when. */
+  breaker?: { failures: number; breaks: number; openUntil: Micros | null };
 }
 
 export interface RejectionCount {

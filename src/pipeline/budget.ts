@@ -39,6 +39,12 @@ export function admit(state: AccountState, limits: AccountLimits, weight: number
   return at;
 }
 
+/** How much of its fullest window is spent, 0 to 1. */
+export function shareSpent(state: AccountState, limits: AccountLimits, now: Micros): number {
+  const settled = settle(state, now);
+  return Math.max(0, ...limits.windows.map(({ seconds, requests }) => windowOf(settled, seconds).used / requests));
+}
+
 /** The state once the request is sent; stored before it is, so that a crash never forgets a request. */
 export function spend(state: AccountState, limits: AccountLimits, weight: number, now: Micros): AccountState {
   const settled = settle(state, now);

@@ -9,6 +9,7 @@ import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
 import type { Client } from '../../src/model/state.ts';
+import type { ResolveAll } from '../../src/pipeline/guard.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
@@ -28,7 +29,7 @@ export async function openGateway(
   t: Test,
   dir: string,
   yaml: string,
-  options: { clock?: Clock; env?: Record<string, string>; listen?: string } = {},
+  options: { clock?: Clock; env?: Record<string, string>; listen?: string; resolveAll?: ResolveAll } = {},
 ): Promise<TestGateway> {
   const clock = options.clock ?? systemClock;
   const { config } = loadConfig(yaml, {
@@ -49,6 +50,7 @@ export async function openGateway(
       }
     },
     onError: (error) => t.error(error as Error),
+    ...(options.resolveAll === undefined ? {} : { resolveAll: options.resolveAll }),
   });
   await side.reconcile();
   const known = await side.listClients();
@@ -63,6 +65,7 @@ export async function openGateway(
     taxii: config.taxii,
     identityId: identityId(await reader.namespace()),
     cursorSecret: await reader.cursorSecret(),
+    touch: side.touch,
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,
     log: pino({ level: 'silent' }),

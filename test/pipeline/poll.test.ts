@@ -244,7 +244,7 @@ t.test('SOC Defenders: pages, narrows its window, and asks for news only', async
   const yaml = `
 data: ./data
 feeds:
-  soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY }, page_size: 100 }
+  soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", internal: true, key: { env: SOC_KEY }, page_size: 100 }
 pools: { main: { feeds: [soc] } }
 collections: { all: { pool: main } }
 `;
@@ -292,7 +292,7 @@ t.test('SOC Defenders: each failure is named, costs nothing that is served, and 
   const dir = t.testdir();
   const yaml = `
 data: ./data
-feeds: { soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY } } }
+feeds: { soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", internal: true, key: { env: SOC_KEY } } }
 pools: { main: { feeds: [soc] } }
 collections: { all: { pool: main } }
 `;
@@ -364,6 +364,8 @@ collections: { all: { pool: main } }
     t.match(report.error?.message, message, name);
     upstream.faults.length = 0;
     t.equal(live(await readAll(gateway, 'all')).length, 1, `${name}: still served`);
+    // Long enough for the breaker to let the next one through.
+    await clock.advance(3_600_000);
   }
   const reset = Math.floor(clock.now() / MICROS_PER_SECOND) + 30;
   upstream.faults.push((_, response) =>
