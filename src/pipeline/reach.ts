@@ -30,6 +30,8 @@ const documentation = ipaddr.IPv6.parseCIDR('3fff::/20');
 export function reachOf(text: string): Reach {
   // With a zone it is an address on a link, whatever its prefix says.
   if (text.includes('%') || !ipaddr.isValid(text)) return 'never';
+  // IPv4-compatible (RFC 4291 section 2.5.5.1, given up): resolvers write it so, and ipaddr.js would take it for mapped.
+  if (/^::\d+\./.test(text)) return 'never';
   return classify(ipaddr.parse(text));
 }
 
