@@ -84,9 +84,9 @@ export function settle(state: AccountState, now: Micros): AccountState {
 function slide(window: Window, seconds: number, now: Micros): Window {
   const length = slotLength(seconds);
   const { used, slots } = window;
-  // The last slot holds the newest request; when it begins after now, all of them are moved back together.
-  const ahead = Math.ceil((window.startedAt + (slots.length - 1) * length - now) / length);
-  const startedAt = window.startedAt - Math.max(0, ahead) * length;
+  // The last slot holds the newest request; when it begins after now, all are moved back together, so far that it begins
+  // now and not a moment further: the clock was set back by at least that much.
+  const startedAt = window.startedAt - Math.max(0, window.startedAt + (slots.length - 1) * length - now);
   let gone = 0;
   while (gone < slots.length && (slots[gone] === 0 || leavesAt(startedAt, gone, seconds) <= now)) gone += 1;
   if (gone === 0) return { startedAt, used, slots };
