@@ -80,7 +80,13 @@ t.test('a file that changes while it is read is no content', async (t) => {
   const changes: [string, (path: string) => void][] = [
     ['grows', (path) => appendFileSync(path, 'y')],
     ['shrinks', (path) => truncateSync(path, 10)],
-    ['is replaced', (path) => (writeFileSync(`${path}.tmp`, 'z'), renameSync(`${path}.tmp`, path))],
+    [
+      'is replaced',
+      (path) => {
+        writeFileSync(`${path}.tmp`, 'z');
+        renameSync(`${path}.tmp`, path);
+      },
+    ],
   ];
   for (const [name, change] of changes) {
     const path = join(dir, 'a');
