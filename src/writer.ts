@@ -92,7 +92,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       userAgent,
       signal: stop.signal,
       limits: accountOf(feed)?.limits ?? null,
-      dispatcher: dispatchers.of(feed),
+      dispatchers: dispatchers.of(feed),
       flights,
     });
 

@@ -1,6 +1,7 @@
 import { type LookupAddress, lookup as resolve } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, type Dispatcher, EnvHttpProxyAgent, ProxyAgent } from 'undici';
+import type { ConnectionTls } from '../feeds/feed.ts';
 import type { ProxySetting } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import { reachOf } from './reach.ts';
@@ -18,8 +19,8 @@ export interface GuardOptions {
   proxy: ProxySetting;
   /** Every address of a name. The system's unless a test scripts it. */
   resolveAll?: ResolveAll | undefined;
-  /** What the connection to the upstream itself is made with: client certificates, authorities. */
-  tls?: { cert?: string; key?: string; ca?: string } | undefined;
+  /** What the connection to the upstream itself is made with: a client certificate, authorities. */
+  tls?: ConnectionTls | undefined;
 }
 
 export type ResolveAll = (
@@ -34,12 +35,14 @@ const timeouts = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS };
 
 /** Connections of the feeds that are treated alike. Close it when they are done. */
 export function openGuardedDispatcher({ internalHost, proxy, resolveAll, tls = {} }: GuardOptions): Dispatcher {
+  const { cert, key, ca } = tls;
+  const pem = { cert: cert?.reveal(), key: key?.reveal(), ca: ca?.reveal() };
   const mayBeInternal = (hostname: string): boolean => hostname === internalHost;
   const lookup = guardedLookup(mayBeInternal, resolveAll ?? resolveBySystem);
-  const connect = { timeout: CONNECT_MS, lookup, ...tls };
+  const connect = { timeout: CONNECT_MS, lookup, ...pem };
   const through = (): Dispatcher => {
     if (proxy === 'off') return new Agent({ ...timeouts, connect });
-    const requestTls = { timeout: CONNECT_MS, ...tls };
+    const requestTls = { timeout: CONNECT_MS, ...pem };
     // What NO_PROXY names is connected to from here, and guarded like everything else.
     if (proxy === 'environment') return new EnvHttpProxyAgent({ ...timeouts, connect, requestTls });
     return new ProxyAgent({ ...timeouts, uri: proxy.reveal(), requestTls });

@@ -17,8 +17,13 @@ export interface SendParts extends TurnParts {
   /** Of the last whole pull. */
   validators: Validators;
   userAgent: string;
-  /** How connections are made: guard.ts. */
-  dispatcher: Dispatcher;
+  /** How connections are made (guard.ts): `certified` for hosts that the account's own certificates are for. */
+  dispatchers: Dispatchers;
+}
+
+export interface Dispatchers {
+  usual: Dispatcher;
+  certified: Dispatcher | null;
 }
 
 export interface Answer {
@@ -43,7 +48,8 @@ export async function sendFollowing(request: FeedRequest, parts: SendParts, onRe
     onRequest();
     const keyWithheld =
       request.authorization !== undefined && !mayCarryKey(request.url, url, request.authorization.hosts);
-    const { dispatcher, signal } = parts;
+    const dispatcher = dispatcherFor(request.url, url, parts);
+    const { signal } = parts;
     const reply = await send(url, {
       method,
       headers: headersOf(request, keyWithheld, parts),
@@ -66,6 +72,12 @@ export async function sendFollowing(request: FeedRequest, parts: SendParts, onRe
     if (method === 'POST' && status <= 303) [method, body] = ['GET', null];
   }
   throw new GatewayError('upstream-malformed', `More than ${MAX_REDIRECTS} redirects from ${request.url.host}.`);
+}
+
+/** Where a key would not be sent, neither who we are nor whom we trust is that host's business. */
+function dispatcherFor(meant: URL, url: URL, { account, dispatchers }: SendParts): Dispatcher {
+  const isOwn = url.protocol === 'https:' && mayCarryKey(meant, url, account.tls?.hosts);
+  return isOwn && dispatchers.certified !== null ? dispatchers.certified : dispatchers.usual;
 }
 
 export function headersOf(

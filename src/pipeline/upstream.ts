@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import type { Dispatcher } from 'undici';
-import type { AccountLimits } from '../feeds/feed.ts';
+import type { AccountLimits, ConnectionTls } from '../feeds/feed.ts';
 import type { Clock } from '../model/clock.ts';
+import type { ProxySetting } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Writer } from '../store/store.ts';
 import { createFetcher } from './fetch.ts';
@@ -10,7 +11,7 @@ import type { Flights } from './flights.ts';
 import { openGuardedDispatcher, type ResolveAll } from './guard.ts';
 import type { ConfiguredFeed, Upstream } from './poll.ts';
 import { siteOf } from './redirect.ts';
-import type { Validators } from './send.ts';
+import type { Dispatchers, Validators } from './send.ts';
 
 export interface UpstreamParts {
   writer: Writer;
@@ -21,7 +22,7 @@ export interface UpstreamParts {
   signal: AbortSignal;
   /** What the feed's account allows, over all feeds that spend from it. */
   limits: AccountLimits | null;
-  dispatcher: Dispatcher;
+  dispatchers: Dispatchers;
   flights: Flights;
 }
 
@@ -56,19 +57,26 @@ export function limitsOf(feeds: readonly ConfiguredFeed[]): Map<string, AccountL
 
 /** One dispatcher for all feeds that are reached in the same way; made when first asked for. */
 export function createDispatchers(resolveAll: ResolveAll | undefined) {
-  const open = new Map<string, Dispatcher>();
+  const made = new Map<string, Dispatcher>();
+  const reach = (internalHost: string | null, proxy: ProxySetting, tls: ConnectionTls | undefined): Dispatcher => {
+    const certificates = [tls?.cert, tls?.key, tls?.ca].map((pem) => pem?.fingerprint() ?? null);
+    const way = typeof proxy === 'string' ? proxy : `at ${proxy.fingerprint()}`;
+    const name = JSON.stringify([internalHost, way, certificates]);
+    const known = made.get(name) ?? openGuardedDispatcher({ internalHost, proxy, resolveAll, tls });
+    made.set(name, known);
+    return known;
+  };
   return {
-    of({ format, options, upstream: { internal, proxy } }: ConfiguredFeed): Dispatcher {
-      const origin = internal ? format.account(options)?.origin : undefined;
-      const internalHost = origin === undefined ? null : new URL(origin).hostname;
-      const way = typeof proxy === 'string' ? proxy : `at ${proxy.fingerprint()}`;
-      const name = JSON.stringify([internalHost, way]);
-      const known = open.get(name) ?? openGuardedDispatcher({ internalHost, proxy, resolveAll });
-      open.set(name, known);
-      return known;
+    of({ format, options, upstream: { internal, proxy } }: ConfiguredFeed): Dispatchers {
+      const account = format.account(options);
+      const internalHost = internal && account !== null ? new URL(account.origin).hostname : null;
+      return {
+        usual: reach(internalHost, proxy, undefined),
+        certified: account?.tls === undefined ? null : reach(internalHost, proxy, account.tls),
+      };
     },
     async close(): Promise<void> {
-      await Promise.all([...open.values()].map((dispatcher) => dispatcher.destroy()));
+      await Promise.all([...made.values()].map((dispatcher) => dispatcher.destroy()));
     },
   };
 }

@@ -38,8 +38,10 @@ export async function openFeedBench<Options>(
   format.defaults(filled);
   const account = format.account(filled);
   const internalHost = account === null ? null : new URL(account.origin).hostname;
-  const dispatcher = parts.dispatcher ?? openGuardedDispatcher({ internalHost, proxy: 'off' });
-  t.teardown(() => dispatcher.destroy());
+  const tls = account?.tls;
+  const usual = parts.dispatcher ?? openGuardedDispatcher({ internalHost, proxy: 'off' });
+  const certified = tls === undefined ? null : openGuardedDispatcher({ internalHost, proxy: 'off', tls });
+  t.teardown(() => Promise.all([usual.destroy(), certified?.destroy()]));
   return {
     clock,
     writer,
@@ -57,7 +59,7 @@ export async function openFeedBench<Options>(
               userAgent: 'Sluice/test',
               signal,
               ...(parts.caps === undefined ? {} : { caps: parts.caps }),
-              dispatcher,
+              dispatchers: { usual, certified },
             });
       return {
         options: filled,

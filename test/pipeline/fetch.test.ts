@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent } from 'undici';
 import type { AccountLimits, FeedRequest, FeedResponse } from '../../src/feeds/feed.ts';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
@@ -41,7 +41,6 @@ interface Over {
   validators: Validators;
   limits: AccountLimits;
   flights: Flights;
-  dispatcher: Dispatcher;
   signal: AbortSignal;
 }
 
@@ -91,7 +90,7 @@ async function open(t: Test, handler: Handler): Promise<Bench> {
         userAgent: 'Sluice/test (threat-intelligence gateway)',
         signal: signal ?? new AbortController().signal,
         caps,
-        dispatcher,
+        dispatchers: { usual: dispatcher, certified: null },
         ...over,
       });
     },
