@@ -37,6 +37,8 @@ export interface AccountState {
   lastRequestAt: Micros | null;
   /** Nothing is sent before this time (429, Retry-After, X-RateLimit-Reset). */
   blockedUntil: Micros | null;
+  /** When that was said. */
+  blockedAt?: Micros;
   /**
    * One per configured window, keyed by its length in seconds: weighted requests `used` since `startedAt`. `slots` says
    * when: equal slices of the window from `startedAt` on, so that what is old leaves bit by bit (pipeline/budget.ts).

@@ -77,8 +77,16 @@ export function settle(state: AccountState, now: Micros): AccountState {
     ...state,
     windows,
     lastRequestAt: state.lastRequestAt === null ? null : Math.min(state.lastRequestAt, now),
-    blockedUntil: state.blockedUntil === null ? null : Math.min(state.blockedUntil, now + LONGEST_BLOCK),
+    ...settleBlock(state, now),
   };
+}
+
+/** A block that was told in the future was told just now: what was asked for is waited, and not the clock's step as well. */
+function settleBlock({ blockedAt, blockedUntil }: AccountState, now: Micros): Partial<AccountState> {
+  if (blockedUntil === null) return {};
+  const toldAt = blockedAt ?? blockedUntil - LONGEST_BLOCK;
+  const ahead = Math.max(0, toldAt - now);
+  return { blockedUntil: blockedUntil - ahead, blockedAt: toldAt - ahead };
 }
 
 function slide(window: Window, seconds: number, now: Micros): Window {
@@ -122,8 +130,9 @@ export function learn(state: AccountState, status: number, headers: Record<strin
   const wait =
     retryAfter ?? (isRefused || isSpent ? resetOf(headers, theirs) : null) ?? (isRefused ? WITHOUT_HINT : null);
   if (wait === null) return state;
+  const settled = settle(state, now);
   const until = now + Math.min(Math.max(wait, SHORTEST_BLOCK), LONGEST_BLOCK);
-  return { ...state, blockedUntil: Math.max(state.blockedUntil ?? 0, until) };
+  return (settled.blockedUntil ?? 0) >= until ? settled : { ...settled, blockedUntil: until, blockedAt: now };
 }
 
 function retryAfterOf(headers: Record<string, string>, theirs: Micros): Micros | null {

@@ -192,11 +192,12 @@ collections: { all: { pool: main } }
   let unresolved = 0;
   /** What the world does while nobody is looking. */
   const live = (): void => {
-    if (random() < 0.02) {
+    const isLate = clock.truth() > end - 2 * HOUR;
+    if (!isLate && random() < 0.02) {
       n += 1;
       soc.rows.push(fullRow(n, clock.truth()));
     }
-    if (random() < 0.004) list = [...list, indicator(list.length, clock.truth())];
+    if (!isLate && random() < 0.004) list = [...list, indicator(list.length, clock.truth())];
     const isCalm = clock.truth() > troubleEnds;
     if (isCalm || random() < 0.01) outage = null;
     else if (random() < 0.0015) outage = names[Math.floor(random() * names.length)] ?? null;
