@@ -124,17 +124,16 @@ const taxiiSchema = Type.Object(
   { ...closed, default: {} },
 );
 
+const proxyWords = {
+  'x-expects': 'off, environment, http(s)://HOST:PORT, or with a password {env: NAME} or {file: PATH}',
+};
 const proxySchema = (description: string, default_?: string) =>
   Type.Union(
     [
-      Type.String({
-        maxLength: 2048,
-        pattern: '^(?:off|environment|https?://[^/@?#\\s]+/?)$',
-        'x-expects': 'off, environment, http(s)://HOST:PORT, or with a password {env: NAME} or {file: PATH}',
-      }),
+      Type.String({ maxLength: 2048, pattern: '^(?:off|environment|https?://[^/@?#\\s]+/?)$', ...proxyWords }),
       secretSchema,
     ],
-    { description, ...(default_ === undefined ? {} : { default: default_ }) },
+    { description, ...proxyWords, ...(default_ === undefined ? {} : { default: default_ }) },
   );
 
 /** Safety's usual ages: addresses change hands within a month, names and URLs within two, hashes never. */

@@ -70,15 +70,19 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
         return await exchange(request);
       } catch (thrown) {
         parts.signal.throwIfAborted();
-        const error = thrown instanceof Retryable ? thrown.error : foreseen(thrown, request.url.host);
+        const isFinal = thrown instanceof GatewayError;
+        const error = withoutKey(
+          thrown instanceof Retryable ? thrown.error : foreseen(thrown, request.url.host),
+          request,
+        );
         const { retryAfter } = error;
         // No further try for now: what the upstream did says more than that.
-        if (before !== null && error === thrown && retryAfter !== undefined) {
+        if (before !== null && isFinal && retryAfter !== undefined) {
           throw new GatewayError(before.code, before.message, { retryAfter });
         }
         before = error;
         const wait = (retryAfter ?? 0) * 1000;
-        if (error === thrown || tries >= ATTEMPTS || wait > MAX_WAIT_MS) throw error;
+        if (isFinal || tries >= ATTEMPTS || wait > MAX_WAIT_MS) throw error;
         // What the upstream asked for is waited out with the budget; jitter keeps many gateways from coming in step.
         if (wait === 0) {
           await parts.clock.sleep(FIRST_BACKOFF_MS * 2 ** tries * (0.5 + Math.random() / 2), parts.signal);
@@ -183,12 +187,26 @@ async function readJson(body: AsyncIterable<Uint8Array>, request: FeedRequest, m
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    // A page that repeats the request, as some error pages do, must not carry the key into a message.
-    const key = request.authorization?.key.reveal();
-    const quotable = key === undefined ? text : text.slice(0, 4096).replaceAll(key, '[redacted]');
-    const start = quotable.slice(0, 60).replace(/[\p{Cc}\s]+/gu, ' ');
+    const start = redact(text.slice(0, 4096), request)
+      .slice(0, 60)
+      .replace(/[\p{Cc}\s]+/gu, ' ');
     throw new GatewayError('upstream-malformed', `${host} sent no whole JSON; it begins with: ${start}`);
   }
+}
+
+/** What an upstream says may be quoted, a host that it redirects to as well: never with the key that it was shown. */
+function withoutKey(error: GatewayError, request: FeedRequest): GatewayError {
+  const message = redact(error.message, request);
+  if (message === error.message) return error;
+  const { code, retryAfter } = error;
+  return new GatewayError(code, message, retryAfter === undefined ? {} : { retryAfter });
+}
+
+/** Hosts are lower-cased, and pages do as they like: however it is spelt. */
+function redact(text: string, { authorization }: FeedRequest): string {
+  const key = authorization?.key.reveal() ?? '';
+  if (key === '') return text;
+  return text.replaceAll(new RegExp(key.replaceAll(/[^A-Za-z0-9]/g, '\\$&'), 'gi'), '[redacted]');
 }
 
 /** The rest of a body, with errors that may cross to a format. */

@@ -452,6 +452,20 @@ t.test('a page in the place of JSON is quoted without the key that it repeats', 
   t.notMatch(error.message, KEY);
 });
 
+t.test('no message names the key, however the upstream spells it', async (t) => {
+  const odd = { header: 'x-key', scheme: null, key: new Secret('a+b.(c)*[d]$ECRET') };
+  const bench = await open(t, (_, reply) => reply.end('<p>A+B.(C)*[D]$ecret</p>'));
+  const page = await bench.fetcher().fetch(bench.ask({ authorization: odd }));
+  t.match((await failureOf((page as FeedResponse).json())).message, /begins with: <p>\[redacted\]<\/p>/);
+  bench.handler = (_, reply) => reply.writeHead(302, { location: `http://${KEY.toUpperCase()}.example/` }).end();
+  const elsewhere = await failureOf(bench.fetcher().fetch(bench.ask({ authorization })));
+  t.match(elsewhere, { code: 'upstream-malformed', message: /redirects to \[redacted\]\.example/ });
+  const explain = () => new GatewayError('upstream-forbidden', `no ${KEY}`, { retryAfter: 5 });
+  bench.handler = (_, reply) => reply.writeHead(403).end();
+  const explained = await failureOf(bench.fetcher().fetch(bench.ask({ authorization, explain })));
+  t.match(explained, { code: 'upstream-forbidden', message: 'no [redacted]', retryAfter: 5 });
+});
+
 t.test('equal requests in flight are one call, with one answer or one failure for all', async (t) => {
   const bench = await open(t, (_, reply) => setTimeout(() => reply.end('rows'), 30));
   const flights: Flights = new Map();

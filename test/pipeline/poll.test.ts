@@ -380,3 +380,53 @@ collections: { all: { pool: main } }
   ]);
   t.notOk(written.includes(CANARY), 'the key is nowhere in what is told');
 });
+
+t.test('an outage beyond what the upstream looks back is told as a gap, in status and as a row', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startUpstream(t, { key: CANARY, clock });
+  upstream.rows = [{ updated: START - MICROS_PER_SECOND, row: { type: 'ipv4', value: '203.0.113.9' } }];
+  const yaml = `
+data: ./data
+feeds: { soc: { preset: socdefenders, plan: pro, lookback_days: 2, url: "${upstream.url}", internal: true, key: { env: SOC_KEY } } }
+pools: { main: { feeds: [soc] } }
+collections: { all: { pool: main } }
+`;
+  const gateway = await openGateway(t, t.testdir(), yaml, { clock, env: { SOC_KEY: CANARY } });
+  const gapOf = async () => (await gateway.side.status()).feeds[0]?.gap;
+  t.equal((await gateway.side.poll('soc')).outcome, 'whole');
+  t.equal(await gapOf(), null);
+  await clock.advance(MICROS_PER_DAY / 1000);
+  t.equal((await gateway.side.poll('soc')).outcome, 'whole');
+  t.equal(await gapOf(), null, 'an outage that can be caught up is none');
+  const last = clock.now();
+  await clock.advance((5 * MICROS_PER_DAY) / 1000);
+  upstream.down = { status: 503 };
+  t.equal((await gateway.side.poll('soc')).outcome, 'failed');
+  t.equal(await gapOf(), null, 'not while it is down: it may have kept more');
+  upstream.down = null;
+  await clock.advance(3_600_000);
+  const report = await gateway.side.poll('soc');
+  t.match(report, { outcome: 'whole', error: null });
+  const gap = await gapOf();
+  t.ok(gap && gap.from <= last && gap.to > clock.now() - 2.1 * MICROS_PER_DAY && gap.to < clock.now());
+  const { counts, rows } = await gateway.side.rejections('soc', 10);
+  t.match(counts, [{ reason: 'not-served', count: 1 }]);
+  t.match(rows[0], { detail: /looks back/, row: new RegExp(`to ${formatMillis(gap?.to ?? 0)}`) });
+  t.equal((await gateway.side.poll('soc')).outcome, 'whole');
+  t.strictSame(await gapOf(), gap, 'told once, and remembered');
+  t.equal((await gateway.side.rejections('soc', 10)).counts[0]?.count, 1);
+});
+
+t.test('a loopback upstream that nobody called internal is refused, and says what to set', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startUpstream(t, { key: CANARY, clock });
+  const yaml = `
+data: ./data
+feeds: { soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY } } }
+pools: { main: { feeds: [soc] } }
+collections: { all: { pool: main } }
+`;
+  const { side } = await openGateway(t, t.testdir(), yaml, { clock, env: { SOC_KEY: CANARY } });
+  t.match(await side.poll('soc'), { outcome: 'failed', error: { message: /set internal: true/ } });
+  t.equal(upstream.requests.length, 0);
+});
