@@ -88,7 +88,10 @@ export interface FeedRequest {
   explain?(status: number, body: string): GatewayError | null;
 }
 
-/** Waits for the budget, sends, retries what may be retried. Null: 304, or a body equal to the last whole pull's. */
+/**
+ * Waits for the budget, sends, retries what may be retried; equal requests that are on their way together are one.
+ * Null: 304, or a body equal to the last whole pull's.
+ */
 export type FeedFetch = (request: FeedRequest) => Promise<FeedResponse | null>;
 
 export interface FeedResponse {

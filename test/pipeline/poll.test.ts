@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
+import type { ResolveAll } from '../../src/pipeline/guard.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
@@ -429,4 +430,40 @@ collections: { all: { pool: main } }
   const { side } = await openGateway(t, t.testdir(), yaml, { clock, env: { SOC_KEY: CANARY } });
   t.match(await side.poll('soc'), { outcome: 'failed', error: { message: /set internal: true/ } });
   t.equal(upstream.requests.length, 0);
+});
+
+t.test('a redirect of an internal upstream leads to its own host only, and sixteen polls run at a time', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startUpstream(t, { key: CANARY, clock });
+  const { port } = new URL(upstream.url);
+  const resolveAll: ResolveAll = (_, callback) => callback(null, [{ address: '127.0.0.1', family: 4 }]);
+  const feeds = Array.from(
+    { length: 40 },
+    (_, i) =>
+      `  soc${i}: { preset: socdefenders, plan: pro, url: "http://feed${i}.test:${port}", internal: true, key: { env: SOC_KEY } }`,
+  );
+  const yaml = `
+data: ./data
+feeds:
+${feeds.join('\n')}
+pools: { main: { feeds: [soc0] } }
+collections: { all: { pool: main } }
+`;
+  const { side } = await openGateway(t, t.testdir(), yaml, { clock, env: { SOC_KEY: CANARY }, resolveAll });
+  upstream.faults = [{ status: 302, headers: { location: `http://www.feed0.test:${port}/api/v1/iocs` } }];
+  const refused = await side.poll('soc0');
+  t.match(refused, { outcome: 'failed', error: { message: /^www\.feed0\.test is at an address inside this network/ } });
+  t.equal(upstream.requests.length, 1, 'the redirect was not followed');
+  const waiting: (() => void)[] = [];
+  upstream.down = (_, reply) => void waiting.push(() => answer(reply, 200, { data: [] }));
+  const polls = feeds.slice(1).map((_, i) => side.poll(`soc${i + 1}`));
+  while (waiting.length < 16) await new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 50; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(waiting.length, 16);
+  upstream.down = null;
+  for (const go of waiting) go();
+  t.ok(
+    (await Promise.all(polls)).every(({ outcome }) => outcome === 'whole'),
+    'the others had their turn',
+  );
 });
