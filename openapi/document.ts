@@ -30,6 +30,7 @@ export async function makeDocument(): Promise<string> {
     feeds: [],
     canonical: () => ({ rejection: { detail: '' } }),
     version,
+    touch: () => undefined,
   };
   registerRoutes(app, parts);
   await app.ready();

@@ -7,10 +7,14 @@ export interface ReadCount {
   of(aliases: readonly string[]): number;
 }
 
-export function countReads(): ReadCount {
+/** Every read is told to the writer as well, so that a feed that is overdue is tried again. */
+export function countReads(touch: (journal: string) => void): ReadCount {
   const counts = new Map<string, number>();
   return {
-    note: ({ alias }) => void counts.set(alias, (counts.get(alias) ?? 0) + 1),
+    note({ alias, journal }) {
+      counts.set(alias, (counts.get(alias) ?? 0) + 1);
+      touch(journal);
+    },
     of: (aliases) => aliases.reduce((sum, alias) => sum + (counts.get(alias) ?? 0), 0),
   };
 }

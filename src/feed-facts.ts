@@ -1,9 +1,8 @@
 import type { FeedFacts } from '../routes/v1/feeds.ts';
 import type { Config } from './config/config.ts';
-import type { FeedFormat } from './feeds/feed.ts';
-import { feedFormats } from './feeds/registry.ts';
 import { allowanceOf } from './pipeline/budget.ts';
-import { accountNameOf } from './pipeline/upstream.ts';
+import { accountNameOf, limitsOf } from './pipeline/upstream.ts';
+import { configuredFeeds } from './writer.ts';
 
 /** What the configuration says of each feed, by name, for the routes: they know neither formats nor budgets. */
 export function feedFactsOf({ feeds, idleFeeds, pools, journals, collections }: Config): FeedFacts[] {
@@ -12,21 +11,23 @@ export function feedFactsOf({ feeds, idleFeeds, pools, journals, collections }: 
     const told = new Set(journals.filter(({ pool }) => holding.has(pool)).map(({ name }) => name));
     return collections.filter(({ journal }) => told.has(journal)).map(({ alias }) => alias);
   };
-  const polled = feeds.map(({ definition, options }): FeedFacts => {
-    const format: FeedFormat = feedFormats[definition.format as keyof typeof feedFormats];
-    const account = format.account(options);
-    const name = accountNameOf({ definition, options, format });
+  const configured = configuredFeeds({ feeds });
+  const limits = limitsOf(configured);
+  const polled = configured.map((feed): FeedFacts => {
+    const { definition, format, options } = feed;
+    const name = accountNameOf(feed) ?? '';
+    const allowed = limits.get(name);
     return {
       definition,
       idle: null,
       collections: collectionsOf(definition.name),
       account:
-        account === null || name === null
+        allowed === undefined
           ? null
           : {
               name,
-              origin: account.origin,
-              allowanceOf: (state, now) => allowanceOf(state, account.limits, now),
+              origin: format.account(options)?.origin ?? name,
+              allowanceOf: (state, now) => allowanceOf(state, allowed, now),
             },
     };
   });

@@ -95,6 +95,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       cacheBytes: config.cache.bytes,
       metricsAccess: config.metrics.access,
       allowances: async () => allowancesOf(feeds, await reader.accounts(), systemClock.now()),
+      touch: writer.side.touch,
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,
       maxConnections: config.listen.maxConnections,

@@ -1,15 +1,12 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Overrides } from './load.ts';
+import { type Clock, MICROS_PER_MS, type Micros, systemClock } from './model/clock.ts';
 import { type ErrorCode, GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
 import type { WriterSide } from './writer.ts';
 
-export interface ToWriter {
-  id: number;
-  method: keyof WriterSide;
-  args: unknown[];
-}
+export type ToWriter = { id: number; method: keyof WriterSide; args: unknown[] } | { touch: string };
 
 export interface PackedError {
   code: ErrorCode;
@@ -88,11 +85,27 @@ export async function startWriter(
       reconcile: ask('reconcile'),
       tick: ask('tick'),
       start: () => void ask('start')(),
+      touch: limitTouches(systemClock, (journal) => worker.postMessage({ touch: journal } satisfies ToWriter)),
       async close() {
         closing = true;
         await ask('close')();
       },
     },
+  };
+}
+
+/** However many readers there are, the writer hears of a journal at most so often, in milliseconds. */
+const TOUCH_APART_MS = 10_000;
+
+/** Journals come from the configuration, so what is remembered of them is bounded by it. */
+export function limitTouches(clock: Clock, send: (journal: string) => void): (journal: string) => void {
+  const last = new Map<string, Micros>();
+  return (journal) => {
+    const now = clock.now();
+    const since = now - (last.get(journal) ?? Number.NEGATIVE_INFINITY);
+    if (since >= 0 && since < TOUCH_APART_MS * MICROS_PER_MS) return;
+    last.set(journal, now);
+    send(journal);
   };
 }
 

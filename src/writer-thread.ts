@@ -21,6 +21,7 @@ const side = await openWriterSide(config, {
 });
 
 port.on('message', async (message: ToWriter) => {
+  if ('touch' in message) return side.touch(message.touch);
   try {
     const method = side[message.method] as (...args: unknown[]) => Promise<unknown>;
     say({ event: 'answer', id: message.id, value: await method(...message.args) });

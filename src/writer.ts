@@ -1,3 +1,4 @@
+import { bulkhead } from 'cockatiel';
 import { createKey, hashKey } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { feedFormats } from './feeds/registry.ts';
@@ -6,10 +7,13 @@ import type { Control, StatusReport } from './model/control.ts';
 import type { FeedDefinition } from './model/definition.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
+import type { Flights } from './pipeline/flights.ts';
+import type { ResolveAll } from './pipeline/guard.ts';
 import { Journals } from './pipeline/journals.ts';
 import { type ConfiguredFeed, poll, type Upstream } from './pipeline/poll.ts';
+import { refreshOverdue } from './pipeline/refresh.ts';
 import { runSchedule } from './pipeline/schedule.ts';
-import { openUpstream } from './pipeline/upstream.ts';
+import { accountNameOf, createDispatchers, limitsOf, openUpstream } from './pipeline/upstream.ts';
 import { producingIdentity } from './stix/identity.ts';
 import { markingsUpTo } from './stix/marking.ts';
 import { storeEngines } from './store/registry.ts';
@@ -23,6 +27,8 @@ export interface WriterSide extends Control {
   reconcile(): Promise<void>;
   /** Turns what time has done into entries now, as happens every minute after `start`. */
   tick(): Promise<void>;
+  /** Somebody reads this journal: feeds behind it that are overdue may be tried again. Answers nothing, never throws. */
+  touch(journal: string): void;
   /** Waits for what is being written, then closes the store. */
   close(): Promise<void>;
 }
@@ -33,7 +39,12 @@ export interface WriterOptions {
   onClients(clients: Client[]): void;
   /** Something went wrong that nobody waits for. */
   onError(error: unknown): void;
+  /** How names are looked up; for tests. */
+  resolveAll?: ResolveAll;
 }
+
+/** Each holds some megabytes while it reads; what waits in a bulkhead holds nothing. */
+const POLLS_AT_ONCE = 16;
 
 /** Everything that writes, behind one door: fetch to commit, the minute tick, and what commands ask for. */
 export async function openWriterSide(config: Config, options: WriterOptions): Promise<WriterSide> {
@@ -60,8 +71,26 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     ],
   });
   const polling = new Map<string, ReturnType<typeof poll>>();
+  const polls = bulkhead(POLLS_AT_ONCE, feeds.length);
+  const flights: Flights = new Map();
+  const dispatchers = createDispatchers(options.resolveAll);
+  const limits = limitsOf(feeds);
+  const accountOf = (feed: ConfiguredFeed) => {
+    const name = accountNameOf(feed);
+    const allowed = limits.get(name ?? '');
+    return name === null || allowed === undefined ? null : { name, limits: allowed };
+  };
   const upstreamOf = (feed: ConfiguredFeed): Promise<Upstream> =>
-    openUpstream(feed, { writer, clock, base: config.base, userAgent, signal: stop.signal });
+    openUpstream(feed, {
+      writer,
+      clock,
+      base: config.base,
+      userAgent,
+      signal: stop.signal,
+      limits: accountOf(feed)?.limits ?? null,
+      dispatchers: dispatchers.of(feed),
+      flights,
+    });
 
   /** One poll of a feed at a time; whoever asks meanwhile gets the one that runs. */
   const pollOnce = (name: string): ReturnType<typeof poll> => {
@@ -69,9 +98,21 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     if (feed === undefined) throw new GatewayError('not-found', `No feed is called ${name}.`);
     const running = polling.get(name);
     if (running !== undefined) return running;
-    const started = poll(feed, { clock, writer, journals, openUpstream: upstreamOf, signal: stop.signal });
+    const parts = { clock, writer, journals, openUpstream: upstreamOf, signal: stop.signal };
+    const started = polls.execute(() => poll(feed, parts));
     polling.set(name, started);
     return started.finally(() => polling.delete(name));
+  };
+
+  const refreshing = new Map<string, Promise<void>>();
+  const refreshPool = (name: string): void => {
+    const pool = config.pools.find((pool) => pool.name === name);
+    if (pool === undefined || refreshing.has(name) || stop.signal.aborted) return;
+    const behind = feeds.filter(({ definition }) => pool.feeds.includes(definition.name));
+    const refresh = refreshOverdue(behind, { clock, store: writer, accountOf, poll: pollOnce })
+      .catch(onError)
+      .finally(() => refreshing.delete(name));
+    refreshing.set(name, refresh);
   };
 
   let background: Promise<unknown> = Promise.resolve();
@@ -91,8 +132,13 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     },
     async close() {
       stop.abort(new GatewayError('unavailable', 'Sluice is stopping.'));
-      await Promise.allSettled([background, ...polling.values()]);
+      await Promise.allSettled([background, ...polling.values(), ...refreshing.values()]);
+      await dispatchers.close();
       await writer.close();
+    },
+    touch(name) {
+      const journal = config.journals.find((journal) => journal.name === name);
+      if (journal !== undefined) refreshPool(journal.pool);
     },
     poll: async (name) => pollOnce(name),
     status: () => statusOf(config, feeds, writer, startedAt, clock),
@@ -137,9 +183,10 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
 
 /** Feeds that are polled, each with its format. */
 export function configuredFeeds(config: Pick<Config, 'feeds'>): ConfiguredFeed[] {
-  return config.feeds.map(({ definition, options }) => ({
+  return config.feeds.map(({ definition, options, upstream }) => ({
     definition,
     options,
+    upstream,
     format: feedFormats[definition.format as keyof typeof feedFormats],
   }));
 }

@@ -36,8 +36,11 @@ function humanStatus({ version, now, feeds, accounts, collections }: StatusRepor
     account.account,
     account.requests,
     ageText(account.lastRequestAt, now),
-    account.blockedUntil !== null && account.blockedUntil > now ? ageText(account.blockedUntil, now) : '-',
+    freeAt(account) > now ? ageText(freeAt(account), now) : '-',
   ]);
+  const gapRows = feeds.flatMap(({ feed, gap }) =>
+    gap === null ? [] : [[feed, `${timeText(gap.from)}`, `${timeText(gap.to)}`, ageText(gap.at, now)]],
+  );
   const collectionRows = collections.map((collection) => [
     collection.alias,
     totalOf(collection.live),
@@ -47,9 +50,15 @@ function humanStatus({ version, now, feeds, accounts, collections }: StatusRepor
   return [
     `Sluice ${version}, ${timeText(now)}`,
     `Feeds\n${formatTable(['NAME', 'STATE', 'LAST GOOD', 'NEXT', 'ROWS', 'REJECTED', 'ERROR'], feedRows)}`.trimEnd(),
+    ...(gapRows.length === 0 ? [] : [`Gaps\n${formatTable(['FEED', 'FROM', 'TO', 'FOUND'], gapRows)}`.trimEnd()]),
     `Accounts\n${formatTable(['NAME', 'REQUESTS', 'LAST', 'FREE'], accountRows)}`.trimEnd(),
     `Collections\n${formatTable(['NAME', 'LIVE', 'NEWEST', 'ID'], collectionRows)}`,
   ].join('\n\n');
+}
+
+/** When the upstream may be asked again, as far as it or its failures say. */
+function freeAt({ blockedUntil, breaker }: StatusReport['accounts'][number]): Micros {
+  return Math.max(blockedUntil ?? 0, breaker?.openUntil ?? 0);
 }
 
 function totalOf(live: Partial<Record<string, number>>): number {
@@ -73,6 +82,10 @@ function wireStatus({ version, startedAt, now, feeds, accounts, collections }: S
       next_poll_at: timeText(feed.nextPollAt),
       failures: feed.failures,
       error: feed.error === null ? null : { ...feed.error, at: timeText(feed.error.at) },
+      gap:
+        feed.gap === null
+          ? null
+          : { from: timeText(feed.gap.from), to: timeText(feed.gap.to), found_at: timeText(feed.gap.at) },
       accepted: feed.accepted,
       rejected: feed.rejected,
       observations: feed.observations,
@@ -82,6 +95,8 @@ function wireStatus({ version, startedAt, now, feeds, accounts, collections }: S
       requests: account.requests,
       last_request_at: timeText(account.lastRequestAt),
       blocked_until: timeText(account.blockedUntil),
+      failures: account.breaker?.failures ?? 0,
+      broken_until: timeText(account.breaker?.openUntil ?? null),
       windows: Object.entries(account.windows).map(([seconds, { startedAt, used }]: [string, Window]) => ({
         seconds: Number(seconds),
         started_at: timeText(startedAt),

@@ -1,4 +1,10 @@
-import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
+import type {
+  CollectionDefinition,
+  FeedDefinition,
+  JournalDefinition,
+  PoolDefinition,
+  UpstreamDefinition,
+} from '../model/definition.ts';
 import type { Secret } from '../model/secret.ts';
 
 /** The configuration, resolved: every default filled in, every name checked, every secret at hand. */
@@ -27,7 +33,7 @@ export interface Config {
     maxPage: number;
   };
   /** Polled, each with its format's options. */
-  feeds: { definition: FeedDefinition; options: unknown }[];
+  feeds: { definition: FeedDefinition; options: unknown; upstream: UpstreamDefinition }[];
   /**
    * Configured but not polled now, switched off or without their optional key. Their rows stand until they age out: a
    * restart without a key must not withdraw what is served. Pools name them like any other feed.

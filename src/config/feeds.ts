@@ -1,11 +1,12 @@
 import Type from 'typebox';
 import type { FeedDefaults, FeedFormat } from '../feeds/feed.ts';
-import type { FeedDefinition } from '../model/definition.ts';
+import type { FeedDefinition, ProxySetting, UpstreamDefinition } from '../model/definition.ts';
 import { parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
+import { Secret } from '../model/secret.ts';
 import type { Config } from './config.ts';
 import { type ConfigEntry, type ConfigNode, nodeOf } from './document.ts';
-import type { Mark, Step } from './problem.ts';
+import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import { type ReadContext, readValue } from './read.ts';
 import { type FeedSection, feedSchema } from './schema.ts';
 import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './wording.ts';
@@ -26,7 +27,7 @@ export interface ReadFeed {
   definition: FeedDefinition;
   options: unknown;
   idle: Config['idleFeeds'][number]['reason'] | null;
-  section: Record<string, unknown>;
+  section: Record<string, unknown> & FeedSection;
   /** Reads `section` back into the file's words. */
   schema: SchemaNode;
 }
@@ -57,6 +58,8 @@ export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, out
   ) as SchemaNode;
   schema.required = options.required;
   const section = readValue(schema, node, path, context) as Record<string, unknown> & FeedSection;
+  const proxyPath = [...path, 'proxy'];
+  checkProxy(section?.proxy, context.places.get(pathText(proxyPath)) ?? entry.keyAt, proxyPath, context.report);
   if (problems > 0) return null;
 
   const own = Object.fromEntries(
@@ -154,6 +157,25 @@ function defineFeed(name: string, format: string, section: FeedSection, defaults
     shrinkGuard: mode === 'delta' || section.shrink_guard === 'off' ? null : section.shrink_guard,
     emptyAllowed: section.empty_allowed ?? defaults.emptyAllowed,
   };
+}
+
+/** How the feed is reached, with what the file says for all. */
+export function upstreamOf(section: FeedSection, proxy: ProxySetting): UpstreamDefinition {
+  const { internal, proxy: own, refresh_on_read: refreshOnRead } = section;
+  return { internal, proxy: own === undefined ? proxy : proxyOf(own), refreshOnRead };
+}
+
+/** What a secret hides is checked too, and told without it. */
+export function checkProxy(proxy: unknown, at: Mark, path: readonly Step[], report: Report): void {
+  if (!(proxy instanceof Secret)) return;
+  const address = proxy.reveal();
+  if (/^https?:\/\/[^/?#\s]+\/?$/i.test(address) && URL.canParse(address)) return;
+  report(at, path, 'must hold the address of a proxy: http(s)://USER:PASSWORD@HOST:PORT');
+}
+
+/** Wrapped even when it holds no password: a proxy's address is shown nowhere, and is handled in one way. */
+export function proxyOf(given: string | Secret): ProxySetting {
+  return given === 'off' || given === 'environment' || given instanceof Secret ? given : new Secret(given);
 }
 
 /** A map lays its types over the defaults; its own `default` is for every type that it does not name. */

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { readDocument } from './document.ts';
-import { type FeedKinds, type ReadFeed, readFeed } from './feeds.ts';
+import { checkProxy, type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
 import { checkListen, parseListen } from './listen.ts';
 import { effectiveYaml } from './print.ts';
 import {
@@ -81,6 +81,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   const feeds = entries.map(([name, entry]) => readFeed(name, entry, options, context)).filter((feed) => feed !== null);
   const listen = resolveListen(file, options.overrides?.listen, checks);
   checkServer(file, options.stores, checks);
+  checkProxy(file?.proxy, checks.placeOf(['proxy']), ['proxy'], report);
   const resolved = resolveCollections(file, new Set(entries.map(([name]) => name)), checks);
   if (problems.length > 0 || listen === null) throw configInvalid(options.path, problems);
 
@@ -155,7 +156,9 @@ function assemble(
       pageSize: taxii.page_size,
       maxPage: taxii.max_page,
     },
-    feeds: feeds.flatMap(({ definition, options, idle }) => (idle === null ? [{ definition, options }] : [])),
+    feeds: feeds.flatMap(({ definition, options, idle, section }) =>
+      idle === null ? [{ definition, options, upstream: upstreamOf(section, proxyOf(file.proxy)) }] : [],
+    ),
     idleFeeds: feeds.flatMap(({ definition, idle }) => (idle === null ? [] : [{ definition, reason: idle }])),
     cache: { bytes: file.cache.bytes },
     metrics: { access: file.metrics.public ? 'anyone' : [...file.metrics.clients] },

@@ -97,7 +97,8 @@ function readUnion(
   if (node.kind === 'scalar' || fitting.length === 0) {
     const value = plainOf(node);
     refuseCredentials(node, path, context);
-    complain(schema, value, node.at, path, context);
+    // A secret's own schema takes anything: what stands here is none, or its branch would have been taken.
+    complain({ ...schema, anyOf: branches.filter((branch) => !branch['x-secret']) }, value, node.at, path, context);
     return value;
   }
   for (const branch of fitting) {

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { profiles } from '../model/definition.ts';
 import { durationSchema } from '../model/duration.ts';
 import { observableTypes } from '../model/observable.ts';
-import type { Secret } from '../model/secret.ts';
+import { type Secret, secretSchema } from '../model/secret.ts';
 import { tlpLevels } from '../model/tlp.ts';
 
 /**
@@ -157,6 +157,17 @@ const cacheSchema = Type.Object(
   },
   { ...closed, default: {} },
 );
+const proxyWords = {
+  'x-expects': 'off, environment, http(s)://HOST:PORT, or with a password {env: NAME} or {file: PATH}',
+};
+const proxySchema = (description: string, default_?: string) =>
+  Type.Union(
+    [
+      Type.String({ maxLength: 2048, pattern: '^(?:off|environment|https?://[^/@?#\\s]+/?)$', ...proxyWords }),
+      secretSchema,
+    ],
+    { description, ...proxyWords, ...(default_ === undefined ? {} : { default: default_ }) },
+  );
 
 /** Safety's usual ages: addresses change hands within a month, names and URLs within two, hashes never. */
 const lifetimeDefault = { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' };
@@ -208,6 +219,15 @@ export const feedSchema = Type.Object(
     empty_allowed: Type.Optional(
       Type.Boolean({ description: 'Is a snapshot without a single row believable? Default: the format says.' }),
     ),
+    internal: Type.Boolean({
+      default: false,
+      description: "The feed's own host may stand inside this network: private and loopback addresses.",
+    }),
+    proxy: Type.Optional(proxySchema('How this feed is reached. Default: as proxy at the top says.')),
+    refresh_on_read: Type.Boolean({
+      default: true,
+      description: 'A reader who finds the feed overdue after failures brings its next try forward, within the budget.',
+    }),
   },
   closed,
 );
@@ -283,6 +303,10 @@ export const fileSchema = Type.Object(
     store: Type.String({ default: 'sqlite', minLength: 1, maxLength: 64, description: 'Storage engine.' }),
     identity: identitySchema,
     taxii: taxiiSchema,
+    proxy: proxySchema(
+      'How feeds are reached: off; environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); or the address of a proxy.',
+      'off',
+    ),
     feeds: Type.Record(nameKey, Type.Unsafe<unknown>({ 'x-later': true }), {
       ...named,
       default: {},

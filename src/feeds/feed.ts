@@ -42,6 +42,17 @@ export interface FeedAccount {
   origin: string;
   key: Secret | null;
   limits: AccountLimits;
+  /** How its connections are made; shown to its own host and to `hosts` only. */
+  tls?: ConnectionTls;
+}
+
+/** PEM texts: a client certificate with its key, both or neither, and the authorities that are trusted in place of the usual. */
+export interface ConnectionTls {
+  cert?: Secret;
+  key?: Secret;
+  ca?: Secret;
+  /** Other names of the same server. */
+  hosts?: readonly string[];
 }
 
 /** What an upstream's plan allows. All of it is configuration with a default. */
@@ -77,7 +88,10 @@ export interface FeedRequest {
   explain?(status: number, body: string): GatewayError | null;
 }
 
-/** Waits for the budget, sends, retries what may be retried. Null: 304, or a body equal to the last whole pull's. */
+/**
+ * Waits for the budget, sends, retries what may be retried; equal requests that are on their way together are one.
+ * Null: 304, or a body equal to the last whole pull's.
+ */
 export type FeedFetch = (request: FeedRequest) => Promise<FeedResponse | null>;
 
 export interface FeedResponse {
@@ -107,6 +121,11 @@ export interface FeedBatch {
   cursor: string | null;
   /** This is the whole pull's end: validators commit, and for a snapshot what was not seen has vanished. */
   last: boolean;
+  /**
+   * What was updated between these moments can't be asked for any more: the feed was away for longer than its upstream
+   * looks back. Told once, with the batch whose cursor lies behind it.
+   */
+  gap?: { from: Micros; to: Micros } | null;
 }
 
 /** A row in the feed's words, or a STIX object as it came. */

@@ -2,10 +2,9 @@ import Type, { type Static } from 'typebox';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import { isJsonObject } from '../model/json.ts';
-import type { Rejection } from '../model/observation.ts';
 import { secretSchema } from '../model/secret.ts';
 import { formatMillis, parseTimestamp } from '../model/timestamp.ts';
-import { BATCH_ROWS, type FeedContext, type FeedFormat } from './feed.ts';
+import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat } from './feed.ts';
 import { type Page, readPage, readRows } from './socdefenders/page.ts';
 import { type Window, walk } from './socdefenders/walk.ts';
 
@@ -121,12 +120,10 @@ export const socdefenders: FeedFormat<Options> = {
     });
     for await (const { rows, notes, done } of steps) {
       // Only now is it sure that the upstream answers again. With the bookmark behind the gap it is told once.
-      const gap = told || lost === null ? [] : [lost];
-      const cursor = done === null ? (gap.length === 0 ? null : bookmark(since)) : bookmark(done);
+      const gap = told ? null : lost;
+      const cursor = done === null ? (gap === null ? null : bookmark(since)) : bookmark(done);
       told = true;
-      if (gap.length + notes.length > 0 || cursor !== null) {
-        yield { items: [], rejected: [...gap, ...notes], cursor, last: false };
-      }
+      if (notes.length > 0 || cursor !== null) yield { items: [], rejected: notes, cursor, last: false, gap };
       // An upstream that ignores `limit` must not make a batch larger than the writer takes.
       for (let i = 0; i < rows.length; i += BATCH_ROWS) {
         yield { ...readRows(rows.slice(i, i + BATCH_ROWS)), cursor: null, last: false };
@@ -145,16 +142,14 @@ function questionOf({ url, filter = {} }: Options): string {
 function startOf(
   { cursor, now, options }: FeedContext<Options>,
   of: string,
-): { since: Micros; lost: Rejection | null } {
+): { since: Micros; lost: NonNullable<FeedBatch['gap']> | null } {
   const { lookback_days: days, plan } = options;
   const horizon = now() - (days === undefined ? plans[plan].lookback : days * MICROS_PER_DAY);
   const earliest = horizon + MARGIN;
   const stored = storedSince(cursor, of);
   if (stored === null) return { since: earliest, lost: null };
   if (stored >= horizon) return { since: stored, lost: null };
-  const row = `${formatMillis(stored)} to ${formatMillis(earliest)}`;
-  const detail = 'the feed was not read for longer than the plan looks back; what was updated in this time is missing';
-  return { since: earliest, lost: { reason: 'not-served', detail, row } };
+  return { since: earliest, lost: { from: stored, to: earliest } };
 }
 
 function storedSince(cursor: string | null, of: string): Micros | null {

@@ -1,4 +1,5 @@
 import type { ObservableType } from './observable.ts';
+import type { Secret } from './secret.ts';
 import type { Tlp } from './tlp.ts';
 
 /** How a journal issues STIX (ARCHITECTURE.md, "Profiles"). */
@@ -25,6 +26,18 @@ export interface FeedDefinition {
   shrinkGuard: number | null;
   /** Is a snapshot without a single row believable? */
   emptyAllowed: boolean;
+}
+
+/** `environment`: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. A Secret: the proxy's address, which may hold a password. */
+export type ProxySetting = 'off' | 'environment' | Secret;
+
+/** How a feed's upstream is reached and when it is asked. Nothing of it changes what the feed says. */
+export interface UpstreamDefinition {
+  /** The feed's own host may stand inside this network. */
+  internal: boolean;
+  proxy: ProxySetting;
+  /** A reader who finds the feed overdue may bring its next try forward. */
+  refreshOnRead: boolean;
 }
 
 export interface PoolDefinition {

@@ -22,6 +22,8 @@ export interface FeedState {
   /** Polls that failed since the last good one. */
   failures: number;
   error: { code: ErrorCode; message: string; at: Micros } | null;
+  /** The last stretch of time whose news can't be had any more, and when that was found. */
+  gap: { from: Micros; to: Micros; at: Micros } | null;
   /** Of the last whole pull. */
   accepted: number;
   rejected: number;
@@ -35,6 +37,8 @@ export interface AccountState {
   lastRequestAt: Micros | null;
   /** Nothing is sent before this time (429, Retry-After, X-RateLimit-Reset). */
   blockedUntil: Micros | null;
+  /** When that was said. */
+  blockedAt?: Micros;
   /**
    * One per configured window, keyed by its length in seconds: weighted requests `used` since `startedAt`. `slots` says
    * when: equal slices of the window from `startedAt` on, so that what is old leaves bit by bit (pipeline/budget.ts).
@@ -42,6 +46,8 @@ export interface AccountState {
   windows: Record<string, { startedAt: Micros; used: number; slots?: number[] }>;
   /** Requests ever sent. */
   requests: number;
+  /** Absent while the upstream is well: failures in a row, how often it was left alone for them, and until when. */
+  breaker?: { failures: number; breaks: number; openUntil: Micros | null };
 }
 
 /** What one window of an account's plan still allows. */

@@ -98,6 +98,8 @@ export interface HeldBody {
   body: AsyncIterable<Uint8Array>;
   /** Hex SHA-256; null until the last byte was read. */
   hash(): string | null;
+  /** The same for another reader, as long as nobody has begun to read; null for what did not end within `ahead`. */
+  copy(): HeldBody | null;
 }
 
 /** Reads up to `ahead` bytes, so that what goes wrong by then goes wrong here; the rest streams. */
@@ -121,8 +123,9 @@ export async function holdBody(chunks: AsyncGenerator<Buffer>, ahead: number): P
     held.push(chunk);
     size += chunk.length;
   }
-  const body = async function* (): AsyncGenerator<Uint8Array> {
+  const rest = async function* (): AsyncGenerator<Uint8Array> {
     try {
+      // Let go of as they are read: a slow reader must not hold them all.
       for (let chunk = held.shift(); chunk !== undefined; chunk = held.shift()) yield chunk;
       while (digest === null) {
         const chunk = await next();
@@ -132,7 +135,17 @@ export async function holdBody(chunks: AsyncGenerator<Buffer>, ahead: number): P
       await chunks.return(undefined);
     }
   };
-  return { body: body(), hash: () => digest };
+  return digest === null ? { body: rest(), hash: () => digest, copy: () => null } : wholeBody(held, digest);
+}
+
+function wholeBody(chunks: readonly Buffer[], digest: string): HeldBody {
+  const left = [...chunks];
+  let hasBegun = false;
+  const body = async function* (): AsyncGenerator<Uint8Array> {
+    hasBegun = true;
+    for (let chunk = left.shift(); chunk !== undefined; chunk = left.shift()) yield chunk;
+  };
+  return { body: body(), hash: () => digest, copy: () => (hasBegun ? null : wholeBody(left, digest)) };
 }
 
 /** The whole of it as text, which may be no longer than `most` bytes; a byte order mark is dropped. */

@@ -39,6 +39,12 @@ export function admit(state: AccountState, limits: AccountLimits, weight: number
   return at;
 }
 
+/** How much of its fullest window is spent, 0 to 1. */
+export function shareSpent(state: AccountState, limits: AccountLimits, now: Micros): number {
+  const settled = settle(state, now);
+  return Math.max(0, ...limits.windows.map(({ seconds, requests }) => windowOf(settled, seconds).used / requests));
+}
+
 /** The state once the request is sent; stored before it is, so that a crash never forgets a request. */
 export function spend(state: AccountState, limits: AccountLimits, weight: number, now: Micros): AccountState {
   const settled = settle(state, now);
@@ -71,16 +77,24 @@ export function settle(state: AccountState, now: Micros): AccountState {
     ...state,
     windows,
     lastRequestAt: state.lastRequestAt === null ? null : Math.min(state.lastRequestAt, now),
-    blockedUntil: state.blockedUntil === null ? null : Math.min(state.blockedUntil, now + LONGEST_BLOCK),
+    ...settleBlock(state, now),
   };
+}
+
+/** A block that was told in the future was told just now: what was asked for is waited, and not the clock's step as well. */
+function settleBlock({ blockedAt, blockedUntil }: AccountState, now: Micros): Partial<AccountState> {
+  if (blockedUntil === null) return {};
+  const toldAt = blockedAt ?? blockedUntil - LONGEST_BLOCK;
+  const ahead = Math.max(0, toldAt - now);
+  return { blockedUntil: blockedUntil - ahead, blockedAt: toldAt - ahead };
 }
 
 function slide(window: Window, seconds: number, now: Micros): Window {
   const length = slotLength(seconds);
   const { used, slots } = window;
-  // The last slot holds the newest request; when it begins after now, all of them are moved back together.
-  const ahead = Math.ceil((window.startedAt + (slots.length - 1) * length - now) / length);
-  const startedAt = window.startedAt - Math.max(0, ahead) * length;
+  // The last slot holds the newest request; when it begins after now, all are moved back together, so far that it begins
+  // now and not a moment further: the clock was set back by at least that much.
+  const startedAt = window.startedAt - Math.max(0, window.startedAt + (slots.length - 1) * length - now);
   let gone = 0;
   while (gone < slots.length && (slots[gone] === 0 || leavesAt(startedAt, gone, seconds) <= now)) gone += 1;
   if (gone === 0) return { startedAt, used, slots };
@@ -116,8 +130,9 @@ export function learn(state: AccountState, status: number, headers: Record<strin
   const wait =
     retryAfter ?? (isRefused || isSpent ? resetOf(headers, theirs) : null) ?? (isRefused ? WITHOUT_HINT : null);
   if (wait === null) return state;
+  const settled = settle(state, now);
   const until = now + Math.min(Math.max(wait, SHORTEST_BLOCK), LONGEST_BLOCK);
-  return { ...state, blockedUntil: Math.max(state.blockedUntil ?? 0, until) };
+  return (settled.blockedUntil ?? 0) >= until ? settled : { ...settled, blockedUntil: until, blockedAt: now };
 }
 
 function retryAfterOf(headers: Record<string, string>, theirs: Micros): Micros | null {

@@ -1,7 +1,7 @@
 import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from '../feeds/feed.ts';
-import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import type { Clock, Micros } from '../model/clock.ts';
 import type { PollReport } from '../model/control.ts';
-import type { FeedDefinition } from '../model/definition.ts';
+import type { FeedDefinition, UpstreamDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
@@ -9,12 +9,14 @@ import { normalise } from '../normalise/normalise.ts';
 import type { Pull, Transaction, Writer } from '../store/store.ts';
 import { combineRows } from './combine.ts';
 import type { Journals } from './journals.ts';
+import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './outcome.ts';
 
 /** A feed of the configuration with its format and what its format was told. */
 export interface ConfiguredFeed {
   definition: FeedDefinition;
   format: FeedFormat;
   options: unknown;
+  upstream: UpstreamDefinition;
 }
 
 /** The network and the disk as one poll gets them: budgeted, conditional, capped. */
@@ -39,7 +41,6 @@ export interface PollParts {
 
 /** Vanished rows taken out per store call. */
 const VANISHED_SLICE = BATCH_ROWS;
-const FIRST_RETRY = 30 * MICROS_PER_SECOND;
 /** A guard that holds back a collapse means nothing for a handful of rows. */
 const GUARD_FROM_ROWS = 20;
 
@@ -64,6 +65,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
   let upstream: Upstream | null = null;
   try {
     upstream = await parts.openUpstream(feed);
+    await keepAttempt(feed.definition, startedAt, parts);
     const { fetch, files } = upstream;
     const pull = await writer.beginPull(name);
     const { cursor } = await writer.feedState(name);
@@ -75,11 +77,11 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     }
     if (isWhole) report.outcome = 'whole';
     else if (upstream.isUnchanged()) {
-      await confirm(feed, startedAt, parts);
+      await keepConfirmed(feed.definition, startedAt, parts);
       report.outcome = 'unchanged';
     } else throw new GatewayError('upstream-malformed', `Feed ${name} ended without saying that it was whole.`);
   } catch (error) {
-    report.error = await remember(feed, error, startedAt, parts);
+    report.error = await keepFailure(feed.definition, error, startedAt, parts);
     report.outcome = isHeldBack(error) ? 'held-back' : 'failed';
   }
   report.requests = upstream?.requests() ?? 0;
@@ -97,7 +99,8 @@ async function commitBatch(
 ): Promise<void> {
   const now = clock.now();
   const rows = readItems(batch.items, feed.definition, now);
-  const rejections = [...batch.rejected, ...rows.rejections];
+  const gap = batch.gap ?? null;
+  const rejections = [...(gap === null ? [] : [describeGap(gap)]), ...batch.rejected, ...rows.rejections];
   const { definition } = feed;
   await writer
     .transaction(async (tx) => {
@@ -108,6 +111,7 @@ async function commitBatch(
       await journals.hear(tx, definition, [...touched], ids, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
+      if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
       const accepted = report.accepted + rows.observations.length + rows.objects.length;
       const rejected = report.rejected + batch.rejected.length + rows.refused;
       if (batch.last) {
@@ -218,50 +222,4 @@ async function withdrawVanished(
     if (ids.length === 0) break;
     await journals.hear(tx, feed, [], ids, now, counts);
   }
-}
-
-/** A 304 or an equal body confirms every row of a snapshot at once, without touching one. */
-async function confirm({ definition }: ConfiguredFeed, startedAt: Micros, { writer, clock }: PollParts): Promise<void> {
-  const now = clock.now();
-  await writer.transaction((tx) => tx.saveFeedState(definition.name, succeeded(definition, startedAt, now)));
-}
-
-function succeeded(feed: FeedDefinition, startedAt: Micros, now: Micros) {
-  return {
-    ...(feed.mode === 'snapshot' ? { confirmedAt: now } : {}),
-    succeededAt: now,
-    attemptedAt: startedAt,
-    nextPollAt: startedAt + feed.every * MICROS_PER_MS,
-    failures: 0,
-    error: null,
-  };
-}
-
-async function remember(
-  { definition }: ConfiguredFeed,
-  thrown: unknown,
-  startedAt: Micros,
-  { writer, clock }: PollParts,
-): Promise<NonNullable<PollReport['error']>> {
-  const error =
-    thrown instanceof GatewayError
-      ? thrown
-      : new GatewayError('internal', `Feed ${definition.name} failed in an unforeseen way.`, { cause: thrown });
-  const now = clock.now();
-  await writer.transaction(async (tx) => {
-    const { failures } = await tx.feedState(definition.name);
-    const backoff = Math.min(definition.every * MICROS_PER_MS, FIRST_RETRY * 2 ** Math.min(failures, 16));
-    const wait = Math.max(backoff, (error.retryAfter ?? 0) * MICROS_PER_SECOND);
-    await tx.saveFeedState(definition.name, {
-      attemptedAt: startedAt,
-      nextPollAt: now + wait,
-      failures: failures + 1,
-      error: { code: error.code, message: error.message, at: now },
-    });
-  });
-  return { code: error.code, message: error.message };
-}
-
-function isHeldBack(error: unknown): boolean {
-  return error instanceof GatewayError && error.details?.['held_back'] === 'true';
 }

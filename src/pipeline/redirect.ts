@@ -46,6 +46,7 @@ function isHttp({ protocol }: URL): boolean {
   return protocol === 'http:' || protocol === 'https:';
 }
 
-function siteOf({ hostname }: URL): string {
+/** The registrable domain, or the host where there is none. */
+export function siteOf({ hostname }: URL): string {
   return getDomain(hostname, { allowPrivateDomains: true }) ?? hostname;
 }

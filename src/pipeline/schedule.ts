@@ -32,12 +32,17 @@ async function pollWhenDue(
   { definition }: ConfiguredFeed,
   { clock, store, poll, signal }: ScheduleParts,
 ): Promise<void> {
-  const { nextPollAt } = await store.feedState(definition.name);
-  const wait = ((nextPollAt ?? 0) - clock.now()) / MICROS_PER_MS;
-  // A clock set back must not silence a feed for longer than its own interval.
-  if (wait > 0) await clock.sleep(Math.min(wait, Math.max(definition.every, TICK_MS)), signal);
-  const due = (await store.feedState(definition.name)).nextPollAt;
-  if (due === null || due <= clock.now() || wait > definition.every) await poll(definition.name);
+  const { nextPollAt, attemptedAt } = await store.feedState(definition.name);
+  const now = clock.now();
+  const due = nextPollAt ?? now;
+  // More is left of a wait than was decided only after the clock was set back: that must not silence a feed.
+  const decided = due - Math.min(attemptedAt ?? now, due);
+  const isSetBack = due - now > decided;
+  const wait = isSetBack ? decided : due - now;
+  if (wait > 0) await clock.sleep(Math.ceil(wait / MICROS_PER_MS), signal);
+  const { nextPollAt: still } = await store.feedState(definition.name);
+  // Somebody may have polled it meanwhile, which moved the next time.
+  if (still === null || still <= clock.now() || (isSetBack && still === nextPollAt)) await poll(definition.name);
 }
 
 async function until({ signal, report, clock }: ScheduleParts, step: () => Promise<void>): Promise<void> {

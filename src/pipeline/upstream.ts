@@ -1,10 +1,17 @@
 import { hash } from 'node:crypto';
+import type { Dispatcher } from 'undici';
+import type { AccountLimits, ConnectionTls } from '../feeds/feed.ts';
 import type { Clock } from '../model/clock.ts';
+import type { ProxySetting } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Writer } from '../store/store.ts';
-import { createFetcher, type Validators } from './fetch.ts';
+import { createFetcher } from './fetch.ts';
 import { createFiles } from './files.ts';
+import type { Flights } from './flights.ts';
+import { openGuardedDispatcher, type ResolveAll } from './guard.ts';
 import type { ConfiguredFeed, Upstream } from './poll.ts';
+import { siteOf } from './redirect.ts';
+import type { Dispatchers, Validators } from './send.ts';
 
 export interface UpstreamParts {
   writer: Writer;
@@ -13,13 +20,65 @@ export interface UpstreamParts {
   base: string;
   userAgent: string;
   signal: AbortSignal;
+  /** What the feed's account allows, over all feeds that spend from it. */
+  limits: AccountLimits | null;
+  dispatchers: Dispatchers;
+  flights: Flights;
 }
 
-/** Feeds with the same key at the same origin share one allowance. */
+/**
+ * Feeds with the same key at the same site share one allowance, whichever of its host names or doors they use; without a
+ * key it is the origin that counts calls.
+ */
 export function accountNameOf({ format, options }: ConfiguredFeed): string | null {
   const account = format.account(options);
   if (account === null) return null;
-  return account.key === null ? account.origin : `${account.origin} ${account.key.fingerprint()}`;
+  return account.key === null ? account.origin : `${siteOf(new URL(account.origin))} ${account.key.fingerprint()}`;
+}
+
+/** What each account allows: the strictest of what its feeds' formats say, for upstream counts them together. */
+export function limitsOf(feeds: readonly ConfiguredFeed[]): Map<string, AccountLimits> {
+  const limits = new Map<string, AccountLimits>();
+  for (const feed of feeds) {
+    const [name, account] = [accountNameOf(feed), feed.format.account(feed.options)];
+    if (name === null || account === null) continue;
+    const { minInterval, windows } = limits.get(name) ?? { minInterval: 0, windows: [] };
+    const bySeconds = new Map<number, number>();
+    for (const { seconds, requests } of [...windows, ...account.limits.windows]) {
+      bySeconds.set(seconds, Math.min(requests, bySeconds.get(seconds) ?? requests));
+    }
+    limits.set(name, {
+      minInterval: Math.max(minInterval, account.limits.minInterval),
+      windows: [...bySeconds].map(([seconds, requests]) => ({ seconds, requests })),
+    });
+  }
+  return limits;
+}
+
+/** One dispatcher for all feeds that are reached in the same way; made when first asked for. */
+export function createDispatchers(resolveAll: ResolveAll | undefined) {
+  const made = new Map<string, Dispatcher>();
+  const reach = (internalHost: string | null, proxy: ProxySetting, tls: ConnectionTls | undefined): Dispatcher => {
+    const certificates = [tls?.cert, tls?.key, tls?.ca].map((pem) => pem?.fingerprint() ?? null);
+    const way = typeof proxy === 'string' ? proxy : `at ${proxy.fingerprint()}`;
+    const name = JSON.stringify([internalHost, way, certificates]);
+    const known = made.get(name) ?? openGuardedDispatcher({ internalHost, proxy, resolveAll, tls });
+    made.set(name, known);
+    return known;
+  };
+  return {
+    of({ format, options, upstream: { internal, proxy } }: ConfiguredFeed): Dispatchers {
+      const account = format.account(options);
+      const internalHost = internal && account !== null ? new URL(account.origin).hostname : null;
+      return {
+        usual: reach(internalHost, proxy, undefined),
+        certified: account?.tls === undefined ? null : reach(internalHost, proxy, account.tls),
+      };
+    },
+    async close(): Promise<void> {
+      await Promise.all([...made.values()].map((dispatcher) => dispatcher.destroy()));
+    },
+  };
 }
 
 /** The network and the disk for one poll, with what the last whole pull left. */
@@ -32,7 +91,12 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
   const fetcher =
     account === null || accountName === null
       ? null
-      : createFetcher({ ...parts, account, accountName, validators: known });
+      : createFetcher({
+          ...parts,
+          account: { ...account, limits: parts.limits ?? account.limits },
+          accountName,
+          validators: known,
+        });
   return {
     fetch: async (request) => {
       if (fetcher === null) throw new GatewayError('internal', `Format ${feed.format.name} declares no account.`);

@@ -210,6 +210,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     cursor: 'c',
     etag: null,
     lastModified: null,
+    gap: null,
     bodyHash: null,
     confirmedAt: null,
     succeededAt: NOW - 240 * SECOND,
@@ -233,6 +234,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
       feed,
       { ...feed, feed: 'new', attemptedAt: null, succeededAt: null, failures: 0, error: null, stale: false },
       { ...feed, feed: 'spare', idle: 'no-key', error: null },
+      { ...feed, feed: 'away', gap: { from: NOW - 7200 * SECOND, to: NOW - 3600 * SECOND, at: NOW - 60 * SECOND } },
     ],
     accounts: [
       {
@@ -260,6 +262,11 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
   t.match(human.out, /spare +no key +4m ago/);
   t.match(human.out, /new +not polled yet +- +in 11m/);
   t.match(human.out, /1a2b3c4d +7 +now +in 30s/);
+  t.match(
+    human.out,
+    /Gaps\nFEED +FROM +TO +FOUND\naway +2026-\S+Z +2026-\S+Z +60s ago\n/,
+    'what nobody can ask for any more',
+  );
   t.match(human.out, /all +5 +now +6ba7b810/);
   const json = JSON.parse((await run(['status', '--json', ...C], { status: async () => status })).out);
   t.match(json, {

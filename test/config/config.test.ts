@@ -797,3 +797,49 @@ t.test('durations are read and written without loss', async (t) => {
   for (const text of ['', '1', 's', '1.5h', '-1s', '1 h', '1H', '3651d', '9999999999999s', '1h30m'])
     t.equal(parseDuration(text), undefined, text);
 });
+
+t.test('how upstreams are reached: the file’s proxy, a feed’s own, and what is inside', async (t) => {
+  const address = `http://user:${CANARY}@proxy.example:3128`;
+  const env = { env: { PROXY: address } };
+  const text = `proxy: { env: PROXY }
+feeds:
+  plain: { format: web, url: "https://a.example/" }
+  direct: { format: web, url: "https://b.example/", proxy: off, internal: true, refresh_on_read: false }
+  asked: { format: web, url: "https://c.example/", proxy: environment }
+  own: { format: web, url: "https://d.example/", proxy: "http://proxy.example:3128" }
+pools: { p: { feeds: [plain, direct, asked, own] } }
+collections: { c: { pool: p } }
+`;
+  const loaded = load(text, env);
+  const ways = loaded.config.feeds.map(({ upstream }) => upstream);
+  const [plain, direct, asked] = ways;
+  const addresses = ways.map(({ proxy }) => (proxy instanceof Secret ? proxy.reveal() : proxy));
+  t.match(plain, { internal: false, refreshOnRead: true });
+  t.strictSame(addresses, [address, 'off', 'environment', 'http://proxy.example:3128']);
+  t.strictSame(direct, { internal: true, proxy: 'off', refreshOnRead: false });
+  t.equal(asked?.proxy, 'environment');
+  const effective = parse(loaded.effective);
+  t.notMatch(loaded.effective, CANARY);
+  t.strictSame(effective.proxy, { env: 'PROXY' });
+  t.match(effective.feeds.direct, { internal: true, proxy: 'off', refresh_on_read: false });
+  t.equal(effective.feeds.plain.proxy, undefined, 'the file’s own counts');
+  t.strictSame(load(loaded.effective, env).config.feeds.length, 4, 'and can be read again');
+  t.equal(load('feeds: {}\n').config.feeds.length, 0);
+});
+
+t.test(
+  'a proxy that is none is a problem where it stands, and a password in it never stands in the file',
+  async (t) => {
+    for (const [proxy, message] of [
+      ['sometimes', /must be off, environment, http\(s\):\/\/HOST:PORT/],
+      ['socks5://proxy.example', /must be off, environment/],
+      ['http://proxy.example/path', /must be off, environment/],
+      ['http://user:word@proxy.example:3128', /must not carry a user or password/],
+      ['[off]', /must be|allowed forms/],
+    ] as const) {
+      const problems = problemsIn(`feeds:\n  a:\n    format: web\n    url: x\n    proxy: ${proxy}\n`);
+      t.match(problems[0], { line: 5, path: 'feeds.a.proxy', message }, proxy);
+      t.match(problemsIn(`proxy: ${proxy}\n`)[0], { line: 1, path: 'proxy', message }, proxy);
+    }
+  },
+);

@@ -58,6 +58,7 @@ export async function openApp(
   const byHash = new Map(Object.entries({ [KEY]: client(), ...clients }).map(([key, who]) => [hashKey(key), who]));
   const app = buildApp({
     clock: store.clock,
+    touch: () => undefined,
     reader: store.reader,
     clients: { find: (hash) => byHash.get(hash) ?? null, findByCertificate: () => null },
     collections: [

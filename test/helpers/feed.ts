@@ -8,8 +8,10 @@ import type { Clock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { Rejection } from '../../src/model/observation.ts';
 import type { BodyCaps } from '../../src/pipeline/body.ts';
-import { createFetcher, type FeedFetcher, type Validators } from '../../src/pipeline/fetch.ts';
+import { createFetcher, type FeedFetcher } from '../../src/pipeline/fetch.ts';
 import { createFiles } from '../../src/pipeline/files.ts';
+import { openGuardedDispatcher } from '../../src/pipeline/guard.ts';
+import type { Validators } from '../../src/pipeline/send.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Writer } from '../../src/store/store.ts';
 import { scriptedClock } from './clock.ts';
@@ -35,6 +37,11 @@ export async function openFeedBench<Options>(
   const filled = Value.Default(format.options, { ...options }) as Options;
   format.defaults(filled);
   const account = format.account(filled);
+  const internalHost = account === null ? null : new URL(account.origin).hostname;
+  const tls = account?.tls;
+  const usual = parts.dispatcher ?? openGuardedDispatcher({ internalHost, proxy: 'off' });
+  const certified = tls === undefined ? null : openGuardedDispatcher({ internalHost, proxy: 'off', tls });
+  t.teardown(() => Promise.all([usual.destroy(), certified?.destroy()]));
   return {
     clock,
     writer,
@@ -52,7 +59,7 @@ export async function openFeedBench<Options>(
               userAgent: 'Sluice/test',
               signal,
               ...(parts.caps === undefined ? {} : { caps: parts.caps }),
-              ...(parts.dispatcher === undefined ? {} : { dispatcher: parts.dispatcher }),
+              dispatchers: { usual, certified },
             });
       return {
         options: filled,

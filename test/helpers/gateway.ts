@@ -11,6 +11,7 @@ import { feedFormats } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
 import { allowancesOf } from '../../src/pipeline/allowance.ts';
+import type { ResolveAll } from '../../src/pipeline/guard.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
@@ -30,7 +31,7 @@ export async function openGateway(
   t: Test,
   dir: string,
   yaml: string,
-  options: { clock?: Clock; env?: Record<string, string>; listen?: string } = {},
+  options: { clock?: Clock; env?: Record<string, string>; listen?: string; resolveAll?: ResolveAll } = {},
 ): Promise<TestGateway> {
   const clock = options.clock ?? systemClock;
   const { config } = loadConfig(yaml, {
@@ -46,6 +47,7 @@ export async function openGateway(
     clock,
     onClients: (list) => clients.replace(list),
     onError: (error) => t.error(error as Error),
+    ...(options.resolveAll === undefined ? {} : { resolveAll: options.resolveAll }),
   });
   await side.reconcile();
   const known = await side.listClients();
@@ -69,6 +71,7 @@ export async function openGateway(
     cacheBytes: config.cache.bytes,
     metricsAccess: config.metrics.access,
     allowances: async () => allowancesOf(feeds, await reader.accounts(), clock.now()),
+    touch: side.touch,
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,
     maxConnections: config.listen.maxConnections,

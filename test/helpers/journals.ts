@@ -105,7 +105,12 @@ export async function openBench(
         yield* script;
       },
     };
-    const configured: ConfiguredFeed = { definition, format, options: {} };
+    const configured: ConfiguredFeed = {
+      definition,
+      format,
+      options: {},
+      upstream: { internal: false, proxy: 'off', refreshOnRead: true },
+    };
     return poll(configured, {
       clock,
       writer: own,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
+import type { ResolveAll } from '../../src/pipeline/guard.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
@@ -244,7 +245,7 @@ t.test('SOC Defenders: pages, narrows its window, and asks for news only', async
   const yaml = `
 data: ./data
 feeds:
-  soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY }, page_size: 100 }
+  soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", internal: true, key: { env: SOC_KEY }, page_size: 100 }
 pools: { main: { feeds: [soc] } }
 collections: { all: { pool: main } }
 `;
@@ -292,7 +293,7 @@ t.test('SOC Defenders: each failure is named, costs nothing that is served, and 
   const dir = t.testdir();
   const yaml = `
 data: ./data
-feeds: { soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY } } }
+feeds: { soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", internal: true, key: { env: SOC_KEY } } }
 pools: { main: { feeds: [soc] } }
 collections: { all: { pool: main } }
 `;
@@ -364,6 +365,8 @@ collections: { all: { pool: main } }
     t.match(report.error?.message, message, name);
     upstream.faults.length = 0;
     t.equal(live(await readAll(gateway, 'all')).length, 1, `${name}: still served`);
+    // Long enough for the breaker to let the next one through.
+    await clock.advance(3_600_000);
   }
   const reset = Math.floor(clock.now() / MICROS_PER_SECOND) + 30;
   upstream.faults.push((_, response) =>
@@ -377,4 +380,90 @@ collections: { all: { pool: main } }
     await readAll(gateway, 'all'),
   ]);
   t.notOk(written.includes(CANARY), 'the key is nowhere in what is told');
+});
+
+t.test('an outage beyond what the upstream looks back is told as a gap, in status and as a row', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startUpstream(t, { key: CANARY, clock });
+  upstream.rows = [{ updated: START - MICROS_PER_SECOND, row: { type: 'ipv4', value: '203.0.113.9' } }];
+  const yaml = `
+data: ./data
+feeds: { soc: { preset: socdefenders, plan: pro, lookback_days: 2, url: "${upstream.url}", internal: true, key: { env: SOC_KEY } } }
+pools: { main: { feeds: [soc] } }
+collections: { all: { pool: main } }
+`;
+  const gateway = await openGateway(t, t.testdir(), yaml, { clock, env: { SOC_KEY: CANARY } });
+  const gapOf = async () => (await gateway.side.status()).feeds[0]?.gap;
+  t.equal((await gateway.side.poll('soc')).outcome, 'whole');
+  t.equal(await gapOf(), null);
+  await clock.advance(MICROS_PER_DAY / 1000);
+  t.equal((await gateway.side.poll('soc')).outcome, 'whole');
+  t.equal(await gapOf(), null, 'an outage that can be caught up is none');
+  const last = clock.now();
+  await clock.advance((5 * MICROS_PER_DAY) / 1000);
+  upstream.down = { status: 503 };
+  t.equal((await gateway.side.poll('soc')).outcome, 'failed');
+  t.equal(await gapOf(), null, 'not while it is down: it may have kept more');
+  upstream.down = null;
+  await clock.advance(3_600_000);
+  const report = await gateway.side.poll('soc');
+  t.match(report, { outcome: 'whole', error: null });
+  const gap = await gapOf();
+  t.ok(gap && gap.from <= last && gap.to > clock.now() - 2.1 * MICROS_PER_DAY && gap.to < clock.now());
+  const { counts, rows } = await gateway.side.rejections('soc', 10);
+  t.match(counts, [{ reason: 'not-served', count: 1 }]);
+  t.match(rows[0], { detail: /looks back/, row: new RegExp(`to ${formatMillis(gap?.to ?? 0)}`) });
+  t.equal((await gateway.side.poll('soc')).outcome, 'whole');
+  t.strictSame(await gapOf(), gap, 'told once, and remembered');
+  t.equal((await gateway.side.rejections('soc', 10)).counts[0]?.count, 1);
+});
+
+t.test('a loopback upstream that nobody called internal is refused, and says what to set', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startUpstream(t, { key: CANARY, clock });
+  const yaml = `
+data: ./data
+feeds: { soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY } } }
+pools: { main: { feeds: [soc] } }
+collections: { all: { pool: main } }
+`;
+  const { side } = await openGateway(t, t.testdir(), yaml, { clock, env: { SOC_KEY: CANARY } });
+  t.match(await side.poll('soc'), { outcome: 'failed', error: { message: /set internal: true/ } });
+  t.equal(upstream.requests.length, 0);
+});
+
+t.test('a redirect of an internal upstream leads to its own host only, and sixteen polls run at a time', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startUpstream(t, { key: CANARY, clock });
+  const { port } = new URL(upstream.url);
+  const resolveAll: ResolveAll = (_, callback) => callback(null, [{ address: '127.0.0.1', family: 4 }]);
+  const feeds = Array.from(
+    { length: 40 },
+    (_, i) =>
+      `  soc${i}: { preset: socdefenders, plan: pro, url: "http://feed${i}.test:${port}", internal: true, key: { env: SOC_KEY } }`,
+  );
+  const yaml = `
+data: ./data
+feeds:
+${feeds.join('\n')}
+pools: { main: { feeds: [soc0] } }
+collections: { all: { pool: main } }
+`;
+  const { side } = await openGateway(t, t.testdir(), yaml, { clock, env: { SOC_KEY: CANARY }, resolveAll });
+  upstream.faults = [{ status: 302, headers: { location: `http://www.feed0.test:${port}/api/v1/iocs` } }];
+  const refused = await side.poll('soc0');
+  t.match(refused, { outcome: 'failed', error: { message: /^www\.feed0\.test is at an address inside this network/ } });
+  t.equal(upstream.requests.length, 1, 'the redirect was not followed');
+  const waiting: (() => void)[] = [];
+  upstream.down = (_, reply) => void waiting.push(() => answer(reply, 200, { data: [] }));
+  const polls = feeds.slice(1).map((_, i) => side.poll(`soc${i + 1}`));
+  while (waiting.length < 16) await new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 50; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(waiting.length, 16);
+  upstream.down = null;
+  for (const go of waiting) go();
+  t.ok(
+    (await Promise.all(polls)).every(({ outcome }) => outcome === 'whole'),
+    'the others had their turn',
+  );
 });

@@ -208,6 +208,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
   const collection = { id: '00000000-0000-4000-8000-000000000000', alias: 'all', title: 'all', description: null };
   const app = buildApp({
     clock: store.clock,
+    touch: () => undefined,
     reader: store.reader,
     hindrance: () => null,
     clients: {

@@ -5,7 +5,7 @@ import type { FeedState, StoredRejection } from '../../model/state.ts';
 import { MAX_REJECTIONS_PER_FEED, type Reader, type Transaction } from '../store.ts';
 import { type Connection, requireLimit, type Sync, type Value } from './connection.ts';
 
-/** Columns of `feeds` by the property of FeedState that they keep; `error` is JSON. */
+/** Columns of `feeds` by the property of FeedState that they keep; `error` and `gap` are JSON. */
 const stateColumns = {
   cursor: 'cursor',
   etag: 'etag',
@@ -17,6 +17,7 @@ const stateColumns = {
   nextPollAt: 'next_poll_at',
   failures: 'failures',
   error: 'error',
+  gap: 'gap',
   accepted: 'accepted',
   rejected: 'rejected',
 } as const satisfies Record<Exclude<keyof FeedState, 'feed' | 'observations'>, string>;
@@ -126,7 +127,10 @@ function selectStates(connection: Connection, clause: string, ...values: string[
   const properties = ['feed', ...Object.keys(stateColumns), 'observations'];
   return rows.map((row) => {
     const state = Object.fromEntries(properties.map((property, i) => [property, row[i]]));
-    if (typeof state['error'] === 'string') state['error'] = JSON.parse(state['error']);
+    for (const property of ['error', 'gap']) {
+      const text = state[property];
+      if (typeof text === 'string') state[property] = JSON.parse(text);
+    }
     return state as unknown as FeedState;
   });
 }
@@ -144,6 +148,7 @@ function unknownFeed(feed: string): FeedState {
     nextPollAt: null,
     failures: 0,
     error: null,
+    gap: null,
     accepted: 0,
     rejected: 0,
     observations: 0,

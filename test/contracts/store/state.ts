@@ -28,6 +28,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       nextPollAt: START + 3,
       failures: 4,
       error: { code: 'upstream-failed', message: 'm', at: START },
+      gap: { from: START - 2, to: START - 1, at: START },
       accepted: 5,
       rejected: 6,
     };
@@ -230,6 +231,7 @@ function emptyState(feed: string): FeedState {
     nextPollAt: null,
     failures: 0,
     error: null,
+    gap: null,
     accepted: 0,
     rejected: 0,
     observations: 0,

@@ -1,0 +1,87 @@
+import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import type { PollReport } from '../model/control.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import { GatewayError } from '../model/error.ts';
+import type { Rejection } from '../model/observation.ts';
+import { formatMillis } from '../model/timestamp.ts';
+import type { Writer } from '../store/store.ts';
+
+/** How a poll ended, as the feed's state keeps it: what the schedule, `status` and the readers' freshness go by. */
+export interface OutcomeParts {
+  clock: Clock;
+  writer: Writer;
+  signal: AbortSignal;
+}
+
+const FIRST_RETRY = 30 * MICROS_PER_SECOND;
+
+/** Before the first request: a process that dies in a poll, again and again, must not ask again as often as it starts. */
+export async function keepAttempt(feed: FeedDefinition, startedAt: Micros, { writer }: OutcomeParts): Promise<void> {
+  const nextPollAt = startedAt + Math.min(feed.every * MICROS_PER_MS, FIRST_RETRY);
+  await writer.transaction((tx) => tx.saveFeedState(feed.name, { attemptedAt: startedAt, nextPollAt }));
+}
+
+/** A 304 or an equal body confirms every row of a snapshot at once, without touching one. */
+export async function keepConfirmed(
+  feed: FeedDefinition,
+  startedAt: Micros,
+  { writer, clock }: OutcomeParts,
+): Promise<void> {
+  const now = clock.now();
+  await writer.transaction((tx) => tx.saveFeedState(feed.name, succeeded(feed, startedAt, now)));
+}
+
+/** What a whole pull leaves, beside its rows. */
+export function succeeded(feed: FeedDefinition, startedAt: Micros, now: Micros) {
+  return {
+    ...(feed.mode === 'snapshot' ? { confirmedAt: now } : {}),
+    succeededAt: now,
+    attemptedAt: startedAt,
+    nextPollAt: startedAt + feed.every * MICROS_PER_MS,
+    failures: 0,
+    error: null,
+  };
+}
+
+/** Backs off, twice as long each time up to the feed's own pace, and never shorter than the error asks for. */
+export async function keepFailure(
+  feed: FeedDefinition,
+  thrown: unknown,
+  startedAt: Micros,
+  { writer, clock, signal }: OutcomeParts,
+): Promise<NonNullable<PollReport['error']>> {
+  const error =
+    thrown instanceof GatewayError
+      ? thrown
+      : new GatewayError('internal', `Feed ${feed.name} failed in an unforeseen way.`, { cause: thrown });
+  const told = { code: error.code, message: error.message };
+  // Nobody failed: Sluice is stopping, and what keepAttempt wrote says when to go on.
+  if (signal.aborted) return told;
+  const now = clock.now();
+  await writer.transaction(async (tx) => {
+    const { failures } = await tx.feedState(feed.name);
+    const longest = Math.min(feed.every * MICROS_PER_MS, FIRST_RETRY * 2 ** Math.min(failures, 16));
+    // Jitter: feeds that failed together must not come back together.
+    const backoff = Math.ceil(longest * (0.75 + Math.random() / 4));
+    const wait = Math.max(backoff, (error.retryAfter ?? 0) * MICROS_PER_SECOND);
+    await tx.saveFeedState(feed.name, {
+      attemptedAt: startedAt,
+      nextPollAt: now + wait,
+      failures: failures + 1,
+      error: { ...told, at: now },
+    });
+  });
+  return told;
+}
+
+/** What nobody can ask for any more, as a row that `rejections` lists. */
+export function describeGap({ from, to }: { from: Micros; to: Micros }): Rejection {
+  const detail =
+    'the feed was not read for longer than its upstream looks back; what was updated in this time is missing';
+  return { reason: 'not-served', detail, row: `${formatMillis(from)} to ${formatMillis(to)}` };
+}
+
+/** A snapshot that collapsed, and is not believed. */
+export function isHeldBack(error: unknown): boolean {
+  return error instanceof GatewayError && error.details?.['held_back'] === 'true';
+}
