@@ -42,6 +42,17 @@ export interface FeedAccount {
   origin: string;
   key: Secret | null;
   limits: AccountLimits;
+  /** How its connections are made; shown to its own host and to `hosts` only. */
+  tls?: ConnectionTls;
+}
+
+/** PEM texts: a client certificate with its key, both or neither, and the authorities that are trusted in place of the usual. */
+export interface ConnectionTls {
+  cert?: Secret;
+  key?: Secret;
+  ca?: Secret;
+  /** Other names of the same server. */
+  hosts?: readonly string[];
 }
 
 /** What an upstream's plan allows. All of it is configuration with a default. */

@@ -15,6 +15,7 @@ import {
   readText,
 } from './body.ts';
 import { admit, learn, settle, spend } from './budget.ts';
+import { type ConnectOptions, withCertificates } from './certificates.ts';
 import { followRedirect, isRedirect, MAX_REDIRECTS, mayCarryKey } from './redirect.ts';
 
 /** What a whole pull leaves for the next: RFC 9110 section 8.8, and the SHA-256 of a one-request pull's body. */
@@ -60,7 +61,9 @@ const SILENCE_MS = 60_000;
 const MAX_ERROR_BODY = 4096;
 const MAX_VALIDATOR = 1024;
 
-const agent = new Agent({ connect: { timeout: CONNECT_MS }, headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS });
+const openAgent = (connect: ConnectOptions): Agent =>
+  new Agent({ connect: { timeout: CONNECT_MS, ...connect }, headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS });
+const agent = openAgent({});
 
 /** The network as one poll of one feed gets it: in turn, conditional, capped, and silent about keys. */
 export function createFetcher(parts: FetchParts): FeedFetcher {
@@ -157,7 +160,7 @@ async function sendFollowing(request: FeedRequest, parts: FetchParts, onRequest:
       method,
       headers: headersOf(request, keyWithheld, parts),
       body,
-      dispatcher: parts.dispatcher ?? agent,
+      dispatcher: withCertificates(parts.account, request.url, url, openAgent) ?? parts.dispatcher ?? agent,
       signal: parts.signal,
     });
     // The body may break while nobody reads it yet; whoever reads it later still gets the error.

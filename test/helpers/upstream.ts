@@ -256,7 +256,8 @@ function list({ url }: UpstreamRequest, { rows, options }: Upstream, now: Micros
   };
 }
 
-function misbehave(fault: Fault, message: IncomingMessage, reply: ServerResponse): void {
+/** Answers with a fault; `slow` and `endless` last as long as the connection. */
+export function misbehave(fault: Fault, message: IncomingMessage, reply: ServerResponse): void {
   if (typeof fault === 'function') {
     fault(message, reply);
     return;
