@@ -4,31 +4,42 @@ import { jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { isWithin, type Tlp } from '../model/tlp.ts';
-import { tlpOfObject } from '../stix/marking.ts';
+import { isTlpMarking, tlpOfObject } from '../stix/marking.ts';
 import type { Transaction } from '../store/store.ts';
 import type { JournalView } from './curate.ts';
 
-/** Brings objects that pass verbatim, from a feed marked `feed`, into a journal that takes them; answers how many entries that made. */
+/**
+ * Brings objects that pass verbatim, from a feed marked `feed`, into a journal that takes them; answers how many entries
+ * that made. Marking definitions go into every journal and join its company: indicators keep their references to them, and
+ * a marking that can't be read binds nobody. What Sluice itself says of TLP and of who it is, nobody else says.
+ */
 export async function curateObjects(
   tx: Transaction,
   { definition }: JournalView,
   objects: readonly StixObject[],
   feed: Tlp,
 ): Promise<number> {
-  if (definition.policy.objects !== 'all' || objects.length === 0) return 0;
+  const taken = definition.policy.objects === 'all' ? objects : objects.filter(isStatement);
+  if (taken.length === 0) return 0;
   const standing = await standingObjects(
     tx,
     definition.name,
-    objects.map(({ id }) => id),
+    taken.map(({ id }) => id),
   );
   // The ceiling holds for what passes verbatim as well; an object without a mark has its feed's.
-  const admitted = objects.filter(({ raw }) => isWithin(tlpOfObject(raw) ?? feed, definition.policy.tlp));
+  const admitted = taken.filter(
+    (object) =>
+      isWithin(tlpOfObject(object.raw) ?? feed, definition.policy.tlp) &&
+      (isStatement(object) || standing.get(object.id)?.company !== true),
+  );
   const fresh = admitted.filter((object) => standing.get(object.id)?.raw !== jsonText(object.raw));
   const dates = await tx.stamp(definition.name, fresh.length);
-  const entries = fresh.map((object, i) => ({
-    entry: objectEntry(object, dates[i] as Micros),
-    replaces: standing.get(object.id)?.dateAdded ?? null,
-  }));
+  const entries = fresh.map((object, i) => {
+    const entry = objectEntry(object, dates[i] as Micros, isStatement(object));
+    // What its author has revoked stays as long as any tombstone.
+    if (object.raw['revoked'] === true) entry.due = entry.dateAdded + definition.keep * MICROS_PER_MS;
+    return { entry, replaces: standing.get(object.id)?.dateAdded ?? null };
+  });
   if (entries.length > 0) await tx.append(definition.name, entries);
   return entries.length;
 }
@@ -75,6 +86,10 @@ export function objectEntry(object: StixObject, dateAdded: Micros, company = fal
     raw: jsonText(object.raw),
     due: null,
   };
+}
+
+function isStatement({ id, type }: StixObject): boolean {
+  return type === 'marking-definition' && !isTlpMarking(id);
 }
 
 function isRevocable(entry: ObjectEntry): boolean {

@@ -2,6 +2,7 @@ import type { Micros } from '../model/clock.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
+import { withStatements } from '../stix/marking.ts';
 
 /** A feed that lists one observable twice in a batch says both: the rows become one observation. */
 export function combineRows(observations: readonly Observation[]): Observation[] {
@@ -29,7 +30,7 @@ function combine(a: Observation, b: Observation): Observation {
     labels: [...new Set([...a.labels, ...b.labels])].sort(),
     references: [...new Map([...a.references, ...b.references].map((r) => [JSON.stringify(r), r])).values()],
     techniques: [...new Set([...a.techniques, ...b.techniques])].sort(),
-    kept: strong.kept ?? weak.kept,
+    kept: withStatements(strong.kept ?? weak.kept, [a.kept, b.kept]),
   };
 }
 

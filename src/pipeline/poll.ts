@@ -6,8 +6,8 @@ import { GatewayError } from '../model/error.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import { normalise } from '../normalise/normalise.ts';
 import type { Pull, Transaction, Writer } from '../store/store.ts';
-import { combineRows } from './combine.ts';
 import type { Journals } from './journals.ts';
+import { settleObjects, settleObservations } from './versions.ts';
 
 /** A feed of the configuration with its format and what its format was told. */
 export interface ConfiguredFeed {
@@ -96,18 +96,19 @@ async function commitBatch(
 ): Promise<void> {
   const now = clock.now();
   const rows = readItems(batch.items, feed.definition, now);
-  const rejections = [...batch.rejected, ...rows.rejections];
   const { definition } = feed;
   await writer
     .transaction(async (tx) => {
       const counts = { entries: 0, withdrawn: 0 };
-      const touched = new Set(await tx.observe(pull, combineRows(rows.observations)));
-      const objects = await tx.observeObjects(pull, rows.objects);
+      const settled = await settleObjects(tx, definition, rows.objects);
+      const rejections = [...batch.rejected, ...rows.rejections, ...settled.dangling];
+      const touched = new Set(await tx.observe(pull, await settleObservations(tx, definition, rows.observations)));
+      const objects = await tx.observeObjects(pull, settled.objects);
       await journals.hear(tx, definition, [...touched], objects, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
-      const accepted = report.accepted + rows.observations.length + rows.objects.length;
-      const rejected = report.rejected + batch.rejected.length + rows.refused;
+      const accepted = report.accepted + rows.observations.length + rows.objects.length - settled.dangling.length;
+      const rejected = report.rejected + batch.rejected.length + rows.refused + settled.dangling.length;
       if (batch.last) {
         if (definition.mode === 'snapshot')
           await withdrawVanished(tx, definition, pull, accepted, now, journals, counts);

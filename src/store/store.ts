@@ -159,6 +159,8 @@ export interface Transaction extends Omit<Reader, 'close'> {
   observe(pull: Pull, observations: readonly Observation[]): Promise<ObservableKey[]>;
   /** The same for objects that pass verbatim, by (feed, id); answers those that are new or have another content. */
   observeObjects(pull: Pull, objects: readonly StixObject[]): Promise<StixObject[]>;
+  /** Versions of those of these objects that the feed has said, by their ids. */
+  objectVersions(feed: string, ids: readonly string[]): Promise<Map<string, string | null>>;
   /** How many of the feed's observations and objects the pull has not seen, of how many. */
   unseen(pull: Pull): Promise<{ unseen: number; total: number }>;
   /** Removes up to `limit` observations that the pull has not seen and answers their keys; empty when none are left. */

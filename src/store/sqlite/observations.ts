@@ -20,6 +20,7 @@ type Observations = Pick<
   Transaction,
   | 'observe'
   | 'observeObjects'
+  | 'objectVersions'
   | 'unseen'
   | 'removeUnseen'
   | 'removeUnseenObjects'
@@ -87,6 +88,16 @@ export function writeObservations(
       const rows = Array.from(latest.values(), incomingObject);
       const changed = upsert(connection, ids, OBJECTS, own.feed, own.objects, rows);
       return changed.map((id) => latest.get(id) as StixObject);
+    },
+
+    objectVersions(feed, ids) {
+      const rows = connection.all<[string, string | null]>(
+        `SELECT o.object_id, o.version FROM json_each(?) n CROSS JOIN feed_objects o INDEXED BY feed_objects_by_id
+         ON o.feed = ? AND o.object_id = n.value`,
+        JSON.stringify(ids),
+        findFeed(connection, feed) ?? null,
+      );
+      return new Map(rows);
     },
 
     unseen(pull) {

@@ -232,6 +232,14 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
       t.strictSame(await tx.observeObjects(pull, [changed]), [changed]);
       const versioned = { ...b, version: null };
       t.strictSame(await tx.observeObjects(pull, [b, versioned]), [versioned], 'the last of a repeated one');
+      t.strictSame(
+        [...(await tx.objectVersions('house', [b.id, 'x--y', a.id]))].sort(),
+        [
+          [a.id, a.version],
+          [b.id, null],
+        ].sort(),
+      );
+      t.strictSame((await tx.objectVersions('other', [a.id])).size, 0);
       t.strictSame(await tx.knownFeeds(), ['house']);
     });
     const next = await writer.beginPull('house');
