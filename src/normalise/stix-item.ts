@@ -143,10 +143,14 @@ const PROPERTY = /^[a-z0-9_]{3,250}$/;
 function keptOf(object: JsonObject, feed: FeedDefinition, complain: Complain): JsonObject | null {
   const kept: JsonObject = {};
   // What marks a part marks the whole here: parts of it are ours.
-  const others = statementsOf(object).map((ref) => soundReference(ref, feed.name));
-  const statements = others.filter((ref) => isStixId(ref, 'marking-definition')).slice(0, MAX_STATEMENTS);
+  const others = statementsOf(object);
+  const isSound = others.every((ref) => isStixId(ref, 'marking-definition'));
+  const statements = others
+    .map((ref) => soundReference(ref, feed.name))
+    .filter((ref) => isStixId(ref, 'marking-definition'))
+    .slice(0, MAX_STATEMENTS);
   if (statements.length > 0) kept['object_marking_refs'] = statements;
-  if (statements.length < others.length)
+  if (!isSound || statements.length < others.length)
     complain('object_marking_refs', `a marking that is no STIX id, or more than ${MAX_STATEMENTS}`);
   for (const [name, value] of Object.entries(object)) {
     if (ownProperties.has(name) || neverKept.has(name) || name === 'object_marking_refs') continue;

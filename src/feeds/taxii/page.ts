@@ -26,12 +26,14 @@ export function readPage({ body, headers }: Reply, subject: string): Page {
     throw new GatewayError('upstream-malformed', `The answer for ${subject} is neither an envelope nor a bundle.`);
   }
   const { objects, more, next } = envelope;
+  const first = dateOf(headers['x-taxii-date-added-first']);
   return {
     objects: Array.isArray(objects) ? objects : [],
     more: typeof more === 'boolean' ? more : null,
     next: nextOf(next),
-    first: dateOf(headers['x-taxii-date-added-first']),
-    last: dateOf(headers['x-taxii-date-added-last']),
+    first,
+    // The OASIS server tells a page of one object by its first date alone; as a last date it is never too late.
+    last: dateOf(headers['x-taxii-date-added-last']) ?? first,
     isBundle: envelope['type'] === 'bundle' || Array.isArray(body),
   };
 }
