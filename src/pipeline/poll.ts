@@ -102,7 +102,9 @@ async function commitBatch(
       const counts = { entries: 0, withdrawn: 0 };
       const settled = await settleObjects(tx, definition, rows.objects);
       const rejections = [...batch.rejected, ...rows.rejections, ...settled.dangling];
-      const touched = new Set(await tx.observe(pull, await settleObservations(tx, definition, rows.observations)));
+      const touched = new Set(
+        await tx.observe(pull, await settleObservations(tx, pull, definition, rows.observations, batch.last)),
+      );
       const objects = await tx.observeObjects(pull, settled.objects);
       await journals.hear(tx, definition, [...touched], objects, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, rejections, now);

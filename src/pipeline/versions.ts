@@ -5,7 +5,7 @@ import type { ExternalReference, Observation, Rejection, StixObject } from '../m
 import { parseTimestamp } from '../model/timestamp.ts';
 import { isStixId } from '../stix/id.ts';
 import { rowText } from '../stix/validate.ts';
-import type { Transaction } from '../store/store.ts';
+import type { Pull, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
 
 /**
@@ -13,33 +13,59 @@ import { combineRows } from './combine.ts';
  * id replaces an earlier, however they arrive; what one indicator takes back, another on the same value still says.
  */
 
-/** The rows of a batch as they are to be kept: one per observable, none of them older than what is known. */
+/** What a pull of a snapshot keeps back until it is seen what else it says on the same values. */
+const heldBack = new WeakMap<Pull, Map<ObservableKey, Observation>>();
+/** Beyond it the newest word is taken at once, and may be taken back by the same pull. */
+const MOST_HELD = 100_000;
+
+/**
+ * The rows of a batch as they are to be kept: one per observable, none of them older than what is known. A snapshot holds
+ * what it says now: what was said before stands only until the pull has said as much, so that rows which come in several
+ * pages, each with a part of it, change nothing when they come again.
+ */
 export async function settleObservations(
   tx: Transaction,
+  pull: Pull,
   feed: FeedDefinition,
   observations: readonly Observation[],
+  isLast: boolean,
 ): Promise<Observation[]> {
   const byKey = Map.groupBy(
     observations.filter((observation) => statementOf(observation) !== null),
     ({ key }) => key,
   );
-  if (byKey.size === 0) return combineRows(observations);
-  const known = await knownBefore(tx, feed, [...byKey.keys()]);
-  const settled = [...byKey].map(([key, said]) => settle(known.get(key) ?? null, said, feed.title));
   const rows = observations.filter((observation) => statementOf(observation) === null);
-  return combineRows([...rows, ...settled.filter((observation) => observation !== null)]);
+  const held = heldBack.get(pull) ?? new Map<ObservableKey, Observation>();
+  heldBack.set(pull, held);
+  if (byKey.size === 0) return combineRows(isLast ? [...rows, ...drain(held)] : rows);
+  const keys = [...byKey.keys()];
+  const stored = await tx.observations([feed.name], keys);
+  const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
+  // Its feed is named again when it is stored.
+  const known = new Map(stored.map(({ feed: _, ...observation }) => [observation.key, observation]));
+  const settled: Observation[] = [];
+  for (const [key, said] of byKey) {
+    const before = known.get(key) ?? null;
+    const isCurrent = seen === null || seen.has(key);
+    const now = settle(isCurrent ? before : (held.get(key) ?? null), said, feed.title);
+    if (now === null) continue;
+    held.delete(key);
+    if (!isCurrent && before !== null && !covers(now, before, feed.title) && held.size < MOST_HELD) held.set(key, now);
+    else settled.push(now);
+  }
+  return combineRows([...rows, ...settled, ...(isLast ? drain(held) : [])]);
 }
 
-/** What a snapshot holds is what it says now; only a delta goes on from what was said before. */
-async function knownBefore(
-  tx: Transaction,
-  feed: FeedDefinition,
-  keys: readonly ObservableKey[],
-): Promise<Map<ObservableKey, Observation>> {
-  if (feed.mode === 'snapshot') return new Map();
-  const stored = await tx.observations([feed.name], keys);
-  // Its feed is named again when it is stored.
-  return new Map(stored.map(({ feed: _, ...observation }) => [observation.key, observation]));
+function drain(held: Map<ObservableKey, Observation>): Observation[] {
+  const all = [...held.values()];
+  held.clear();
+  return all;
+}
+
+/** Has the pull heard of every object that stood behind what was said before? */
+function covers(now: Observation, before: Observation, title: string): boolean {
+  const ids = idsOf(now, title);
+  return idsOf(before, title).every((id) => ids.includes(id));
 }
 
 /** The upstream object that an observation was made from; null for rows, and for ids that name nothing for sure. */

@@ -131,6 +131,7 @@ t.test('what a format refuses is told by the configuration, with its place', asy
     ['{ format: taxii, url: "http://h.example/", tls: { ca: { env: KEY } } }', /tls goes with an https address/],
     ['{ format: taxii, url: "https://h.example/", match: { kind: [x] } }', /kind/],
     ['{ format: taxii, url: "https://h.example/", mode: both }', /mode/],
+    ['{ format: taxii, url: "https://h.example/", mode: snapshot, match: { version: [all] } }', /of last versions/],
   ];
   for (const [feed, message] of cases) {
     const yaml = `

@@ -122,13 +122,15 @@ export const optionsSchema = Type.Object(
 export type Options = Static<typeof optionsSchema>;
 
 /** What no schema says. Throws `config-invalid`. */
-export function checkOptions({ url, collections, key, user, header, scheme, tls }: Options): void {
+export function checkOptions({ url, collections, key, user, header, scheme, tls, mode, match }: Options): void {
   const refuse = (message: string): never => {
     throw new GatewayError('config-invalid', message);
   };
   if (collectionOf(new URL(url)) !== null && collections !== undefined) {
     refuse('url names a collection already: leave collections out, or give the server');
   }
+  if (mode === 'snapshot' && match?.version !== undefined)
+    refuse('a snapshot is of last versions: leave match.version out');
   if (user !== undefined && (header !== undefined || scheme !== undefined)) {
     refuse('user means Basic authentication: it goes without header and scheme');
   }

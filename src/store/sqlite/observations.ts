@@ -21,6 +21,7 @@ type Observations = Pick<
   | 'observe'
   | 'observeObjects'
   | 'objectVersions'
+  | 'seenKeys'
   | 'unseen'
   | 'removeUnseen'
   | 'removeUnseenObjects'
@@ -98,6 +99,17 @@ export function writeObservations(
         findFeed(connection, feed) ?? null,
       );
       return new Map(rows);
+    },
+
+    seenKeys(pull, keys) {
+      const own = touch(pull);
+      const rows = connection.all<[string, number]>(
+        `SELECT n.value, o.id FROM json_each(?) n CROSS JOIN observations o INDEXED BY observations_by_key
+         ON o.feed = ? AND o.key = unhex(n.value)`,
+        JSON.stringify(keys),
+        findFeed(connection, own.feed) ?? null,
+      );
+      return new Set(rows.flatMap(([key, id]) => (own.observations.has(id) ? [key] : [])));
     },
 
     unseen(pull) {
