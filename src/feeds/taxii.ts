@@ -36,11 +36,13 @@ export const taxii: FeedFormat<Options> = {
     const server = openServer(feed, bookmark.accept);
     // A collection that can't be read must not keep the others from being read.
     let failure: GatewayError | null = null;
-    let found: Found | null = null;
-    const find = async (): Promise<Found> => {
-      found ??= await findCollections(server, options);
-      return found;
+    // Looked up at most once a pull, failed or not.
+    let finding: Promise<Found> | null = null;
+    const find = (): Promise<Found> => {
+      finding ??= findCollections(server, options);
+      return finding;
     };
+    const remembered = [...bookmark.places.keys()];
     for (const name of wantedNames(options) ?? (await namesOf(bookmark, find))) {
       try {
         for await (const batch of readCollection(name, feed, server, bookmark, find)) {
@@ -51,8 +53,12 @@ export const taxii: FeedFormat<Options> = {
         failure ??= error;
       }
     }
-    if (failure !== null) throw failure;
     const cursor = writeBookmark({ ...bookmark, accept: server.accept() }, of);
+    if (failure !== null) {
+      // What is no longer where it was is not looked for there again.
+      if (remembered.some((name) => !bookmark.places.has(name))) yield { items: [], rejected: [], cursor, last: false };
+      throw failure;
+    }
     yield { items: [], rejected: [], cursor, last: true };
   },
 };
@@ -94,7 +100,10 @@ async function* readCollection(
   }
   const url = (await find()).get(name);
   if (url instanceof GatewayError) throw url;
-  if (url === undefined) throw new GatewayError('internal', `Collection ${name} was neither found nor missed.`);
+  if (url === undefined) {
+    const message = `Collection ${server.quote(name)}, the only one before, is no longer there.`;
+    throw new GatewayError('upstream-failed', message, { details: { status: '404' } });
+  }
   const after = known?.url === url ? known.after : null;
   yield* readPlace(name, { url, after, isPrecise: false }, feed, server, bookmark);
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { FeedItem } from '../../src/feeds/feed.ts';
+import { presets } from '../../src/feeds/presets.ts';
 import { restartsBehind } from '../../src/feeds/taxii/bookmark.ts';
 import { taxii } from '../../src/feeds/taxii.ts';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
@@ -352,6 +353,63 @@ t.test('a root at another host is looked for at the configured one, and the key 
   t.equal(items.length, 2);
   t.equal(stranger.requests.length, 0);
 });
+
+t.test('the only collection of a server may become another', async (t) => {
+  const { server, bench, fill } = await openTaxii(t, {}, { collections: undefined });
+  fill(5);
+  const first = await pull(taxii, bench.context());
+  const old = first.cursor?.replaceAll(COLLECTION, 'was-here-once') ?? null;
+  const second = await pull(taxii, bench.context({ cursor: old }));
+  t.match(messageOf(second.error), /was-here-once, the only one before, is no longer there/);
+  server.requests.length = 0;
+  const third = await pull(taxii, bench.context({ cursor: second.cursor }));
+  t.equal(third.error, null);
+  t.equal(third.items.length, 5);
+});
+
+t.test(
+  'SOC Defenders as its documents have it: Basic, bundles, ids that are none, three names for one collection',
+  async (t) => {
+    const preset = presets['socdefenders-taxii']?.options as Record<string, string[]>;
+    const basic = `Basic ${Buffer.from(`apikey:${UPSTREAM_KEY}`).toString('base64')}`;
+    for (const id of ['all', 'all-iocs', 'soc-defenders-all']) {
+      const clock = scriptedClock(START + MICROS_PER_DAY, { auto: true });
+      const auth = { header: 'authorization', value: basic };
+      const server = await startTaxii(t, {
+        clock,
+        auth,
+        shape: 'bundle',
+        nextRepeats: true,
+        dates: { digits: 3, cut: 'stored' },
+        alone: { id, title: 'IOCs' },
+      });
+      const { every: _, title: __, ...options } = preset;
+      const bench = await openFeedBench(
+        t,
+        taxii,
+        { ...options, url: server.url, key: new Secret(UPSTREAM_KEY), page_size: 10, lookback: 30 * 86_400_000 },
+        { clock, base: t.testdir() },
+      );
+      for (let n = 0; n < 95; n += 1) {
+        server.rows.push({
+          added: START + n * 700_000,
+          object: indicatorOf(n, { id: `indicator--soc-${n}`, created_by_ref: 'identity--socdefenders' }),
+        });
+      }
+      const { items, error, rejected, cursor } = await pull(taxii, bench.context());
+      t.equal(error, null, id);
+      t.equal(idsOf(items).size, 95);
+      t.same(rejected, []);
+      const again = await pull(taxii, bench.context({ cursor }));
+      t.equal(again.error, null);
+      t.ok(again.items.length <= 6, 'and next time only the last second again');
+      const spent = await bench.writer.account('account');
+      const objects = asked(server.requests, 'limit').length;
+      const used = spent.windows[86_400]?.used;
+      t.equal(used, objects * 2.5 + (server.requests.length - objects), 'a request for objects counts 2.5 times');
+    }
+  },
+);
 
 t.test('match options are passed through, and another question begins anew', async (t) => {
   const match = { type: ['indicator', 'malware'], version: ['all'] };

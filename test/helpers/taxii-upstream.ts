@@ -22,6 +22,8 @@ export interface TaxiiOptions {
   auth?: { header: string; value: string } | null;
   /** Besides the rows' own, which is called `all`. */
   others?: JsonObject[];
+  /** In place of `all`. */
+  alone?: JsonObject;
   /** What discovery says; paths and addresses. */
   roots?: string[];
   /** The one spelling of Accept that isn't answered with 406. */
@@ -130,7 +132,8 @@ function answer({ url, headers }: TaxiiRequest, server: TaxiiServer, reply: Serv
   if (url.pathname === ROOT) {
     return say(reply, 200, { title: 'The root', versions: [MEDIA_TYPE], max_content_length: 1000 });
   }
-  const collection = { id: COLLECTION, title: 'Everything', alias: 'all', can_read: true, can_write: false };
+  const everything = { id: COLLECTION, title: 'Everything', alias: 'all', can_read: true, can_write: false };
+  const collection = server.options.alone ?? everything;
   const collections = [collection, ...(server.options.others ?? [])];
   if (url.pathname === `${ROOT}collections/`) return say(reply, 200, { collections });
   const match = /^\/api\/root\/collections\/([^/]+)\/objects\/$/.exec(url.pathname);

@@ -125,6 +125,22 @@ t.test('a snapshot withdraws what vanished, by its own word also what it says in
   t.same(now.map(({ confidence }) => confidence).sort(), [10, undefined]);
 });
 
+t.test('a snapshot that says things about one value on several pages says nothing new the second time', async (t) => {
+  for (const profile of ['stix', 'elastic-agent']) {
+    const { side, server, add, gateway } = await openPool(t, { mode: 'snapshot', profile });
+    add(server, alike(1, 'a', 0, { confidence: 90 }), laterOf(2, 0), laterOf(3, 0), alike(1, 'b', 5), laterOf(4, 0));
+    add(server, alike(5, 'end', 9, { revoked: true }), laterOf(6, 0), alike(5, 'living', 3), laterOf(7, 0));
+    await side.poll('f0');
+    for (let i = 0; i < 2; i += 1) t.match(await side.poll('f0'), { outcome: 'whole', entries: 0 });
+    t.equal(live(await readAll(gateway, 'all')).length, 7);
+    server.rows = server.rows.filter(({ object }) => (object as JsonObject)['id'] !== `indicator--${uuidOf('b')}`);
+    await side.poll('f0');
+    const one = live(await readAll(gateway, 'all')).find(({ pattern }) => pattern.includes('host-1.'));
+    t.equal(one?.['confidence'], 90, 'what is left speaks for itself');
+    t.notMatch(JSON.stringify(one), uuidOf('b'));
+  }
+});
+
 const sdo = (type: string, id: string, over: JsonObject = {}): JsonObject => ({
   type,
   spec_version: '2.1',
