@@ -76,7 +76,7 @@ async function namesOf({ places }: Bookmark, find: () => Promise<Found>): Promis
 
 function isOfOneCollection(error: unknown): error is GatewayError {
   if (!(error instanceof GatewayError)) return false;
-  return isMissing(error) || error.code === 'upstream-forbidden' || error.code === 'upstream-malformed';
+  return isMissing(error) || /^upstream-(?:forbidden|malformed|too-large)$/.test(error.code);
 }
 
 /** Batches with `bookmark` moved on by what they hold. */

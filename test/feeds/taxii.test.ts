@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import type { FeedItem } from '../../src/feeds/feed.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { restartsBehind } from '../../src/feeds/taxii/bookmark.ts';
+import { readPage } from '../../src/feeds/taxii/page.ts';
 import { taxii } from '../../src/feeds/taxii.ts';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
 import type { GatewayError } from '../../src/model/error.ts';
@@ -501,6 +502,36 @@ t.test('every refusal is told in our words, without the key', async (t) => {
   }
   const { bench } = await openTaxii(t, {}, { key: undefined });
   t.match(messageOf((await pull(taxii, bench.context())).error), /set key/);
+});
+
+t.test('a page is an envelope, a bundle or a list, and its dates are only what can be read', async (t) => {
+  const page = (body: unknown, first?: string, last?: string) =>
+    readPage(
+      {
+        body,
+        headers: {
+          ...(first === undefined ? {} : { 'x-taxii-date-added-first': first }),
+          ...(last === undefined ? {} : { 'x-taxii-date-added-last': last }),
+        },
+      },
+      'it',
+    );
+  const none = { objects: [], more: null, next: null, first: null, last: null, isBundle: false };
+  t.same(page({}), none);
+  t.same(page({ more: false, next: null, objects: null }), { ...none, more: false });
+  t.same(page({ more: 'yes', next: 7, objects: [1] }), { ...none, next: '7', objects: [1] });
+  t.same(page({ next: 'x'.repeat(5000) }), none);
+  t.same(page({ type: 'bundle', id: 'bundle--1', x: 1 }), { ...none, isBundle: true });
+  t.same(page([{}]), { ...none, objects: [{}], isBundle: true });
+  const [a, b] = ['2026-01-01T00:00:00Z', '2026-01-01T00:00:01.5+00:00'];
+  t.same(page({}, a, b), { ...none, first: a, last: b });
+  t.same(
+    page({}, a, 'undefined'),
+    { ...none, first: a, last: a },
+    'the OASIS server tells one object by its first date',
+  );
+  for (const body of [null, 'x', { title: 'no' }, { objects: 'x' }, { objects: {} }])
+    t.throws(() => page(body), { code: 'upstream-malformed' });
 });
 
 t.test('behind a date that is cut, reading goes on from the last full second', async (t) => {

@@ -65,7 +65,7 @@ for (const profile of ['stix', 'elastic-agent']) {
       const { side, server, add, gateway } = await openPool(t, { profile, page });
       add(server, laterOf(1, 0), laterOf(2, 0));
       await side.poll('f0');
-      add(server, laterOf(1, 5, { revoked: true }), laterOf(3, 0), laterOf(1, 2));
+      add(server, laterOf(1, 5, { revoked: true }), laterOf(3, 0), laterOf(1, 2), laterOf(1, 5));
       t.match(await side.poll('f0'), { withdrawn: profile === 'stix' ? 2 : 1 }, 'from each journal');
       t.equal(live(await readAll(gateway, 'all')).length, 2);
       t.match(await side.poll('f0'), { entries: 0 });

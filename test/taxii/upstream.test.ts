@@ -3,12 +3,15 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import type { Dispatcher } from 'undici';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { Secret } from '../../src/model/secret.ts';
+import { withCertificates } from '../../src/pipeline/certificates.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
 import { type ScriptedClock, scriptedClock } from '../helpers/clock.ts';
 import { openGateway, readAll, type TestGateway } from '../helpers/gateway.ts';
 import { startPython } from '../helpers/python.ts';
-import { START } from '../helpers/store.ts';
+import { START, uuidOf } from '../helpers/store.ts';
 import { indicatorOf, laterOf, startTaxii } from '../helpers/taxii-upstream.ts';
 import { UPSTREAM_KEY } from '../helpers/upstream.ts';
 
@@ -229,6 +232,71 @@ t.test('a server that wants a client certificate gets it, and only there', async
   const report = await reader.side.poll('up');
   t.equal(report.outcome, 'failed');
   t.equal(other.requests.length, 0, 'another port is another server');
+});
+
+t.test('certificates are shown to the host they are for, over TLS, and to its other names alone', async (t) => {
+  const tls = { cert: new Secret('c'), key: new Secret('k'), ca: new Secret('a'), hosts: ['www.feed.example'] };
+  const account = { origin: 'https://feed.example', key: null, limits: { minInterval: 0, windows: [] }, tls };
+  const opened: object[] = [];
+  const open = (connect: object): Dispatcher => {
+    opened.push(connect);
+    return {} as Dispatcher;
+  };
+  const to = (from: string, url: string) => withCertificates(account, new URL(from), new URL(url), open);
+  const own = to('https://feed.example/a', 'https://feed.example/b');
+  t.same(opened, [{ cert: 'c', key: 'k', ca: 'a' }]);
+  t.equal(to('https://feed.example/a', 'https://www.feed.example/'), own, 'one dispatcher for all of them');
+  t.equal(to('https://feed.example/a', 'https://other.feed.example/'), null);
+  t.equal(to('https://feed.example/a', 'https://feed.example:8443/'), null);
+  t.equal(to('http://feed.example/a', 'http://feed.example/'), null);
+  const { tls: _, ...plain } = account;
+  t.equal(withCertificates(plain, new URL('https://feed.example/'), new URL('https://feed.example/'), open), null);
+});
+
+t.test('what is no indicator goes from Sluice to Sluice as it came, but for what each says of itself', async (t) => {
+  const dir = t.testdir({ one: {} });
+  const clock = scriptedClock(START, { auto: true });
+  const yaml = (feed: string) => `
+data: ./data
+feeds: { one: { ${feed} } }
+pools: { main: { feeds: [one] } }
+collections: { all: { pool: main, objects: all } }
+`;
+  const source = await openGateway(t, dir, yaml('format: stix, path: ./one, tlp: green'), { clock });
+  const times = { spec_version: '2.1', created: '2025-11-01T00:00:00.000Z', modified: '2025-11-01T00:00:00.000Z' };
+  const malware = { type: 'malware', id: `malware--${uuidOf('m')}`, is_family: false, name: 'm', ...times };
+  const complex = indicatorOf(2, { pattern: "[mutex:name = 'x'] AND [file:name = 'y']" });
+  const link = {
+    type: 'relationship',
+    id: `relationship--${uuidOf('r')}`,
+    relationship_type: 'indicates',
+    source_ref: complex['id'],
+    target_ref: malware.id,
+    ...times,
+  };
+  const observable = { type: 'ipv4-addr', spec_version: '2.1', id: `ipv4-addr--${uuidOf('i')}`, value: '198.51.100.7' };
+  const publish = async (objects: object[]): Promise<void> => {
+    writeFileSync(join(dir, 'one', `${objects.length}.json`), JSON.stringify({ type: 'bundle', objects }));
+    t.match(await source.side.poll('one'), { outcome: 'whole' });
+  };
+  await publish([malware, complex, link, observable, indicatorOf(1)]);
+  mkdirSync(join(dir, 'reader'));
+  const url = await source.listen();
+  const feed = `format: taxii, url: "${url}", key: { env: KEY }, collections: [all], page_size: 2, tlp: green`;
+  const reader = await openGateway(t, join(dir, 'reader'), yaml(feed), { clock, env: { KEY: source.key } });
+  t.match(await reader.side.poll('one'), { outcome: 'whole', rejected: 0, error: null });
+  const ours = await readAll(reader, 'all');
+  for (const object of [malware, complex, link, observable]) {
+    t.same(
+      ours.filter(({ id }) => id === object['id']),
+      [object],
+    );
+  }
+  const idsOf = (objects: Record<string, any>[], type: string) =>
+    objects.filter((o) => o['type'] === type).map(({ id }) => id);
+  const theirs = await readAll(source, 'all');
+  t.same(idsOf(ours, 'marking-definition'), idsOf(theirs, 'marking-definition'), 'TLP once');
+  t.equal(idsOf(ours, 'identity').length, 2, 'who says it here, and who said it there');
 });
 
 t.test('certificates that don’t fit are told before the start or in the feed’s state', async (t) => {
