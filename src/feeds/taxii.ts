@@ -6,7 +6,7 @@ import { formatMicros, parseTimestamp } from '../model/timestamp.ts';
 import { rowText } from '../stix/validate.ts';
 import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from './feed.ts';
 import { type Bookmark, type Place, readBookmark, writeBookmark } from './taxii/bookmark.ts';
-import { findCollections, wantedNames } from './taxii/find.ts';
+import { findCollections, tellNeighbours, wantedNames } from './taxii/find.ts';
 import { accountOf, checkOptions, type Options, optionsSchema } from './taxii/options.ts';
 import { readPage } from './taxii/page.ts';
 import { isMissing, openServer, type Server } from './taxii/server.ts';
@@ -50,7 +50,7 @@ export const taxii: FeedFormat<Options> = {
         }
       } catch (error) {
         if (!isOfOneCollection(error)) throw error;
-        failure ??= error;
+        failure ??= isMissing(error) ? await tellNeighbours(server, options, error) : error;
       }
     }
     const cursor = writeBookmark({ ...bookmark, accept: server.accept() }, of);

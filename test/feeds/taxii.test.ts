@@ -153,6 +153,13 @@ t.test('the second pull asks only for what is new, from the server’s own date 
   t.same(idsOf(third.items), new Set([indicatorOf(25)['id'], indicatorOf(26)['id']]));
 });
 
+t.test('a full page that says it is the last is believed', async (t) => {
+  const { server, bench, fill } = await openTaxii(t);
+  fill(20);
+  t.equal((await pull(taxii, bench.context())).items.length, 20);
+  t.equal(asked(server.requests, 'next').length, 2);
+});
+
 t.test('a pull that is cut goes on behind the last page that is known to be whole', async (t) => {
   const { server, bench, fill } = await openTaxii(t);
   fill(95);
@@ -265,6 +272,35 @@ t.test('a server that repeats a page for ever is left after a few, and told', as
   const ignoring = await pull(taxii, bench.context());
   t.match(ignoring.rejected, [{ reason: 'not-served' }]);
   t.ok(server.requests.length < 20);
+});
+
+t.test('empty pages are passed over, as long as there are not too many of them', async (t) => {
+  const { server, bench, fill } = await openTaxii(t);
+  fill(3);
+  let empty = 100;
+  let token = 0;
+  server.onRequest = ({ url }) => {
+    const isEmpty = url.pathname === OBJECTS && empty > 0;
+    empty -= isEmpty ? 1 : 0;
+    token += 1;
+    server.down = isEmpty ? { status: 200, body: JSON.stringify({ more: true, next: '0'.repeat(token) }) } : null;
+  };
+  const { items, rejected } = await pull(taxii, bench.context());
+  t.equal(items.length, 3);
+  t.same(rejected, []);
+  empty = 100_000;
+  server.requests.length = 0;
+  const endless = await pull(taxii, bench.context());
+  t.match(endless.rejected, [{ reason: 'not-served', detail: /empty pages for ever/ }]);
+  t.ok(server.requests.length < 220);
+});
+
+t.test('an address of a collection that is not there is answered with those that are', async (t) => {
+  const { bench } = await openTaxii(t, {}, { collections: undefined });
+  const context = bench.context();
+  context.options = { ...context.options, url: `${context.options.url}/api/root/collections/al/objects/` };
+  const { error } = await pull(taxii, context);
+  t.match(messageOf(error), /has no collection al; it has Everything \(91a7/);
 });
 
 t.test('more without next and without a date is told, and in a snapshot fails', async (t) => {

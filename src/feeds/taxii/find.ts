@@ -48,6 +48,16 @@ export async function findCollections(server: Server, options: Options): Promise
   return found;
 }
 
+/** Why the collection that an address names can't be read, with what there is beside it where the server tells. */
+export async function tellNeighbours(server: Server, { url }: Options, missing: GatewayError): Promise<GatewayError> {
+  const direct = collectionOf(new URL(url));
+  if (direct === null) return missing;
+  const known = await listCollections(server, new URL('../../', direct.url)).catch(() => []);
+  if (known.length === 0) return missing;
+  const message = `${direct.url.host} has no collection ${server.quote(direct.name)}; it has ${listTitles(known, server)}.`;
+  return new GatewayError('upstream-failed', message, { details: { status: '404' } });
+}
+
 /** The names that the configuration asks for, as a bookmark keeps them; null when only the server knows. */
 export function wantedNames({ url, collections }: Options): string[] | null {
   const direct = collectionOf(new URL(url));

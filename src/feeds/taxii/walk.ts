@@ -34,6 +34,8 @@ export interface Step {
 const MOST_PAGES = 20_000;
 /** Pages in a row that bring nothing new. */
 const MOST_REPEATS = 3;
+/** Pages in a row without a row, as of a server that filters what it has already cut into pages. */
+const MOST_EMPTY = 200;
 
 /** Throws what `read` throws, and `upstream-too-large` for a collection without end. */
 export async function* walk({ after, isPrecise: wasPrecise, limit, read }: WalkOptions): AsyncGenerator<Step> {
@@ -43,6 +45,7 @@ export async function* walk({ after, isPrecise: wasPrecise, limit, read }: WalkO
     isRaised: false,
     tokens: new Set(),
     repeats: 0,
+    empty: 0,
     order: openOrder(),
   };
   const pages = new Set<string>();
@@ -51,6 +54,7 @@ export async function* walk({ after, isPrecise: wasPrecise, limit, read }: WalkO
     const page = await read(question);
     const isRepeated = isKnown(pages, page);
     state.repeats = isRepeated ? state.repeats + 1 : 0;
+    state.empty = page.objects.length === 0 ? state.empty + 1 : 0;
     // A date beyond milliseconds shows that the server has them all.
     if ([page.first, page.last].some((date) => date !== null && !isCut(date))) state.isPrecise = true;
     const done = state.order.add(page);
@@ -73,6 +77,7 @@ interface State {
   isRaised: boolean;
   tokens: Set<string>;
   repeats: number;
+  empty: number;
   order: Order;
 }
 
@@ -86,11 +91,12 @@ function decide(
   const { objects, more, next, last, isBundle } = page;
   const isFull = objects.length >= question.limit;
   const saysMore = more === true || (next !== null && state.usesNext && isRepeated);
+  if (state.empty > MOST_EMPTY) return { end: 'the server sends empty pages for ever' };
   if (next !== null && state.usesNext && !isRepeated && !state.tokens.has(next) && (objects.length > 0 || more)) {
     state.tokens.add(next);
     return { ask: { ...question, next } };
   }
-  if (objects.length === 0 && !saysMore) return { end: null };
+  if ((objects.length === 0 && !saysMore) || (next === null && more === false)) return { end: null };
   // From here on the server's own cursor leads nowhere, or there is none.
   const hadCursor = question.next !== null;
   state.usesNext = false;
