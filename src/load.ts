@@ -1,5 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
+import { text as readAll } from 'node:stream/consumers';
+import { MAX_CONFIG_BYTES } from './config/document.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
 import { presets } from './feeds/presets.ts';
 import { feedFormats } from './feeds/registry.ts';
@@ -21,7 +23,8 @@ export interface LoadedFile extends LoadedConfig {
 /** Reads a configuration file with all formats and engines there are. Throws `config-invalid`. */
 export async function loadConfigFile(path: string, overrides: Overrides = {}): Promise<LoadedFile> {
   const absolute = resolve(path);
-  const text = await readFile(absolute, 'utf8').catch((cause: unknown) => {
+  // A byte more than it may hold is enough to see that it is too long, whatever the path is.
+  const text = await readAll(createReadStream(absolute, { end: MAX_CONFIG_BYTES })).catch((cause: unknown) => {
     throw new GatewayError('config-invalid', `The configuration file ${path} can't be read.`, { cause });
   });
   const loaded = loadConfig(text, {

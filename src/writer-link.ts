@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Overrides } from './load.ts';
 import { type ErrorCode, GatewayError } from './model/error.ts';
@@ -37,7 +38,8 @@ export async function startWriter(
   overrides: Overrides,
   onClients: (clients: Client[]) => void,
 ): Promise<WriterLink> {
-  const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+  // As this file is: a source, or what was built from it.
+  const worker = new Worker(new URL(`./writer-thread${extname(import.meta.filename)}`, import.meta.url), {
     workerData: { path, overrides },
     resourceLimits: LIMITS,
   });

@@ -1,8 +1,9 @@
 import { createKey, hashKey } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { feedFormats } from './feeds/registry.ts';
-import type { Clock } from './model/clock.ts';
+import { type Clock, MICROS_PER_MS } from './model/clock.ts';
 import type { Control, StatusReport } from './model/control.ts';
+import type { FeedDefinition } from './model/definition.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
 import { Journals } from './pipeline/journals.ts';
@@ -138,17 +139,26 @@ async function statusOf(
 ): Promise<StatusReport> {
   const now = clock.now();
   const heads = new Map((await store.journals()).map(({ name, head }) => [name, head]));
-  const states = await Promise.all(
-    feeds.map(async ({ definition, format, options }) => {
-      const state = await store.feedState(definition.name);
-      return {
-        ...state,
-        account: format.account(options)?.origin ?? null,
-        pools: config.pools.filter((pool) => pool.feeds.includes(definition.name)).map(({ name }) => name),
-        stale: state.succeededAt === null || now - state.succeededAt > 2 * definition.every * 1000,
-      };
-    }),
-  );
+  const stateOf = async ({ name, every }: FeedDefinition) => {
+    const state = await store.feedState(name);
+    return {
+      ...state,
+      pools: config.pools.filter((pool) => pool.feeds.includes(name)).map((pool) => pool.name),
+      stale: state.succeededAt === null || now - state.succeededAt > 2 * every * MICROS_PER_MS,
+    };
+  };
+  const states = await Promise.all([
+    ...feeds.map(async ({ definition, format, options }) => ({
+      ...(await stateOf(definition)),
+      account: format.account(options)?.origin ?? null,
+      idle: null,
+    })),
+    ...config.idleFeeds.map(async ({ definition, reason }) => ({
+      ...(await stateOf(definition)),
+      account: null,
+      idle: reason,
+    })),
+  ]);
   const collections = config.collections.map(async ({ alias, id, title, journal, types }) => {
     const live = heads.has(journal) ? await store.countLive(journal) : {};
     const seen = Object.entries(live).filter(([type]) => types === null || types.includes(type as never));

@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ConfigProblem, formatProblem } from '../config/problem.ts';
 import type { Control } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
@@ -15,6 +15,7 @@ export interface CommandContext {
 
 export interface ConfigOption {
   config?: string;
+  data?: string;
 }
 
 export interface AnswerOptions extends ConfigOption {
@@ -24,7 +25,13 @@ export interface AnswerOptions extends ConfigOption {
 const DEFAULT_CONFIG = 'sluice.yaml';
 
 export function withConfig(command: Command): Command {
-  return command.option('-c, --config <file>', `configuration file (default: ./${DEFAULT_CONFIG})`);
+  return command
+    .addOption(
+      new Option('-c, --config <file>', `configuration file (default: ./${DEFAULT_CONFIG})`).env('SLUICE_CONFIG'),
+    )
+    .addOption(
+      new Option('--data <dir>', 'data directory, instead of the one in the configuration').env('SLUICE_DATA'),
+    );
 }
 
 export function withAnswer(command: Command): Command {
@@ -35,7 +42,7 @@ export function withAnswer(command: Command): Command {
 export async function loadFile(
   context: CommandContext,
   options: ConfigOption,
-  overrides: { data?: string | undefined; listen?: string | undefined } = {},
+  overrides: { listen?: string | undefined } = {},
 ) {
   if (options.config === undefined && !(await exists(DEFAULT_CONFIG))) {
     throw new GatewayError(
@@ -43,7 +50,7 @@ export async function loadFile(
       `There is no ${DEFAULT_CONFIG} here: copy sluice.example.yaml to it, or name another file with --config FILE.`,
     );
   }
-  return context.gateway.loadConfigFile(options.config ?? DEFAULT_CONFIG, overrides);
+  return context.gateway.loadConfigFile(options.config ?? DEFAULT_CONFIG, { data: options.data, ...overrides });
 }
 
 /** Runs `ask` against the running server, or against the store when there is none. */

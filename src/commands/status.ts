@@ -16,6 +16,7 @@ export function addStatus(program: Command, context: CommandContext): void {
 type Feed = StatusReport['feeds'][number];
 
 function stateOf(feed: Feed): string {
+  if (feed.idle !== null) return feed.idle === 'disabled' ? 'disabled' : 'no key';
   if (feed.attemptedAt === null) return 'not polled yet';
   if (feed.failures > 0) return feed.stale ? 'failing, stale' : 'failing';
   return feed.stale ? 'stale' : 'ok';
@@ -63,7 +64,7 @@ function wireStatus({ version, startedAt, now, feeds, accounts, collections }: S
     now: timeText(now),
     feeds: feeds.map((feed) => ({
       name: feed.feed,
-      state: feed.attemptedAt === null ? 'never-polled' : feed.failures > 0 ? 'failing' : 'ok',
+      state: feed.idle ?? (feed.attemptedAt === null ? 'never-polled' : feed.failures > 0 ? 'failing' : 'ok'),
       stale: feed.stale,
       account: feed.account,
       pools: feed.pools,

@@ -55,16 +55,16 @@ export function merge(
   now: Micros,
 ): MergeResult {
   let absent: WithdrawalReason = 'vanished';
-  const admitted: { observation: StoredObservation; feed: FeedView; expires: Micros | null }[] = [];
+  const admitted: { observation: Said; feed: FeedView; expires: Micros | null }[] = [];
   for (const observation of observations) {
     const feed = feeds.get(observation.feed);
     if (feed === undefined) absent = 'feed-removed';
-    else if (!isWithin(observation.tlp, policy.tlp)) absent = 'below-the-bar';
+    else if (!isWithin(observation.tlp ?? feed.definition.tlp, policy.tlp)) absent = 'below-the-bar';
     else if (observation.revoked) absent = 'revoked-upstream';
     else {
       const expires = expiryOf(observation, feed, now);
       if (expires !== null && expires <= now) absent = 'expired';
-      else admitted.push({ observation, feed, expires });
+      else admitted.push({ observation: withDefaults(observation, feed), feed, expires });
     }
   }
   if (admitted.length === 0) return { absent };
@@ -95,8 +95,20 @@ export function merge(
   };
 }
 
-/** The feed's own word wins; else a lifetime from when it was last seen or confirmed. Null: for ever. */
-function expiryOf(observation: StoredObservation, { definition, confirmedAt }: FeedView, now: Micros): Micros | null {
+/** An observation with what its feed's configuration says for rows that say nothing themselves. */
+type Said = StoredObservation & { tlp: Tlp };
+
+function withDefaults(observation: StoredObservation, { definition }: FeedView): Said {
+  const { confidence, tlp } = observation;
+  return { ...observation, confidence: confidence ?? definition.confidence, tlp: tlp ?? definition.tlp };
+}
+
+/** When a feed stops speaking for it: its own word wins; else a lifetime from when it was last seen or confirmed. Null: never. */
+export function expiryOf(
+  observation: StoredObservation,
+  { definition, confirmedAt }: FeedView,
+  now: Micros,
+): Micros | null {
   if (observation.validUntil !== null) return observation.validUntil;
   const lifetime = definition.lifetime[observation.observable.type] ?? definition.lifetime.default;
   if (lifetime === undefined) return null;

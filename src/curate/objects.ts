@@ -6,72 +6,92 @@ import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.
 import { isWithin, type Tlp } from '../model/tlp.ts';
 import { isTlpMarking, tlpOfObject } from '../stix/marking.ts';
 import type { Transaction } from '../store/store.ts';
-import type { JournalView } from './curate.ts';
+import type { Curated, JournalView } from './curate.ts';
+import type { FeedView } from './merge.ts';
 
 /**
- * Brings objects that pass verbatim, from a feed marked `feed`, into a journal that takes them; answers how many entries
- * that made. Marking definitions go into every journal and join its company: indicators keep their references to them, and
- * a marking that can't be read binds nobody. What Sluice itself says of TLP and of who it is, nobody else says.
+ * Brings a journal up to what its feeds now hold under these ids: of each the newest version within the ceiling, if the
+ * journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
+ * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
+ *
+ * Marking definitions go into every journal and join its company: indicators keep their references to them, and a marking
+ * that can't be read binds nobody. What Sluice itself says of TLP and of who it is, nobody else says.
  */
 export async function curateObjects(
   tx: Transaction,
-  { definition }: JournalView,
-  objects: readonly StixObject[],
-  feed: Tlp,
-): Promise<number> {
-  const taken = definition.policy.objects === 'all' ? objects : objects.filter(isStatement);
-  if (taken.length === 0) return 0;
-  const standing = await standingObjects(
-    tx,
-    definition.name,
-    taken.map(({ id }) => id),
-  );
-  // The ceiling holds for what passes verbatim as well; an object without a mark has its feed's.
-  const admitted = taken.filter(
-    (object) =>
-      isWithin(tlpOfObject(object.raw) ?? feed, definition.policy.tlp) &&
-      (isStatement(object) || standing.get(object.id)?.company !== true),
-  );
-  const fresh = admitted.filter((object) => standing.get(object.id)?.raw !== jsonText(object.raw));
-  const dates = await tx.stamp(definition.name, fresh.length);
-  const entries = fresh.map((object, i) => {
-    const entry = objectEntry(object, dates[i] as Micros, isStatement(object));
-    // What its author has revoked stays as long as any tombstone.
-    if (object.raw['revoked'] === true) entry.due = entry.dateAdded + definition.keep * MICROS_PER_MS;
-    return { entry, replaces: standing.get(object.id)?.dateAdded ?? null };
-  });
-  if (entries.length > 0) await tx.append(definition.name, entries);
-  return entries.length;
-}
-
-/**
- * Takes objects out of a journal. Those with a `modified` of their own leave with a last version that says `revoked`; the
- * rest (observables, markings) know no revocation and leave without a word (STIX 2.1 section 3.1 and 3.2).
- */
-export async function withdrawObjects(
-  tx: Transaction,
-  { definition }: JournalView,
+  { definition, feeds }: JournalView,
   ids: readonly string[],
-): Promise<number> {
-  if (definition.policy.objects !== 'all' || ids.length === 0) return 0;
-  const standing = [...(await standingObjects(tx, definition.name, ids)).values()].filter((entry) => !entry.company);
-  const silent = standing.filter((entry) => !isRevocable(entry));
-  if (silent.length > 0)
+): Promise<Curated> {
+  const { name, policy, keep } = definition;
+  if (ids.length === 0) return { entries: 0, withdrawn: 0 };
+  const standing = await standingObjects(tx, name, ids);
+  const taken = policy.objects === 'all' ? ids : ids.filter(isStatement);
+  const wanted = await newestWithin(tx, policy.tlp, feeds, taken);
+  const fresh = [...wanted.values()].filter(
+    (object) =>
+      standing.get(object.id)?.raw !== jsonText(object.raw) &&
+      (isStatement(object.id) || standing.get(object.id)?.company !== true),
+  );
+  const gone = [...standing.values()].filter((entry) => !entry.company && !wanted.has(entry.objectId));
+  const revocable = gone.filter((entry) => 'modified' in JSON.parse(entry.raw));
+  const told = revocable.filter((entry) => JSON.parse(entry.raw).revoked !== true);
+  const silent = gone.filter((entry) => !revocable.includes(entry));
+  const dates = (await tx.stamp(name, fresh.length + told.length)).values();
+  const next = (): Micros => dates.next().value as Micros;
+  const entries = [
+    ...fresh.map((object) => ({
+      entry: freshEntry(object, next(), keep),
+      replaces: standing.get(object.id)?.dateAdded ?? null,
+    })),
+    ...told.map((entry) => ({ entry: tombstoneOf(entry, next(), keep), replaces: entry.dateAdded })),
+  ];
+  if (entries.length > 0) await tx.append(name, entries);
+  if (silent.length > 0) {
     await tx.purge(
-      definition.name,
+      name,
       silent.map(({ dateAdded }) => dateAdded),
     );
-  const spoken = standing.filter(isRevocable);
-  const dates = await tx.stamp(definition.name, spoken.length);
-  const entries = spoken.map((entry, i) => {
-    const dateAdded = dates[i] as Micros;
-    const version = Math.max(floorToMillis(dateAdded), floorToMillis(entry.version) + MICROS_PER_MS);
-    const raw = jsonText({ ...JSON.parse(entry.raw), revoked: true, modified: formatMillis(version) });
-    const due = dateAdded + definition.keep * MICROS_PER_MS;
-    return { entry: { ...entry, dateAdded, version, raw, due }, replaces: entry.dateAdded };
-  });
-  if (entries.length > 0) await tx.append(definition.name, entries);
-  return silent.length + spoken.length;
+  }
+  return { entries: entries.length, withdrawn: told.length + silent.length };
+}
+
+/** The ceiling holds for what passes verbatim as well; an object without a mark has its feed's. */
+async function newestWithin(
+  tx: Transaction,
+  ceiling: Tlp,
+  feeds: JournalView['feeds'],
+  ids: readonly string[],
+): Promise<Map<string, StixObject>> {
+  const newest = new Map<string, StixObject & { feed: string }>();
+  for (const object of await tx.objectsById([...feeds.keys()], ids)) {
+    const tlp = tlpOfObject(object.raw) ?? (feeds.get(object.feed) as FeedView).definition.tlp;
+    const other = newest.get(object.id);
+    if (isWithin(tlp, ceiling) && (other === undefined || versionOf(object) > versionOf(other))) {
+      newest.set(object.id, object);
+    }
+  }
+  return newest;
+}
+
+function versionOf({ version }: StixObject): Micros {
+  return (version === null ? undefined : parseTimestamp(version)) ?? 0;
+}
+
+function tombstoneOf(entry: ObjectEntry, dateAdded: Micros, keep: number): ObjectEntry {
+  const version = Math.max(floorToMillis(dateAdded), floorToMillis(entry.version) + MICROS_PER_MS);
+  const raw = jsonText({ ...JSON.parse(entry.raw), revoked: true, modified: formatMillis(version) });
+  return { ...entry, dateAdded, version, raw, due: dateAdded + keep * MICROS_PER_MS };
+}
+
+/** What its author has revoked stays as long as any tombstone. */
+function freshEntry(object: StixObject, dateAdded: Micros, keep: number): ObjectEntry {
+  const entry = objectEntry(object, dateAdded, isStatement(object.id));
+  return object.raw['revoked'] === true ? { ...entry, due: dateAdded + keep * MICROS_PER_MS } : entry;
+}
+
+/** A marking definition that is not TLP. */
+function isStatement(id: string): boolean {
+  return id.startsWith('marking-definition--') && !isTlpMarking(id);
 }
 
 export function objectEntry(object: StixObject, dateAdded: Micros, company = false): ObjectEntry {
@@ -86,14 +106,6 @@ export function objectEntry(object: StixObject, dateAdded: Micros, company = fal
     raw: jsonText(object.raw),
     due: null,
   };
-}
-
-function isStatement({ id, type }: StixObject): boolean {
-  return type === 'marking-definition' && !isTlpMarking(id);
-}
-
-function isRevocable(entry: ObjectEntry): boolean {
-  return 'modified' in JSON.parse(entry.raw);
 }
 
 async function standingObjects(

@@ -51,7 +51,13 @@ export interface StatusReport {
   version: string;
   startedAt: Micros;
   now: Micros;
-  feeds: (FeedState & { account: string | null; pools: string[]; stale: boolean })[];
+  feeds: (FeedState & {
+    account: string | null;
+    pools: string[];
+    stale: boolean;
+    /** Why it isn't polled; null when it is. */
+    idle: 'disabled' | 'no-key' | null;
+  })[];
   accounts: AccountState[];
   collections: {
     alias: string;

@@ -27,9 +27,10 @@ export interface Source {
 export interface Observation {
   key: ObservableKey;
   observable: Observable;
-  /** 0 to 100 (STIX 2.1 section 3.2 and appendix A), null when neither the row nor the feed's configuration says. */
+  /** 0 to 100 (STIX 2.1 section 3.2 and appendix A); null when the row says nothing, so that the feed's own counts. */
   confidence: number | null;
-  tlp: Tlp;
+  /** Null likewise: what a feed's configuration says applies when merging, to rows that were read long ago as well. */
+  tlp: Tlp | null;
   firstSeen: Micros | null;
   lastSeen: Micros | null;
   /** Only when the feed itself says so; a lifetime from configuration is applied when merging. */

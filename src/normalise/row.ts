@@ -47,8 +47,8 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
   const observation: Observation = {
     key: observableKey(observable),
     observable,
-    confidence: confidenceOf(row.confidence, feed, complain),
-    tlp: tlpOf(row.tlp, labelled, feed, complain),
+    confidence: confidenceOf(row.confidence, complain),
+    tlp: tlpOf(row.tlp, labelled, complain),
     firstSeen: readPastTime(row.firstSeen, now, 'firstSeen', complain),
     lastSeen: readPastTime(row.lastSeen, now, 'lastSeen', complain),
     validFrom: readTime(row.validFrom, 'validFrom', complain),
@@ -98,17 +98,17 @@ function readValue(row: FeedRow): Value | Refusal {
   return 'rejection' in read ? read.rejection : read;
 }
 
-function confidenceOf(value: unknown, feed: FeedDefinition, complain: Complain): number | null {
+function confidenceOf(value: unknown, complain: Complain): number | null {
   const confidence = readConfidence(value);
   if (confidence === undefined)
     complain('confidence', `${shown(value)} is neither 0 to 100 nor a word of STIX 2.1 appendix A`);
-  return confidence ?? feed.confidence;
+  return confidence ?? null;
 }
 
-/** What the row says, in its marking and its labels, the stricter of the two; else what the feed's configuration says. */
-function tlpOf(value: unknown, labelled: Observation['tlp'] | null, feed: FeedDefinition, complain: Complain) {
+/** What the row says, in its marking and its labels, the stricter of the two. */
+function tlpOf(value: unknown, labelled: Observation['tlp'], complain: Complain): Observation['tlp'] {
   const own = readTlp(value, complain);
-  if (own === null) return labelled ?? feed.tlp;
+  if (own === null) return labelled;
   return labelled === null ? own : strictest(own, labelled);
 }
 

@@ -88,8 +88,8 @@ function observe(
   const observation: Observation = {
     key: observableKey(observable),
     observable,
-    confidence: confidence ?? feed.confidence,
-    tlp: marked === null ? (labelled ?? feed.tlp) : labelled === null ? marked : strictest(marked, labelled),
+    confidence: confidence ?? null,
+    tlp: marked === null ? labelled : labelled === null ? marked : strictest(marked, labelled),
     firstSeen: readPastTime(object['created'], now, 'created', complain),
     lastSeen: readPastTime(object['modified'], now, 'modified', complain),
     validFrom: readTime(object['valid_from'], 'valid_from', complain),

@@ -1,25 +1,32 @@
 import type { Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
 import { withStatements } from '../stix/marking.ts';
 
-/** A feed that lists one observable twice in a batch says both: the rows become one observation. */
-export function combineRows(observations: readonly Observation[]): Observation[] {
+type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
+
+/** A feed that lists one observable twice says both: the rows become one observation. `feed`: what counts for rows that say nothing. */
+export function combineRows(observations: readonly Observation[], feed: Defaults): Map<ObservableKey, Observation> {
   const byKey = new Map<ObservableKey, Observation>();
   for (const observation of observations) {
     const earlier = byKey.get(observation.key);
-    byKey.set(observation.key, earlier === undefined ? observation : combine(earlier, observation));
+    byKey.set(observation.key, earlier === undefined ? observation : combine(earlier, observation, feed));
   }
-  return [...byKey.values()];
+  return byKey;
 }
 
-function combine(a: Observation, b: Observation): Observation {
-  const strong = (b.confidence ?? -1) > (a.confidence ?? -1) ? b : a;
+/** What was said first, and what was said then; saying the same once more changes nothing. */
+function combine(a: Observation, b: Observation, feed: Defaults): Observation {
+  // Rows with one id are versions of one row (STIX 2.1 section 3.6): the newer takes back what the older said.
+  if (a.sourceId !== null && a.sourceId === b.sourceId) return (b.lastSeen ?? 0) < (a.lastSeen ?? 0) ? a : b;
+  const strengthOf = ({ confidence }: Observation): number => confidence ?? feed.confidence ?? -1;
+  const strong = strengthOf(b) > strengthOf(a) ? b : a;
   const weak = strong === a ? b : a;
   return {
     ...strong,
-    tlp: strictest(a.tlp, b.tlp),
+    tlp: a.tlp === null && b.tlp === null ? null : strictest(a.tlp ?? feed.tlp, b.tlp ?? feed.tlp),
     firstSeen: bound(Math.min, a.firstSeen, b.firstSeen),
     lastSeen: bound(Math.max, a.lastSeen, b.lastSeen),
     validFrom: bound(Math.min, a.validFrom, b.validFrom),

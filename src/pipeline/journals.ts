@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { curate, type JournalView } from '../curate/curate.ts';
-import type { FeedView } from '../curate/merge.ts';
-import { curateObjects, objectEntry, withdrawObjects } from '../curate/objects.ts';
-import type { Clock, Micros } from '../model/clock.ts';
+import { expiryOf, type FeedView } from '../curate/merge.ts';
+import { curateObjects, objectEntry } from '../curate/objects.ts';
+import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { StixObject } from '../model/observation.ts';
@@ -10,6 +10,8 @@ import type { Transaction, Writer } from '../store/store.ts';
 
 /** Keys brought up to date per transaction where there is no batch to follow. */
 const SLICE = 20_000;
+/** The same for whole objects, which may be large. */
+const OBJECT_SLICE = 1000;
 
 export interface JournalsParts {
   clock: Clock;
@@ -27,39 +29,49 @@ interface Counts {
   withdrawn: number;
 }
 
+function add(counts: Counts, done: Counts): void {
+  counts.entries += done.entries;
+  counts.withdrawn += done.withdrawn;
+}
+
+/** Steps that each answer where they came to, until one came nowhere. Throws the signal's reason. */
+async function walk<Place>(signal: AbortSignal, step: (after: Place | null) => Promise<Place | null>): Promise<void> {
+  let after: Place | null = null;
+  do {
+    signal.throwIfAborted();
+    after = await step(after);
+  } while (after !== null);
+}
+
+function standingIn({ name }: JournalDefinition) {
+  const versions = { last: true, first: false, all: false, exact: [] };
+  return { journal: name, observableTypes: null, stixTypes: null, objectIds: null, versions };
+}
+
 /** Every journal of the configuration, as the pipeline tells them things. */
 export class Journals {
   readonly #parts: JournalsParts;
+  #sweptAt: Micros | null = null;
 
   constructor(parts: JournalsParts) {
     this.#parts = parts;
   }
 
-  /** Tells every journal whose pool holds this feed about what it said or no longer says. */
+  /** Tells every journal whose pool holds this feed what it said or no longer says, on observables and on objects. */
   async hear(
     tx: Transaction,
     feed: FeedDefinition,
     keys: readonly ObservableKey[],
-    objects: readonly StixObject[],
+    ids: readonly string[],
     now: Micros,
     counts: Counts,
   ): Promise<void> {
-    if (keys.length === 0 && objects.length === 0) return;
+    if (keys.length === 0 && ids.length === 0) return;
     for (const definition of this.#heardBy(feed.name)) {
       // Rows of a snapshot under way are confirmed by being there.
       const view = await this.#view(tx, definition, feed.mode === 'snapshot' ? { [feed.name]: now } : {});
-      const done = await curate(tx, view, keys, now);
-      counts.entries += done.entries + (await curateObjects(tx, view, objects, feed.tlp));
-      counts.withdrawn += done.withdrawn;
-    }
-  }
-
-  /** The same for objects that a feed no longer holds and that no other feed of the pool holds. */
-  async forget(tx: Transaction, feed: FeedDefinition, ids: readonly string[], counts: Counts): Promise<void> {
-    for (const definition of this.#heardBy(feed.name)) {
-      const gone = await withdrawObjects(tx, await this.#view(tx, definition, {}), ids);
-      counts.entries += gone;
-      counts.withdrawn += gone;
+      add(counts, await curate(tx, view, keys, now));
+      add(counts, await curateObjects(tx, view, ids));
     }
   }
 
@@ -73,15 +85,45 @@ export class Journals {
       const feeds = this.#feedsOf(definition).map(({ name }) => name);
       await this.#walk(definition, signal, (tx, after) => tx.observedKeys(feeds, after, SLICE));
       await this.#walk(definition, signal, (tx, after) => tx.liveKeys(definition.name, after, SLICE));
+      await this.#reconcileObjects(definition, feeds, signal);
       await writer.transaction((tx) => tx.setPolicyHash(definition.name, wanted));
     }
     await this.#dropUnknownFeeds(signal);
+  }
+
+  /** Objects that now qualify enter; those that stand in the journal and no longer do leave. */
+  async #reconcileObjects(definition: JournalDefinition, feeds: string[], signal: AbortSignal): Promise<void> {
+    const { writer } = this.#parts;
+    const told = async (tx: Transaction, ids: readonly string[]): Promise<void> =>
+      void (await curateObjects(tx, await this.#view(tx, definition, {}), ids));
+    if (definition.policy.objects === 'all') {
+      await walk(signal, (after: string | null) =>
+        writer.transaction(async (tx) => {
+          const ids = (await tx.objects(feeds, after, OBJECT_SLICE)).map(({ id }) => id);
+          await told(tx, ids);
+          return ids.at(-1) ?? null;
+        }),
+      );
+    }
+    await walk(signal, (after: Micros | null) =>
+      writer.transaction(async (tx) => {
+        const { entries } = await tx.page({ ...standingIn(definition), after: after ?? 0, limit: OBJECT_SLICE });
+        const ids = entries.flatMap((entry) => (entry.kind === 'object' && !entry.company ? [entry.objectId] : []));
+        await told(tx, ids);
+        return entries.at(-1)?.dateAdded ?? null;
+      }),
+    );
   }
 
   /** Turns what time has done into entries: renewals, re-issues, expiries; tombstones leave when their keep is over. */
   async tick(signal: AbortSignal): Promise<Counts> {
     const counts: Counts = { entries: 0, withdrawn: 0 };
     const now = this.#parts.clock.now();
+    this.#sweptAt ??= now;
+    if (now - this.#sweptAt >= MICROS_PER_DAY) {
+      this.#sweptAt = now;
+      await this.#sweep(now - MICROS_PER_DAY, signal);
+    }
     for (const definition of this.#parts.journals) {
       while (!signal.aborted) {
         const seen = await this.#parts.writer.transaction((tx) => this.#tickSlice(tx, definition, now, counts));
@@ -100,10 +142,33 @@ export class Journals {
         over.map(({ dateAdded }) => dateAdded),
       );
     const keys = due.flatMap((entry) => (entry.kind === 'indicator' && !entry.revoked ? [entry.key] : []));
-    const done = await curate(tx, await this.#view(tx, definition, {}), keys, now);
-    counts.entries += done.entries;
-    counts.withdrawn += done.withdrawn;
+    add(counts, await curate(tx, await this.#view(tx, definition, {}), keys, now));
     return due.length;
+  }
+
+  /**
+   * Takes out what delta feeds said that expired before `until`: no pull will ever say that it is gone. By then every
+   * journal has told its readers.
+   */
+  async #sweep(until: Micros, signal: AbortSignal): Promise<void> {
+    const { writer, feeds } = this.#parts;
+    for (const definition of feeds.filter(({ mode }) => mode === 'delta')) {
+      const { name } = definition;
+      await walk(signal, (after: ObservableKey | null) =>
+        writer.transaction(async (tx) => {
+          const keys = await tx.observedKeys([name], after, SLICE);
+          const expired = (await tx.observations([name], keys)).filter((observation) => {
+            const end = expiryOf(observation, { definition, confirmedAt: null }, until);
+            return end !== null && end < until;
+          });
+          await tx.removeObservations(
+            name,
+            expired.map(({ key }) => key),
+          );
+          return keys.at(-1) ?? null;
+        }),
+      );
+    }
   }
 
   async #open(tx: Transaction, definition: JournalDefinition) {
@@ -124,18 +189,13 @@ export class Journals {
     signal: AbortSignal,
     next: (tx: Transaction, after: ObservableKey | null) => Promise<ObservableKey[]>,
   ): Promise<void> {
-    let after: ObservableKey | null = null;
-    while (!signal.aborted) {
-      const keys: ObservableKey[] = await this.#parts.writer.transaction(async (tx) => {
-        const slice = await next(tx, after);
-        await curate(tx, await this.#view(tx, definition, {}), slice, this.#parts.clock.now());
-        return slice;
-      });
-      const last = keys.at(-1);
-      if (last === undefined) return;
-      after = last;
-    }
-    throw signal.reason;
+    await walk(signal, (after: ObservableKey | null) =>
+      this.#parts.writer.transaction(async (tx) => {
+        const keys = await next(tx, after);
+        await curate(tx, await this.#view(tx, definition, {}), keys, this.#parts.clock.now());
+        return keys.at(-1) ?? null;
+      }),
+    );
   }
 
   /** Runs after the journals were told: what a feed said that is no longer configured is of no use to anybody. */
@@ -177,7 +237,13 @@ export class Journals {
 
   #policyHash(definition: JournalDefinition): string {
     const { profile, policy } = definition;
-    const feeds = this.#feedsOf(definition).map(({ name, mode, lifetime }) => ({ name, mode, lifetime }));
+    const feeds = this.#feedsOf(definition).map(({ name, mode, lifetime, confidence, tlp }) => ({
+      name,
+      mode,
+      lifetime,
+      confidence,
+      tlp,
+    }));
     return hash('sha256', JSON.stringify({ profile, policy, feeds }), 'hex');
   }
 }

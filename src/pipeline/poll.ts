@@ -3,11 +3,13 @@ import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../mo
 import type { PollReport } from '../model/control.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
+import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import { normalise } from '../normalise/normalise.ts';
 import type { Pull, Transaction, Writer } from '../store/store.ts';
+import { combineRows } from './combine.ts';
 import type { Journals } from './journals.ts';
-import { settleObjects, settleObservations } from './versions.ts';
+import { settleObjects, settleStatements } from './versions.ts';
 
 /** A feed of the configuration with its format and what its format was told. */
 export interface ConfiguredFeed {
@@ -102,11 +104,10 @@ async function commitBatch(
       const counts = { entries: 0, withdrawn: 0 };
       const settled = await settleObjects(tx, definition, rows.objects);
       const rejections = [...batch.rejected, ...rows.rejections, ...settled.dangling];
-      const touched = new Set(
-        await tx.observe(pull, await settleObservations(tx, pull, definition, rows.observations, batch.last)),
-      );
+      const touched = await observe(tx, definition, pull, rows.observations, batch.last);
       const objects = await tx.observeObjects(pull, settled.objects);
-      await journals.hear(tx, definition, [...touched], objects, now, counts);
+      const ids = objects.map(({ id }) => id);
+      await journals.hear(tx, definition, [...touched], ids, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       const accepted = report.accepted + rows.observations.length + rows.objects.length - settled.dangling.length;
@@ -129,6 +130,30 @@ async function commitBatch(
       report.accepted = accepted;
       report.rejected = rejected;
     });
+}
+
+/** Keeps what a batch says, beside what earlier batches of this pull said; answers what the journals must hear of. */
+async function observe(
+  tx: Transaction,
+  feed: FeedDefinition,
+  pull: Pull,
+  observations: readonly Observation[],
+  isLast: boolean,
+): Promise<Set<ObservableKey>> {
+  const { rows, statements } = await settleStatements(tx, pull, feed, observations, isLast);
+  const said = combineRows([...rows, ...statements.values()], feed);
+  const { changed, again: repeated } = await tx.observe(pull, [...said.values()]);
+  // What STIX objects say is settled with what was said before; rows are still to be combined.
+  const final = repeated.flatMap((key) => statements.get(key) ?? []);
+  if (final.length > 0) changed.push(...(await tx.amend(feed.name, final)));
+  const again = repeated.filter((key) => !statements.has(key));
+  if (again.length === 0) return new Set(changed);
+  const earlier = await tx.observations([feed.name], again);
+  const both = combineRows(
+    earlier.flatMap(({ feed: _, ...observation }) => [observation, said.get(observation.key) as Observation]),
+    feed,
+  );
+  return new Set([...changed, ...(await tx.amend(feed.name, [...both.values()]))]);
 }
 
 interface Rows {
@@ -199,7 +224,7 @@ async function withdrawVanished(
   for (;;) {
     const ids = await tx.removeUnseenObjects(pull, VANISHED_SLICE);
     if (ids.length === 0) break;
-    await journals.forget(tx, feed, ids, counts);
+    await journals.hear(tx, feed, [], ids, now, counts);
   }
 }
 

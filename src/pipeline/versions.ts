@@ -19,17 +19,18 @@ const heldBack = new WeakMap<Pull, Map<ObservableKey, Observation>>();
 const MOST_HELD = 100_000;
 
 /**
- * The rows of a batch as they are to be kept: one per observable, none of them older than what is known. A snapshot holds
+ * What STIX objects of a batch say, one observation per observable, none of them older than what is known; and the rows
+ * that are no objects. A snapshot holds
  * what it says now: what was said before stands only until the pull has said as much, so that rows which come in several
  * pages, each with a part of it, change nothing when they come again.
  */
-export async function settleObservations(
+export async function settleStatements(
   tx: Transaction,
   pull: Pull,
   feed: FeedDefinition,
   observations: readonly Observation[],
   isLast: boolean,
-): Promise<Observation[]> {
+): Promise<{ rows: Observation[]; statements: Map<ObservableKey, Observation> }> {
   const byKey = Map.groupBy(
     observations.filter((observation) => statementOf(observation) !== null),
     ({ key }) => key,
@@ -37,27 +38,27 @@ export async function settleObservations(
   const rows = observations.filter((observation) => statementOf(observation) === null);
   const held = heldBack.get(pull) ?? new Map<ObservableKey, Observation>();
   heldBack.set(pull, held);
-  if (byKey.size === 0) return combineRows(isLast ? [...rows, ...drain(held)] : rows);
+  if (byKey.size === 0) return { rows, statements: isLast ? drain(held) : new Map() };
   const keys = [...byKey.keys()];
   const stored = await tx.observations([feed.name], keys);
   const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
   // Its feed is named again when it is stored.
   const known = new Map(stored.map(({ feed: _, ...observation }) => [observation.key, observation]));
-  const settled: Observation[] = [];
+  const statements = new Map<ObservableKey, Observation>();
   for (const [key, said] of byKey) {
     const before = known.get(key) ?? null;
     const isCurrent = seen === null || seen.has(key);
-    const now = settle(isCurrent ? before : (held.get(key) ?? null), said, feed.title);
+    const now = settle(isCurrent ? before : (held.get(key) ?? null), said, feed);
     if (now === null) continue;
     held.delete(key);
     if (!isCurrent && before !== null && !covers(now, before, feed.title) && held.size < MOST_HELD) held.set(key, now);
-    else settled.push(now);
+    else statements.set(key, now);
   }
-  return combineRows([...rows, ...settled, ...(isLast ? drain(held) : [])]);
+  return { rows, statements: isLast ? new Map([...statements, ...drain(held)]) : statements };
 }
 
-function drain(held: Map<ObservableKey, Observation>): Observation[] {
-  const all = [...held.values()];
+function drain(held: Map<ObservableKey, Observation>): Map<ObservableKey, Observation> {
+  const all = new Map(held);
   held.clear();
   return all;
 }
@@ -74,7 +75,8 @@ function statementOf({ sourceId }: Observation): string | null {
 }
 
 /** Null: nothing that was said changes anything. */
-function settle(known: Observation | null, said: readonly Observation[], title: string): Observation | null {
+function settle(known: Observation | null, said: readonly Observation[], feed: FeedDefinition): Observation | null {
+  const { title } = feed;
   const latest = new Map<string | null, Observation>();
   for (const observation of said) {
     const id = observation.sourceId;
@@ -83,7 +85,7 @@ function settle(known: Observation | null, said: readonly Observation[], title: 
   }
   const versions = [...latest.values()].filter((version) => !isOutdated(version, known));
   const [revoked, live] = [versions.filter((v) => v.revoked), versions.filter((v) => !v.revoked)];
-  const [now] = combineRows(live);
+  const [now] = combineRows(live, feed).values();
   // What is known by an id that names nothing can be taken back by anything.
   const standing = known === null || known.revoked || statementOf(known) === null ? null : known;
   const gone = new Set(revoked.map(({ sourceId }) => sourceId));

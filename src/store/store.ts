@@ -155,8 +155,17 @@ export type StoredObservation = Observation & { feed: string };
 
 export interface Transaction extends Omit<Reader, 'close'> {
   // What feeds said.
-  /** Upserts by (feed, key) and marks each as seen in the pull; answers the keys that are new or differ in any property. */
-  observe(pull: Pull, observations: readonly Observation[]): Promise<ObservableKey[]>;
+  /**
+   * Upserts by (feed, key) and marks each as seen in the pull. `changed`: new, or different in any property from what the
+   * last pull brought first. `again`: this pull brought the key before and now says something else; those are not written,
+   * but for `amend` to do, so that a feed which says one thing in two rows doesn't seem to change its mind in every pull.
+   */
+  observe(pull: Pull, observations: readonly Observation[]): Promise<Observed>;
+  /**
+   * Writes over what was observed, while the next `observe` still compares with the row that came first; answers the keys
+   * whose observation is another now. Each key must have been observed.
+   */
+  amend(feed: string, observations: readonly Observation[]): Promise<ObservableKey[]>;
   /** The same for objects that pass verbatim, by (feed, id); answers those that are new or have another content. */
   observeObjects(pull: Pull, objects: readonly StixObject[]): Promise<StixObject[]>;
   /** Versions of those of these objects that the feed has said, by their ids. */
@@ -175,6 +184,8 @@ export interface Transaction extends Omit<Reader, 'close'> {
   observations(feeds: readonly string[], keys: readonly ObservableKey[]): Promise<StoredObservation[]>;
   /** Walks the keys that any of these feeds has an observation on, ascending; strictly after `after`. */
   observedKeys(feeds: readonly string[], after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;
+  /** What these feeds hold under these ids, in no particular order. */
+  objectsById(feeds: readonly string[], ids: readonly string[]): Promise<(StixObject & { feed: string })[]>;
   /** Walks the objects of these feeds, ascending by id, strictly after `after`. */
   objects(feeds: readonly string[], after: string | null, limit: number): Promise<(StixObject & { feed: string })[]>;
   /** Feeds that have observations or a state. */
@@ -214,6 +225,11 @@ export interface Transaction extends Omit<Reader, 'close'> {
   saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
   addDeadLetters(letters: readonly DeadLetter[]): Promise<void>;
   removeDeadLetters(sink: string, letters: readonly Pick<DeadLetter, 'journal' | 'dateAdded'>[]): Promise<void>;
+}
+
+export interface Observed {
+  changed: ObservableKey[];
+  again: ObservableKey[];
 }
 
 export interface AppendEntry {

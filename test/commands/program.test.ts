@@ -223,6 +223,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     account: 'https://intel.example',
     pools: ['main'],
     stale: true,
+    idle: null,
   };
   const status: StatusReport = {
     version: '9.9.9',
@@ -231,6 +232,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     feeds: [
       feed,
       { ...feed, feed: 'new', attemptedAt: null, succeededAt: null, failures: 0, error: null, stale: false },
+      { ...feed, feed: 'spare', idle: 'no-key', error: null },
     ],
     accounts: [
       {
@@ -255,6 +257,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
   const human = await run(['status', ...C], { status: async () => status });
   t.equal(human.code, 0);
   t.match(human.out, /house +failing, stale +4m ago +in 11m +1234 +1 +upstream-failed: Answered\\u\{1b\}\]0;x 502\./);
+  t.match(human.out, /spare +no key +4m ago/);
   t.match(human.out, /new +not polled yet +- +in 11m/);
   t.match(human.out, /1a2b3c4d +7 +now +in 30s/);
   t.match(human.out, /all +5 +now +6ba7b810/);
@@ -271,6 +274,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
         error: { at: '2026-11-18T11:05:40.000Z' },
       },
       { name: 'new', state: 'never-polled', succeeded_at: null, error: null },
+      { name: 'spare', state: 'no-key' },
     ],
     accounts: [
       {
@@ -431,7 +435,10 @@ t.test('a process of its own: refusals on standard error, exit codes 2 and 1', a
       .trim()
       .split('\n')
       .filter((line) => line.startsWith('sluice: ')),
-    [/bad\.yaml:1:17: listen\.port: must be a whole number$/, /bad\.yaml:3:31: feeds\.a\.key: is an unknown key/],
+    [
+      /bad\.yaml:1:17: listen\.port: must be a whole number$/,
+      /bad\.yaml:3:36: feeds\.a\.key: is a secret and never stands in this file/,
+    ],
   );
   t.notMatch(bad.stderr, /CANARY|at .*\.ts/);
   const missing = sluice(['status', '--config', join(dir, 'none.yaml')]);

@@ -195,11 +195,13 @@ t.test('rows that move while they are read are not lost', async (t) => {
 });
 
 t.test('a list in no order at all is read in windows that fit one page', async (t) => {
-  const { upstream, bench } = await openSoc(t, { order: 'shuffled' });
+  const { upstream, bench } = await openSoc(t, { order: 'shuffled' }, { per_minute: 1_000_000, per_day: 10_000_000 });
   upstream.rows = rowsBetween(900, START - 9 * HOUR, START);
-  const { items, error } = await pull(socdefenders, bench.context());
-  t.equal(error, null);
-  t.equal(valuesOf(items).size, 900);
+  for (let walks = 0; walks < 20; walks += 1) {
+    const { items, error } = await pull(socdefenders, bench.context());
+    t.equal(error, null);
+    t.equal(valuesOf(items).size, 900);
+  }
 });
 
 t.test('rows of one instant are walked by deeper offsets, and what those do not reach is told', async (t) => {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
@@ -223,7 +224,7 @@ function isOver(limits: { minute: number; day: number }, counts: Counts, now: Mi
   return tightest.left < 0;
 }
 
-function list({ url }: UpstreamRequest, { rows, options }: Upstream, now: Micros): JsonObject {
+function list({ url }: UpstreamRequest, { rows, options, requests }: Upstream, now: Micros): JsonObject {
   const { plan = 'pro', order = 'newest', total: totals = 'right', timeFilter = true, maxLimit, meta = true } = options;
   const most = Math.min(maxLimit ?? planLimits[plan], planLimits[plan]);
   const query = Object.fromEntries(url.searchParams);
@@ -236,7 +237,7 @@ function list({ url }: UpstreamRequest, { rows, options }: Upstream, now: Micros
   const chosen = rows
     .filter(({ updated }) => !timeFilter || (updated > since && updated < until))
     .filter(({ row }) => query['type'] === undefined || (row as JsonObject | null)?.['type'] === query['type']);
-  if (order === 'shuffled') chosen.sort(() => Math.random() - 0.5);
+  if (order === 'shuffled') shuffle(chosen, requests.length);
   else chosen.sort((a, b) => sign * (a.updated - b.updated));
   const data = chosen.slice(offset, offset + limit).map(({ row }) => row);
   if (!meta) return { data };
@@ -254,6 +255,12 @@ function list({ url }: UpstreamRequest, { rows, options }: Upstream, now: Micros
     data,
     links: { self: '/api/v1/iocs', next: offset + data.length < chosen.length ? '/api/v1/iocs?offset=…' : null },
   };
+}
+
+/** Another order for each seed, the same in every run. */
+function shuffle(rows: UpstreamRow[], seed: number): void {
+  const places = new Map(rows.map((row, i) => [row, hash('sha1', `${seed} ${i}`, 'hex')]));
+  rows.sort((a, b) => ((places.get(a) as string) < (places.get(b) as string) ? -1 : 1));
 }
 
 /** Answers with a fault; `slow` and `endless` last as long as the connection. */

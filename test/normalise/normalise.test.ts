@@ -72,7 +72,7 @@ t.test('a full row in SOC Defenders’ words', async (t) => {
     key: observableKey({ type: 'ipv4', value: '198.51.100.3' }),
     observable: { type: 'ipv4', value: '198.51.100.3' },
     confidence: 85,
-    tlp: 'amber',
+    tlp: null,
     firstSeen: time('2026-11-01T10:00:00Z'),
     lastSeen: time('2026-11-20T09:00:00.123456Z'),
     validFrom: null,
@@ -96,11 +96,11 @@ t.test('a full row in SOC Defenders’ words', async (t) => {
   });
 });
 
-t.test('type and value are enough: the configuration says the rest', async (t) => {
+t.test('type and value are enough: what a row leaves open is for its feed to say', async (t) => {
   t.match(take({ type: 'ipv4', value: '1.2.3.4' }), {
     observation: {
-      confidence: 40,
-      tlp: 'amber',
+      confidence: null,
+      tlp: null,
       source: { feed_name: 'Acme Intelligence' },
       labels: [],
       references: [],
@@ -171,7 +171,7 @@ t.test('a property that can’t be read costs itself, not the row, and is noted'
     source: { feed_name: 7, article_url: 'ftp://x' },
   });
   t.match(observation, {
-    confidence: 40,
+    confidence: null,
     firstSeen: null,
     lastSeen: null,
     validUntil: null,
@@ -265,7 +265,7 @@ t.test('of times that contradict each other the later stands', async (t) => {
 
 t.test('TLP: the row’s own word, in its marking or its labels, the stricter of the two; else the feed’s', async (t) => {
   const tlp = (row: Partial<FeedRow>) => take({ value: '1.2.3.4', ...row }).observation.tlp;
-  t.equal(tlp({}), 'amber');
+  t.equal(tlp({}), null);
   t.equal(tlp({ tlp: 'green' }), 'green', 'its own word wins, milder or not');
   t.equal(tlp({ labels: ['TLP:RED', 'x'] }), 'red');
   t.equal(tlp({ labels: ['tlp:clear'], tlp: 'green' }), 'green');
@@ -425,12 +425,12 @@ t.test('upstream ids that are none are tolerated where ids are made anew', async
   t.equal(note, undefined);
   const marked = take(indicator({ object_marking_refs: ['marking-definition--tlp-red'] }));
   t.match(marked.note, /object_marking_refs/);
-  t.equal(marked.observation.tlp, 'amber');
+  t.equal(marked.observation.tlp, null);
 });
 
 t.test('an indicator is as secret as its marking, its parts and its labels say', async (t) => {
   const tlp = (changes: JsonObject) => take(indicator(changes)).observation.tlp;
-  t.equal(tlp({}), 'amber', 'else the feed’s');
+  t.equal(tlp({}), null, 'else the feed’s, when merging');
   t.equal(tlp({ object_marking_refs: [markingId('clear')] }), 'clear');
   t.equal(tlp({ object_marking_refs: [markingId('clear')], labels: ['tlp:red'] }), 'red');
   const granular_markings = [{ selectors: ['name'], marking_ref: markingId('amber+strict') }];
@@ -645,7 +645,7 @@ t.test('what was read from messy upstream objects is issued as valid STIX', asyn
     const { observation } = take(item);
     const { observable, tlp, name, description, labels, references, kept } = observation;
     const columns = {
-      tlp,
+      tlp: tlp ?? feed.tlp,
       name,
       description,
       labels: jsonText(labels),

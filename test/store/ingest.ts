@@ -24,7 +24,7 @@ export async function ingestBatch(
   at: (step: number) => void = () => {},
 ): Promise<void> {
   at(0);
-  const changed = await tx.observe(pull, rowsOf(batch));
+  const changed = (await tx.observe(pull, rowsOf(batch))).changed;
   at(1);
   const said = await tx.observations(['house'], changed);
   const live = await tx.liveEntries('pool:main', changed);

@@ -90,6 +90,7 @@ async function* readWindow(
   let received = 0;
   let anchor: string | null = null;
   let isSettled = true;
+  const seen = new Set<string>();
   for (;;) {
     const page = await read(window, offset);
     const { rows, total } = page;
@@ -97,13 +98,15 @@ async function* readWindow(
     const pageSize = Math.min(limit, page.limit ?? limit);
     const isFull = rows.length >= pageSize;
     const mayNarrow = narrows && widthOf(window, page, options) > NARROWEST;
-    if (offset === 0) fullPage = isFull ? JSON.stringify(rows.map(identityOf)) : null;
+    const names = rows.map(identityOf);
+    if (offset === 0) fullPage = isFull ? JSON.stringify(names) : null;
     if (narrows && fullPage !== null && fullPage === lastFull) return { pieces: null, fullPage, isRepeated: true };
 
-    if (anchor !== null && !rows.some((row) => identityOf(row) === anchor)) {
+    if (anchor !== null && !follows(names, anchor, seen)) {
       if (readings < READINGS) {
         readings += 1;
         [offset, received, anchor] = [0, 0, null];
+        seen.clear();
         continue;
       }
       if (mayNarrow) return { pieces: split(window, null, page, options), fullPage, isRepeated: false };
@@ -111,6 +114,7 @@ async function* readWindow(
       isSettled = false;
     }
 
+    for (const name of names) seen.add(name);
     const reached = offset + rows.length;
     const isProgress = reached > received;
     received = reached;
@@ -122,9 +126,20 @@ async function* readWindow(
       yield { rows: [], notes: [beyondReach(window, total)], done: null };
       return { pieces: null, fullPage, isRepeated: false };
     }
-    anchor = rows.length > 1 ? identityOf(rows.at(-1)) : null;
+    anchor = names.length > 1 ? (names.at(-1) ?? null) : null;
     offset = next;
   }
+}
+
+/**
+ * Does this page go on where the last one ended? What stands before the row they share was pushed down by newer rows, so it
+ * was seen; what stands behind it is mostly new, since only rows updated meanwhile can have come from before.
+ */
+function follows(names: readonly string[], anchor: string, seen: ReadonlySet<string>): boolean {
+  const at = names.indexOf(anchor);
+  if (at === -1 || !names.slice(0, at).every((name) => seen.has(name))) return false;
+  const behind = names.slice(at + 1);
+  return behind.filter((name) => seen.has(name)).length * 2 <= behind.length;
 }
 
 /**

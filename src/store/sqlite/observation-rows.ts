@@ -15,6 +15,8 @@ export interface Kind {
   fromText(parameter: string): string;
   /** What `Incoming.values` gives, in its order. */
   columns: readonly string[];
+  /** Rows of one name in one pull are one thing said in several rows; else the last of them stands. */
+  amended: boolean;
   /** The column of `feeds` that counts them. */
   count: 'observations' | 'objects';
 }
@@ -38,6 +40,7 @@ export const OBSERVATIONS: Kind = {
     'source_id',
     'detail',
   ],
+  amended: true,
   count: 'observations',
 };
 
@@ -48,6 +51,7 @@ export const OBJECTS: Kind = {
   asText: 'o.object_id',
   fromText: (parameter) => parameter,
   columns: ['type', 'version', 'raw'],
+  amended: false,
   count: 'objects',
 };
 
@@ -74,7 +78,7 @@ export function incomingObservation(observation: Observation): Incoming {
   const { key, observable, confidence, firstSeen, lastSeen, validFrom, validUntil, sourceId } = observation;
   const type = observableCodes[observable.type];
   if (type === undefined) throw misuse(`"${observable.type}" is no observable type`);
-  const tlp = tlpCode(observation.tlp);
+  const tlp = observation.tlp === null ? null : tlpCode(observation.tlp);
   const revoked = observation.revoked ? 1 : 0;
   const detail = JSON.stringify(detailOf(observation));
   // Lengths keep the parts apart, whatever is in them.
@@ -152,7 +156,7 @@ export const OBSERVATION_COLUMNS = `lower(hex(o.key)), o.type, o.value, o.confid
 
 // biome-ignore format: a line per group reads like the list above
 export type ObservationRow = [
-  key: string, type: number, value: string, confidence: number | null, tlp: number,
+  key: string, type: number, value: string, confidence: number | null, tlp: number | null,
   firstSeen: number | null, lastSeen: number | null, validFrom: number | null, validUntil: number | null,
   revoked: number, sourceId: string | null, detail: string,
 ];
@@ -164,7 +168,7 @@ export function observationFromRow(feed: string, row: ObservationRow): StoredObs
     key: row[0],
     observable: { type: observableOfCode(row[1]), value: row[2] },
     confidence: row[3],
-    tlp: tlpOfCode(row[4]),
+    tlp: row[4] === null ? null : tlpOfCode(row[4]),
     firstSeen: row[5],
     lastSeen: row[6],
     validFrom: row[7],

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { StixObject } from '../../model/observation.ts';
-import type { Pull, Transaction } from '../store.ts';
-import { type Connection, requireLimit, type Sync } from './connection.ts';
+import type { Observed, Pull, Transaction } from '../store.ts';
+import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import {
   type Incoming,
@@ -19,6 +19,7 @@ import type { Seen, SqlitePull } from './pull.ts';
 type Observations = Pick<
   Transaction,
   | 'observe'
+  | 'amend'
   | 'observeObjects'
   | 'objectVersions'
   | 'seenKeys'
@@ -29,6 +30,7 @@ type Observations = Pick<
   | 'observations'
   | 'observedKeys'
   | 'objects'
+  | 'objectsById'
 >;
 
 /** Row ids are never given twice while the process lives, so a mark in a pull never comes to mean another row. */
@@ -83,11 +85,27 @@ export function writeObservations(
       return upsert(connection, ids, OBSERVATIONS, own.feed, own.observations, rows);
     },
 
+    amend(feed, observations) {
+      const standing = new Map(findObservations(connection, feed, keysOf(observations)).map((row) => [row[0], row]));
+      const update = connection.statement(
+        `UPDATE observations INDEXED BY observations_by_key SET ${assignments(OBSERVATIONS)}
+         WHERE feed = ? AND key = unhex(?)`,
+      );
+      return observations.flatMap((observation) => {
+        const row = standing.get(observation.key);
+        if (row === undefined) throw misuse(`"${feed}" has no observation to amend`);
+        const incoming = incomingObservation(observation);
+        if (incoming.fingerprint === incomingObservation(observationFromRow(feed, row)).fingerprint) return [];
+        update.run(...incoming.values(), findFeed(connection, feed) as number, observation.key);
+        return [observation.key];
+      });
+    },
+
     observeObjects(pull, objects) {
       const latest = new Map(objects.map((object) => [object.id, object]));
       const own = touch(pull);
       const rows = Array.from(latest.values(), incomingObject);
-      const changed = upsert(connection, ids, OBJECTS, own.feed, own.objects, rows);
+      const { changed } = upsert(connection, ids, OBJECTS, own.feed, own.objects, rows);
       return changed.map((id) => latest.get(id) as StixObject);
     },
 
@@ -145,16 +163,10 @@ export function writeObservations(
     },
 
     observations(feeds, keys) {
-      const wanted = JSON.stringify([...new Set(keys)]);
-      return [...new Set(feeds)].flatMap((feed) => {
-        const rows = connection.all<ObservationRow>(
-          `SELECT ${OBSERVATION_COLUMNS} FROM json_each(?) k CROSS JOIN observations o INDEXED BY observations_by_key
-           ON o.feed = ? AND o.key = unhex(k.value)`,
-          wanted,
-          findFeed(connection, feed) ?? null,
-        );
-        return rows.map((row) => observationFromRow(feed, row));
-      });
+      const wanted = [...new Set(keys)];
+      return [...new Set(feeds)].flatMap((feed) =>
+        findObservations(connection, feed, wanted).map((row) => observationFromRow(feed, row)),
+      );
     },
 
     observedKeys: (feeds, after, limit) => walkNames(connection, OBSERVATIONS, feeds, after, limit),
@@ -162,22 +174,48 @@ export function writeObservations(
     objects(feeds, after, limit) {
       if (feeds.length === 0) return [];
       // The limit counts ids, so that an object which several feeds have is never torn apart by the end of a page.
-      const rows = connection.all<[string, string, string, string | null, string]>(
-        `SELECT f.name, o.object_id, o.type, o.version, o.raw FROM json_each(?) k
-         CROSS JOIN feeds f ON f.name IN (SELECT value FROM json_each(?))
-         CROSS JOIN feed_objects o INDEXED BY feed_objects_by_id ON o.feed = f.id AND o.object_id = k.value
-         ORDER BY k.id, f.name`,
-        JSON.stringify(walkNames(connection, OBJECTS, feeds, after, limit)),
-        JSON.stringify(feeds),
-      );
-      return rows.map(([feed, id, type, version, raw]) => {
-        return { feed, id, type, version, raw: JSON.parse(raw) as JsonObject };
-      });
+      return findObjects(connection, feeds, walkNames(connection, OBJECTS, feeds, after, limit));
     },
+
+    objectsById: (feeds, wanted) => findObjects(connection, feeds, [...new Set(wanted)]),
   };
 }
 
-/** Keeps what is new or differs, marks all of it as seen, and answers the names of the former. */
+const keysOf = (observations: readonly { key: string }[]): string[] => observations.map(({ key }) => key);
+
+function findObservations(connection: Connection, feed: string, keys: readonly string[]): ObservationRow[] {
+  return connection.all<ObservationRow>(
+    `SELECT ${OBSERVATION_COLUMNS} FROM json_each(?) k CROSS JOIN observations o INDEXED BY observations_by_key
+     ON o.feed = ? AND o.key = unhex(k.value)`,
+    JSON.stringify(keys),
+    findFeed(connection, feed) ?? null,
+  );
+}
+
+/** In the order of the ids, then of the feeds' names. */
+function findObjects(
+  connection: Connection,
+  feeds: readonly string[],
+  ids: readonly string[],
+): (StixObject & { feed: string })[] {
+  const rows = connection.all<[string, string, string, string | null, string]>(
+    `SELECT f.name, o.object_id, o.type, o.version, o.raw FROM json_each(?) k
+     CROSS JOIN feeds f ON f.name IN (SELECT value FROM json_each(?))
+     CROSS JOIN feed_objects o INDEXED BY feed_objects_by_id ON o.feed = f.id AND o.object_id = k.value
+     ORDER BY k.id, f.name`,
+    JSON.stringify(ids),
+    JSON.stringify(feeds),
+  );
+  return rows.map(([feed, id, type, version, raw]) => {
+    return { feed, id, type, version, raw: JSON.parse(raw) as JsonObject };
+  });
+}
+
+function assignments({ columns }: Kind): string {
+  return columns.map((column) => `${column} = ?`).join(', ');
+}
+
+/** Keeps what is new or differs, marks all of it as seen, and answers the names of the former, and of what came `again`. */
 function upsert(
   connection: Connection,
   ids: RowIds,
@@ -185,8 +223,8 @@ function upsert(
   feedName: string,
   seen: Seen,
   rows: readonly Incoming[],
-): string[] {
-  if (rows.length === 0) return [];
+): Observed {
+  if (rows.length === 0) return { changed: [], again: [] };
   const feed = openFeed(connection, feedName);
   const known = connection.all<[number, number, number]>(
     `SELECT n.key, o.id, o.fingerprint FROM json_each(?) n CROSS JOIN ${kind.table} o INDEXED BY ${kind.index}
@@ -199,15 +237,19 @@ function upsert(
     `INSERT INTO ${kind.table} (${['id', 'feed', kind.name, 'fingerprint', ...kind.columns].join(', ')})
      VALUES (?, ?, ${kind.fromText('?')}, ?${', ?'.repeat(kind.columns.length)})`,
   );
-  const update = connection.statement(
-    `UPDATE ${kind.table} SET fingerprint = ?, ${kind.columns.map((column) => `${column} = ?`).join(', ')} WHERE id = ?`,
-  );
+  const update = connection.statement(`UPDATE ${kind.table} SET fingerprint = ?, ${assignments(kind)} WHERE id = ?`);
   const changed: string[] = [];
+  const again: string[] = [];
   for (const [at, id, fingerprint] of known) {
     const row = rows[at] as Incoming;
     isKnown[at] = 1;
+    const isAgain = kind.amended && seen.has(id);
     seen.add(id);
     if (row.fingerprint === fingerprint) continue;
+    if (isAgain) {
+      again.push(row.name);
+      continue;
+    }
     update.run(row.fingerprint, ...row.values(), id);
     changed.push(row.name);
   }
@@ -219,7 +261,7 @@ function upsert(
     changed.push(row.name);
   }
   countRows(connection, kind, feed, rows.length - known.length);
-  return changed;
+  return { changed, again };
 }
 
 function countRows(connection: Connection, kind: Kind, feed: number, change: number): void {

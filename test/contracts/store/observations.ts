@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import { observableTypes } from '../../../src/model/observable.ts';
-import type { Observation } from '../../../src/model/observation.ts';
-import type { StoreEngine } from '../../../src/store/store.ts';
+import type { Observation, StixObject } from '../../../src/model/observation.ts';
+import type { StoreEngine, Transaction } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import { observation, openTemporaryStore, START, stixObject } from '../../helpers/store.ts';
 
@@ -41,7 +41,7 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     ];
     await writer.transaction(async (tx) => {
       const pull = await writer.beginPull('house');
-      t.strictSame(await tx.observe(pull, said), keysOf(said));
+      t.strictSame((await tx.observe(pull, said)).changed, keysOf(said));
       const kept = await tx.observations(['house'], keysOf(said));
       t.strictSame(
         kept.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
@@ -75,18 +75,19 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
       { kept: { a: 1 } },
       { kept: null },
     ];
-    const pull = await writer.beginPull('house');
+    const observe = (tx: Transaction, ...said: Observation[]) =>
+      writer.beginPull('house').then((pull) => tx.observe(pull, said));
     await writer.transaction(async (tx) => {
-      t.strictSame(await tx.observe(pull, []), []);
-      t.strictSame(await tx.observe(pull, [base]), [base.key]);
+      t.strictSame(await observe(tx), { changed: [], again: [] });
+      t.strictSame(await observe(tx, base), { changed: [base.key], again: [] });
       for (const change of changes) {
         const what = JSON.stringify(change);
-        t.strictSame(await tx.observe(pull, [{ ...base, ...change }]), [base.key], what);
+        t.strictSame(await observe(tx, { ...base, ...change }), { changed: [base.key], again: [] }, what);
         t.strictSame(await tx.observations(['house'], [base.key]), [{ feed: 'house', ...base, ...change }], what);
-        t.strictSame(await tx.observe(pull, [base]), [base.key], `${what}, and back`);
+        t.strictSame(await observe(tx, base), { changed: [base.key], again: [] }, `${what}, and back`);
       }
       const reordered = { ...base, kept: { b: { d: 3, c: 2 }, a: 1 }, references: [{ url: 'u', source_name: 's' }] };
-      t.strictSame(await tx.observe(pull, [reordered]), [], 'the order of members is no property');
+      t.strictSame((await observe(tx, reordered)).changed, [], 'the order of members is no property');
     });
     t.equal((await writer.feedState('house')).observations, 1);
   });
@@ -96,18 +97,48 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     const pull = await writer.beginPull('house');
     const [a, b] = [observation({ confidence: 1 }), observation({ confidence: 2 })];
     await writer.transaction(async (tx) => {
-      t.strictSame(await tx.observe(pull, [a, b]), [a.key]);
-      t.strictSame(await tx.observe(pull, [a, b]), []);
+      t.strictSame((await tx.observe(pull, [a, b])).changed, [a.key]);
+      t.strictSame((await tx.observe(pull, [a, b])).changed, []);
       t.strictSame(await tx.observations(['house'], [a.key]), [{ feed: 'house', ...b }]);
     });
+  });
+
+  t.test('what one pull says again is left to amend, and the next pull compares with what came first', async (t) => {
+    const { writer } = await open(t);
+    const [first, second] = [observation({ labels: ['a'] }), observation({ labels: ['b'] })];
+    const both = { ...first, labels: ['a', 'b'] };
+    const held = (tx: Transaction) => tx.observations(['house'], [first.key]);
+    await writer.transaction(async (tx) => {
+      const pull = await writer.beginPull('house');
+      await tx.observe(pull, [first]);
+      t.strictSame(await tx.observe(pull, [first]), { changed: [], again: [] }, 'the same once more is nothing');
+      t.strictSame(await tx.observe(pull, [second]), { changed: [], again: [first.key] });
+      t.strictSame(await held(tx), [{ feed: 'house', ...first }], 'not written');
+      t.strictSame(await tx.amend('house', [both]), [first.key]);
+      t.strictSame(await tx.amend('house', [both]), [], 'no change');
+      t.strictSame(await held(tx), [{ feed: 'house', ...both }]);
+    });
+    await writer.transaction(async (tx) => {
+      const next = await writer.beginPull('house');
+      t.strictSame(await tx.observe(next, [first]), { changed: [], again: [] }, 'it says what it said');
+      t.strictSame(await tx.observe(next, [second]), { changed: [], again: [first.key] });
+      t.strictSame(await tx.amend('house', [both]), []);
+      const third = await writer.beginPull('house');
+      t.strictSame((await tx.observe(third, [second])).changed, [first.key], 'now it begins with something else');
+      t.strictSame(await held(tx), [{ feed: 'house', ...second }]);
+    });
+    await t.rejects(
+      writer.transaction((tx) => tx.amend('house', [observation({ value: 'never.example' })])),
+      { code: 'internal' },
+    );
   });
 
   t.test('two feeds say their own about one observable', async (t) => {
     const { writer } = await open(t);
     const [house, other] = [observation({ confidence: 10 }), observation({ confidence: 90, tlp: 'red' })];
     await writer.transaction(async (tx) => {
-      t.strictSame(await tx.observe(await writer.beginPull('house'), [house]), [house.key]);
-      t.strictSame(await tx.observe(await writer.beginPull('other'), [other]), [house.key]);
+      t.strictSame((await tx.observe(await writer.beginPull('house'), [house])).changed, [house.key]);
+      t.strictSame((await tx.observe(await writer.beginPull('other'), [other])).changed, [house.key]);
       const both = await tx.observations(['house', 'other', 'nobody', 'house'], [house.key, house.key]);
       t.strictSame(
         both.toSorted((a, b) => (a.feed < b.feed ? -1 : 1)),
@@ -199,7 +230,7 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     const repeated = await writer.beginPull('house');
     await writer.transaction(async (tx) => {
       t.strictSame(await tx.unseen(repeated), { unseen: 4, total: 4 }, 'the marks of the interrupted pull are gone');
-      t.strictSame(await tx.observe(repeated, named('a', 'z', 'b')), []);
+      t.strictSame((await tx.observe(repeated, named('a', 'z', 'b'))).changed, []);
       t.strictSame(await tx.removeUnseen(repeated, 10), keysOf(named('c')));
     });
     await t.rejects(
@@ -289,6 +320,14 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
         t.strictSame(own, feed === 'one' ? ids : ids.filter((id) => id !== objects[0]?.id), feed);
       }
       t.strictSame(await tx.objects([], null, 2), []);
+      const [a, b] = objects as [StixObject, StixObject];
+      const found = await tx.objectsById(['one', 'two', 'nobody'], [a.id, b.id, a.id, 'malware--unknown']);
+      t.strictSame(
+        found.map(({ feed, id }) => `${feed} ${id}`).sort(),
+        [`one ${a.id}`, `one ${b.id}`, `two ${b.id}`].sort(),
+        'by id, each feed its own',
+      );
+      t.strictSame(await tx.objectsById([], [a.id]), []);
     });
   });
 
@@ -312,7 +351,7 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
       t.strictSame(await tx.rejections('house', 10), { counts: [], rows: [] });
       t.equal((await tx.rejections('other', 10)).rows.length, 1);
       t.strictSame(
-        await tx.observe(await writer.beginPull('house'), [observation()]),
+        (await tx.observe(await writer.beginPull('house'), [observation()])).changed,
         [observation().key],
         'it begins anew',
       );

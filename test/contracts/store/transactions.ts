@@ -73,7 +73,7 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
     await t.rejects(failing, { message: 'undo' });
     const kept = await writer.transaction(async (tx) => {
       t.strictSame(await tx.unseen(pull), { unseen: 1, total: 1 }, 'the undone pull has seen nothing');
-      t.strictSame(await tx.observe(pull, [undone]), [undone.key], 'an undone row is new again');
+      t.strictSame((await tx.observe(pull, [undone])).changed, [undone.key], 'an undone row is new again');
       t.strictSame(await tx.unseen(pull), { unseen: 1, total: 2 });
       return appendEntries(tx, 'pool:main', [objectEntry({ stixType: 'x-kept' }), indicatorEntry({ type: 'email' })]);
     });

@@ -1,0 +1,135 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import Type from 'typebox';
+import type { FeedBatch, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
+import type { Micros } from '../../src/model/clock.ts';
+import type { PollReport } from '../../src/model/control.ts';
+import type { FeedDefinition, JournalDefinition, JournalPolicy } from '../../src/model/definition.ts';
+import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
+import { Journals } from '../../src/pipeline/journals.ts';
+import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
+import { storeEngines } from '../../src/store/registry.ts';
+import type { Writer } from '../../src/store/store.ts';
+import { type ScriptedClock, scriptedClock } from './clock.ts';
+import { START, uuidOf } from './store.ts';
+
+export const never = new AbortController().signal;
+
+/** What the next pull of a feed brings, batch by batch. */
+export type Script = FeedItem[][];
+
+export interface Bench {
+  clock: ScriptedClock;
+  writer: Writer;
+  journals: Journals;
+  /** Polls a feed that brings these batches, the last of which says that it was the whole; `cut`: none says so. */
+  pullCut(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
+  pull(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
+  /** All that stand, up to 10,000, ascending; `after`: strictly behind it. */
+  entries(journal?: string, after?: Micros): Promise<Entry[]>;
+  /** Live indicators, then tombstones. */
+  indicators(journal?: string): Promise<{ live: IndicatorEntry[]; dead: IndicatorEntry[] }>;
+}
+
+export const feed = (name: string, more: Partial<FeedDefinition> = {}): FeedDefinition => ({
+  name,
+  format: 'scripted',
+  mode: 'snapshot',
+  title: `Feed ${name}`,
+  every: 60_000,
+  confidence: null,
+  tlp: 'green',
+  lifetime: {},
+  shrinkGuard: null,
+  emptyAllowed: true,
+  ...more,
+});
+
+export const journal = (
+  policy: Partial<JournalPolicy> = {},
+  more: Partial<JournalDefinition> = {},
+): JournalDefinition => ({
+  name: 'pool:main',
+  pool: 'main',
+  profile: 'stix',
+  policy: { tlp: 'amber', minConfidence: 0, minSources: 1, types: null, objects: 'indicators', ...policy },
+  keep: 30 * 86_400_000,
+  keepVersions: 'last',
+  ...more,
+});
+
+/** Journals of one pool on a store of their own; with `from`, on the store of an earlier one, as after a new start. */
+export async function openBench(
+  t: Test,
+  feeds: FeedDefinition[],
+  definitions: JournalDefinition[],
+  from?: Bench,
+): Promise<Bench> {
+  const clock = from?.clock ?? scriptedClock(START, { auto: true });
+  const location = join(t.testdir(), 'store');
+  let writer = from?.writer;
+  if (writer === undefined) {
+    mkdirSync(location, { recursive: true });
+    const opened = await storeEngines.sqlite.openWriter(location, clock);
+    t.teardown(() => opened.close());
+    writer = opened;
+  }
+  const journals = new Journals({
+    clock,
+    writer,
+    feeds,
+    pools: [{ name: 'main', feeds: feeds.map(({ name }) => name) }],
+    journals: definitions,
+    namespace: uuidOf('namespace'),
+    companyOf: () => [],
+  });
+  await journals.reconcile(never);
+  const own = writer;
+  const entries = async (name = 'pool:main', after: Micros = 0): Promise<Entry[]> => {
+    const versions = { last: true, first: false, all: false, exact: [] };
+    const filter = { journal: name, observableTypes: null, stixTypes: null, objectIds: null, versions };
+    return (await own.page({ ...filter, after, limit: 10_000 })).entries;
+  };
+  const pull = (definition: FeedDefinition, batches: Script, isWhole: boolean): Promise<PollReport> => {
+    const script: FeedBatch[] = batches.map((items, i) => {
+      return { items, rejected: [], cursor: null, last: isWhole && i === batches.length - 1 };
+    });
+    const format: FeedFormat = {
+      name: 'scripted',
+      title: 'Scripted rows',
+      options: Type.Object({}),
+      defaults: () => ({ title: '', mode: 'snapshot', every: 60_000, emptyAllowed: true }),
+      account: () => null,
+      async *read() {
+        yield* script;
+      },
+    };
+    const configured: ConfiguredFeed = { definition, format, options: {} };
+    return poll(configured, {
+      clock,
+      writer: own,
+      journals,
+      signal: never,
+      openUpstream: async () => ({
+        fetch: () => Promise.reject(new Error('no network here')),
+        files: () => Promise.reject(new Error('no disk here')),
+        requests: () => 0,
+        isUnchanged: () => false,
+        validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
+      }),
+    });
+  };
+  return {
+    clock,
+    writer,
+    journals,
+    entries,
+    pull: (definition, ...batches) => pull(definition, batches, true),
+    pullCut: (definition, ...batches) => pull(definition, batches, false),
+    async indicators(name) {
+      const all = (await entries(name)).filter((entry) => entry.kind === 'indicator');
+      return { live: all.filter(({ revoked }) => !revoked), dead: all.filter(({ revoked }) => revoked) };
+    },
+  };
+}

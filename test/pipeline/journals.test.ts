@@ -1,0 +1,254 @@
+import fc from 'fast-check';
+import t from 'tap';
+import type { FeedItem } from '../../src/feeds/feed.ts';
+import { MICROS_PER_DAY } from '../../src/model/clock.ts';
+import type { FeedDefinition } from '../../src/model/definition.ts';
+import type { IndicatorEntry } from '../../src/model/entry.ts';
+import type { JsonObject } from '../../src/model/json.ts';
+import { formatMillis } from '../../src/model/timestamp.ts';
+import { type Bench, feed, journal, never, openBench, type Script } from '../helpers/journals.ts';
+import { START, uuidOf } from '../helpers/store.ts';
+
+const malware = (name: string, more: JsonObject = {}): FeedItem => ({
+  stix: {
+    type: 'malware',
+    spec_version: '2.1',
+    id: `malware--${uuidOf(name)}`,
+    created: '2025-12-01T00:00:00.000Z',
+    modified: '2025-12-01T00:00:00.000Z',
+    name,
+    is_family: true,
+    ...more,
+  },
+});
+
+t.test('one observable in two batches of a pull is one observation, and the next pull changes nothing', async (t) => {
+  const one = feed('one');
+  const bench = await openBench(t, [one], [journal()]);
+  const rows: Script = [
+    [{ value: '198.51.100.1', labels: ['a'], confidence: 30 }, { value: '198.51.100.2' }],
+    [{ value: '198.51.100.1', labels: ['b'], confidence: 70 }],
+    [{ value: '198.51.100.1', labels: ['c'], confidence: 10 }],
+  ];
+  await bench.pull(one, ...rows);
+  const { live } = await bench.indicators();
+  const both = live.find(({ value }) => value === '198.51.100.1');
+  t.equal(both?.labels, '["a","b","c"]');
+  t.equal(both?.confidence, 70);
+  for (let i = 0; i < 3; i += 1) t.match(await bench.pull(one, ...rows), { outcome: 'whole', entries: 0 });
+  t.match(await bench.pull(one, rows[0] as FeedItem[]), { outcome: 'whole', withdrawn: 0 });
+});
+
+t.test('rows with one id are versions of one row, and the newer stands, whatever their order', async (t) => {
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const one = feed('one', { mode: 'delta' });
+    const bench = await openBench(t, [one], [journal()]);
+    const versions: FeedItem[] = [
+      { value: 'a.example', id: 'x', lastSeen: '2025-12-01T00:00:00Z' },
+      { value: 'a.example', id: 'x', lastSeen: '2025-12-02T00:00:00Z', revoked: true },
+    ];
+    await bench.pull(one, ...order.map((i) => [versions[i] as FeedItem]));
+    t.equal((await bench.indicators()).live.length, 0, `${order}`);
+    await bench.pull(
+      one,
+      order.map((i) => versions[i] as FeedItem),
+    );
+    t.equal((await bench.indicators()).live.length, 0, `${order} in one batch`);
+  }
+});
+
+t.test(
+  'a feed’s own TLP and confidence count for rows that say nothing, from the moment they are configured',
+  async (t) => {
+    const before = feed('one', { mode: 'delta', tlp: 'green', confidence: 40 });
+    const first = await openBench(t, [before], [journal()]);
+    await first.pull(before, [{ value: '198.51.100.1' }, { value: '198.51.100.2', tlp: 'clear', confidence: 90 }]);
+    const seen = async (bench: Bench) =>
+      (await bench.indicators()).live.map(({ value, tlp, confidence }) => `${value} ${tlp} ${confidence}`).sort();
+    t.same(await seen(first), ['198.51.100.1 green 40', '198.51.100.2 clear 90']);
+
+    const raised = feed('one', { mode: 'delta', tlp: 'green', confidence: 60 });
+    const second = await openBench(t, [raised], [journal()], first);
+    t.same(await seen(second), ['198.51.100.1 green 60', '198.51.100.2 clear 90']);
+
+    const secret = feed('one', { mode: 'delta', tlp: 'red', confidence: 60 });
+    const third = await openBench(t, [secret], [journal()], second);
+    t.same(await seen(third), ['198.51.100.2 clear 90'], 'what became too secret is withdrawn');
+    t.match((await third.indicators()).dead, [{ value: '198.51.100.1', reason: 'below-the-bar' }]);
+  },
+);
+
+t.test('what a delta feed said long ago leaves the store once every reader was told', async (t) => {
+  const news = feed('news', { mode: 'delta', lifetime: { default: 2 * 86_400_000 } });
+  const bench = await openBench(t, [news], [journal()]);
+  await bench.pull(news, [{ value: '198.51.100.1' }, { value: '198.51.100.2', validUntil: '2026-06-01' }]);
+  const held = async () => (await bench.writer.feedState('news')).observations;
+  await bench.journals.tick(never);
+  bench.clock.set(START + 2.5 * MICROS_PER_DAY);
+  await bench.journals.tick(never);
+  t.match(await bench.indicators(), { live: [{ value: '198.51.100.2' }], dead: [{ reason: 'expired' }] });
+  t.equal(await held(), 2, 'within a day it may still be asked why');
+  bench.clock.set(START + 4 * MICROS_PER_DAY);
+  await bench.journals.tick(never);
+  t.equal(await held(), 1);
+  t.equal((await bench.indicators()).live.length, 1);
+});
+
+t.test('objects: the newest version that any feed of the pool holds, until none of them does', async (t) => {
+  const [one, two] = [feed('one'), feed('two')];
+  const bench = await openBench(t, [one, two], [journal({ objects: 'all' })]);
+  const newer = malware('worm', { modified: '2025-12-05T00:00:00.000Z', description: 'newer' });
+  await bench.pull(one, [newer]);
+  await bench.pull(two, [malware('worm')]);
+  const standing = async () =>
+    (await bench.entries()).flatMap((entry) => (entry.kind === 'object' ? [JSON.parse(entry.raw)] : []));
+  t.match(await standing(), [{ description: 'newer' }], 'an older version does not replace a newer');
+  await bench.pull(one, []);
+  t.match(await standing(), [{ modified: '2025-12-01T00:00:00.000Z' }], 'the other feed still holds it');
+  await bench.pull(two, []);
+  t.match(await standing(), [{ revoked: true }]);
+  t.equal((await standing()).length, 1);
+});
+
+t.test('objects: a change of policy, of a feed’s marking or of the pool brings them in and out', async (t) => {
+  const [one, two] = [feed('one'), feed('two')];
+  const plain = journal({ objects: 'indicators' });
+  const all = journal({ objects: 'all' });
+  let bench = await openBench(t, [one, two], [plain]);
+  await bench.pull(one, [malware('worm'), { value: '198.51.100.1' }]);
+  await bench.pull(two, [malware('virus')]);
+  const names = async () =>
+    (await bench.entries())
+      .flatMap((entry) => (entry.kind === 'object' ? [JSON.parse(entry.raw)] : []))
+      .map(({ name, revoked }) => `${name}${revoked ? ' gone' : ''}`)
+      .sort();
+  t.same(await names(), []);
+  bench = await openBench(t, [one, two], [all], bench);
+  t.same(await names(), ['virus', 'worm']);
+  bench = await openBench(t, [one, feed('two', { tlp: 'red' })], [all], bench);
+  t.same(await names(), ['virus gone', 'worm']);
+  bench = await openBench(t, [two], [all], bench);
+  t.same(await names(), ['virus', 'worm gone'], 'the feed is no longer in the pool');
+  bench = await openBench(t, [two], [plain], bench);
+  t.same(await names(), ['virus gone', 'worm gone']);
+  t.equal((await bench.indicators()).dead.length, 1);
+});
+
+/** What a reader that asks for news from time to time believes. */
+function openReader(bench: Bench) {
+  const known = new Map<string, IndicatorEntry>();
+  let cursor = 0;
+  return {
+    known,
+    async catchUp(): Promise<IndicatorEntry[]> {
+      const news = (await bench.entries('pool:main', cursor)).filter((entry) => entry.kind === 'indicator');
+      cursor = news.at(-1)?.dateAdded ?? cursor;
+      for (const entry of news) known.set(entry.objectId, entry);
+      return news;
+    },
+    live: () => [...known.values()].filter(({ revoked }) => !revoked).map(({ value }) => value),
+  };
+}
+
+type Held = Map<string, { tlp: 'green' | 'red'; revoked: boolean; until: number | null; confidence: number }>;
+
+const row = fc.record({
+  value: fc.nat(5).map((n) => `198.51.100.${n}`),
+  tlp: fc.constantFrom('green', 'green', 'green', 'red') as fc.Arbitrary<'green' | 'red'>,
+  revoked: fc.constantFrom(false, false, false, true),
+  days: fc.option(fc.integer({ min: 1, max: 40 }), { freq: 1 }),
+  confidence: fc.constantFrom(20, 80),
+});
+const step = fc.oneof(
+  fc.record({
+    do: fc.constant('pull' as const),
+    feed: fc.nat(1),
+    rows: fc.array(row, { maxLength: 6 }),
+    cut: fc.nat(6),
+  }),
+  fc.record({ do: fc.constant('wait' as const), days: fc.double({ min: 0.01, max: 12, noNaN: true }) }),
+);
+
+for (const profile of ['stix', 'elastic-agent'] as const) {
+  t.test(
+    `${profile}: whatever feeds say and however long it takes, a reader of the news believes what is live`,
+    async (t) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 20 }), async (steps) => {
+          const feeds = [feed('one'), feed('two')] as const;
+          const bench = await openBench(t, [...feeds], [journal({}, { profile })]);
+          const reader = openReader(bench);
+          const held: [Held, Held] = [new Map(), new Map()];
+          const over = new Set<string>();
+          for (const one of steps) {
+            if (one.do === 'wait') bench.clock.set(bench.clock.now() + Math.round(one.days * MICROS_PER_DAY));
+            else
+              await pullInto(bench, feeds[one.feed] as FeedDefinition, held[one.feed] as Held, one.rows, one.cut === 0);
+            await bench.journals.tick(never);
+
+            let last = 0;
+            for (const entry of await reader.catchUp()) {
+              if (entry.dateAdded <= last) throw new Error('dates do not rise');
+              last = entry.dateAdded;
+              if (over.has(entry.objectId)) throw new Error(`${entry.objectId} came back after its tombstone`);
+              if (entry.revoked) over.add(entry.objectId);
+              if (entry.validFrom > entry.created && !entry.revoked) throw new Error('valid_from after created');
+              if (entry.validUntil !== null && entry.validUntil <= entry.validFrom) throw new Error('no validity');
+            }
+            const now = bench.clock.now();
+            const expected = new Set(
+              held.flatMap((rows) =>
+                [...rows].flatMap(([value, { tlp, revoked, until }]) =>
+                  tlp === 'green' && !revoked && (until === null || until > now) ? [value] : [],
+                ),
+              ),
+            );
+            t.same(reader.live().sort(), [...expected].sort());
+            if (profile === 'elastic-agent') {
+              for (const { revoked, created } of reader.known.values()) {
+                if (!revoked && now - created > 25 * MICROS_PER_DAY) throw new Error('older than Elastic matches');
+              }
+            }
+          }
+        }),
+        { numRuns: 40 },
+      );
+    },
+  );
+}
+
+/** A pull of these rows, in batches of two, and the same once more, which must change nothing. */
+async function pullInto(
+  bench: Bench,
+  definition: FeedDefinition,
+  held: Held,
+  rows: { value: string; tlp: 'green' | 'red'; revoked: boolean; days: number | null; confidence: number }[],
+  isCut: boolean,
+): Promise<void> {
+  const unique = [...new Map(rows.map((one) => [one.value, one])).values()];
+  const now = bench.clock.now();
+  const untilOf = (days: number | null) => (days === null ? null : now + days * MICROS_PER_DAY);
+  const items = unique.map(({ days, ...said }) => {
+    const until = untilOf(days);
+    return { ...said, ...(until === null ? {} : { validUntil: formatMillis(until) }) };
+  });
+  const batches: Script = [];
+  for (let i = 0; i < items.length; i += 2) batches.push(items.slice(i, i + 2));
+  if (batches.length === 0) batches.push([]);
+  if (isCut) {
+    const { outcome, withdrawn } = await bench.pullCut(definition, ...batches);
+    if (outcome !== 'failed') throw new Error(`${outcome}, ${withdrawn} withdrawn: a pull that never ended`);
+  } else {
+    const report = await bench.pull(definition, ...batches);
+    if (report.outcome !== 'whole') throw new Error(report.error?.message);
+    const again = await bench.pull(definition, ...batches);
+    if (again.entries !== 0) throw new Error(`${again.entries} entries for an unchanged feed`);
+    held.clear();
+  }
+  for (const { value, tlp, revoked, days, confidence } of unique) {
+    held.set(value, { tlp, revoked, until: untilOf(days), confidence });
+  }
+}
