@@ -7,6 +7,7 @@ import type { Observable } from '../model/observable.ts';
 import type { ExternalReference } from '../model/observation.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
+import { withStatements } from '../stix/marking.ts';
 import { sourceReferences } from '../stix/reference.ts';
 import type { StoredObservation } from '../store/store.ts';
 
@@ -86,7 +87,10 @@ export function merge(
       labels: admitted.length === 1 ? strongest.labels : unite(admitted.map(({ observation }) => observation.labels)),
       references: referencesOf(admitted.map(({ observation }) => observation)),
       claims: admitted.map(({ observation }) => claimOf(observation)),
-      kept: admitted.length === 1 ? strongest.kept : null,
+      kept: withStatements(
+        admitted.length === 1 ? strongest.kept : null,
+        admitted.map(({ observation }) => observation.kept),
+      ),
     },
   };
 }

@@ -4,7 +4,7 @@ import { jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { isWithin, type Tlp } from '../model/tlp.ts';
-import { tlpOfObject } from '../stix/marking.ts';
+import { isTlpMarking, tlpOfObject } from '../stix/marking.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Curated, JournalView } from './curate.ts';
 import type { FeedView } from './merge.ts';
@@ -13,6 +13,9 @@ import type { FeedView } from './merge.ts';
  * Brings a journal up to what its feeds now hold under these ids: of each the newest version within the ceiling, if the
  * journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
  * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
+ *
+ * Marking definitions go into every journal and join its company: indicators keep their references to them, and a marking
+ * that can't be read binds nobody. What Sluice itself says of TLP and of who it is, nobody else says.
  */
 export async function curateObjects(
   tx: Transaction,
@@ -22,8 +25,13 @@ export async function curateObjects(
   const { name, policy, keep } = definition;
   if (ids.length === 0) return { entries: 0, withdrawn: 0 };
   const standing = await standingObjects(tx, name, ids);
-  const wanted = policy.objects === 'all' ? await newestWithin(tx, policy.tlp, feeds, ids) : new Map();
-  const fresh = [...wanted.values()].filter((object) => standing.get(object.id)?.raw !== jsonText(object.raw));
+  const taken = policy.objects === 'all' ? ids : ids.filter(isStatement);
+  const wanted = await newestWithin(tx, policy.tlp, feeds, taken);
+  const fresh = [...wanted.values()].filter(
+    (object) =>
+      standing.get(object.id)?.raw !== jsonText(object.raw) &&
+      (isStatement(object.id) || standing.get(object.id)?.company !== true),
+  );
   const gone = [...standing.values()].filter((entry) => !entry.company && !wanted.has(entry.objectId));
   const revocable = gone.filter((entry) => 'modified' in JSON.parse(entry.raw));
   const told = revocable.filter((entry) => JSON.parse(entry.raw).revoked !== true);
@@ -32,7 +40,7 @@ export async function curateObjects(
   const next = (): Micros => dates.next().value as Micros;
   const entries = [
     ...fresh.map((object) => ({
-      entry: objectEntry(object, next()),
+      entry: freshEntry(object, next(), keep),
       replaces: standing.get(object.id)?.dateAdded ?? null,
     })),
     ...told.map((entry) => ({ entry: tombstoneOf(entry, next(), keep), replaces: entry.dateAdded })),
@@ -73,6 +81,17 @@ function tombstoneOf(entry: ObjectEntry, dateAdded: Micros, keep: number): Objec
   const version = Math.max(floorToMillis(dateAdded), floorToMillis(entry.version) + MICROS_PER_MS);
   const raw = jsonText({ ...JSON.parse(entry.raw), revoked: true, modified: formatMillis(version) });
   return { ...entry, dateAdded, version, raw, due: dateAdded + keep * MICROS_PER_MS };
+}
+
+/** What its author has revoked stays as long as any tombstone. */
+function freshEntry(object: StixObject, dateAdded: Micros, keep: number): ObjectEntry {
+  const entry = objectEntry(object, dateAdded, isStatement(object.id));
+  return object.raw['revoked'] === true ? { ...entry, due: dateAdded + keep * MICROS_PER_MS } : entry;
+}
+
+/** A marking definition that is not TLP. */
+function isStatement(id: string): boolean {
+  return id.startsWith('marking-definition--') && !isTlpMarking(id);
 }
 
 export function objectEntry(object: StixObject, dateAdded: Micros, company = false): ObjectEntry {

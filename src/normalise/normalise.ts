@@ -32,11 +32,15 @@ export function normalise(item: FeedItem, feed: FeedDefinition, now: Micros): No
   return note === null ? { kind: 'object', object: result } : { kind: 'object', object: result, note };
 }
 
-/** A creator that is no STIX id is left out of an object that passes verbatim (stix/validate.ts); nothing else is. */
+/** What of an object that passes verbatim is not as it was sent: an id that is none, and a creator that can't be one. */
 function noteOn(object: StixObject, sent: JsonObject): Rejection | null {
-  const creator = sent['created_by_ref'];
-  if (creator === undefined || creator === null || object.raw['created_by_ref'] !== undefined) return null;
-  return { reason: 'bad-property', detail: `created_by_ref: ${shown(creator)} is no STIX id`, row: rowText(sent) };
+  const { id, created_by_ref: creator } = sent;
+  const faults: string[] = [];
+  if (id !== object.id) faults.push(`id: ${shown(id)} is no ${object.type}-- with a UUID; served as ${object.id}`);
+  if (creator !== undefined && creator !== null && object.raw['created_by_ref'] === undefined) {
+    faults.push(`created_by_ref: ${shown(creator)} is no STIX id`);
+  }
+  return faults.length === 0 ? null : { reason: 'bad-property', detail: faults.join('; '), row: rowText(sent) };
 }
 
 function stixOf(object: unknown, feed: FeedDefinition, now: Micros) {

@@ -6,7 +6,7 @@ import type { ExternalReference, Observation, Rejection, StixObject } from '../m
 import { strictest } from '../model/tlp.ts';
 import { ownProperties } from '../stix/fields.ts';
 import { isStixId } from '../stix/id.ts';
-import { isTlpMarking, tlpOfObject } from '../stix/marking.ts';
+import { statementsOf, tlpOfObject } from '../stix/marking.ts';
 import { isPatternShaped, parsePattern } from '../stix/pattern.ts';
 import { tidyReference } from '../stix/reference.ts';
 import { checkStixObject, rowText } from '../stix/validate.ts';
@@ -25,10 +25,12 @@ import {
   shown,
 } from './property.ts';
 import { type Noted, noted, settleTimes } from './row.ts';
+import { soundReference, withSoundIds } from './stix-id.ts';
 
 /**
  * A STIX object as it came. An indicator of one comparison and a vulnerability with a CVE become observations, so that they
- * merge with what other feeds say; their own ids, valid or not, become references. Everything else passes verbatim.
+ * merge with what other feeds say; their own ids, valid or not, become references. Everything else passes verbatim, but for
+ * ids that are none (stix-id.ts).
  */
 export function normaliseStix(object: JsonObject, feed: FeedDefinition, now: Micros): Noted | StixObject | Rejection {
   const reject = (reason: Rejection['reason'], detail: string): Rejection => ({ reason, detail, row: rowText(object) });
@@ -37,13 +39,17 @@ export function normaliseStix(object: JsonObject, feed: FeedDefinition, now: Mic
     const pattern = object['pattern'];
     const isStix = (object['pattern_type'] ?? 'stix') === 'stix';
     if (typeof pattern !== 'string') return reject('bad-stix', 'an indicator without a pattern');
-    if (!isStix) return checkStixObject(object);
+    if (!isStix) return pass(object, feed);
     const comparison = parsePattern(pattern);
     if (comparison !== null) return observe(comparison.type, comparison.value, object, feed, now);
     if (!isPatternShaped(pattern)) return reject('unsupported-pattern', `${shown(pattern)} is no STIX pattern`);
   }
   const cve = type === 'vulnerability' ? cveOf(object) : null;
-  return cve === null ? checkStixObject(object) : observe('cve', cve, object, feed, now);
+  return cve === null ? pass(object, feed) : observe('cve', cve, object, feed, now);
+}
+
+function pass(object: JsonObject, feed: FeedDefinition): StixObject | Rejection {
+  return checkStixObject(withSoundIds(object, feed.name));
 }
 
 const CVE = /^CVE-\d{4}-\d{4,19}$/i;
@@ -97,7 +103,7 @@ function observe(
     labels,
     references: references.filter((reference) => techniqueOf(reference) === null),
     techniques: techniquesOf(references),
-    kept: keptOf(object, complain),
+    kept: keptOf(object, feed, complain),
   };
   settleTimes(observation, complain);
   return noted(observation, faults, object);
@@ -125,6 +131,7 @@ function techniqueOf({ source_name: source, external_id: id }: ExternalReference
 }
 
 const MAX_KEPT = 16_000;
+const MAX_STATEMENTS = 64;
 /** Names that STIX 2.1 section 3.2 and 11.1 reserve or that nobody else may use, and parts whose targets don't come along. */
 const neverKept = new Set(['granular_markings', 'severity', 'action', 'username', 'phone_numbers']);
 const PROPERTY = /^[a-z0-9_]{3,250}$/;
@@ -133,15 +140,18 @@ const PROPERTY = /^[a-z0-9_]{3,250}$/;
  * Properties that Sluice doesn't model, valid in any STIX object: null when there are none. Markings that are not TLP come
  * first, where the renderer looks for them.
  */
-function keptOf(object: JsonObject, complain: Complain): JsonObject | null {
+function keptOf(object: JsonObject, feed: FeedDefinition, complain: Complain): JsonObject | null {
   const kept: JsonObject = {};
-  const markings = object['object_marking_refs'];
-  const others = (Array.isArray(markings) ? markings : []).filter(
-    (ref) => !(typeof ref === 'string' && isTlpMarking(ref)),
-  );
-  const statements = others.filter((ref) => isStixId(ref, 'marking-definition'));
+  // What marks a part marks the whole here: parts of it are ours.
+  const others = statementsOf(object);
+  const isSound = others.every((ref) => isStixId(ref, 'marking-definition'));
+  const statements = others
+    .map((ref) => soundReference(ref, feed.name))
+    .filter((ref) => isStixId(ref, 'marking-definition'))
+    .slice(0, MAX_STATEMENTS);
   if (statements.length > 0) kept['object_marking_refs'] = statements;
-  if (statements.length < others.length) complain('object_marking_refs', 'a marking that is no STIX id');
+  if (!isSound || statements.length < others.length)
+    complain('object_marking_refs', `a marking that is no STIX id, or more than ${MAX_STATEMENTS}`);
   for (const [name, value] of Object.entries(object)) {
     if (ownProperties.has(name) || neverKept.has(name) || name === 'object_marking_refs') continue;
     if (isEmpty(value)) continue;

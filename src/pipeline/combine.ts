@@ -3,6 +3,7 @@ import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
+import { withStatements } from '../stix/marking.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
 
@@ -36,7 +37,7 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
     labels: [...new Set([...a.labels, ...b.labels])].sort(),
     references: [...new Map([...a.references, ...b.references].map((r) => [JSON.stringify(r), r])).values()],
     techniques: [...new Set([...a.techniques, ...b.techniques])].sort(),
-    kept: strong.kept ?? weak.kept,
+    kept: withStatements(strong.kept ?? weak.kept, [a.kept, b.kept]),
   };
 }
 

@@ -71,7 +71,7 @@ export class Journals {
       // Rows of a snapshot under way are confirmed by being there.
       const view = await this.#view(tx, definition, feed.mode === 'snapshot' ? { [feed.name]: now } : {});
       add(counts, await curate(tx, view, keys, now));
-      if (definition.policy.objects === 'all') add(counts, await curateObjects(tx, view, ids));
+      add(counts, await curateObjects(tx, view, ids));
     }
   }
 

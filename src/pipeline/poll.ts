@@ -10,6 +10,7 @@ import type { Pull, Transaction, Writer } from '../store/store.ts';
 import { combineRows } from './combine.ts';
 import type { Journals } from './journals.ts';
 import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './outcome.ts';
+import { settleObjects, settleStatements } from './versions.ts';
 
 /** A feed of the configuration with its format and what its format was told. */
 export interface ConfiguredFeed {
@@ -100,20 +101,22 @@ async function commitBatch(
   const now = clock.now();
   const rows = readItems(batch.items, feed.definition, now);
   const gap = batch.gap ?? null;
-  const rejections = [...(gap === null ? [] : [describeGap(gap)]), ...batch.rejected, ...rows.rejections];
   const { definition } = feed;
   await writer
     .transaction(async (tx) => {
       const counts = { entries: 0, withdrawn: 0 };
-      const touched = await observe(tx, definition, pull, rows.observations);
-      const objects = await tx.observeObjects(pull, rows.objects);
+      const settled = await settleObjects(tx, definition, rows.objects);
+      const noted = gap === null ? [] : [describeGap(gap)];
+      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling];
+      const touched = await observe(tx, definition, pull, rows.observations, batch.last);
+      const objects = await tx.observeObjects(pull, settled.objects);
       const ids = objects.map(({ id }) => id);
       await journals.hear(tx, definition, [...touched], ids, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
-      const accepted = report.accepted + rows.observations.length + rows.objects.length;
-      const rejected = report.rejected + batch.rejected.length + rows.refused;
+      const accepted = report.accepted + rows.observations.length + rows.objects.length - settled.dangling.length;
+      const rejected = report.rejected + batch.rejected.length + rows.refused + settled.dangling.length;
       if (batch.last) {
         if (definition.mode === 'snapshot')
           await withdrawVanished(tx, definition, pull, accepted, now, journals, counts);
@@ -140,9 +143,15 @@ async function observe(
   feed: FeedDefinition,
   pull: Pull,
   observations: readonly Observation[],
+  isLast: boolean,
 ): Promise<Set<ObservableKey>> {
-  const said = combineRows(observations, feed);
-  const { changed, again } = await tx.observe(pull, [...said.values()]);
+  const { rows, statements } = await settleStatements(tx, pull, feed, observations, isLast);
+  const said = combineRows([...rows, ...statements.values()], feed);
+  const { changed, again: repeated } = await tx.observe(pull, [...said.values()]);
+  // What STIX objects say is settled with what was said before; rows are still to be combined.
+  const final = repeated.flatMap((key) => statements.get(key) ?? []);
+  if (final.length > 0) changed.push(...(await tx.amend(feed.name, final)));
+  const again = repeated.filter((key) => !statements.has(key));
   if (again.length === 0) return new Set(changed);
   const earlier = await tx.observations([feed.name], again);
   const both = combineRows(

@@ -74,6 +74,28 @@ export function tlpOfObject(object: JsonObject): Tlp | null {
   return tlpOfMarkings(refs);
 }
 
+/** Markings that are not TLP (a licence, a statement), on the object or on any of its parts. */
+export function statementsOf(object: JsonObject): Json[] {
+  const whole = object['object_marking_refs'];
+  const granular = object['granular_markings'];
+  const parts = (Array.isArray(granular) ? granular : []).flatMap((marking) =>
+    isJsonObject(marking) && marking['marking_ref'] !== undefined ? [marking['marking_ref']] : [],
+  );
+  const refs = [...(Array.isArray(whole) ? whole : []), ...parts];
+  return [...new Set(refs)].filter((ref) => !(typeof ref === 'string' && isTlpMarking(ref)));
+}
+
+/**
+ * Kept properties with the markings that are not TLP of all the given. A marking binds whoever passes on, so none is lost
+ * when sources merge. They come first, where the renderer looks for them.
+ */
+export function withStatements(kept: JsonObject | null, all: readonly (JsonObject | null)[]): JsonObject | null {
+  const statements = [...new Set(all.flatMap((one) => textsOf(one?.['object_marking_refs'])))].sort();
+  if (statements.length === 0) return kept;
+  const { object_marking_refs: _, ...others } = kept ?? {};
+  return { object_marking_refs: statements, ...others };
+}
+
 function textsOf(value: Json | undefined): string[] {
   return Array.isArray(value) ? value.filter((ref) => typeof ref === 'string') : [];
 }

@@ -11,6 +11,7 @@ import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts
 import { scriptedClock } from '../helpers/clock.ts';
 import { openFeedBench } from '../helpers/feed.ts';
 import { START, uuidOf } from '../helpers/store.ts';
+import { indicatorOf, startTaxii } from '../helpers/taxii-upstream.ts';
 import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
 
 /** A format that is registered without a scenario here does not compile. */
@@ -59,6 +60,25 @@ const scenarios: Record<keyof typeof feedFormats, OpenScenario> = {
       breakDown: () => write(', {"type":'),
     };
   },
+
+  async taxii(t: Test) {
+    const clock = scriptedClock(START, { auto: true });
+    const server = await startTaxii(t, { clock });
+    const options = { url: server.url, key: new Secret(UPSTREAM_KEY), collections: ['all'] };
+    return {
+      bench: await openFeedBench(t, feedFormats.taxii, options, { clock }),
+      serve(count, odd = 0) {
+        const { rows } = server;
+        while (rows.length < count) rows.push({ added: START + rows.length * 7, object: indicatorOf(rows.length) });
+        for (let n = 0; n < odd; n += 1) rows.push({ added: START + rows.length * 7, object: `odd ${n}` });
+      },
+      breakDown() {
+        server.onRequest = ({ url }) => {
+          if (url.searchParams.has('next')) server.down = 'half';
+        };
+      },
+    };
+  },
 };
 
 for (const [name, format] of Object.entries(feedFormats)) {
@@ -97,6 +117,21 @@ t.test('what a format refuses is told by the configuration, with its place', asy
     ['{ format: stix, path: a, url: "https://feeds.example/stix.json" }', /either path or url/],
     ['{ format: stix, path: a, key: { env: KEY } }', /key goes with url/],
     ['{ format: stix, url: "file:///etc/passwd" }', /http/],
+    ['{ format: taxii }', /url/],
+    ['{ format: taxii, url: "https://h.example/taxii2/?x=1" }', /without user, password and query/],
+    [
+      '{ format: taxii, url: "https://h.example/r/collections/all/objects/", collections: [all] }',
+      /names a collection/,
+    ],
+    ['{ format: taxii, url: "https://h.example/", user: me, header: x, key: { env: KEY } }', /without header/],
+    ['{ format: taxii, url: "https://h.example/", user: me }', /need a key/],
+    ['{ format: taxii, url: "https://h.example/", key: { env: BAD } }', /key holds a space/],
+    ['{ format: taxii, url: "https://h.example/", tls: { cert: { env: KEY } } }', /both cert and key/],
+    ['{ format: taxii, url: "https://h.example/", tls: { ca: { env: KEY } } }', /tls.ca holds no PEM certificate/],
+    ['{ format: taxii, url: "http://h.example/", tls: { ca: { env: KEY } } }', /tls goes with an https address/],
+    ['{ format: taxii, url: "https://h.example/", match: { kind: [x] } }', /kind/],
+    ['{ format: taxii, url: "https://h.example/", mode: both }', /mode/],
+    ['{ format: taxii, url: "https://h.example/", mode: snapshot, match: { version: [all] } }', /of last versions/],
   ];
   for (const [feed, message] of cases) {
     const yaml = `

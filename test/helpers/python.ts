@@ -124,6 +124,33 @@ function start(command: string, args: readonly string[], options: StartOptions):
   });
 }
 
+/**
+ * Starts a Python program that goes on until the test ends, under the same rules as `runPython`; null, with the skip
+ * said, where there is no environment.
+ */
+export async function startPython(t: Test, args: readonly string[]): Promise<{ stderr(): string } | null> {
+  const ready = await pythonEnvironment();
+  if ('missing' in ready) {
+    t.pass(`skipped: ${ready.missing}`, { skip: ready.missing });
+    return null;
+  }
+  const clean = Object.entries(process.env).filter(([key]) => !/^(PYTHON|PIP_)|_proxy$/i.test(key));
+  const child = spawn(ready.python, args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...Object.fromEntries(clean), PYTHONPATH: guard, PYTHONUTF8: '1', PYTHONDONTWRITEBYTECODE: '1' },
+  });
+  let said = '';
+  child.stderr.on('data', (chunk) => {
+    said = (said + chunk).slice(-4096);
+  });
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return { stderr: () => said };
+}
+
 function lastLine(text: string): string {
   return text.trim().split('\n').at(-1) ?? '';
 }

@@ -263,7 +263,8 @@ function shuffle(rows: UpstreamRow[], seed: number): void {
   rows.sort((a, b) => ((places.get(a) as string) < (places.get(b) as string) ? -1 : 1));
 }
 
-function misbehave(fault: Fault, message: IncomingMessage, reply: ServerResponse): void {
+/** Answers with a fault; `slow` and `endless` last as long as the connection. */
+export function misbehave(fault: Fault, message: IncomingMessage, reply: ServerResponse): void {
   if (typeof fault === 'function') {
     fault(message, reply);
     return;

@@ -21,6 +21,8 @@ type Observations = Pick<
   | 'observe'
   | 'amend'
   | 'observeObjects'
+  | 'objectVersions'
+  | 'seenKeys'
   | 'unseen'
   | 'removeUnseen'
   | 'removeUnseenObjects'
@@ -105,6 +107,27 @@ export function writeObservations(
       const rows = Array.from(latest.values(), incomingObject);
       const { changed } = upsert(connection, ids, OBJECTS, own.feed, own.objects, rows);
       return changed.map((id) => latest.get(id) as StixObject);
+    },
+
+    objectVersions(feed, ids) {
+      const rows = connection.all<[string, string | null]>(
+        `SELECT o.object_id, o.version FROM json_each(?) n CROSS JOIN feed_objects o INDEXED BY feed_objects_by_id
+         ON o.feed = ? AND o.object_id = n.value`,
+        JSON.stringify(ids),
+        findFeed(connection, feed) ?? null,
+      );
+      return new Map(rows);
+    },
+
+    seenKeys(pull, keys) {
+      const own = touch(pull);
+      const rows = connection.all<[string, number]>(
+        `SELECT n.value, o.id FROM json_each(?) n CROSS JOIN observations o INDEXED BY observations_by_key
+         ON o.feed = ? AND o.key = unhex(n.value)`,
+        JSON.stringify(keys),
+        findFeed(connection, own.feed) ?? null,
+      );
+      return new Set(rows.flatMap(([key, id]) => (own.observations.has(id) ? [key] : [])));
     },
 
     unseen(pull) {

@@ -240,6 +240,26 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     );
   });
 
+  t.test('a pull knows which keys it has seen, and versions of objects are found by id', async (t) => {
+    const { writer } = await open(t);
+    const [a, b] = named('a.example', 'b.example') as [Observation, Observation];
+    const object = stixObject({ name: 'a' });
+    const first = await writer.beginPull('house');
+    await writer.transaction(async (tx) => {
+      await tx.observe(first, [a, b]);
+      await tx.observeObjects(first, [object]);
+    });
+    const second = await writer.beginPull('house');
+    await writer.transaction(async (tx) => {
+      await tx.observe(second, [b]);
+      const keys = [a.key, b.key, observation({ value: 'c.example' }).key];
+      t.strictSame(await tx.seenKeys(second, keys), new Set([b.key]));
+      t.strictSame(await tx.seenKeys(await writer.beginPull('other'), keys), new Set());
+      t.strictSame(await tx.objectVersions('house', [object.id, 'x--y']), new Map([[object.id, object.version]]));
+      t.strictSame(await tx.objectVersions('other', [object.id]), new Map());
+    });
+  });
+
   t.test('a row that is removed during a pull does not leave its mark to another', async (t) => {
     const { writer } = await open(t);
     const [pull, other] = [await writer.beginPull('house'), await writer.beginPull('house')];

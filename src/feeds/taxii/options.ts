@@ -1,0 +1,213 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import Type, { type Static } from 'typebox';
+import { durationSchema } from '../../model/duration.ts';
+import { GatewayError } from '../../model/error.ts';
+import { Secret, secretSchema } from '../../model/secret.ts';
+import type { FeedAccount, FeedRequest } from '../feed.ts';
+
+const closed = { additionalProperties: false } as const;
+const pem = Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true });
+const certificate = Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true, 'x-public': true });
+
+const name = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  pattern: '^\\P{Cc}*$',
+  'x-expects': 'one line of 1 to 256 characters',
+});
+const names = (description: string) => Type.Array(name, { minItems: 1, maxItems: 64, uniqueItems: true, description });
+const words = (description: string) =>
+  Type.Optional(
+    Type.Array(Type.String({ pattern: '^[A-Za-z0-9.:_-]{1,128}$', 'x-expects': 'one word' }), {
+      minItems: 1,
+      maxItems: 32,
+      uniqueItems: true,
+      description,
+    }),
+  );
+
+/** The largest page that is asked for, whatever the configuration says. */
+export const MAX_PAGE = 10_000;
+
+export const optionsSchema = Type.Object(
+  {
+    url: Type.String({
+      maxLength: 4096,
+      pattern: '^https?://[^/@?#\\s]+(?:/[^?#\\s]*)?$',
+      'x-expects': 'an http(s) address without user, password and query',
+      description: 'The server, its discovery, an API root, or one collection (.../collections/ID/).',
+    }),
+    api_root: Type.Optional(
+      Type.String({ ...name, description: 'Title or address of the API root, where a server has several.' }),
+    ),
+    collections: Type.Optional(names('Ids, titles or aliases. Without it, the only one that there is.')),
+    aliases: Type.Optional(
+      Type.Record(Type.String({ pattern: '^[^\\x00-\\x1f]{1,256}$' }), names('What else it may be called.'), {
+        maxProperties: 64,
+        'x-keys': 'must be the name of a collection, one line',
+        description: 'Other names of collections, tried where the server does not know the first.',
+      }),
+    ),
+    key: Type.Optional(secretSchema),
+    user: Type.Optional(
+      Type.String({
+        pattern: '^[^:\\p{Cc}]{1,256}$',
+        'x-expects': 'a user name without a colon',
+        description: 'Basic authentication: key is the password. Without it, key is a Bearer token.',
+      }),
+    ),
+    header: Type.Optional(
+      Type.String({
+        pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$",
+        'x-expects': 'the name of a header',
+        description: 'The header that carries the key as it is, such as X-API-Key.',
+      }),
+    ),
+    scheme: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_-]{1,32}$',
+        'x-expects': 'one word',
+        description: 'The word before the key in its header. Default: Bearer, and none with header.',
+      }),
+    ),
+    hosts: Type.Optional(names('Other names of the same server, which may be given the key.')),
+    tls: Type.Optional(
+      Type.Object(
+        { cert: Type.Optional(certificate), key: Type.Optional(pem), ca: Type.Optional(certificate) },
+        {
+          ...closed,
+          description:
+            "PEM, each {file: PATH} or {env: NAME}: a client certificate and its key; ca: who may have signed the server's.",
+        },
+      ),
+    ),
+    mode: Type.Optional(
+      Type.Enum(['delta', 'snapshot'], {
+        description:
+          'delta: asks for what was added since (default). snapshot: reads all, and withdraws what vanished.',
+      }),
+    ),
+    match: Type.Optional(
+      Type.Object(
+        {
+          type: words('STIX types, such as [indicator].'),
+          version: words('last, first, all or timestamps; a server without this answers the last.'),
+          spec_version: words('STIX versions.'),
+          id: words('Object ids.'),
+        },
+        { ...closed, description: 'match[...] of TAXII 2.1 section 3.4.1. A change begins anew.' },
+      ),
+    ),
+    page_size: Type.Integer({ default: 1000, minimum: 1, maximum: MAX_PAGE, description: 'Objects a request.' }),
+    lookback: Type.Optional(
+      durationSchema({
+        minimum: '1m',
+        maximum: '3650d',
+        description:
+          'How far back the first pull asks, and what a longer outage is reported as. Without it, everything.',
+      }),
+    ),
+    per_minute: Type.Integer({ default: 120, minimum: 1, description: 'Requests a minute.' }),
+    per_day: Type.Optional(Type.Integer({ minimum: 1, description: 'Requests a day.' })),
+    weight: Type.Number({
+      default: 1,
+      minimum: 0.1,
+      maximum: 100,
+      description: 'What a request for objects counts, where a server counts it more than once.',
+    }),
+  },
+  closed,
+);
+export type Options = Static<typeof optionsSchema>;
+
+/** What no schema says. Throws `config-invalid`. */
+export function checkOptions({ url, collections, key, user, header, scheme, tls, mode, match }: Options): void {
+  const refuse = (message: string): never => {
+    throw new GatewayError('config-invalid', message);
+  };
+  if (collectionOf(new URL(url)) !== null && collections !== undefined) {
+    refuse('url names a collection already: leave collections out, or give the server');
+  }
+  if (mode === 'snapshot' && match?.version !== undefined)
+    refuse('a snapshot is of last versions: leave match.version out');
+  if (user !== undefined && (header !== undefined || scheme !== undefined)) {
+    refuse('user means Basic authentication: it goes without header and scheme');
+  }
+  if (key === undefined && (user ?? header ?? scheme) !== undefined) refuse('user, header and scheme need a key');
+  if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined)) {
+    refuse('tls needs both cert and key, or neither');
+  }
+  if (tls !== undefined && !url.startsWith('https://')) refuse('tls goes with an https address');
+}
+
+/** Whose allowance is spent, and how it is reached. Throws `config-invalid` for a key or certificate of no use. */
+export function accountOf({ url, key, user, per_minute, per_day, tls, hosts = [] }: Options): FeedAccount {
+  // RFC 7617 section 2: a password may hold what a token can't.
+  if (key !== undefined && user === undefined && !/^[\x21-\x7e]+$/.test(key.reveal())) {
+    throw new GatewayError('config-invalid', 'key holds a space, a line break or another character no key has');
+  }
+  if (tls !== undefined) checkCertificates(tls);
+  const windows = [{ seconds: 60, requests: per_minute }];
+  if (per_day !== undefined) windows.push({ seconds: 86_400, requests: per_day });
+  return {
+    origin: new URL(url).origin,
+    key: key ?? null,
+    limits: { minInterval: 0, windows },
+    ...(tls === undefined ? {} : { tls: { ...tls, hosts } }),
+  };
+}
+
+function checkCertificates({ cert, key, ca }: NonNullable<Options['tls']>): void {
+  const check = (attempt: () => unknown, message: string): void => {
+    try {
+      attempt();
+    } catch {
+      throw new GatewayError('config-invalid', message);
+    }
+  };
+  if (ca !== undefined) check(() => new X509Certificate(ca.reveal()), 'tls.ca holds no PEM certificate');
+  if (cert === undefined || key === undefined) return;
+  check(() => new X509Certificate(cert.reveal()), 'tls.cert holds no PEM certificate');
+  check(() => createPrivateKey(key.reveal()), 'tls.key holds no PEM private key, or one that needs a passphrase');
+  check(
+    () => createSecureContext({ cert: cert.reveal(), key: key.reveal() }),
+    'tls.cert and tls.key do not belong together',
+  );
+}
+
+/** How the key travels; nothing for a server that wants none. */
+export function authorizationOf({
+  key,
+  user,
+  header,
+  scheme,
+  hosts = [],
+}: Options): Pick<FeedRequest, 'authorization'> {
+  if (key === undefined) return {};
+  if (user !== undefined) {
+    const credentials = new Secret(Buffer.from(`${user}:${key.reveal()}`).toString('base64'));
+    return { authorization: { header: 'authorization', scheme: 'Basic', key: credentials, hosts } };
+  }
+  const usual = header === undefined ? 'Bearer' : null;
+  return {
+    authorization: { header: (header ?? 'authorization').toLowerCase(), scheme: scheme ?? usual, key, hosts },
+  };
+}
+
+/** The collection that an address itself names (TAXII 2.1 section 5.2), with its address; null for any other. */
+export function collectionOf(url: URL): { name: string; url: URL } | null {
+  const match = /^(.*\/collections\/([^/]+)\/)(?:objects\/?|manifest\/?)?$/.exec(
+    url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/`,
+  );
+  if (match?.[1] === undefined || match[2] === undefined) return null;
+  return { name: decode(match[2]), url: new URL(match[1], url) };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

@@ -1,0 +1,143 @@
+import { GatewayError } from '../../model/error.ts';
+import type { FeedContext, FeedResponse } from '../feed.ts';
+import { authorizationOf, type Options } from './options.ts';
+
+/** One TAXII server as a pull asks it: signed in, in a spelling of the media type that it takes, its refusals in our words. */
+export interface Server {
+  /** Throws `upstream-*`; for what isn't there, with which `isMissing` answers true. */
+  get(url: URL, subject: Subject): Promise<Reply>;
+  /** The spelling that was last taken; null before any answer. */
+  accept(): string | null;
+  /** Upstream's own text as it may stand in a message: short, one line, without the key. */
+  quote(text: string): string;
+}
+
+export interface Subject {
+  /** What is asked for, in the words of a message: "the collections". */
+  name: string;
+  weight?: number;
+}
+
+export interface Reply {
+  body: unknown;
+  headers: Record<string, string>;
+}
+
+/**
+ * TAXII 2.1 section 3.1 fixes the first; servers in the field compare it as text, know only their own spelling, or serve
+ * objects as what they are.
+ */
+const spellings = [
+  'application/taxii+json;version=2.1',
+  'application/taxii+json; version=2.1',
+  'application/taxii+json',
+  'application/stix+json;version=2.1',
+  'application/json',
+  '*/*',
+];
+
+const MAX_QUOTE = 60;
+
+/** `accept`: the spelling that the last pull found, tried first. */
+export function openServer({ options, fetch }: FeedContext<Options>, accept: string | null): Server {
+  let taken = accept;
+  return {
+    accept: () => taken,
+    quote: (text) => quote(text, options),
+    async get(url, subject) {
+      const order = new Set([...(taken === null ? [] : [taken]), ...spellings]);
+      for (const spelling of order) {
+        let status = 0;
+        try {
+          const response = await fetch({
+            url,
+            headers: { accept: spelling },
+            ...authorizationOf(options),
+            weight: subject.weight ?? 1,
+            explain(code) {
+              status = code;
+              return explain(code, url.host, subject.name, options);
+            },
+          });
+          if (response === null) throw malformed(`${url.host} answered 304 to an unconditional request`);
+          const reply = await readReply(response, url.host, subject.name);
+          taken = spelling;
+          return reply;
+        } catch (error) {
+          // RFC 9110 section 15.5.16: 415 is for what was sent, but some say it of Accept.
+          if (status !== 406 && status !== 415) throw error;
+        }
+      }
+      throw malformed(`${url.host} takes none of the media types of TAXII 2.1: does it speak another version?`);
+    },
+  };
+}
+
+/** Is this the refusal of something that isn't there? */
+export function isMissing(error: unknown): boolean {
+  return error instanceof GatewayError && error.details?.['status'] === '404';
+}
+
+function explain(status: number, host: string, subject: string, { key }: Options): GatewayError | null {
+  if (status === 401) {
+    const message =
+      key === undefined
+        ? `${host} wants to know who asks for ${subject}: set key, and user or header if it takes those.`
+        : `${host} does not accept the key for ${subject}: is it Basic (user), Bearer, or a header of its own (header)?`;
+    return new GatewayError('upstream-unauthorized', message);
+  }
+  if (status === 403) {
+    return new GatewayError('upstream-forbidden', `${host} does not let this key, or its plan, read ${subject}.`);
+  }
+  if (status === 404 || status === 410) {
+    return new GatewayError('upstream-failed', `${host} does not know ${subject}.`, { details: { status: '404' } });
+  }
+  if (status === 400 || status === 422) {
+    return new GatewayError('upstream-failed', `${host} does not understand the question for ${subject} (${status}).`, {
+      details: { status: String(status) },
+    });
+  }
+  return null;
+}
+
+async function readReply(response: FeedResponse, host: string, subject: string): Promise<Reply> {
+  const type = response.headers['content-type'] ?? '';
+  // Nothing of what came is quoted: a page that repeats the request repeats the password in it.
+  const other = foreign(type);
+  if (other !== null) {
+    await drop(response.body);
+    throw malformed(`${host} answered ${other} for ${subject}`);
+  }
+  try {
+    return { body: await response.json(), headers: response.headers };
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'upstream-malformed') throw error;
+    throw malformed(`${host} sent no whole JSON for ${subject}`);
+  }
+}
+
+/** What an answer is that is no TAXII 2.1, by its media type; null for all that may be. */
+function foreign(type: string): string | null {
+  if (/^\s*(?:text\/html|application\/xhtml)/i.test(type)) {
+    return 'a page for people (HTML): is url right, or does a proxy between ask to sign in';
+  }
+  if (/vnd\.oasis\.taxii|taxii\+json\s*;\s*version\s*=\s*"?2\.0/i.test(type)) return 'in TAXII 2.0, which is not read,';
+  if (/^\s*(?:application|text)\/xml/i.test(type)) return 'XML, as TAXII 1 does, which is not read,';
+  return null;
+}
+
+/** Ends an answer whose body nobody reads. */
+async function drop(body: AsyncIterable<Uint8Array>): Promise<void> {
+  await body[Symbol.asyncIterator]().return?.();
+}
+
+function quote(text: string, { key }: Options): string {
+  const secret = key?.reveal() ?? '';
+  const safe = secret === '' ? text : text.replaceAll(secret, '[redacted]');
+  const line = safe.replace(/[\p{Cc}\s]+/gu, ' ').trim();
+  return (line.length > MAX_QUOTE ? `${line.slice(0, MAX_QUOTE)}…` : line).toWellFormed();
+}
+
+function malformed(message: string): GatewayError {
+  return new GatewayError('upstream-malformed', `${message}.`);
+}
