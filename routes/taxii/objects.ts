@@ -17,7 +17,9 @@ import { type Filters, readFilters } from './filters.ts';
 import { negotiate } from './negotiation.ts';
 
 /** Objects rendered before other requests get their turn. */
-const SLICE = 500;
+const SLICE = 512;
+/** Objects made bytes at a time: one text of a whole page takes nearly twice as long (measured). */
+const CHUNK = 32;
 
 /** A walk through one resource of a collection: what is asked, and how its pages are told apart from others'. */
 interface Walk {
@@ -35,8 +37,8 @@ interface Walk {
 interface Content {
   entries: readonly { dateAdded: Micros }[];
   more: boolean;
-  /** JSON text of an array, one item per entry. */
-  items: string;
+  /** JSON of an array, one item per entry. */
+  items: Buffer;
   /** Up to where the journal decides what the page says, null: to its end; where that holds, null for wide walks. */
   range: { validity: PageValidity; until: Micros | null } | null;
 }
@@ -82,7 +84,7 @@ export async function manifest(
       version: versionText(version),
       media_type: STIX_TYPE,
     }));
-    return { ...page, items: JSON.stringify(records) };
+    return { ...page, items: Buffer.from(JSON.stringify(records)) };
   });
 }
 
@@ -105,7 +107,7 @@ export async function versions(
       ? { entries: [], more: false }
       : await parts.reader.versions(filter, filters.after, filters.limit);
     const texts = entries.map(({ version }) => versionText(version));
-    return { entries, more, items: JSON.stringify(texts), range: null };
+    return { entries, more, items: Buffer.from(JSON.stringify(texts)), range: null };
   });
 }
 
@@ -154,12 +156,19 @@ async function readPage(
 async function readObjects(walk: Walk, parts: RouteParts): Promise<Content> {
   const page = await readPage(walk, parts);
   const context = { identityId: parts.identityId };
-  const texts: string[] = [];
-  for (let start = 0; start < page.entries.length; start += SLICE) {
-    if (start > 0) await nextTurn();
-    for (const entry of page.entries.slice(start, start + SLICE)) texts.push(renderEntry(entry, context));
+  const chunks: Buffer[] = [];
+  let text = '[';
+  for (const [i, entry] of page.entries.entries()) {
+    if (i > 0) text += ',';
+    text += renderEntry(entry, context);
+    if (i % CHUNK === CHUNK - 1) {
+      chunks.push(Buffer.from(text));
+      text = '';
+    }
+    if (i % SLICE === SLICE - 1) await nextTurn();
   }
-  return { ...page, items: `[${texts.join(',')}]` };
+  chunks.push(Buffer.from(`${text}]`));
+  return { ...page, items: Buffer.concat(chunks) };
 }
 
 /** Sends the page that `read` reads, or one that says the same and was kept. */
@@ -218,7 +227,9 @@ async function renderPage(
       : null;
   const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
   const isOmitted = entries.length === 0 && (collection.strict || member === 'versions');
-  const body = Buffer.from(isOmitted ? `{${head}}` : `{${head},"${member}":${items}}`);
+  const body = isOmitted
+    ? Buffer.from(`{${head}}`)
+    : Buffer.concat([Buffer.from(`{${head},"${member}":`), items, Buffer.from('}')]);
   return { body, headers };
 }
 

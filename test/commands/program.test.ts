@@ -376,6 +376,31 @@ t.test('client add says the key once; list and revoke do not know it', async (t)
   t.strictSame([gone.code, gone.out, revoked], [0, 'Client siem is revoked.\n', ['siem']]);
 });
 
+t.test('client add takes certificates by their file or fingerprint; there is no key to tell then', async (t) => {
+  const asked: unknown[] = [];
+  const addClient: Control['addClient'] = async (client) => {
+    asked.push(client);
+    return { ...client, key: null };
+  };
+  const [one, two] = ['ab'.repeat(32), 'cd'.repeat(32)];
+  const shown = (one.toUpperCase().match(/../g) ?? []).join(':');
+  const human = await run(['client', 'add', 'edge', '--fingerprint', shown, '--fingerprint', two, ...C], { addClient });
+  t.match(human.out, /600\/min\.\nIt signs in with 2 certificates\.\n$/);
+  t.match(asked, [{ name: 'edge', certificates: [one, two] }]);
+  const json = await run(['client', 'add', 'edge', '--fingerprint', one, '--json', ...C], { addClient });
+  t.match(JSON.parse(json.out), { key: null, certificates: [one] });
+  const dir = t.testdir({ 'no.pem': 'not a certificate' });
+  for (const wrong of [
+    ['--fingerprint', 'abc'],
+    ['--cert', join(dir, 'no.pem')],
+    ['--cert', join(dir, 'missing.pem')],
+  ]) {
+    const refused = await run(['client', 'add', 'edge', ...wrong, ...C], { addClient });
+    t.equal(refused.code, 2, wrong.join(' '));
+  }
+  t.equal(asked.length, 2);
+});
+
 t.test('rates, tables, ages and unprintable text', async (t) => {
   for (const text of ['1/s', '600/min', '1000/h', '1000000/d']) t.equal(formatRate(parseRate(text)), text);
   for (const text of ['', '0/s', '1', '1/m', '-1/s', '1.5/s', '9999999/s', '1/week'])
