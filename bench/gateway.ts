@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 import { BATCH_ROWS, type FeedBatch, type FeedFormat } from '../src/feeds/feed.ts';
 import { readRows } from '../src/feeds/socdefenders/page.ts';
 import { stix } from '../src/feeds/stix.ts';
@@ -118,7 +117,3 @@ const answers: FeedFormat<{ file: string; ends: number[] }> = {
     yield { ...batch, last: true };
   },
 };
-
-export function storeIn(directory: string, name: string): string {
-  return join(directory, name);
-}

@@ -117,6 +117,11 @@ function sharesOf(tally: Map<string, number>): Share[] {
     .sort((a, b) => b.percent - a.percent);
 }
 
+/** Of short times: what other processes take away only ever adds. */
+export function lowerQuartile(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 4)] ?? Number.NaN;
+}
+
 /** The machine in one line: a rate means nothing without it. */
 export function machine(): string {
   const [first] = cpus();

@@ -13,9 +13,13 @@ export const PAGE_ROWS = 1000;
 const publishers = ['URLhaus', 'ThreatFox', 'Feodo Tracker', 'Example News', 'Blocklist.de'];
 const words = ['low', 'medium', 'high'];
 
+/** One row in so many is of a type that hardly occurs. */
+const RARE = 500;
+
 /** Two of five are addresses, then domains, file hashes and links: about what a mixed feed holds. */
 export function observableOf(n: number): { type: string; value: string } {
   const digits = hash('sha256', `row ${n}`, 'hex');
+  if (n % RARE === RARE - 1) return { type: 'email', value: `${digits.slice(0, 12)}@example.org` };
   switch (n % 20) {
     case 0:
     case 1:
@@ -72,7 +76,9 @@ export function rowOf(n: number): JsonObject {
 /** The same as a STIX 2.1 indicator. */
 export function indicatorOf(n: number): JsonObject {
   const { type, value } = observableOf(n);
-  const head = { ipv4: 'ipv4-addr:value', domain: 'domain-name:value', url: 'url:value' }[type];
+  const head = { ipv4: 'ipv4-addr:value', domain: 'domain-name:value', url: 'url:value', email: 'email-addr:value' }[
+    type
+  ];
   const seen = NEWEST - n * SECOND;
   return {
     type: 'indicator',
