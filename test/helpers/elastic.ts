@@ -38,8 +38,21 @@ export interface AgentRun {
   isCut: boolean;
 }
 
+/** As often as Filebeat's HTTP client repeats a request whose connection failed (hashicorp/retryablehttp). */
+const RETRIES = 5;
+
 /** One GET as Filebeat's Go client sends it: a connection of its own, no redirect followed. */
-export function agentGet(url: string, headers: Record<string, string>): Promise<Answer> {
+export async function agentGet(url: string, headers: Record<string, string>): Promise<Answer> {
+  for (let retries = 0; ; retries += 1) {
+    try {
+      return await getOnce(url, headers);
+    } catch (error) {
+      if (retries === RETRIES) throw error;
+    }
+  }
+}
+
+function getOnce(url: string, headers: Record<string, string>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = { 'user-agent': 'Go-http-client/1.1', 'accept-encoding': 'gzip', connection: 'close', ...headers };
     const request = httpRequest(url, { agent: false, headers: sent }, async (reply) => {

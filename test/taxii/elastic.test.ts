@@ -16,7 +16,7 @@ const yaml = `
 data: ./data
 feeds:
   one: { format: stix, path: ./one, every: 1m, confidence: 50, tlp: green }
-  two: { format: stix, path: ./two, every: 1m, confidence: 60, tlp: green }
+  two: { format: stix, path: ./two, every: 1m, confidence: 60, tlp: green, lifetime: 365d }
 pools: { main: { feeds: [one, two], profile: elastic-agent } }
 collections:
   all: { pool: main }
@@ -336,6 +336,8 @@ function randomFrom(seed: number): (most: number) => number {
 /** Half a day each. */
 const STEPS = 96;
 const VALUES = 150;
+/** Values that nobody changes or takes back: age alone issues them anew. */
+const STEADY = 10;
 /** Elasticsearch's clock is ahead of ours by so much, or behind. */
 const SKEW = 5 * 60 * MICROS_PER_SECOND;
 const SEED = 20_261_124;
@@ -373,6 +375,7 @@ t.test('what agents hold after 48 days of changes is what is live', async (t) =>
   const said = { one: new Map<number, Row>(), two: new Map<number, Row>() };
   const rowOf = (n: number): Row => ({ ...(ips(1, n)[0] as Row), confidence: 40 + random(50) });
   for (let n = 0; n < VALUES; n += 1) said[n % 4 === 0 ? 'two' : 'one'].set(n, rowOf(n));
+  for (let n = 0; n < STEADY; n += 1) said.two.set(1000 + n, rowOf(1000 + n));
   const served = async () =>
     (await readAll(gateway, 'all', 'limit=5000'))
       .filter(({ type, revoked }) => type === 'indicator' && revoked !== true)
