@@ -36,6 +36,8 @@ export interface PollParts {
   signal: AbortSignal;
 }
 
+/** Rows of a batch that are kept, merged and journalled before the next: what they need on the way stays young garbage. */
+const HEARD_AT_ONCE = 1000;
 /** Vanished rows taken out per store call. */
 const VANISHED_SLICE = BATCH_ROWS;
 const FIRST_RETRY = 30 * MICROS_PER_SECOND;
@@ -101,9 +103,13 @@ async function commitBatch(
   await writer
     .transaction(async (tx) => {
       const counts = { entries: 0, withdrawn: 0 };
-      const touched = new Set(await tx.observe(pull, combineRows(rows.observations)));
+      const observations = combineRows(rows.observations);
+      for (let start = 0; start < observations.length; start += HEARD_AT_ONCE) {
+        const touched = await tx.observe(pull, observations.slice(start, start + HEARD_AT_ONCE));
+        await journals.hear(tx, definition, touched, [], now, counts);
+      }
       const objects = await tx.observeObjects(pull, rows.objects);
-      await journals.hear(tx, definition, [...touched], objects, now, counts);
+      await journals.hear(tx, definition, [], objects, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       const accepted = report.accepted + rows.observations.length + rows.objects.length;
