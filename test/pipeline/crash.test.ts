@@ -142,18 +142,20 @@ function heldAfter(objects: Record<string, any>[]): Map<string, string> {
   return held;
 }
 
-t.test(`killed while it takes in 50,000 rows, it loses none and repeats none (CRASH_SEED=${SEED})`, async (t: Test) => {
-  t.comment(`CRASH_SEED=${SEED}`);
-  const random = randomFrom(SEED);
-  const dir = t.testdir({ drop: {} });
-  const data = join(dir, 'data');
-  const drop = join(dir, 'drop');
-  const upstream = await startUpstream(t, { rows: Array.from({ length: UPSTREAM_ROWS }, (_, n) => rowOf(n)) });
-  writeFile(drop, 'a.ndjson', UPSTREAM_ROWS - SHARED, FILE_ROWS);
-  let values = UPSTREAM_ROWS - SHARED + FILE_ROWS;
-  writeFileSync(
-    join(dir, 'sluice.yaml'),
-    `
+t.test(
+  `killed while it takes in 50,000 rows, it loses none and repeats none (CRASH_SEED=${SEED})`,
+  { timeout: 300_000 },
+  async (t: Test) => {
+    const random = randomFrom(SEED);
+    const dir = t.testdir({ drop: {} });
+    const data = join(dir, 'data');
+    const drop = join(dir, 'drop');
+    const upstream = await startUpstream(t, { rows: Array.from({ length: UPSTREAM_ROWS }, (_, n) => rowOf(n)) });
+    writeFile(drop, 'a.ndjson', UPSTREAM_ROWS - SHARED, FILE_ROWS);
+    let values = UPSTREAM_ROWS - SHARED + FILE_ROWS;
+    writeFileSync(
+      join(dir, 'sluice.yaml'),
+      `
 data: ./data
 listen: { host: 127.0.0.1, port: 0 }
 feeds:
@@ -163,98 +165,99 @@ pools: { main: { feeds: [soc, drop], profile: elastic-agent, tlp: amber } }
 collections: { all: { pool: main } }
 log: { level: error }
 `,
-  );
-  const errors: string[] = [];
-  let running: (Running & { listening: Promise<string | null> }) | null = null;
-  t.teardown(async () => {
-    if (running !== null) await kill(running);
-  });
-  const keyFile = join(data, 'initial.key');
-
-  /** Kills at the n-th request from now or, should that never come, after a time; a little later than that. */
-  const die = async (process: Running, requests: number, later: number): Promise<void> => {
-    const asked = Promise.withResolvers<void>();
-    let left = requests;
-    upstream.onRequest = () => {
-      left -= 1;
-      if (left === 0) asked.resolve();
-    };
-    await Promise.race([asked.promise, wait(4000)]);
-    await wait(later);
-    await kill(process);
-    upstream.onRequest = null;
-  };
-
-  running = await start(dir, errors);
-  const base = await running.listening;
-  if (base === null) throw new Error(`it never listened: ${errors.join('')}`);
-  const key = readFileSync(keyFile, 'utf8').trim();
-  let taken = await readPage(base, key, 'limit=50');
-  while (taken.next === undefined) {
-    await wait(20);
-    taken = await readPage(base, key, 'limit=50');
-  }
-  const deaths = [
-    { requests: 1 + random(20), later: random(300) },
-    // While it starts: before or after it holds the lock, has a socket, is listening.
-    { requests: Number.NaN, later: 100 + random(900) },
-    { requests: 1 + random(40), later: random(300) },
-    { requests: 20 + random(40), later: random(1000) },
-  ];
-  let committed = 0;
-  for (const [n, { requests, later }] of deaths.entries()) {
-    if (n > 0) running = await start(dir, errors);
-    if (Number.isNaN(requests)) {
-      await wait(later);
-      await kill(running);
-    } else await die(running, requests, later);
-    if (n === 0) t.ok(existsSync(socketPathOf(data)), 'a killed server leaves its socket behind');
-    const kept = await countLive(data);
-    t.comment(`death ${n + 1} at ${kept} of ${values}`);
-    t.ok(kept >= committed && kept <= values, 'what was committed before is there');
-    if (n === 0) t.ok(kept < values, 'it died in the middle');
-    committed = kept;
-    // The upstreams go on while nobody reads them.
-    upstream.rows.push(
-      ...Array.from({ length: LATE_ROWS }, (_, i) => ({ ...rowOf(values + i), updated: systemClock.now() })),
     );
-    writeFile(drop, `late-${n}.ndjson`, values + LATE_ROWS, LATE_ROWS);
-    values += 2 * LATE_ROWS;
-  }
+    const errors: string[] = [];
+    let running: (Running & { listening: Promise<string | null> }) | null = null;
+    t.teardown(async () => {
+      if (running !== null) await kill(running);
+    });
+    const keyFile = join(data, 'initial.key');
 
-  running = await start(dir, errors);
-  const now = await running.listening;
-  if (now === null) throw new Error(`it didn't start again: ${errors.join('')}`);
-  t.equal(readFileSync(keyFile, 'utf8').trim(), key, 'the same client reads');
-  const control = await connectControl(socketPathOf(data));
-  if (control === null) throw new Error('nobody listens at the socket');
-  t.match(await control.poll('soc'), { outcome: 'whole', error: null });
-  t.match(await control.poll('drop'), { error: null });
-  t.match(await control.poll('soc'), { outcome: 'whole', entries: 0 }, 'a poll of what is unchanged adds no entry');
-  t.match(await control.poll('drop'), { outcome: 'unchanged', entries: 0 });
-  const status = await control.status();
-  await control.close();
+    /** Kills at the n-th request from now or, should that never come, after a time; a little later than that. */
+    const die = async (process: Running, requests: number, later: number): Promise<void> => {
+      const asked = Promise.withResolvers<void>();
+      let left = requests;
+      upstream.onRequest = () => {
+        left -= 1;
+        if (left === 0) asked.resolve();
+      };
+      await Promise.race([asked.promise, wait(4000)]);
+      await wait(later);
+      await kill(process);
+      upstream.onRequest = null;
+    };
 
-  const wanted = Array.from({ length: values }, (_, n) => patternOf(hostOf(n))).sort();
-  const objects = (await readFrom(now, key, undefined)).flatMap((page) => page.objects);
-  const held = heldAfter(objects);
-  t.equal(held.size, values, `${values} distinct values upstream are so many live indicators`);
-  t.strictSame([...held.values()].sort(), wanted, 'each value once');
-  const rows = await readFrom(now, key, undefined, 'manifest');
-  const dates = rows.flatMap((page) => page.objects.map((record) => record['date_added'] as string));
-  t.equal(dates.length, objects.length);
-  t.equal(
-    dates.findIndex((date, i) => i > 0 && date <= (dates[i - 1] as string)),
-    -1,
-    'date_added rises strictly from the first entry to the last',
-  );
-  t.ok((dates.at(-1) as string) <= formatMillis(systemClock.now() + MICROS_PER_SECOND), 'and never into the future');
+    running = await start(dir, errors);
+    const base = await running.listening;
+    if (base === null) throw new Error(`it never listened: ${errors.join('')}`);
+    const key = readFileSync(keyFile, 'utf8').trim();
+    let taken = await readPage(base, key, 'limit=50');
+    while (taken.next === undefined) {
+      await wait(20);
+      taken = await readPage(base, key, 'limit=50');
+    }
+    const deaths = [
+      { requests: 1 + random(20), later: random(300) },
+      // While it starts: before or after it holds the lock, has a socket, is listening.
+      { requests: Number.NaN, later: 100 + random(900) },
+      { requests: 1 + random(40), later: random(300) },
+      { requests: 20 + random(40), later: random(1000) },
+    ];
+    let committed = 0;
+    for (const [n, { requests, later }] of deaths.entries()) {
+      if (n > 0) running = await start(dir, errors);
+      if (Number.isNaN(requests)) {
+        await wait(later);
+        await kill(running);
+      } else await die(running, requests, later);
+      if (n === 0) t.ok(existsSync(socketPathOf(data)), 'a killed server leaves its socket behind');
+      const kept = await countLive(data);
+      t.comment(`death ${n + 1} at ${kept} of ${values}`);
+      t.ok(kept >= committed && kept <= values, 'what was committed before is there');
+      if (n === 0) t.ok(kept < values, 'it died in the middle');
+      committed = kept;
+      // The upstreams go on while nobody reads them.
+      upstream.rows.push(
+        ...Array.from({ length: LATE_ROWS }, (_, i) => ({ ...rowOf(values + i), updated: systemClock.now() })),
+      );
+      writeFile(drop, `late-${n}.ndjson`, values + LATE_ROWS, LATE_ROWS);
+      values += 2 * LATE_ROWS;
+    }
 
-  const walked = await readFrom(now, key, taken.next);
-  t.ok((walked[0]?.first ?? '') > (taken.last ?? ''), 'the old cursor goes on behind its page');
-  const since = heldAfter([...taken.objects, ...walked.flatMap((page) => page.objects)]);
-  t.strictSame([...since].sort(), [...held].sort(), 'to the end, with all that is live and nothing else');
-  const { live } = status.collections[0] ?? { live: {} };
-  t.strictSame(live, { domain: values }, 'and the status says the same');
-  t.equal(errors.join(''), '', 'nothing went wrong that nobody waited for');
-});
+    running = await start(dir, errors);
+    const now = await running.listening;
+    if (now === null) throw new Error(`it didn't start again: ${errors.join('')}`);
+    t.equal(readFileSync(keyFile, 'utf8').trim(), key, 'the same client reads');
+    const control = await connectControl(socketPathOf(data));
+    if (control === null) throw new Error('nobody listens at the socket');
+    t.match(await control.poll('soc'), { outcome: 'whole', error: null });
+    t.match(await control.poll('drop'), { error: null });
+    t.match(await control.poll('soc'), { outcome: 'whole', entries: 0 }, 'a poll of what is unchanged adds no entry');
+    t.match(await control.poll('drop'), { outcome: 'unchanged', entries: 0 });
+    const status = await control.status();
+    await control.close();
+
+    const wanted = Array.from({ length: values }, (_, n) => patternOf(hostOf(n))).sort();
+    const objects = (await readFrom(now, key, undefined)).flatMap((page) => page.objects);
+    const held = heldAfter(objects);
+    t.equal(held.size, values, `${values} distinct values upstream are so many live indicators`);
+    t.strictSame([...held.values()].sort(), wanted, 'each value once');
+    const rows = await readFrom(now, key, undefined, 'manifest');
+    const dates = rows.flatMap((page) => page.objects.map((record) => record['date_added'] as string));
+    t.equal(dates.length, objects.length);
+    t.equal(
+      dates.findIndex((date, i) => i > 0 && date <= (dates[i - 1] as string)),
+      -1,
+      'date_added rises strictly from the first entry to the last',
+    );
+    t.ok((dates.at(-1) as string) <= formatMillis(systemClock.now() + MICROS_PER_SECOND), 'and never into the future');
+
+    const walked = await readFrom(now, key, taken.next);
+    t.ok((walked[0]?.first ?? '') > (taken.last ?? ''), 'the old cursor goes on behind its page');
+    const since = heldAfter([...taken.objects, ...walked.flatMap((page) => page.objects)]);
+    t.strictSame([...since].sort(), [...held].sort(), 'to the end, with all that is live and nothing else');
+    const { live } = status.collections[0] ?? { live: {} };
+    t.strictSame(live, { domain: values }, 'and the status says the same');
+    t.equal(errors.join(''), '', 'nothing went wrong that nobody waited for');
+  },
+);

@@ -342,7 +342,7 @@ const STEADY = 10;
 const SKEW = 5 * 60 * MICROS_PER_SECOND;
 const SEED = 20_261_124;
 
-t.test('what agents hold after 48 days of changes is what is live', async (t) => {
+t.test('what agents hold after 48 days of changes is what is live', { timeout: 300_000 }, async (t) => {
   const { say, agent, gateway, clock, base } = await open(t);
   const random = randomFrom(SEED);
   const readers = [
