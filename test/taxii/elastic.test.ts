@@ -8,6 +8,8 @@ import { type AgentOptions, agentGet, ElasticAgent, ElasticIndex, matchedField }
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
+t.setTimeout(300_000);
+
 const HOUR = 3600 * MICROS_PER_SECOND;
 const INTERVAL = 720 * HOUR;
 const OBJECTS = '/api/taxii2/api/collections/all/objects';
