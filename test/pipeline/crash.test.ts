@@ -183,7 +183,7 @@ log: { level: error }
         left -= 1;
         if (left === 0) asked.resolve();
       };
-      await Promise.race([asked.promise, wait(4000)]);
+      await Promise.race([asked.promise, wait(8000)]);
       await wait(later);
       await kill(process);
       upstream.onRequest = null;
