@@ -3,8 +3,8 @@ import type { Micros } from '../model/clock.ts';
 import type { Claim, IndicatorEntry } from '../model/entry.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { ExternalReference } from '../model/observation.ts';
+import { formatMillis } from '../model/timestamp.ts';
 import { shortHives } from '../stix/elastic.ts';
-import { time } from '../stix/fields.ts';
 import type { EcsContext } from './data-stream.ts';
 
 /** An entry as the rows of fields.ts read it: its JSON columns parsed, its value taken apart, once per document. */
@@ -94,7 +94,7 @@ export function some<T extends Json>(list: readonly T[]): T[] | undefined {
 }
 
 export function timeOf(micros: Micros | null): string | undefined {
-  return micros === null ? undefined : time(micros);
+  return micros === null ? undefined : formatMillis(micros);
 }
 
 /** A certificate's fingerprint names its algorithm by its length (model/observable.ts). */

@@ -1,5 +1,4 @@
-import { formatMicros } from '../model/timestamp.ts';
-import { time } from '../stix/fields.ts';
+import { formatMicros, formatMillis } from '../model/timestamp.ts';
 import { isIpHost } from './facts.ts';
 import { sluiceRows } from './fields/sluice.ts';
 import { stixRows } from './fields/stix.ts';
@@ -16,7 +15,7 @@ const eventRows: readonly EcsRow[] = [
     type: 'date',
     clause:
       'ECS Base: when it happened, here when this version was made. A latest transform sorts by it, so whole milliseconds must rise with each version of an id.',
-    of: ({ entry }) => time(entry.version),
+    of: ({ entry }) => formatMillis(entry.version),
   },
   { field: 'ecs.version', type: 'keyword', clause: 'ECS ECS', fixed: () => ECS_VERSION },
   { field: 'data_stream.type', type: 'constant_keyword', clause: 'ECS Data stream', fixed: (c) => c.dataStream?.type },

@@ -1,4 +1,4 @@
-import { MICROS_PER_MS, type Micros } from './clock.ts';
+import { MICROS_PER_DAY, MICROS_PER_MS, type Micros } from './clock.ts';
 
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/;
 
@@ -36,9 +36,38 @@ export function formatMicros(micros: Micros): string {
   return `${text.slice(0, -1)}${String(micros % MICROS_PER_MS).padStart(3, '0')}Z`;
 }
 
-/** `YYYY-MM-DDTHH:MM:SS.sssZ`: STIX timestamps as Sluice writes them (STIX 2.1 section 2.15 allows 3 to 6 digits). */
+/**
+ * `YYYY-MM-DDTHH:MM:SS.sssZ`: STIX timestamps as Sluice writes them (STIX 2.1 section 2.15 allows 3 to 6 digits). Several
+ * times as fast as Date, and four are written per indicator: what is written together lies on few days.
+ */
 export function formatMillis(micros: Micros): string {
-  return new Date(Math.floor(micros / MICROS_PER_MS)).toISOString();
+  const day = Math.floor(micros / MICROS_PER_DAY);
+  const inDay = micros - day * MICROS_PER_DAY;
+  const minute = Math.floor(inDay / MICROS_PER_MINUTE);
+  const ms = Math.floor((inDay - minute * MICROS_PER_MINUTE) / MICROS_PER_MS);
+  const second = Math.floor(ms / 1000);
+  return (
+    (dayTexts.get(day) ?? dayText(day)) +
+    (minuteTexts[minute] + (secondTexts[second] as string)) +
+    milliTexts[ms - second * 1000]
+  );
+}
+
+const MICROS_PER_MINUTE = 60_000_000;
+const two = (n: number): string => String(n).padStart(2, '0');
+const minuteTexts = Array.from({ length: 1440 }, (_, n) => `${two(Math.floor(n / 60))}:${two(n % 60)}:`);
+const secondTexts = Array.from({ length: 60 }, (_, n) => `${two(n)}.`);
+const milliTexts = Array.from({ length: 1000 }, (_, n) => `${String(n).padStart(3, '0')}Z`);
+const dayTexts = new Map<number, string>();
+const MAX_DAYS = 1000;
+
+/** `YYYY-MM-DDT`. */
+function dayText(day: number): string {
+  const text = new Date(day * (MICROS_PER_DAY / MICROS_PER_MS)).toISOString();
+  const kept = text.slice(0, text.indexOf('T') + 1);
+  if (dayTexts.size >= MAX_DAYS) dayTexts.clear();
+  dayTexts.set(day, kept);
+  return kept;
 }
 
 /** The whole millisecond that holds this instant, in microseconds. */

@@ -40,6 +40,8 @@ export interface PollParts {
   signal: AbortSignal;
 }
 
+/** Rows of a batch that are kept, merged and journalled before the next: what they need on the way stays young garbage. */
+const HEARD_AT_ONCE = 1000;
 /** Vanished rows taken out per store call. */
 const VANISHED_SLICE = BATCH_ROWS;
 /** A guard that holds back a collapse means nothing for a handful of rows. */
@@ -108,10 +110,12 @@ async function commitBatch(
       const settled = await settleObjects(tx, definition, rows.objects);
       const noted = gap === null ? [] : [describeGap(gap)];
       const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling];
-      const touched = await observe(tx, definition, pull, rows.observations, batch.last);
+      for await (const touched of observe(tx, definition, pull, rows.observations, batch.last)) {
+        await journals.hear(tx, definition, touched, [], now, counts);
+      }
       const objects = await tx.observeObjects(pull, settled.objects);
       const ids = objects.map(({ id }) => id);
-      await journals.hear(tx, definition, [...touched], ids, now, counts);
+      await journals.hear(tx, definition, [], ids, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
@@ -137,28 +141,40 @@ async function commitBatch(
     });
 }
 
-/** Keeps what a batch says, beside what earlier batches of this pull said; answers what the journals must hear of. */
-async function observe(
+/** Keeps what a batch says, beside what earlier batches of this pull said; gives what the journals must hear of, bit by bit. */
+async function* observe(
   tx: Transaction,
   feed: FeedDefinition,
   pull: Pull,
   observations: readonly Observation[],
   isLast: boolean,
-): Promise<Set<ObservableKey>> {
+): AsyncGenerator<ObservableKey[]> {
   const { rows, statements } = await settleStatements(tx, pull, feed, observations, isLast);
   const said = combineRows([...rows, ...statements.values()], feed);
-  const { changed, again: repeated } = await tx.observe(pull, [...said.values()]);
-  // What STIX objects say is settled with what was said before; rows are still to be combined.
-  const final = repeated.flatMap((key) => statements.get(key) ?? []);
-  if (final.length > 0) changed.push(...(await tx.amend(feed.name, final)));
-  const again = repeated.filter((key) => !statements.has(key));
-  if (again.length === 0) return new Set(changed);
-  const earlier = await tx.observations([feed.name], again);
+  const all = [...said.values()];
+  for (let start = 0; start < all.length; start += HEARD_AT_ONCE) {
+    const { changed, again } = await tx.observe(pull, all.slice(start, start + HEARD_AT_ONCE));
+    if (again.length > 0) changed.push(...(await amend(tx, feed, again, said, statements)));
+    yield [...new Set(changed)];
+  }
+}
+
+/** Rows are combined with what this pull said before; what STIX objects say is settled with that already. */
+async function amend(
+  tx: Transaction,
+  feed: FeedDefinition,
+  again: readonly ObservableKey[],
+  said: ReadonlyMap<ObservableKey, Observation>,
+  statements: ReadonlyMap<ObservableKey, Observation>,
+): Promise<ObservableKey[]> {
+  const final = again.flatMap((key) => statements.get(key) ?? []);
+  const repeated = again.filter((key) => !statements.has(key));
+  const earlier = await tx.observations([feed.name], repeated);
   const both = combineRows(
     earlier.flatMap(({ feed: _, ...observation }) => [observation, said.get(observation.key) as Observation]),
     feed,
   );
-  return new Set([...changed, ...(await tx.amend(feed.name, [...both.values()]))]);
+  return tx.amend(feed.name, [...final, ...both.values()]);
 }
 
 interface Rows {

@@ -155,8 +155,8 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
 const BY_TYPE =
   'INDEX entries_by_type (journal=? AND type=? AND superseded=? AND revoked=? AND date_added>? AND date_added<?)';
 const ORDERED = [
-  'SEARCH e USING PRIMARY KEY (journal=? AND date_added>? AND date_added<?)',
-  'SEARCH e USING PRIMARY KEY (journal=? AND date_added=?)',
+  'SEARCH e USING INDEX entries_by_date (journal=? AND date_added>? AND date_added<?)',
+  'SEARCH e USING INTEGER PRIMARY KEY (rowid=?)',
   `SEARCH e USING COVERING ${BY_TYPE}`,
   'SEARCH o USING INDEX entries_by_uuid (journal=? AND uuid=?)',
 ];

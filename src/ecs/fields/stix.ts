@@ -1,7 +1,8 @@
 import { MICROS_PER_MS, type Micros } from '../../model/clock.ts';
 import { formatDuration } from '../../model/duration.ts';
 import type { Json } from '../../model/json.ts';
-import { stixTypeOf, time } from '../../stix/fields.ts';
+import { formatMillis } from '../../model/timestamp.ts';
+import { stixTypeOf } from '../../stix/fields.ts';
 import { markingId } from '../../stix/marking.ts';
 import { formatPattern } from '../../stix/pattern.ts';
 import { type Facts, some, timeOf } from '../facts.ts';
@@ -19,8 +20,8 @@ export const stixRows: readonly EcsRow[] = [
   },
   { field: 'stix.type', type: 'keyword', clause: CUSTOM_TI, of: ({ entry }) => stixTypeOf(entry.type) },
   { field: 'stix.spec_version', type: 'keyword', clause: CUSTOM_TI, fixed: () => '2.1' },
-  { field: 'stix.created', type: 'date', clause: CUSTOM_TI, of: ({ entry }) => time(entry.created) },
-  { field: 'stix.modified', type: 'date', clause: CUSTOM_TI, of: ({ entry }) => time(entry.version) },
+  { field: 'stix.created', type: 'date', clause: CUSTOM_TI, of: ({ entry }) => formatMillis(entry.created) },
+  { field: 'stix.modified', type: 'date', clause: CUSTOM_TI, of: ({ entry }) => formatMillis(entry.version) },
   {
     field: 'stix.name',
     type: 'keyword',
@@ -40,7 +41,7 @@ export const stixRows: readonly EcsRow[] = [
     type: 'date',
     clause: CUSTOM_TI,
     only: patterned,
-    of: ({ entry }) => time(entry.validFrom),
+    of: ({ entry }) => formatMillis(entry.validFrom),
   },
   {
     field: 'stix.valid_until',
@@ -82,7 +83,7 @@ export const stixRows: readonly EcsRow[] = [
     field: 'stix.ioc_expiration_date',
     type: 'date',
     clause: `${CUSTOM_TI}; its transform deletes by it`,
-    of: (facts) => time(expirationOf(facts)),
+    of: (facts) => formatMillis(expirationOf(facts)),
   },
   {
     field: 'stix.ioc_expiration_duration',

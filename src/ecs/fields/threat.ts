@@ -1,5 +1,5 @@
 import type { ObservableType } from '../../model/observable.ts';
-import { time } from '../../stix/fields.ts';
+import { formatMillis } from '../../model/timestamp.ts';
 import { type Facts, some, timeOf } from '../facts.ts';
 import { type EcsRow, patterned } from '../row.ts';
 
@@ -99,7 +99,7 @@ export const threatRows: readonly EcsRow[] = [
     field: 'threat.indicator.modified_at',
     type: 'date',
     clause: 'ECS Threat: STIX modified',
-    of: ({ entry }) => time(entry.version),
+    of: ({ entry }) => formatMillis(entry.version),
   },
   {
     field: 'threat.indicator.sightings',

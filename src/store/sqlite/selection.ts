@@ -159,17 +159,17 @@ export function selectNearby(
 }
 
 function selectByIds(wanted: Wanted, condition: Condition, objectIds: readonly string[], columns: string): Selection {
-  const dates = `SELECT e.date_added AS date_added FROM json_each(:ids) i
+  const found = `SELECT e.id AS id, e.date_added AS date_added FROM json_each(:ids) i
     CROSS JOIN entries e INDEXED BY entries_by_uuid
     ON e.journal = :journal AND e.uuid = ${uuidFromWord('(i.value ->> 1)')}
     CROSS JOIN entry_types t ON t.code = e.type AND t.stix_type = i.value ->> 0
     WHERE ${RANGE} AND ${IN_CODES} AND ${condition.sql} ${orderOf(wanted)}`;
-  return { sql: readWhole(dates, columns), values: { ...valuesOf(wanted, condition), ids: idPairs(objectIds) } };
+  return { sql: readWhole(found, columns), values: { ...valuesOf(wanted, condition), ids: idPairs(objectIds) } };
 }
 
 function selectByDate(wanted: Wanted, condition: Condition, columns: string): Selection {
   const isTyped = wanted.admitted.length < wanted.standing.length;
-  const sql = `SELECT ${columns} FROM entries e
+  const sql = `SELECT ${columns} FROM entries e INDEXED BY entries_by_date
     WHERE ${RANGE} ${isTyped ? `AND ${IN_CODES}` : ''} AND ${condition.sql} ${orderOf(wanted)}`;
   return { sql, values: valuesOf(wanted, condition) };
 }
@@ -179,17 +179,16 @@ function selectByTypes(wanted: Wanted, condition: Condition, columns: string): S
   const values = valuesOf(wanted, condition);
   const arms = wanted.admitted.map(({ code, superseded, revoked }, arm) => {
     values[`type${arm}`] = code;
-    return `SELECT e.date_added AS date_added FROM entries e INDEXED BY entries_by_type
+    return `SELECT e.id AS id, e.date_added AS date_added FROM entries e INDEXED BY entries_by_type
       WHERE e.type = :type${arm} AND e.superseded = ${superseded ? 1 : 0} AND e.revoked = ${revoked ? 1 : 0}
       AND ${RANGE} AND ${condition.sql}`;
   });
   return { sql: readWhole(`${arms.join(' UNION ALL ')} ${orderOf(wanted)}`, columns), values };
 }
 
-/** The dates come from narrow indexes; only what they name is read whole. */
-function readWhole(dates: string, columns: string): string {
-  return `SELECT ${columns} FROM (${dates}) s
-    CROSS JOIN entries e ON e.journal = :journal AND e.date_added = s.date_added`;
+/** `found` comes from narrow indexes; only what it names is read whole. */
+function readWhole(found: string, columns: string): string {
+  return `SELECT ${columns} FROM (${found}) s CROSS JOIN entries e ON e.id = s.id`;
 }
 
 const RANGE = 'e.journal = :journal AND e.date_added > :after AND e.date_added < :before';
