@@ -161,7 +161,7 @@ t.test(
 data: ./data
 listen: { host: 127.0.0.1, port: 0 }
 feeds:
-  soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", key: { env: SOC_KEY }, page_size: 400, per_minute: 100000 }
+  soc: { preset: socdefenders, plan: pro, url: "${upstream.url}", internal: true, key: { env: SOC_KEY }, page_size: 400, per_minute: 100000 }
   drop: { format: stix, path: ./drop, every: 1m, confidence: 50 }
 pools: { main: { feeds: [soc, drop], profile: elastic-agent, tlp: amber } }
 collections: { all: { pool: main } }
