@@ -10,7 +10,7 @@ import type { Observable } from '../model/observable.ts';
 const SPLITS = /\s(?:AND|OR)\s/;
 
 /** Elastic's own sources and ECS' `registry.path` write hives short; a pattern with the full name matches nothing there. */
-const shortHives: Record<string, string> = {
+export const shortHives: Record<string, string> = {
   HKEY_LOCAL_MACHINE: 'HKLM',
   HKEY_CURRENT_USER: 'HKCU',
   HKEY_CLASSES_ROOT: 'HKCR',

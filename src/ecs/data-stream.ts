@@ -1,0 +1,64 @@
+import { MICROS_PER_DAY, type Micros } from '../model/clock.ts';
+
+/** Where documents go (ARCHITECTURE.md, "Elasticsearch"): the live set only, a data stream of versions, or the guide's index. */
+export const ecsTargets = ['latest', 'stream', 'compat'] as const;
+export type EcsTarget = (typeof ecsTargets)[number];
+
+/** What a document says besides its entry: whose it is and where it lies. One per sink and collection. */
+export interface EcsContext {
+  /** `event.module`. Elastic's prebuilt indicator match rules take `ti_*`. */
+  module: string;
+  /** `event.dataset`. */
+  dataset: string;
+  /** `data_stream.*`; null in a plain index. */
+  dataStream: { type: 'logs'; dataset: string; namespace: string } | null;
+  /** `threat.feed.*`, for people. */
+  feed: { name: string; reference?: string; description?: string; dashboardId?: string };
+  /** `labels.is_ioc_transform_source`: true where a latest transform makes the index that rules read out of this one. */
+  isTransformSource: boolean;
+  /** How long an indicator lives of which nobody says when it ends, counted from its last change. */
+  expirationDuration: Micros;
+  collection: { alias: string; title: string };
+}
+
+export interface EcsPlace {
+  target: EcsTarget;
+  collection: { alias: string; title: string };
+  /** `stream` only: the part of the data stream's name behind `ti_sluice.`; default `indicator`. */
+  stream?: string;
+  /** `stream` only; default `default`. */
+  namespace?: string;
+  /** Default: named after the collection. */
+  feed?: EcsContext['feed'];
+  expirationDuration?: Micros;
+}
+
+/** `ioc_expiration_duration` of Elastic's Custom Threat Intelligence integration, as it comes. */
+export const STANDARD_EXPIRATION: Micros = 90 * MICROS_PER_DAY;
+const MODULE = 'ti_sluice';
+
+/** The context of one collection in one target. */
+export function ecsContext(place: EcsPlace): EcsContext {
+  const { target, collection, stream = 'indicator', namespace = 'default' } = place;
+  const dataset = target === 'compat' ? 'ti.socdefenders' : `${MODULE}.${target === 'stream' ? stream : 'indicator'}`;
+  return {
+    module: MODULE,
+    dataset,
+    dataStream:
+      target === 'latest' ? null : { type: 'logs', dataset, namespace: target === 'compat' ? 'default' : namespace },
+    feed: place.feed ?? { name: collection.title },
+    isTransformSource: target === 'stream',
+    expirationDuration: place.expirationDuration ?? STANDARD_EXPIRATION,
+    collection,
+  };
+}
+
+/** What the documents of a context are written to: an index for `latest`, else a data stream's name (an index on a bare node). */
+export function ecsIndexOf(context: EcsContext): string {
+  const { dataStream } = context;
+  return dataStream === null ? LATEST_INDEX : `${dataStream.type}-${dataStream.dataset}-${dataStream.namespace}`;
+}
+
+/** The number changes with the mapping; readers use the alias. */
+export const LATEST_INDEX = 'logs-ti_sluice_latest.indicator-1';
+export const LATEST_ALIAS = 'logs-ti_sluice_latest.indicator';

@@ -1,0 +1,39 @@
+import type { Json } from '../model/json.ts';
+import { type ObservableType, observableTypes } from '../model/observable.ts';
+import type { EcsContext } from './data-stream.ts';
+import type { Facts } from './facts.ts';
+
+/**
+ * What a journal entry says as an ECS 9.4 document: one row per field (fields.ts). Index mappings
+ * are made from the same rows.
+ * - `fixed`: the same for every entry of a context; `of`: read from the entry. Undefined leaves the field out.
+ * - `only`: the observable types that have the field; absent: all.
+ * - `clause`: where the field and what it means is defined.
+ */
+export type EcsRow = {
+  field: string;
+  type: EcsType;
+  clause: string;
+  /** A second index of the same field for full-text search, `FIELD.text`, where ECS has one. */
+  text?: 'match_only_text';
+  only?: readonly ObservableType[];
+} & ({ fixed(context: EcsContext): Json | undefined } | { of(facts: Facts): Json | undefined });
+
+/** Mapping types, as ECS names them, and those that fields of ours need. */
+export type EcsType =
+  | 'boolean'
+  | 'constant_keyword'
+  | 'date'
+  | 'flattened'
+  | 'integer'
+  | 'ip'
+  | 'ip_range'
+  | 'keyword'
+  | 'long'
+  | 'wildcard';
+
+/** Types that STIX has a pattern for. */
+export const patterned = observableTypes.filter((type) => type !== 'cve');
+export const hashes = ['md5', 'sha1', 'sha256', 'sha512'] as const;
+export const hosts = ['domain', 'url'] as const;
+export const addresses = ['ipv4', 'ipv6'] as const;

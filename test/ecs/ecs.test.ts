@@ -1,0 +1,261 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import t from 'tap';
+import { ecsContext, ecsIndexOf, ecsTargets } from '../../src/ecs/data-stream.ts';
+import { ecsDocument, writeEcs } from '../../src/ecs/document.ts';
+import { factsOf } from '../../src/ecs/facts.ts';
+import { confidenceWord } from '../../src/ecs/fields/threat.ts';
+import { ECS_VERSION, ecsFields } from '../../src/ecs/fields.ts';
+import { ecsMappings } from '../../src/ecs/mapping.ts';
+import type { IndicatorEntry } from '../../src/model/entry.ts';
+import { isJsonObject, type Json, type JsonObject, jsonText } from '../../src/model/json.ts';
+import { observableTypes } from '../../src/model/observable.ts';
+import { parseTimestamp } from '../../src/model/timestamp.ts';
+import { tlpLevels } from '../../src/model/tlp.ts';
+import { readGoldens } from '../helpers/ecs.ts';
+import { CREATED, indicatorEntry } from '../helpers/entry.ts';
+import { anyObservable, samples } from '../helpers/observables.ts';
+
+/** One field of the ECS list; the file says which version it was made from. */
+interface EcsDefinition {
+  type: string;
+  normalize?: string[];
+  allowed?: string[];
+  expected?: string[];
+  ignore_above?: number;
+  multi_fields?: Record<string, string>;
+}
+const ecs = JSON.parse(readFileSync(new URL('../fixtures/ecs/ecs-9.4.0-fields.json', import.meta.url), 'utf8')) as {
+  source: string;
+  fields: Record<string, EcsDefinition>;
+};
+const goldens = readGoldens();
+const collection = { alias: 'all', title: 'All indicators' };
+const latest = ecsContext({ target: 'latest', collection });
+const contexts = ecsTargets.map((target) => ecsContext({ target, collection }));
+
+/** What ECS has no field for: by the integration's names, and ours. */
+const isForeign = (field: string): boolean => /^(?:stix|sluice)\./.test(field);
+const flattened = new Set(ecsFields.filter(({ type }) => type === 'flattened').map(({ field }) => field));
+
+/** Every field of a document with its value, by its dotted name. */
+function leaves(value: Json, at = ''): [string, Json][] {
+  if (!isJsonObject(value) || flattened.has(at)) return [[at, value]];
+  return Object.entries(value).flatMap(([name, inner]) => leaves(inner, at === '' ? name : `${at}.${name}`));
+}
+
+const document = (type: keyof typeof samples, value: string, changes: Partial<IndicatorEntry> = {}): JsonObject =>
+  ecsDocument(indicatorEntry({ type, value }, changes), latest);
+const at = (object: JsonObject, field: string): Json | undefined => new Map(leaves(object)).get(field);
+
+t.test('golden pairs: each entry becomes exactly its document', async (t) => {
+  for (const { name, about, entry, context, document } of goldens) {
+    t.strictSame(ecsDocument(entry, context), document, `${name}: ${about}`);
+  }
+});
+
+t.test('every type has a golden pair, and every row is shown by one for each type that has it', async (t) => {
+  const seen = new Set(goldens.flatMap(({ entry, document }) => leaves(document).map(([f]) => `${entry.type} ${f}`)));
+  t.same([...new Set(goldens.map(({ entry }) => entry.type))].sort(), [...observableTypes].sort());
+  for (const { field, only } of ecsFields) {
+    if (only === undefined || field.startsWith('stix.')) {
+      const shown = [...seen].some((each) => each.endsWith(` ${field}`));
+      t.ok(shown, field);
+    } else {
+      for (const type of only) {
+        t.ok(seen.has(`${type} ${field}`), `${field} of ${type}`);
+      }
+    }
+  }
+});
+
+t.test('names and types are those of ECS 9.4', async (t) => {
+  t.match(ecs.source, `Elastic Common Schema v${ECS_VERSION}`);
+  for (const row of ecsFields.filter(({ field }) => !isForeign(field))) {
+    if (row.field.startsWith('labels.')) {
+      t.equal(ecs.fields['labels']?.type, 'object', 'labels are keywords by name');
+      t.equal(row.type, 'keyword');
+      continue;
+    }
+    const definition = ecs.fields[row.field];
+    t.equal(row.type, definition?.type, row.field);
+    t.same(row.text && { text: row.text }, definition?.multi_fields, `${row.field}: multi-fields`);
+  }
+  t.equal(new Set(ecsFields.map(({ field }) => field)).size, ecsFields.length, 'one row per field');
+});
+
+t.test('values are lists where ECS says so, and among those that it allows or expects', async (t) => {
+  const every = observableTypes.flatMap((type) =>
+    tlpLevels.flatMap((tlp) =>
+      [null, 0, 1, 30, 70, 100].map((confidence) => ecsDocument(entryOf(type, { tlp, confidence }), latest)),
+    ),
+  );
+  const faults = new Set<string>();
+  for (const [field, value] of [...every, ...goldens.map(({ document }) => document)].flatMap((each) => leaves(each))) {
+    if (isForeign(field) || field.startsWith('labels.')) continue;
+    const { normalize, allowed, expected } = ecs.fields[field] as EcsDefinition;
+    if (Array.isArray(value) !== (normalize?.includes('array') ?? false)) faults.add(`${field}: list or not`);
+    const words = allowed ?? expected;
+    for (const each of [value].flat()) {
+      if (words !== undefined && !words.includes(each as string)) faults.add(`${field}: ${each}`);
+    }
+  }
+  t.same([...faults], []);
+});
+
+function entryOf(type: keyof typeof samples, changes: Partial<IndicatorEntry> = {}): IndicatorEntry {
+  return indicatorEntry({ type, value: samples[type] }, changes);
+}
+
+t.test("the guide's mapping table holds: the same facts stand in the same fields", async (t) => {
+  // "ECS field mapping" of SOC Defenders' Elastic guide, field by field.
+  const of = (type: keyof typeof samples, value: string) => document(type, value);
+  t.equal(at(of('ipv4', '198.51.100.3'), 'threat.indicator.ip'), '198.51.100.3', 'value (IP)');
+  t.equal(at(of('domain', 'evil.example'), 'threat.indicator.url.domain'), 'evil.example', 'value (domain)');
+  t.equal(at(of('sha256', samples.sha256), 'threat.indicator.file.hash.sha256'), samples.sha256, 'value (hash)');
+  t.equal(at(of('ipv4', '198.51.100.3'), 'threat.indicator.confidence'), 'High', 'confidence, in the words of ECS');
+  t.equal(at(of('ipv4', '198.51.100.3'), 'threat.indicator.provider'), 'URLhaus', 'source.feed_name');
+  t.equal(at(of('ipv4', '198.51.100.3'), 'threat.indicator.type'), 'ipv4-addr', 'type');
+  t.match(of('ipv4', '198.51.100.3'), {
+    event: { kind: 'enrichment', category: ['threat'], type: ['indicator'] },
+    threat: { indicator: { type: 'ipv4-addr', ip: '198.51.100.3', provider: 'URLhaus' } },
+  });
+  const compat = ecsContext({ target: 'compat', collection });
+  t.equal(ecsIndexOf(compat), 'logs-ti.socdefenders-default');
+  t.equal(at(ecsDocument(entryOf('ipv4'), compat), 'event.dataset'), 'ti.socdefenders', 'its EQL asks for this');
+});
+
+t.test("where documents lie: names that Elastic's default threat index finds", async (t) => {
+  const names = Object.fromEntries(ecsTargets.map((target, i) => [target, ecsIndexOf(contexts[i] ?? latest)]));
+  t.same(names, {
+    latest: 'logs-ti_sluice_latest.indicator-1',
+    stream: 'logs-ti_sluice.indicator-default',
+    compat: 'logs-ti.socdefenders-default',
+  });
+  const soc = ecsContext({ target: 'stream', collection, stream: 'ips', namespace: 'soc' });
+  t.equal(ecsIndexOf(soc), 'logs-ti_sluice.ips-soc');
+  t.match(ecsDocument(entryOf('ipv4'), soc), {
+    event: { dataset: 'ti_sluice.ips' },
+    data_stream: { type: 'logs', dataset: 'ti_sluice.ips', namespace: 'soc' },
+    labels: { is_ioc_transform_source: 'true' },
+  });
+  const plain = ecsDocument(entryOf('ipv4'), latest);
+  t.notOk('data_stream' in plain, 'a plain index is no data stream');
+  t.notOk('labels' in plain, 'rules leave out what a transform reads');
+});
+
+t.test('a network is never an address', async (t) => {
+  const network = document('ipv4', '198.51.100.0/24');
+  t.equal(at(network, 'threat.indicator.ip'), undefined);
+  t.equal(at(network, 'related.ip'), undefined);
+  t.equal(at(network, 'sluice.network'), '198.51.100.0/24');
+  t.equal(at(network, 'threat.indicator.name'), '198.51.100.0/24');
+  t.equal(at(document('ipv4', '198.51.100.3'), 'sluice.network'), undefined);
+});
+
+t.test('confidence in the words of ECS, at every bound', async (t) => {
+  const words = [null, 0, 1, 29, 30, 69, 70, 100].map(confidenceWord);
+  t.same(words, ['Not Specified', 'None', 'Low', 'Low', 'Medium', 'Medium', 'High', 'High']);
+});
+
+t.test('when it ends: at valid_until, else after the configured time, and at once when withdrawn', async (t) => {
+  const ends = (changes: Partial<IndicatorEntry>) => {
+    const written = document('domain', 'evil.example', changes);
+    return [at(written, 'stix.ioc_expiration_date'), at(written, 'stix.ioc_expiration_reason')];
+  };
+  t.same(ends({ validUntil: CREATED + 1_000_000 }), [
+    '2026-11-20T10:11:13.345Z',
+    'Expiration set from valid_until field',
+  ]);
+  t.same(ends({ validUntil: null }), [
+    '2027-02-18T10:11:12.345Z',
+    "Expiration set by Elastic from the integration's parameter `IOC Expiration Duration`",
+  ]);
+  const revoked = { revoked: true, reason: 'vanished', version: CREATED + 5_000_000 } as const;
+  const end = ['2026-11-20T10:11:17.345Z', 'Expiration set from revoked field'];
+  t.same(ends({ ...revoked, validUntil: CREATED + 9e12 }), end, 'an old promise keeps nothing alive');
+  t.same(ends({ ...revoked, validUntil: null }), end);
+  t.equal(ends({ ...revoked, validUntil: CREATED })[0], '2026-11-20T10:11:12.345Z', 'never later than it says itself');
+});
+
+t.test('a withdrawal beats the version before it in a transform, which sorts by whole milliseconds', async (t) => {
+  const live = entryOf('domain');
+  const gone = { ...live, dateAdded: live.dateAdded + 1, version: live.version + 1000, revoked: true };
+  const time = (entry: IndicatorEntry) => parseTimestamp(String(ecsDocument(entry, latest)['@timestamp'])) as number;
+  t.ok(time(gone) > time(live));
+  t.equal(at(ecsDocument(gone, latest), 'stix.id'), at(ecsDocument(live, latest), 'stix.id'), 'the same key');
+});
+
+t.test(
+  'for any entry: one line of JSON without gaps, the same each time, and only fields that are mapped',
+  async () => {
+    const entries = fc.record({
+      observable: anyObservable,
+      confidence: fc.option(fc.integer({ min: 0, max: 100 })),
+      description: fc.option(fc.string({ unit: 'binary' }).map((text) => text.toWellFormed())),
+      labels: fc.option(fc.array(fc.string({ minLength: 1 })).map(jsonText)),
+      tlp: fc.constantFrom(...tlpLevels),
+      revoked: fc.boolean(),
+      validUntil: fc.option(fc.integer({ min: 0, max: 2 ** 52 })),
+      context: fc.constantFrom(...contexts),
+    });
+    const rows = new Set(ecsFields.map(({ field }) => field));
+    fc.assert(
+      fc.property(entries, ({ observable, context, ...changes }) => {
+        const entry = indicatorEntry(observable, changes);
+        const text = writeEcs(entry, context);
+        if (text.includes('\n') || text !== writeEcs({ ...entry }, context)) return false;
+        return leaves(JSON.parse(text)).every(
+          ([field, value]) =>
+            rows.has(field) && value !== null && JSON.stringify(value) !== '[]' && JSON.stringify(value) !== '{}',
+        );
+      }),
+      { numRuns: 500 },
+    );
+  },
+);
+
+t.test('the text says what the rows say, nested by their names', async (t) => {
+  for (const { name, entry, context } of goldens) {
+    const facts = factsOf(entry, context);
+    const expected: [string, Json][] = [];
+    for (const row of ecsFields) {
+      if (row.only !== undefined && !row.only.includes(entry.type)) continue;
+      const value = 'of' in row ? row.of(facts) : row.fixed(context);
+      if (value !== undefined) expected.push([row.field, value]);
+    }
+    t.same(new Map(leaves(ecsDocument(entry, context))), new Map(expected), name);
+  }
+});
+
+t.test('the mapping: types and lengths of ECS, closed to what nobody mapped', async (t) => {
+  const mapping = ecsMappings();
+  t.equal(mapping['dynamic'], false);
+  for (const { field } of ecsFields) {
+    const property = propertyAt(mapping, field);
+    if (isForeign(field) || field.startsWith('labels.')) continue;
+    const { type, ignore_above } = ecs.fields[field] as EcsDefinition;
+    t.equal(property?.['type'], type, field);
+    if (type === 'keyword') t.equal(property?.['ignore_above'], ignore_above ?? 1024, `${field}: length`);
+  }
+  t.equal(propertyAt(mapping, 'sluice.network')?.['type'], 'ip_range');
+  t.equal(propertyAt(mapping, 'stix.ioc_expiration_date')?.['type'], 'date');
+});
+
+t.test('the plain mapping uses only types that a bare node has', async (t) => {
+  const text = JSON.stringify(ecsMappings({ plain: true }));
+  t.notMatch(text, /wildcard|constant_keyword|match_only_text|scaled_float/);
+  t.same(propertyAt(ecsMappings({ plain: true }), 'threat.indicator.url.full'), {
+    type: 'keyword',
+    ignore_above: 8191,
+    fields: { text: { type: 'text' } },
+  });
+});
+
+function propertyAt(mapping: JsonObject, field: string): JsonObject | undefined {
+  let here: JsonObject | undefined = mapping;
+  for (const name of field.split('.')) {
+    here = (here?.['properties'] as JsonObject | undefined)?.[name] as JsonObject | undefined;
+  }
+  return here;
+}

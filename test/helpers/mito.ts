@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Test } from 'tap';
+import type { JsonObject } from '../../src/model/json.ts';
+
+/**
+ * Elastic's own CEL runtime (github.com/elastic/mito), which Filebeat's CEL input runs programs with, built by the installed Go
+ * from the versions and checksums in test/fixtures/mito into `.cache/`, where the next run finds it.
+ */
+const run = promisify(execFile);
+const project = fileURLToPath(new URL('../../', import.meta.url));
+const source = join(project, 'test', 'fixtures', 'mito');
+
+const BUILD_MS = 10 * 60_000;
+const RUN_MS = 60_000;
+
+/** What a program left behind in one interval. */
+export interface CelRun {
+  /** The state after each evaluation, the last one at the end. */
+  states: JsonObject[];
+  stderr: string;
+}
+
+/**
+ * Runs a program from a state until it wants no more, as Filebeat does in one interval. Null when there is no runtime: the test
+ * has then said so and should return. Rejects when the program fails to evaluate, which would degrade the input.
+ */
+export async function runCel(t: Test, program: string, state: JsonObject): Promise<CelRun | null> {
+  const ready = await celRuntime();
+  if ('missing' in ready) {
+    t.pass(`skipped: ${ready.missing}`, { skip: ready.missing });
+    return null;
+  }
+  const data = join(t.testdir({}), `state-${hash('sha1', JSON.stringify(state)).slice(0, 8)}.json`);
+  await writeFile(data, JSON.stringify(state));
+  const { stdout, stderr } = await run(ready.mito, ['-data', data, program], { timeout: RUN_MS });
+  // One indented object after another.
+  const states = JSON.parse(`[${stdout.trim().replaceAll('\n}\n{', '\n},\n{')}]`) as JsonObject[];
+  return { states, stderr };
+}
+
+let runtime: Promise<{ mito: string } | { missing: string }> | undefined;
+
+function celRuntime(): Promise<{ mito: string } | { missing: string }> {
+  runtime ??= build();
+  return runtime;
+}
+
+/** Safe between processes: each builds under a name of its own and the first to rename wins. */
+async function build(): Promise<{ mito: string } | { missing: string }> {
+  const go = await run('go', ['version']).catch(() => null);
+  if (go === null) return { missing: "no Go toolchain to build Elastic's CEL runtime with" };
+  const pins = await readFile(join(source, 'go.sum'), 'utf8');
+  const home = join(project, '.cache', `mito-${hash('sha256', `${go.stdout}\n${pins}`).slice(0, 16)}`);
+  const mito = join(home, 'mito');
+  if (existsSync(mito)) return { mito };
+  await mkdir(join(project, '.cache'), { recursive: true });
+  const draft = await mkdtemp(`${home}.`);
+  try {
+    // One compiler at a time: the tests beside this one need the machine too.
+    const args = ['build', '-buildvcs=false', '-p', '1', '-o', join(draft, 'mito'), '.'];
+    await run('go', args, { cwd: source, timeout: BUILD_MS });
+    await rename(draft, home).catch((error) => {
+      if (!existsSync(mito)) throw error;
+    });
+    return { mito };
+  } catch (error) {
+    if (process.env['CI']) throw new Error('CI must run the CEL checks', { cause: error });
+    return { missing: `Elastic's CEL runtime can't be built: ${String(error).split('\n').at(1) ?? error}` };
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
