@@ -18,10 +18,10 @@ export function ecsDocument(entry: IndicatorEntry, context: EcsContext): JsonObj
 
 /** The same document as JSON text in one line: what a bulk body takes. Reuse the context object, its plan is kept with it. */
 export function writeEcs(entry: IndicatorEntry, context: EcsContext): JsonText {
-  let plans = kept.get(context);
+  let plans = plansOf.get(context);
   if (plans === undefined) {
     plans = Object.fromEntries(observableTypes.map((type) => [type, planOf(type, context)])) as Plans;
-    kept.set(context, plans);
+    plansOf.set(context, plans);
   }
   return write(plans[entry.type], factsOf(entry, context)) as JsonText;
 }
@@ -36,7 +36,7 @@ type Member =
   | { key: string; members: Member[] };
 type Plans = Record<ObservableType, Member[]>;
 
-const kept = new WeakMap<EcsContext, Plans>();
+const plansOf = new WeakMap<EcsContext, Plans>();
 
 function write(members: readonly Member[], facts: Facts): string {
   let text = '';

@@ -21,7 +21,9 @@ export interface Facts {
   network: string | undefined;
   /** Of a URL. */
   url: URL | undefined;
-  /** Of a domain or a URL's host that is a name. */
+  /** A domain, or the host of a URL, which may be an address. */
+  host: string | undefined;
+  /** Of a host that is a name. */
   name: HostName | undefined;
   /** Of a registry key. */
   registry: { hive: string; key: string } | undefined;
@@ -40,7 +42,7 @@ export function factsOf(entry: IndicatorEntry, context: EcsContext): Facts {
   const isAddress = type === 'ipv4' || type === 'ipv6';
   const isNetwork = isAddress && value.includes('/');
   const url = type === 'url' ? (URL.parse(value) ?? undefined) : undefined;
-  const host = type === 'domain' ? value : url !== undefined && !isIpHost(url.hostname) ? url.hostname : undefined;
+  const host = type === 'domain' ? value : url?.hostname;
   return {
     entry,
     context,
@@ -51,7 +53,8 @@ export function factsOf(entry: IndicatorEntry, context: EcsContext): Facts {
     address: isAddress && !isNetwork ? value : undefined,
     network: isNetwork ? value : undefined,
     url,
-    name: host === undefined ? undefined : parseHost(host, suffixOptions),
+    host,
+    name: host === undefined || isIpHost(host) ? undefined : parseHost(host, suffixOptions),
     registry: type === 'registry-key' ? splitKey(value) : undefined,
   };
 }

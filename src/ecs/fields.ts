@@ -76,9 +76,9 @@ const relatedRows: readonly EcsRow[] = [
     type: 'ip',
     clause: 'ECS Related',
     only: ['ipv4', 'ipv6', 'url'],
-    of: ({ address, url }) => {
+    of: ({ address, host }) => {
       if (address !== undefined) return [address];
-      return url !== undefined && isIpHost(url.hostname) ? [url.hostname.replace(/^\[|\]$/g, '')] : undefined;
+      return host !== undefined && isIpHost(host) ? [host.replace(/^\[|\]$/g, '')] : undefined;
     },
   },
   {
@@ -86,7 +86,7 @@ const relatedRows: readonly EcsRow[] = [
     type: 'keyword',
     clause: 'ECS Related',
     only: hosts,
-    of: ({ entry, name, url }) => (name === undefined ? undefined : [url === undefined ? entry.value : url.hostname]),
+    of: ({ host, name }) => (host === undefined || name === undefined ? undefined : [host]),
   },
   {
     field: 'related.hash',

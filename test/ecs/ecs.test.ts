@@ -7,11 +7,13 @@ import { factsOf } from '../../src/ecs/facts.ts';
 import { confidenceWord } from '../../src/ecs/fields/threat.ts';
 import { ECS_VERSION, ecsFields } from '../../src/ecs/fields.ts';
 import { ecsMappings } from '../../src/ecs/mapping.ts';
+import { MICROS_PER_DAY } from '../../src/model/clock.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { isJsonObject, type Json, type JsonObject, jsonText } from '../../src/model/json.ts';
 import { observableTypes } from '../../src/model/observable.ts';
-import { parseTimestamp } from '../../src/model/timestamp.ts';
+import { formatMillis, parseTimestamp } from '../../src/model/timestamp.ts';
 import { tlpLevels } from '../../src/model/tlp.ts';
+import { time } from '../../src/stix/fields.ts';
 import { readGoldens } from '../helpers/ecs.ts';
 import { CREATED, indicatorEntry } from '../helpers/entry.ts';
 import { anyObservable, samples } from '../helpers/observables.ts';
@@ -226,6 +228,19 @@ t.test('the text says what the rows say, nested by their names', async (t) => {
     }
     t.same(new Map(leaves(ecsDocument(entry, context))), new Map(expected), name);
   }
+});
+
+t.test('times are written as formatMillis writes them, whatever days were written before', async () => {
+  const days = fc.array(fc.integer({ min: 0, max: 2 ** 52 }), { minLength: 1 });
+  // Days that share a slot, one after the other.
+  const same = fc.tuple(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 0, max: 500 }));
+  fc.assert(
+    fc.property(days, same, (times, [a, b]) =>
+      [...times, a * 64 * MICROS_PER_DAY, b * 64 * MICROS_PER_DAY + 1].every(
+        (each) => time(each) === formatMillis(each),
+      ),
+    ),
+  );
 });
 
 t.test('the mapping: types and lengths of ECS, closed to what nobody mapped', async (t) => {

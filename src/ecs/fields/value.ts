@@ -34,7 +34,7 @@ export const valueRows: readonly EcsRow[] = [
     type: 'keyword',
     clause: 'ECS URL: an address too where the URL has one, in brackets if it is IPv6',
     only: hosts,
-    of: ({ entry, url }) => (url === undefined ? entry.value : url.hostname),
+    of: ({ host }) => host,
   },
   {
     field: 'threat.indicator.url.registered_domain',
