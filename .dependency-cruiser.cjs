@@ -13,7 +13,8 @@ const may = {
   curate: ['stix', 'model'],
   store: ['stix', 'model'],
   feeds: ['stix', 'model'],
-  pipeline: ['feeds', 'normalise', 'curate', 'store', 'sinks', 'stix', 'model'],
+  sinks: ['ecs', 'stix', 'model'],
+  pipeline: ['feeds', 'normalise', 'curate', 'store', 'stix', 'model'],
   control: ['model'],
 };
 
@@ -64,6 +65,12 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/feeds/(?!registry|presets|feed)([^/.]+)' },
       to: { path: '^src/feeds/', pathNot: ['^src/feeds/feed\\.ts$', '^src/feeds/$1[/.-]', '^src/feeds/reading/'] },
+    },
+    {
+      name: 'sinks-are-strangers',
+      severity: 'error',
+      from: { path: '^src/sinks/(?!registry|sink)([^/.]+)' },
+      to: { path: '^src/sinks/', pathNot: ['^src/sinks/sink\\.ts$', '^src/sinks/$1[/.-]'] },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
     { name: 'no-unknown', severity: 'error', from: {}, to: { couldNotResolve: true } },

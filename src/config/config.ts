@@ -36,5 +36,8 @@ export interface Config {
   /** One per pool, and one per collection with a policy of its own. */
   journals: JournalDefinition[];
   collections: CollectionDefinition[];
+  /** Delivered to, each with its kind's options. */
+  sinks: { name: string; kind: string; collections: CollectionDefinition[]; every: number; options: unknown }[];
+  idleSinks: { name: string; kind: string; reason: 'disabled' | 'no-key' }[];
   log: { level: string };
 }

@@ -5,7 +5,7 @@ import { durationSchema } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
 import { secretSchema } from '../model/secret.ts';
 import { createPusher } from './elasticsearch/bulk.ts';
-import { connect, type Connection } from './elasticsearch/connection.ts';
+import { type Connection, connect } from './elasticsearch/connection.ts';
 import { installStep, setupOf } from './elasticsearch/setup.ts';
 import { sweepIndex } from './elasticsearch/sweep.ts';
 import type { SinkCollection, SinkContext, SinkKind } from './sink.ts';
@@ -15,7 +15,12 @@ const line = (description: string) =>
 
 /** Parts of data stream names: what Elasticsearch allows, without the hyphen that separates them. */
 const part = (description: string, default_: string) =>
-  Type.String({ default: default_, pattern: '^[a-z0-9][a-z0-9_.]{0,99}$', 'x-expects': 'a-z, 0-9, _ and .', description });
+  Type.String({
+    default: default_,
+    pattern: '^[a-z0-9][a-z0-9_.]{0,99}$',
+    'x-expects': 'a-z, 0-9, _ and .',
+    description,
+  });
 
 const url = Type.String({
   maxLength: 2048,
@@ -71,7 +76,12 @@ const optionsSchema = Type.Object(
       maximum: 50_000_000,
       description: 'Size of one bulk request.',
     }),
-    concurrency: Type.Integer({ default: 2, minimum: 1, maximum: 16, description: 'Bulk requests under way at a time.' }),
+    concurrency: Type.Integer({
+      default: 2,
+      minimum: 1,
+      maximum: 16,
+      description: 'Bulk requests under way at a time.',
+    }),
     timeout: durationSchema({
       default: '60s',
       minimum: '1s',

@@ -25,6 +25,8 @@ export interface SinkContext<Options> {
   options: Options;
   /** Relative paths start here. */
   base: string;
+  /** The producing identity of every object that is issued here. */
+  identityId: string;
   clock: Clock;
   userAgent: string;
 }

@@ -9,6 +9,7 @@ import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
 import type { Client } from '../../src/model/state.ts';
+import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
@@ -37,6 +38,7 @@ export async function openGateway(
     formats: feedFormats,
     presets,
     stores: ['sqlite'],
+    sinks: sinkKinds,
     collectionIdOf,
   });
   const clients = new Map<string, Client>();

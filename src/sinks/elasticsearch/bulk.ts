@@ -117,7 +117,10 @@ function takeAll(
   where: string,
 ): void {
   if (items.length !== entries.length) {
-    throw new GatewayError('sink-unavailable', `${where} answered for ${items.length} of ${entries.length} operations.`);
+    throw new GatewayError(
+      'sink-unavailable',
+      `${where} answered for ${items.length} of ${entries.length} operations.`,
+    );
   }
   for (const [i, operation] of items.entries()) {
     const [[action, { status = 0, error }] = ['', {} as Item]] = Object.entries(operation);

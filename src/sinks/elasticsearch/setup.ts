@@ -1,5 +1,5 @@
-import { ecsMappings } from '../../ecs/mapping.ts';
 import { LATEST_ALIAS, LATEST_INDEX } from '../../ecs/data-stream.ts';
+import { ecsMappings } from '../../ecs/mapping.ts';
 import { GatewayError } from '../../model/error.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { ElasticsearchOptions } from '../elasticsearch.ts';
@@ -136,12 +136,13 @@ function transformStep(stream: string, source: string): SetupStep {
       },
       frequency: '60s',
       sync: { time: { field: 'event.ingested', delay: '120s' } },
-      latest: { unique_key: ['event.dataset', 'stix.id'], sort: '@timestamp' },
+      latest: { unique_key: ['event.dataset', 'sluice.collection', 'stix.id'], sort: '@timestamp' },
       retention_policy: { time: { field: 'stix.ioc_expiration_date', max_age: '1m' } },
       settings: { unattended: true },
       _meta: { managed_by: 'sluice', version: VERSION },
     },
-    without: 'this cluster has no transforms: read the data stream itself, and leave out what stix.ioc_expiration_date ends',
+    without:
+      'this cluster has no transforms: read the data stream itself, and leave out what stix.ioc_expiration_date ends',
   };
 }
 
@@ -156,7 +157,8 @@ function transformStart(stream: string): SetupStep {
 }
 
 /** Words by which a cluster says that it lacks a feature, not that it was asked wrongly. */
-const LACKING = /no handler found|No processor type exists|mapper type|unknown setting|unknown field \[lifecycle\]|Incorrect HTTP method/i;
+const LACKING =
+  /no handler found|No processor type exists|mapper type|unknown setting|unknown field \[lifecycle\]|Incorrect HTTP method/i;
 const ALREADY = /resource_already_exists_exception|already exists|already started/i;
 
 /** Runs one step. Throws `sink-refused` with Elasticsearch's own words. */
@@ -173,7 +175,10 @@ export async function installStep(connection: Connection, step: SetupStep, signa
       const isLacking = LACKING.test(error.message);
       if (isLacking && i < bodies.length - 1) continue;
       if (isLacking && without !== undefined) return `left out: ${without}`;
-      throw new GatewayError('sink-refused', `${connection.where} refused the ${name} (${error.status}): ${error.message}.`);
+      throw new GatewayError(
+        'sink-refused',
+        `${connection.where} refused the ${name} (${error.status}): ${error.message}.`,
+      );
     }
   }
   return 'done';

@@ -37,7 +37,10 @@ export async function sweepIndex(
     }
   } catch (error) {
     if (!(error instanceof Answered)) throw error;
-    throw new GatewayError('sink-refused', `${connection.where} could not be swept (${error.status}): ${error.message}.`);
+    throw new GatewayError(
+      'sink-refused',
+      `${connection.where} could not be swept (${error.status}): ${error.message}.`,
+    );
   }
 }
 
