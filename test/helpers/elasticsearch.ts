@@ -1,207 +1,287 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { Test } from 'tap';
 
 /**
- * Real Elasticsearch nodes for tests: Elastic's own server from Maven Central, kept in `.cache/`, one node on loopback per call.
- * Nothing of it is part of the project (AGPLv3, SSPL and Elastic License 2.0).
+ * Elasticsearch itself, from Maven Central, on loopback: downloaded and unpacked once into `.cache/`, never part of the project
+ * (its licences are Elastic's). These packages hold the server without most of its modules: there is no ILM, transform, EQL,
+ * and no way to delete a data stream.
  */
-export const elasticVersions = { '8.19.21': { jdk: 17 }, '9.5.3': { jdk: 21 } } as const;
-export type ElasticVersion = keyof typeof elasticVersions;
+export const elasticsearchVersions = { '9.5.3': 21, '8.19.21': 17 } as const;
+export type ElasticsearchVersion = keyof typeof elasticsearchVersions;
 
-export interface ElasticNode {
+export interface ElasticsearchNode {
+  version: ElasticsearchVersion;
   url: string;
-  /** JSON in, JSON out; NDJSON when the body is text. */
-  ask(method: string, path: string, body?: object | string): Promise<{ status: number; body: any }>;
-  /** SIGKILL: as a power cut, but for the disk. */
+  /** Of the user `elastic`, where the node was started with security. */
+  password: string | null;
+  /** SIGKILL, as a machine that loses power; the data stay. */
   kill(): Promise<void>;
-  /** On the same data, at the same address. */
+  /** Starts it again on the same port and data. */
   restart(): Promise<void>;
+  /** One request as that user, answered as parsed JSON together with its status. */
+  ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
 }
 
 const cache = fileURLToPath(new URL('../../.cache/', import.meta.url));
-const START_MS = 240_000;
-const GROUP = 'org.elasticsearch.distribution.integ-test-zip';
-/** The user nobody: Elasticsearch refuses to run as root. */
-const NOBODY = 65534;
+const run = promisify(execFile);
+const COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
+const DOWNLOAD_MS = 15 * 60_000;
+const START_MS = 180_000;
+/** `nobody`: Elasticsearch refuses to run as root. */
+const UNPRIVILEGED = 65534;
+const isRoot = process.getuid?.() === 0;
+
+/** ES|QL comes apart from the server, and complete for 8.19 only. */
+const esqlJars = [
+  'org.elasticsearch.plugin:x-pack-esql:8.19.21',
+  'org.elasticsearch.plugin:x-pack-esql-core:8.19.21',
+  'org.elasticsearch.plugin:x-pack-esql-compute:8.19.21',
+  'org.elasticsearch.plugin:arrow:8.19.21',
+  'org.elasticsearch.plugin:elasticsearch-scripting-painless-spi:8.19.21',
+  'org.antlr:antlr4-runtime:4.13.1',
+  'org.locationtech.jts:jts-core:1.20.0',
+  'org.apache.commons:commons-math3:3.6.1',
+  'org.apache.lucene:lucene-spatial3d:9.12.2',
+];
 
 /**
- * A node of this version that ends with the test; or in one line why this machine has none. Throws instead of giving a reason
- * where `CI` is set and what it takes can be installed.
+ * A node that ends with the test; null, after a printed skip, where none can run. With `CI` set only a missing JDK or Maven is a
+ * reason to skip: everything else fails.
  */
-export async function startElastic(t: Test, version: ElasticVersion): Promise<ElasticNode | { missing: string }> {
-  const java = findJdk(elasticVersions[version].jdk);
-  if (java === null) return { missing: `no JDK ${elasticVersions[version].jdk} or newer for Elasticsearch ${version}` };
-  const zip = await download(version);
-  if ('missing' in zip) {
-    if (process.env['CI']) throw new Error(`CI must run Elasticsearch ${version}: ${zip.missing}`);
-    return zip;
+export async function startElasticsearch(
+  t: Test,
+  version: ElasticsearchVersion,
+  options: { security?: boolean } = {},
+): Promise<ElasticsearchNode | null> {
+  const missing = await missingFor(version);
+  let home = '';
+  const failed =
+    missing ??
+    (await install(version).then(
+      (path) => {
+        home = path;
+        return null;
+      },
+      (error: Error) => error.message.split('\n')[0] ?? 'no download',
+    ));
+  if (failed !== null) {
+    if (process.env['CI'] && missing === null) throw new Error(`CI must run Elasticsearch ${version}: ${failed}`);
+    t.pass(`skipped: ${failed}`, { skip: failed });
+    return null;
   }
-  const home = mkdtempSync(join(tmpdir(), 'sluice-es-'));
-  t.teardown(() => rmSync(home, { recursive: true, force: true }));
-  const unzipped = spawnSync(join(java, 'bin', 'jar'), ['-xf', zip.path], { cwd: home, encoding: 'utf8' });
-  if (unzipped.status !== 0) throw new Error(`The archive can't be unpacked: ${unzipped.stderr}`);
-  const directory = join(home, `elasticsearch-${version}`);
-  prepare(home, directory);
-
-  let port = 0;
-  let child: ChildProcess | null = null;
-  const start = async (): Promise<void> => {
-    writeConfig(directory, port);
-    child = spawnNode(directory, java);
-    port = await portOf(child, START_MS);
+  const java = (await findJava(elasticsearchVersions[version])) as string;
+  const work = await mkdtemp(join(tmpdir(), 'sluice-es-'));
+  const password = options.security === true ? 'test-only-bootstrap' : null;
+  const port = await freePort();
+  const node = await prepare({ version, home, java, work, port, password });
+  let child = await node.start();
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    // The launcher and the server are one group of their own.
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    await ended;
   };
-  const kill = async (): Promise<void> => {
-    const running = child;
-    child = null;
-    if (running === null || running.exitCode !== null) return;
-    const gone = new Promise((resolve) => running.once('exit', resolve));
-    // The launcher and the server it starts are one group.
-    process.kill(-(running.pid as number), 'SIGKILL');
-    await gone;
-  };
-  t.teardown(kill);
-  await start();
-  return {
-    get url() {
-      return `http://127.0.0.1:${port}`;
-    },
-    ask: (method, path, body) => ask(`http://127.0.0.1:${port}${path}`, method, body),
-    kill,
-    restart: async () => {
-      rmSync(join(directory, 'data', 'node.lock'), { force: true });
-      await start();
-    },
-  };
-}
-
-function findJdk(least: number): string | null {
-  const installed = existsSync('/usr/lib/jvm')
-    ? readdirSync('/usr/lib/jvm').map((name) => join('/usr/lib/jvm', name))
-    : [];
-  const homes = [process.env['JAVA_HOME'], ...installed].filter((home): home is string => home !== undefined);
-  const fitting = homes.flatMap((home) => {
-    const release = join(home, 'release');
-    if (!existsSync(join(home, 'bin', 'jar')) || !existsSync(release)) return [];
-    const major = Number(/JAVA_VERSION="(\d+)/.exec(readFileSync(release, 'utf8'))?.[1] ?? 0);
-    return major >= least ? [{ home, major }] : [];
+  t.teardown(async () => {
+    await stop();
+    await rm(work, { recursive: true, force: true, maxRetries: 5 });
   });
-  return fitting.sort((a, b) => a.major - b.major)[0]?.home ?? null;
-}
-
-async function download(version: ElasticVersion): Promise<{ path: string } | { missing: string }> {
-  const path = join(cache, `elasticsearch-${version}.zip`);
-  if (existsSync(path)) return { path };
-  mkdirSync(cache, { recursive: true });
-  const draft = mkdtempSync(join(cache, 'maven-'));
-  const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy';
-  const artifact = `-Dartifact=${GROUP}:elasticsearch:${version}:zip`;
-  const args = ['-q', '-B', goal, artifact, '-Dtransitive=false', `-DoutputDirectory=${draft}`];
-  const done = spawnSync('mvn', args, { cwd: draft, encoding: 'utf8', timeout: 600_000 });
-  const got = join(draft, `elasticsearch-${version}.zip`);
-  if (done.error === undefined && done.status === 0 && existsSync(got)) renameSync(got, path);
-  rmSync(draft, { recursive: true, force: true });
-  if (existsSync(path)) return { path };
-  if (done.error !== undefined) return { missing: 'no Maven (mvn) to fetch Elasticsearch with' };
-  return { missing: `Maven could not fetch Elasticsearch ${version}: ${`${done.stdout}${done.stderr}`.slice(0, 300)}` };
-}
-
-function prepare(home: string, directory: string): void {
-  const isRoot = process.getuid?.() === 0;
-  const walk = (path: string, isBin: boolean): void => {
-    if (isRoot) chownSync(path, NOBODY, NOBODY);
-    for (const entry of existsSync(path) ? readdirSync(path, { withFileTypes: true }) : []) {
-      const inner = join(path, entry.name);
-      if (entry.isDirectory()) walk(inner, entry.name === 'bin');
-      else {
-        if (isBin) chmodSync(inner, 0o755);
-        if (isRoot) chownSync(inner, NOBODY, NOBODY);
-      }
-    }
+  await node.ready(child);
+  return {
+    version,
+    url: node.url,
+    password,
+    ask: node.ask,
+    kill: stop,
+    async restart() {
+      child = await node.start();
+      await node.ready(child);
+    },
   };
-  mkdirSync(join(directory, 'data'), { recursive: true });
-  walk(home, false);
 }
 
-function writeConfig(directory: string, port: number): void {
-  const lines = [
-    'cluster.name: sluice-test',
+interface Parts {
+  version: ElasticsearchVersion;
+  home: string;
+  java: string;
+  work: string;
+  port: number;
+  password: string | null;
+}
+
+async function prepare({ home, java, work, port, password }: Parts) {
+  const url = `http://127.0.0.1:${port}`;
+  const config = join(work, 'config');
+  const runHome = await reachableHome(home, work);
+  await cp(join(home, 'config'), config, { recursive: true });
+  const settings = [
     'discovery.type: single-node',
-    'http.host: 127.0.0.1',
-    'transport.host: 127.0.0.1',
+    'cluster.name: sluice-test',
+    'network.host: 127.0.0.1',
     `http.port: ${port}`,
     'transport.port: 0',
-    'xpack.security.enabled: false',
+    `path.data: ${join(work, 'data')}`,
+    `path.logs: ${join(work, 'logs')}`,
     'cluster.routing.allocation.disk.threshold_enabled: false',
+    'xpack.security.autoconfiguration.enabled: false',
+    `xpack.security.enabled: ${password !== null}`,
   ];
-  writeFileSync(join(directory, 'config', 'elasticsearch.yml'), `${lines.join('\n')}\n`);
-}
+  await writeFile(join(config, 'elasticsearch.yml'), `${settings.join('\n')}\n`);
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    ES_JAVA_HOME: java,
+    ES_PATH_CONF: config,
+    ES_TMPDIR: join(work, 'tmp'),
+    ES_JAVA_OPTS: '-Xms512m -Xmx512m -Dcom.sun.management.jmxremote=false',
+    LIBFFI_TMPDIR: join(work, 'tmp'),
+  };
+  for (const part of ['tmp', 'data', 'logs']) await mkdir(join(work, part));
+  if (password !== null) {
+    await run(join(runHome, 'bin', 'elasticsearch-keystore'), ['create'], { env });
+    const adding = spawn(join(runHome, 'bin', 'elasticsearch-keystore'), ['add', '-x', 'bootstrap.password'], { env });
+    adding.stdin.end(password);
+    await once(adding, 'exit');
+  }
+  if (isRoot) await giveAway(work);
 
-function spawnNode(directory: string, java: string): ChildProcess {
-  const program = join(directory, 'bin', 'elasticsearch');
-  const isRoot = process.getuid?.() === 0;
-  const command = isRoot
-    ? ['setpriv', '--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups', program]
-    : [program];
-  return spawn(command[0] as string, command.slice(1), {
-    cwd: directory,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      HOME: directory,
-      ES_JAVA_HOME: java,
-      ES_JAVA_OPTS: '-Xms512m -Xmx512m',
-      CLI_JAVA_OPTS: '-Xmx64m',
+  const headers = {
+    'content-type': 'application/json',
+    ...(password === null ? {} : { authorization: `Basic ${btoa(`elastic:${password}`)}` }),
+  };
+  const ask = async (method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> => {
+    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const reply = await fetch(url + path, { method, headers, ...(text === undefined ? {} : { body: text }) });
+    const answer = await reply.text();
+    return { status: reply.status, body: answer.startsWith('{') ? JSON.parse(answer) : answer };
+  };
+  return {
+    url,
+    ask,
+    async start(): Promise<ChildProcess> {
+      const command = [join(runHome, 'bin', 'elasticsearch')];
+      const drop = ['setpriv', '--reuid', `${UNPRIVILEGED}`, '--regid', `${UNPRIVILEGED}`, '--clear-groups'];
+      const [file, ...args] = isRoot ? [...drop, ...command] : command;
+      return spawn(file as string, args, { env, cwd: work, stdio: 'ignore', detached: true });
     },
-  });
+    async ready(child: ChildProcess): Promise<void> {
+      const until = Date.now() + START_MS;
+      while (Date.now() < until && child.exitCode === null) {
+        const health = await ask('GET', '/_cluster/health?wait_for_status=yellow&timeout=5s').catch(() => null);
+        if (health?.status === 200) return;
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+      const log = await readFile(join(work, 'logs', 'sluice-test.log'), 'utf8').catch(() => 'no log');
+      throw new Error(`Elasticsearch did not start: ${log.slice(-3000)}`);
+    },
+  };
 }
 
-/** The address it says it listens at, once it does. */
-function portOf(child: ChildProcess, most: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const timer = setTimeout(() => fail('did not start in time'), most);
-    const fail = (why: string): void => {
-      clearTimeout(timer);
-      reject(new Error(`Elasticsearch ${why}: ${text.slice(-2000)}`));
-    };
-    const read = (chunk: Buffer): void => {
-      text = (text + chunk.toString()).slice(-20_000);
-      const port = /HttpServerTransport.*publish_address \{127\.0\.0\.1:(\d+)\}/.exec(text)?.[1];
-      if (port === undefined) return;
-      clearTimeout(timer);
-      resolve(Number(port));
-    };
-    child.stdout?.on('data', read);
-    child.stderr?.on('data', read);
-    child.once('error', (error) => fail(error.message));
-    child.once('exit', (code) => fail(`ended with ${code}`));
-  });
+/** The unprivileged user may not see a home under a private directory: it then gets a copy. */
+async function reachableHome(home: string, work: string): Promise<string> {
+  if (!isRoot) return home;
+  const probe = ['--reuid', `${UNPRIVILEGED}`, '--regid', `${UNPRIVILEGED}`, '--clear-groups', 'test', '-r'];
+  const seen = await run('setpriv', [...probe, join(home, 'bin', 'elasticsearch')]).catch(() => null);
+  if (seen !== null) return home;
+  const copy = join(work, 'home');
+  await cp(home, copy, { recursive: true });
+  return copy;
 }
 
-async function ask(url: string, method: string, body?: object | string): Promise<{ status: number; body: any }> {
-  const type = typeof body === 'string' ? 'application/x-ndjson' : 'application/json';
-  const reply = await fetch(url, {
-    method,
-    ...(body === undefined
-      ? {}
-      : { headers: { 'content-type': type }, body: typeof body === 'string' ? body : JSON.stringify(body) }),
-  });
-  const text = await reply.text();
-  return { status: reply.status, body: text === '' ? null : JSON.parse(text) };
+async function giveAway(directory: string): Promise<void> {
+  await chown(directory, UNPRIVILEGED, UNPRIVILEGED);
+  await chmod(directory, 0o755);
+  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
+    await chown(join(entry.parentPath, entry.name), UNPRIVILEGED, UNPRIVILEGED);
+  }
+}
+
+async function missingFor(version: ElasticsearchVersion): Promise<string | null> {
+  const least = elasticsearchVersions[version];
+  if (process.platform === 'win32') return 'Elasticsearch is not started on Windows';
+  if ((await findJava(least)) === null) return `Elasticsearch ${version} needs a JDK of ${least} or newer`;
+  const tools = isRoot ? ['mvn', 'unzip', 'setpriv'] : ['mvn', 'unzip'];
+  for (const tool of tools) {
+    if ((await run('which', [tool]).catch(() => null)) === null) return `Elasticsearch ${version} needs ${tool}`;
+  }
+  return null;
+}
+
+/** The home of the newest JDK that is at least this old, by its `release` file. */
+async function findJava(least: number): Promise<string | null> {
+  const places = [process.env['JAVA_HOME'], process.env['ES_JAVA_HOME']].filter((home) => home !== undefined);
+  for (const base of ['/usr/lib/jvm', '/opt/hostedtoolcache/Java_Temurin-Hotspot_jdk', '/opt/java']) {
+    for (const name of await readdir(base).catch(() => [])) places.push(join(base, name), join(base, name, 'x64'));
+  }
+  const found: { home: string; version: number }[] = [];
+  for (const home of places) {
+    const release = await readFile(join(home, 'release'), 'utf8').catch(() => '');
+    const version = Number(/JAVA_VERSION="(\d+)/.exec(release)?.[1] ?? 0);
+    if (version >= least) found.push({ home, version });
+  }
+  return found.sort((a, b) => b.version - a.version)[0]?.home ?? null;
+}
+
+/** Unpacked under `.cache/`, with ES|QL where there is one. Safe between processes: the first to rename wins. */
+async function install(version: ElasticsearchVersion): Promise<string> {
+  const home = join(cache, `elasticsearch-${version}`);
+  if (existsSync(home)) return home;
+  await mkdir(cache, { recursive: true });
+  const draft = await mkdtemp(`${home}.`);
+  try {
+    await copyArtifact(`org.elasticsearch.distribution.integ-test-zip:elasticsearch:${version}:zip`, draft);
+    await run('unzip', ['-q', join(draft, `elasticsearch-${version}.zip`), '-d', draft]);
+    const unpacked = join(draft, `elasticsearch-${version}`);
+    if (version === '8.19.21') await addEsql(unpacked);
+    await chmod(unpacked, 0o755);
+    await rename(unpacked, home).catch((error) => {
+      if (!existsSync(home)) throw error;
+    });
+    return home;
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+async function addEsql(home: string): Promise<void> {
+  const folder = join(home, 'modules', 'x-pack-esql');
+  await mkdir(folder);
+  for (const jar of esqlJars) await copyArtifact(`${jar}:jar`, folder);
+  const descriptor = {
+    description: 'ES|QL',
+    version: '8.19.21',
+    name: 'x-pack-esql',
+    'java.version': '17',
+    'elasticsearch.version': '8.19.21',
+    classname: 'org.elasticsearch.xpack.esql.plugin.EsqlPlugin',
+    'extended.plugins': 'x-pack-core',
+    'has.native.controller': 'false',
+  };
+  const lines = Object.entries(descriptor).map(([key, value]) => `${key}=${value}`);
+  await writeFile(join(folder, 'plugin-descriptor.properties'), `${lines.join('\n')}\n`);
+}
+
+async function copyArtifact(coordinate: string, folder: string): Promise<void> {
+  const options = ['-q', '-B', COPY, `-Dartifact=${coordinate}`, `-DoutputDirectory=${folder}`];
+  try {
+    await run('mvn', [...options, '-Dmdep.useBaseVersion=true'], { timeout: DOWNLOAD_MS, cwd: tmpdir() });
+  } catch {
+    throw new Error(`Maven Central did not give ${coordinate}`);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as { port: number };
+  probe.close();
+  await once(probe, 'close');
+  return port;
 }
