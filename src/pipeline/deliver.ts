@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { DeliveryReport } from '../model/control.ts';
 import type { CollectionDefinition } from '../model/definition.ts';
@@ -27,6 +28,8 @@ const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 60_000;
 /** Entries that a target keeps putting off become a failure of the whole, which is tried again later. */
 const ATTEMPTS = 8;
+/** More refused entries than anybody will read mean that the target is wrong, not they: delivery then waits for somebody. */
+export const MAX_DEAD_LETTERS = 10_000;
 /** A checkpoint without news is renewed this often, so that its age says how long the sink was away. */
 const RENEWAL = 60 * MICROS_PER_SECOND;
 
@@ -37,7 +40,7 @@ const RENEWAL = 60 * MICROS_PER_SECOND;
  */
 export async function deliver(parts: DeliverParts): Promise<DeliveryReport> {
   const { clock, store, name, collection, keep, signal } = parts;
-  const checkpoint = await store.checkpoint(name, viewOf(collection));
+  const checkpoint = await store.checkpoint(name, checkpointOf(parts));
   if (checkpoint === null || clock.now() - checkpoint.updatedAt > keep * MICROS_PER_MS) return rebuild(parts);
   const report = nothing();
   let after = checkpoint.dateAdded;
@@ -50,7 +53,8 @@ export async function deliver(parts: DeliverParts): Promise<DeliveryReport> {
       after = last.dateAdded;
     }
     const isNews = last !== undefined || clock.now() - checkpoint.updatedAt > RENEWAL;
-    if (isNews) await saveCheckpoint(parts, after);
+    // Its age is that of the last time nothing was missing: on a long way back, withdrawals may leave before they are told.
+    if (isNews) await saveCheckpoint(parts, after, more ? checkpoint.updatedAt : clock.now());
     if (!more) return report;
   }
 }
@@ -72,16 +76,20 @@ export async function rebuild(parts: DeliverParts): Promise<DeliveryReport> {
   for (let more = true; more; ) {
     signal.throwIfAborted();
     const page = await store.page({ ...filter, after, limit: PAGE });
-    const live = page.entries.filter((entry) => entry.kind === 'indicator' && !entry.revoked);
-    await pushEntries(parts, live, report);
-    done += live.length;
+    // What keeps versions must hear of withdrawals as well: it may hold what they end.
+    const told = page.entries.filter(
+      (entry) => entry.kind === 'indicator' && !(entry.revoked && sink.holds === 'live'),
+    );
+    await pushEntries(parts, told, report, { anew: true });
+    done += told.length;
     progress?.(done, Math.max(done, total));
     after = page.entries.at(-1)?.dateAdded ?? after;
     more = page.more && after < head;
   }
   const isLive = async (objectIds: readonly string[]): Promise<ReadonlySet<string>> => liveAmong(parts, objectIds);
   report.swept = await sink.sweep(collection, isLive, signal);
-  await saveCheckpoint(parts, Math.max(after, head));
+  // Not beyond the head that was seen: of what came later, only a part was read.
+  await saveCheckpoint(parts, head, parts.clock.now());
   return report;
 }
 
@@ -100,15 +108,31 @@ export async function redeliver(parts: DeliverParts): Promise<DeliveryReport> {
     const { entries } = await store.page({ ...filterOf(collection), objectIds: ids, after: 0, limit: PAGE });
     const dates = new Set(letters.map(({ dateAdded }) => dateAdded));
     const standing = entries.filter(({ dateAdded }) => dates.has(dateAdded));
-    const before = new Map(letters.map((letter) => [letter.dateAdded, letter.attempts]));
-    await store.transaction((tx) => tx.removeDeadLetters(name, letters));
-    await pushEntries(parts, standing, report, before);
+    const attempts = new Map(letters.map((letter) => [letter.dateAdded, letter.attempts]));
+    const again = await pushEntries(parts, standing, report, { attempts });
+    // Only now: a target that is away must not cost a letter.
+    const settled = letters.filter(({ dateAdded }) => !again.has(dateAdded));
+    await store.transaction((tx) => tx.removeDeadLetters(name, settled));
   }
 }
 
 /** What a checkpoint is of: a collection by what it reads, so that another meaning of the same name begins anew. */
 export function viewOf({ alias, journal, types }: Pick<CollectionDefinition, 'alias' | 'journal' | 'types'>): string {
   return `${alias} ${journal} ${types === null ? '*' : [...types].sort().join(',')}`;
+}
+
+/** A checkpoint is of a view in a place: another index or cluster under the same name begins anew. */
+function checkpointOf({ collection, sink }: Pick<DeliverParts, 'collection' | 'sink'>): string {
+  return `${viewOf(collection)} ${hash('sha1', sink.place).slice(0, 8)}`;
+}
+
+/** The checkpoint that counts now; null before the first delivery. */
+export function findCheckpoint(
+  store: Pick<Writer, 'checkpoint'>,
+  name: string,
+  of: Pick<DeliverParts, 'collection' | 'sink'>,
+): ReturnType<Writer['checkpoint']> {
+  return store.checkpoint(name, checkpointOf(of));
 }
 
 function nothing(): DeliveryReport {
@@ -120,26 +144,30 @@ function filterOf({ journal, types }: CollectionDefinition): EntryFilter {
   return { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
 }
 
+/** Answers the dates of those that were refused. */
 async function pushEntries(
   parts: DeliverParts,
   entries: readonly Entry[],
   report: DeliveryReport,
-  attempts: ReadonlyMap<Micros, number> = new Map(),
-): Promise<void> {
+  { attempts = new Map(), anew = false }: { attempts?: ReadonlyMap<Micros, number>; anew?: boolean } = {},
+): Promise<ReadonlySet<Micros>> {
+  const refusedDates = new Set<Micros>();
   const { sink, collection, clock, signal } = parts;
   let rest = sink.holds === 'live' ? lastWords(entries) : entries.filter((entry) => entry.kind === 'indicator');
   for (let tries = 1; rest.length > 0; tries += 1) {
-    const { written, unchanged, refused, later } = await sink.push(collection, rest, signal);
+    const { written, unchanged, refused, later } = await sink.push(collection, rest, signal, anew);
     report.written += written;
     report.unchanged += unchanged;
     report.refused += refused.length;
     if (refused.length > 0) await keepRefused(parts, refused, attempts);
+    for (const { entry } of refused) refusedDates.add(entry.dateAdded);
     if (later.length > 0 && tries >= ATTEMPTS) {
       throw new GatewayError('sink-unavailable', `${later.length} entries were put off ${tries} times.`);
     }
     if (later.length > 0) await clock.sleep(waitFor(tries), signal);
     rest = later.toSorted((a, b) => a.dateAdded - b.dateAdded);
   }
+  return refusedDates;
 }
 
 /**
@@ -172,11 +200,20 @@ async function keepRefused(
   const letters = refused.map(({ entry: { dateAdded, objectId }, reason }) => {
     return { sink: name, view, dateAdded, objectId, reason, attempts: (attempts.get(dateAdded) ?? 0) + 1, at };
   });
+  const known = await store.deadLetterCount(name);
+  if (attempts.size === 0 && known + letters.length > MAX_DEAD_LETTERS) {
+    const why = letters[0]?.reason ?? '';
+    throw new GatewayError(
+      'sink-refused',
+      `${known} entries were refused, and ${letters.length} more would be. Mend that, then run sink retry ${name}. ${why}`,
+    );
+  }
   await store.transaction((tx) => tx.addDeadLetters(letters));
 }
 
-async function saveCheckpoint({ store, clock, name, collection }: DeliverParts, dateAdded: Micros): Promise<void> {
-  const checkpoint = { sink: name, view: viewOf(collection), dateAdded, updatedAt: clock.now() };
+async function saveCheckpoint(parts: DeliverParts, dateAdded: Micros, updatedAt: Micros): Promise<void> {
+  const { store, name } = parts;
+  const checkpoint = { sink: name, view: checkpointOf(parts), dateAdded, updatedAt };
   await store.transaction((tx) => tx.saveCheckpoint(checkpoint));
 }
 

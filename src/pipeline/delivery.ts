@@ -4,7 +4,7 @@ import type { CollectionDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Writer } from '../store/store.ts';
-import { deliver, rebuild, redeliver, viewOf, waitFor } from './deliver.ts';
+import { deliver, findCheckpoint, rebuild, redeliver, waitFor } from './deliver.ts';
 
 /** A sink of the configuration, opened. */
 export interface ConfiguredSink {
@@ -34,6 +34,8 @@ export class Delivery {
   readonly #parts: DeliveryParts;
   #failures = 0;
   #error: SinkStatus['error'] = null;
+  /** Milliseconds, by the target's Retry-After (RFC 9110 section 10.2.3). */
+  #askedToWait = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #progress: { done: number; total: number } | null = null;
 
@@ -49,7 +51,7 @@ export class Delivery {
       await this.once().catch((error: unknown) => {
         if (!(error instanceof GatewayError)) report(error);
       });
-      const backoff = Math.min(LONGEST_WAIT_MS, waitFor(this.#failures) * 4);
+      const backoff = Math.max(this.#askedToWait, Math.min(LONGEST_WAIT_MS, waitFor(this.#failures) * 4));
       await clock.sleep(this.#failures === 0 ? this.#sink.every : backoff, signal).catch(() => undefined);
     }
   }
@@ -98,7 +100,7 @@ export class Delivery {
     const { name, kind, collections } = this.#sink;
     const versions = { last: true, first: false, all: false, exact: [] };
     const views = collections.map(async (collection) => {
-      const checkpoint = await store.checkpoint(name, viewOf(collection));
+      const checkpoint = await findCheckpoint(store, name, { collection, sink: this.#sink.sink });
       const { journal, types } = collection;
       const filter = { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
       return {
@@ -150,6 +152,8 @@ export class Delivery {
       return total;
     }
     this.#failures += 1;
+    const asked = failure instanceof GatewayError ? (failure.retryAfter ?? 0) : 0;
+    this.#askedToWait = Math.min(LONGEST_WAIT_MS, asked * 1000);
     this.#error = toldOf(failure, this.#parts.clock.now());
     throw failure;
   }

@@ -98,13 +98,21 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
   name: 'elasticsearch',
   title: 'ECS documents in Elasticsearch',
   options: optionsSchema,
-  check({ node, cloud_id, api_key, username, password }) {
+  check({ node, cloud_id, api_key, username, password, ca, ca_fingerprint }) {
     const refuse = (message: string): never => {
       throw new GatewayError('config-invalid', message);
     };
     if ((node === undefined) === (cloud_id === undefined)) refuse('needs either node or cloud_id');
     if ((username === undefined) !== (password === undefined)) refuse('username and password go together');
     if (api_key !== undefined && username !== undefined) refuse('takes api_key or username, not both');
+    if (cloud_id !== undefined && !isCloudId(cloud_id)) refuse('cloud_id is not what Elastic Cloud shows');
+    if (cloud_id !== undefined && (api_key ?? password) === undefined)
+      refuse('cloud_id needs api_key, or username and password');
+    const plain = [node ?? []].flat().filter((address) => new URL(address).protocol === 'http:');
+    if (plain.length > 0 && (ca ?? ca_fingerprint) !== undefined) refuse('ca and ca_fingerprint need https in node');
+    if ((api_key ?? password) !== undefined && plain.some((address) => !isLoopback(new URL(address).hostname))) {
+      refuse('would send its credentials in the clear: use https in node');
+    }
   },
   open(context) {
     const { options } = context;
@@ -126,6 +134,7 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
       contextOf,
     });
     return {
+      place: JSON.stringify([[options.node ?? options.cloud_id ?? ''].flat().sort(), target, destination]),
       holds: target === 'latest' ? 'live' : 'versions',
       setup: () => setupOf(options, destination),
       install: (step, signal) => installStep(connection, step, signal),
@@ -136,6 +145,18 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
     };
   },
 };
+
+/** NAME:BASE64 of `domain$elasticsearch$kibana`. */
+function isCloudId(text: string): boolean {
+  const [domain, id] = Buffer.from(text.slice(text.indexOf(':') + 1), 'base64')
+    .toString()
+    .split('$');
+  return id !== undefined && /^[\w.-]+(?::\d+)?$/.test(domain ?? '') && /^[\w-]+$/.test(id);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127\./.test(host);
+}
 
 function describe({ options }: SinkContext<ElasticsearchOptions>, { alias, title }: SinkCollection): EcsContext {
   const { target, stream, namespace, feed, ioc_expiration_duration: duration } = options;

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { open as openFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { createStream, type RotatingFileStream } from 'rotating-file-stream';
 import Type, { type Static } from 'typebox';
 import { ecsContext } from '../ecs/data-stream.ts';
@@ -49,6 +50,7 @@ export const file: SinkKind<Options> = {
     const files = new Map<string, Lines>();
     const lineOf = lineWriter(context);
     return {
+      place: JSON.stringify([resolve(context.base, context.options.path), context.options.format]),
       holds: 'versions',
       setup: () => [],
       install: async () => 'nothing to do',
@@ -56,7 +58,7 @@ export const file: SinkKind<Options> = {
         signal.throwIfAborted();
         let lines = files.get(collection.alias);
         if (lines === undefined || lines.isBroken()) {
-          lines = openLines(collection.alias, context);
+          lines = await openLines(collection.alias, context);
           files.set(collection.alias, lines);
         }
         await lines.write(entries.map((entry) => `${lineOf(entry, collection)}\n`).join(''));
@@ -84,19 +86,20 @@ function lineWriter({ options, identityId }: SinkContext<Options>) {
 }
 
 interface Lines {
-  /** Resolves when the operating system has it. Throws `sink-unavailable`. */
+  /** Resolves when the disk has it: a checkpoint must not outlive what it stands for. Throws `sink-unavailable`. */
   write(text: string): Promise<void>;
   isBroken(): boolean;
   close(): Promise<void>;
 }
 
-function openLines(alias: string, { base, options }: SinkContext<Options>): Lines {
+async function openLines(alias: string, { base, options }: SinkContext<Options>): Promise<Lines> {
   const directory = resolve(base, options.path);
   const name = `${alias}.ndjson`;
   let failure: Error | null = null;
   let stream: RotatingFileStream;
   try {
     mkdirSync(directory, { recursive: true });
+    await endLine(join(directory, name));
     stream = createStream(name, {
       path: directory,
       size: `${options.max_bytes}B`,
@@ -116,11 +119,34 @@ function openLines(alias: string, { base, options }: SinkContext<Options>): Line
         if (text === '') return done();
         stream.write(text, (error) => {
           if (error) fail(unavailable(name, error));
-          else done();
+          else sync(join(directory, name)).then(done, (cause) => fail(unavailable(name, cause)));
         });
       }),
     close: () => new Promise((done) => stream.end(() => done())),
   };
+}
+
+/** A crash may have cut a line in two: what follows must not be glued to it. The whole line comes again. */
+async function endLine(path: string): Promise<void> {
+  const handle = await openFile(path, 'a+', 0o600);
+  try {
+    const { size } = await handle.stat();
+    if (size === 0) return;
+    const last = Buffer.alloc(1);
+    await handle.read(last, 0, 1, size - 1);
+    if (last.toString() !== '\n') await handle.write('\n');
+  } finally {
+    await handle.close();
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await openFile(path, 'a', 0o600);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function unavailable(name: string, error: unknown): GatewayError {

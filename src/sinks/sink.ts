@@ -37,6 +37,8 @@ export interface SinkCollection {
 }
 
 export interface Sink {
+  /** What the target is, in a text without secrets: when it changes, everything is delivered anew. */
+  place: string;
   /**
    * `live`: one document per observable, and a withdrawal takes it out. `versions`: every version is kept beside the others,
    * withdrawals among them.
@@ -49,9 +51,15 @@ export interface Sink {
   /**
    * Writes entries, ascending by dateAdded and, for `live`, one per observable. Doing it again changes nothing.
    * Throws GatewayError `sink-unavailable` when the target can't be reached or asks to wait, `sink-refused` when it will not
-   * have any of it until somebody mends that.
+   * have any of it until somebody mends that. `anew`: a rebuild; an entry must stand afterwards even where the target remembers
+   * having removed this very version.
    */
-  push(collection: SinkCollection, entries: readonly IndicatorEntry[], signal: AbortSignal): Promise<PushReport>;
+  push(
+    collection: SinkCollection,
+    entries: readonly IndicatorEntry[],
+    signal: AbortSignal,
+    anew?: boolean,
+  ): Promise<PushReport>;
   /**
    * `live` only: takes out what is held of the collection without being live, whatever became of the checkpoint. `isLive`
    * answers for a list of STIX ids. Answers how many left. Throws as `push`.

@@ -30,7 +30,15 @@ interface Item {
 }
 
 /** All that is read of an answer; the rest is most of its bytes. */
-const FILTER = 'errors,items.*.status,items.*.error.type,items.*.error.reason';
+const FILTER = 'errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason';
+
+/** What concerns the index, the role or the disk, and so every document: none of them is to blame. */
+const CONDITIONS = new Set([
+  'security_exception',
+  'cluster_block_exception',
+  'index_closed_exception',
+  'index_not_found_exception',
+]);
 
 /** Pushes entries as bulk requests of bounded size, several at a time. */
 export function createPusher({ connection, target, destination, ...bounds }: PusherParts): Sink['push'] {
@@ -41,7 +49,7 @@ export function createPusher({ connection, target, destination, ...bounds }: Pus
     ...(target === 'latest' ? { require_alias: true } : target === 'stream' ? { require_data_stream: true } : {}),
   };
 
-  const send = async (flush: Flush, context: EcsContext, report: PushReport, signal: AbortSignal): Promise<void> => {
+  const send = async (flush: Flush, how: Encoding, report: PushReport, signal: AbortSignal): Promise<void> => {
     try {
       const answer = await connection.send({ method: 'POST', path, query, body: flush.body }, signal);
       takeAll(answer as { items?: Record<string, Item>[] }, flush.entries, report, connection.where);
@@ -54,30 +62,44 @@ export function createPusher({ connection, target, destination, ...bounds }: Pus
         return;
       }
       // A proxy in front takes less than was configured.
-      const halves = flushesOf(flush.entries, target, context, Math.ceil(flush.body.length / 2));
-      for (const half of halves) await send(half, context, report, signal);
+      const halves = flushesOf(flush.entries, how, Math.ceil(flush.body.length / 2));
+      for (const half of halves) await send(half, how, report, signal);
     }
   };
 
-  return async (collection, entries, signal) => {
+  return async (collection, entries, signal, anew = false) => {
     const report: PushReport = { written: 0, unchanged: 0, refused: [], later: [] };
-    const context = bounds.contextOf(collection);
-    const flushes = flushesOf(entries, target, context, bounds.flushBytes);
+    const told = target === 'compat' ? entries.filter(({ revoked }) => !revoked) : entries;
+    // The guide's queries know no withdrawal: its tombstone would count as one more sighting.
+    report.unchanged += entries.length - told.length;
+    const how = { target, context: bounds.contextOf(collection), anew };
+    const flushes = flushesOf(told, how, bounds.flushBytes);
+    let hasFailed = false;
     const work = async (): Promise<void> => {
-      for (const flush of flushes) await send(flush, context, report, signal);
+      for (const flush of flushes) {
+        if (hasFailed) return;
+        await send(flush, how, report, signal).catch((error: unknown) => {
+          hasFailed = true;
+          throw error;
+        });
+      }
     };
-    await Promise.all(Array.from({ length: bounds.concurrency }, work));
+    // All are waited for: what is still under way must not meet the next attempt.
+    const done = await Promise.allSettled(Array.from({ length: bounds.concurrency }, work));
+    const failed = done.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     return report;
   };
 }
 
+interface Encoding {
+  target: EcsTarget;
+  context: EcsContext;
+  anew: boolean;
+}
+
 /** Bodies of up to `most` bytes, each made when it is asked for. */
-function* flushesOf(
-  entries: readonly IndicatorEntry[],
-  target: EcsTarget,
-  context: EcsContext,
-  most: number,
-): Generator<Flush> {
+function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: number): Generator<Flush> {
   let lines: string[] = [];
   let chars = 0;
   let taken: IndicatorEntry[] = [];
@@ -87,7 +109,7 @@ function* flushesOf(
     return done;
   };
   for (const entry of entries) {
-    const line = operationOf(entry, target, context);
+    const line = operationOf(entry, how);
     // UTF-16 units for bytes: what is not ASCII is rare in these documents, and the bound is no protocol's.
     if (taken.length > 0 && chars + line.length > most) yield flush();
     lines.push(line);
@@ -98,14 +120,16 @@ function* flushesOf(
 }
 
 /** Action and document as bulk wants them; ids are 27 characters without padding, so that Lucene packs them well. */
-function operationOf(entry: IndicatorEntry, target: EcsTarget, context: EcsContext): string {
+function operationOf(entry: IndicatorEntry, { target, context, anew }: Encoding): string {
   const { alias } = context.collection;
   if (target !== 'latest') {
     const id = hash('sha1', `${alias} ${entry.objectId} ${entry.version}`, 'base64url');
     return `{"create":{"_id":"${id}"}}\n${writeEcs(entry, context)}\n`;
   }
-  // Versions rise with the journal, so an operation that arrives late or twice can't undo a newer one.
-  const version = `"_id":"${hash('sha1', `${alias} ${entry.key}`, 'base64url')}","version":${entry.dateAdded},"version_type":"external"`;
+  // Versions rise with the journal, so an operation that arrives late or twice can't undo a newer one. `_gte` takes the same
+  // version once more: a sweep may have removed it, and the index remembers that.
+  const type = anew ? 'external_gte' : 'external';
+  const version = `"_id":"${hash('sha1', `${alias} ${entry.key}`, 'base64url')}","version":${entry.dateAdded},"version_type":"${type}"`;
   if (entry.revoked) return `{"delete":{${version}}}\n`;
   return `{"index":{${version}}}\n${writeEcs(entry, context)}\n`;
 }
@@ -128,10 +152,16 @@ function takeAll(
     if (status >= 200 && status < 300) report.written += 1;
     // 409: it has this version or a newer one. 404 for a delete: it never had it.
     else if (status === 409 || (status === 404 && action === 'delete' && error === undefined)) report.unchanged += 1;
+    else if (CONDITIONS.has(typeOf(error)))
+      throw refusal(new Answered(status, reasonOf({ error })), 'the index', where);
     else if (status === 429 || status >= 500) report.later.push(entry);
-    else if (status === 404) throw refusal(new Answered(status, reasonOf({ error })), 'the index', where);
     else report.refused.push({ entry, reason: reasonOf({ error }) });
   }
+}
+
+function typeOf(error: unknown): string {
+  const { type } = (error ?? {}) as { type?: unknown };
+  return typeof type === 'string' ? type : '';
 }
 
 function refusal({ status, message }: Answered, destination: string, where: string): GatewayError {

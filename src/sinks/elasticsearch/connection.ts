@@ -123,7 +123,12 @@ const MAX_REASON = 500;
 
 export function reasonOf(body: unknown): string {
   const error = (body as { error?: unknown } | null)?.error;
-  const { type, reason } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
-  const text = typeof error === 'string' ? error : `${String(type ?? 'unknown error')}: ${String(reason ?? '')}`;
+  const { type, reason, caused_by } = (typeof error === 'object' && error !== null ? error : {}) as Record<
+    string,
+    unknown
+  >;
+  const because = (caused_by as { reason?: unknown } | undefined)?.reason;
+  const told = `${String(type ?? 'unknown error')}: ${String(reason ?? '')}${because === undefined ? '' : `: ${String(because)}`}`;
+  const text = typeof error === 'string' ? error : told;
   return text.replace(/[\p{Cc}\s]+/gu, ' ').slice(0, MAX_REASON);
 }

@@ -27,6 +27,7 @@ export function setupOf({ target, stream }: ElasticsearchOptions, destination: s
     ...common,
     streamTemplate(name, `${name}-*`),
     transformTemplate(stream),
+    transformPipeline(),
     transformStep(stream, destination),
     transformStart(stream),
   ];
@@ -39,13 +40,23 @@ function pipelineStep(): SetupStep {
     name: 'ingest pipeline',
     method: 'PUT',
     path: `/_ingest/pipeline/${PIPELINE}`,
-    body: { ...meta, processors: [{ pipeline: { name: HOOK, ignore_missing_pipeline: true } }] },
+    body: {
+      ...meta,
+      processors: [
+        // The time by which a transform follows.
+        { set: { field: 'event.ingested', copy_from: '_ingest.timestamp' } },
+        { pipeline: { name: HOOK, ignore_missing_pipeline: true } },
+      ],
+    },
     otherwise: [{ ...meta, processors: [] }],
   };
 }
 
 function mappingsStep(): SetupStep {
-  const templateOf = (mappings: JsonObject): JsonObject => ({ template: { mappings }, version: VERSION });
+  const templateOf = (mappings: JsonObject): JsonObject => ({
+    template: { mappings: withIngested(mappings) },
+    version: VERSION,
+  });
   return {
     name: 'component template: mappings',
     method: 'PUT',
@@ -54,6 +65,14 @@ function mappingsStep(): SetupStep {
     // Field types like wildcard belong to modules that a bare node lacks, and one of them makes the whole fail.
     otherwise: [templateOf(ecsMappings({ plain: true }))],
   };
+}
+
+/** No entry says when it arrived: the pipeline does. */
+function withIngested(mappings: JsonObject): JsonObject {
+  const properties = mappings['properties'] as JsonObject;
+  const event = properties['event'] as { properties: JsonObject };
+  const known = { ...event.properties, ingested: { type: 'date' } };
+  return { ...mappings, properties: { ...properties, event: { properties: known } } };
 }
 
 const composed = {
@@ -121,6 +140,20 @@ function transformTemplate(stream: string): SetupStep {
   };
 }
 
+/** Prebuilt rules leave out what is marked as a transform's source: what the transform makes is none. */
+function transformPipeline(): SetupStep {
+  return {
+    name: 'ingest pipeline of the transform',
+    method: 'PUT',
+    path: `/_ingest/pipeline/${PIPELINE}-transform`,
+    body: {
+      version: VERSION,
+      processors: [{ remove: { field: 'labels.is_ioc_transform_source', ignore_missing: true } }],
+    },
+    without: 'this cluster has no such processor, nor transforms',
+  };
+}
+
 /** As the integration's own: the latest document per indicator, gone a minute after it ended. */
 function transformStep(stream: string, source: string): SetupStep {
   const index = destinationOf(stream);
@@ -132,6 +165,7 @@ function transformStep(stream: string, source: string): SetupStep {
       source: { index: [source], query: { bool: { filter: [{ exists: { field: 'stix.ioc_expiration_date' } }] } } },
       dest: {
         index,
+        pipeline: `${PIPELINE}-transform`,
         aliases: [{ alias: index.replace(/-\d+$/, ''), move_on_creation: true }],
       },
       frequency: '60s',

@@ -9,8 +9,7 @@ const KEEP_ALIVE = '2m';
 interface Hit {
   _id: string;
   _index: string;
-  _seq_no: number;
-  _primary_term: number;
+  _version: number;
   _source?: { stix?: { id?: string } };
   sort: unknown[];
 }
@@ -59,7 +58,7 @@ async function sweepPages(
       pit: { id: pit, keep_alive: KEEP_ALIVE },
       query: { bool: { filter: [{ term: { 'sluice.collection': collection.alias } }] } },
       sort: [{ _shard_doc: 'asc' }],
-      seq_no_primary_term: true,
+      version: true,
       track_total_hits: false,
       _source: ['stix.id'],
       ...(after === null ? {} : { search_after: after }),
@@ -71,11 +70,20 @@ async function sweepPages(
     const live = await isLive(hits.flatMap(({ _source }) => _source?.stix?.id ?? []));
     const gone = hits.filter(({ _source }) => !live.has(_source?.stix?.id ?? ''));
     if (gone.length === 0) continue;
-    const lines = gone.map(({ _id, _index, _seq_no, _primary_term }) =>
-      JSON.stringify({ delete: { _id, _index, if_seq_no: _seq_no, if_primary_term: _primary_term } }),
-    );
-    const bulk = { method: 'POST', path: '/_bulk', query: { filter_path: 'items.*.status' } } as const;
-    await connection.send({ ...bulk, body: Buffer.from(`${lines.join('\n')}\n`) }, signal);
+    await remove(connection, gone, signal);
     removed += gone.length;
   }
+}
+
+/** 404 and 409: somebody else removed it, or it was written anew. */
+async function remove(connection: Connection, gone: readonly Hit[], signal: AbortSignal): Promise<void> {
+  const lines = gone.map(({ _id, _index, _version }) =>
+    JSON.stringify({ delete: { _id, _index, version: _version, version_type: 'external_gte' } }),
+  );
+  const bulk = { method: 'POST', path: '/_bulk', query: { filter_path: 'items.*.status' } } as const;
+  const answer = await connection.send({ ...bulk, body: Buffer.from(`${lines.join('\n')}\n`) }, signal);
+  const { items = [] } = answer as { items?: { delete?: { status?: number } }[] };
+  const isSettled = ({ delete: { status = 0 } = {} }): boolean => status === 200 || status === 404 || status === 409;
+  const open = gone.length - items.filter(isSettled).length;
+  if (open > 0) throw new GatewayError('sink-unavailable', `${connection.where} did not remove ${open} documents.`);
 }
