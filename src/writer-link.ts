@@ -92,6 +92,7 @@ export async function startWriter(
       rebuildProgress: ask('rebuildProgress'),
       reconcile: ask('reconcile'),
       tick: ask('tick'),
+      deliver: ask('deliver'),
       start: () => void ask('start')(),
       async close() {
         closing = true;

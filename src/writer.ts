@@ -2,7 +2,7 @@ import { createKey, hashKey } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { feedFormats } from './feeds/registry.ts';
 import { type Clock, MICROS_PER_MS } from './model/clock.ts';
-import type { Control, SinkStatus, StatusReport } from './model/control.ts';
+import type { Control, DeliveryReport, SinkStatus, StatusReport } from './model/control.ts';
 import type { FeedDefinition } from './model/definition.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
@@ -27,6 +27,8 @@ export interface WriterSide extends Control {
   reconcile(): Promise<void>;
   /** Turns what time has done into entries now, as happens every minute after `start`. */
   tick(): Promise<void>;
+  /** Delivers to this sink now, as happens every few seconds after `start`. Throws as `rebuildSink`. */
+  deliver(sink: string): Promise<DeliveryReport>;
   /** Waits for what is being written, then closes the store. */
   close(): Promise<void>;
 }
@@ -126,6 +128,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       const sinks = [...deliveries.values()].map(({ delivery }) => delivery.status());
       return statusOf(config, feeds, writer, startedAt, clock, await Promise.all(sinks));
     },
+    deliver: async (name) => deliveryOf(name).once(),
     setUpSink: async (name, dryRun) => deliveryOf(name).setUp(dryRun),
     retrySink: async (name) => deliveryOf(name).redeliver(),
     rebuildSink: async (name) => deliveryOf(name).rebuild(),
