@@ -136,7 +136,9 @@ export async function startElasticServer(t: Test): Promise<ElasticServer> {
           ? search(body)
           : path.endsWith('_pit') && request.method === 'POST'
             ? { id: 'pit' }
-            : { acknowledged: true };
+            : path.endsWith('_mget')
+              ? { docs: body.ids.map((id: string) => ({ found: state.documents.has(`${path.split('/')[1]} ${id}`) })) }
+              : { acknowledged: true };
       if (fault === 'reset') return void request.socket.destroy();
       if (fault === 'half') {
         const whole = JSON.stringify(reply);

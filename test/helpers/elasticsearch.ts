@@ -46,6 +46,8 @@ const esqlJars = [
   'org.elasticsearch.plugin:x-pack-esql-compute:8.19.21',
   'org.elasticsearch.plugin:arrow:8.19.21',
   'org.elasticsearch.plugin:elasticsearch-scripting-painless-spi:8.19.21',
+  'org.elasticsearch:elasticsearch-dissect:8.19.21',
+  'org.elasticsearch:elasticsearch-grok:8.19.21',
   'org.antlr:antlr4-runtime:4.13.1',
   'org.locationtech.jts:jts-core:1.20.0',
   'org.apache.commons:commons-math3:3.6.1',

@@ -69,8 +69,9 @@ t.test('latest: what a sweep took out can be given anew at the same date', async
   t.equal(await sink.sweep(collection, async () => new Set(), never), 300);
   t.equal(server.documents.size, 0);
   t.match(await sink.push(collection, entries, never), { unchanged: 300 }, 'not by an ordinary push');
-  await sink.push(collection, entries, never, true);
+  t.match(await sink.push(collection, entries, never, true), { written: 300, unchanged: 0 });
   t.equal(server.documents.size, 300);
+  t.match(await sink.push(collection, entries, never, true), { written: 0, unchanged: 300 }, 'and no more than once');
 });
 
 t.test('a sweep takes nothing that was written after it was seen, and nothing of another collection', async (t) => {

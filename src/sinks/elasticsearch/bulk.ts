@@ -52,7 +52,7 @@ export function createPusher({ connection, target, destination, ...bounds }: Pus
   const send = async (flush: Flush, how: Encoding, report: PushReport, signal: AbortSignal): Promise<void> => {
     try {
       const answer = await connection.send({ method: 'POST', path, query, body: flush.body }, signal);
-      takeAll(answer as { items?: Record<string, Item>[] }, flush.entries, report, connection.where);
+      takeAll(answer as { items?: Record<string, Item>[] }, flush.entries, report, how.conflicts, connection.where);
     } catch (error) {
       if (!(error instanceof Answered)) throw error;
       if (error.status !== 413) throw refusal(error, destination, connection.where);
@@ -67,13 +67,8 @@ export function createPusher({ connection, target, destination, ...bounds }: Pus
     }
   };
 
-  return async (collection, entries, signal, anew = false) => {
-    const report: PushReport = { written: 0, unchanged: 0, refused: [], later: [] };
-    const told = target === 'compat' ? entries.filter(({ revoked }) => !revoked) : entries;
-    // The guide's queries know no withdrawal: its tombstone would count as one more sighting.
-    report.unchanged += entries.length - told.length;
-    const how = { target, context: bounds.contextOf(collection), anew };
-    const flushes = flushesOf(told, how, bounds.flushBytes);
+  /** All are waited for, also when one failed: what is still under way must not meet the next attempt. */
+  const sendAll = async (flushes: Iterable<Flush>, how: Encoding, report: PushReport, signal: AbortSignal) => {
     let hasFailed = false;
     const work = async (): Promise<void> => {
       for (const flush of flushes) {
@@ -84,18 +79,57 @@ export function createPusher({ connection, target, destination, ...bounds }: Pus
         });
       }
     };
-    // All are waited for: what is still under way must not meet the next attempt.
     const done = await Promise.allSettled(Array.from({ length: bounds.concurrency }, work));
     const failed = done.find((each) => each.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
+  };
+
+  return async (collection, entries, signal, anew = false) => {
+    const report: PushReport = { written: 0, unchanged: 0, refused: [], later: [] };
+    const told = target === 'compat' ? entries.filter(({ revoked }) => !revoked) : entries;
+    // The guide's queries know no withdrawal: its tombstone would count as one more sighting.
+    report.unchanged += entries.length - told.length;
+    const how: Encoding = { target, context: bounds.contextOf(collection), again: false, conflicts: [] };
+    await sendAll(flushesOf(told, how, bounds.flushBytes), how, report, signal);
+    if (!anew || target !== 'latest' || how.conflicts.length === 0) return report;
+    const lost = await missingOf(how.conflicts, how, { connection, destination }, signal);
+    report.unchanged -= lost.length;
+    const again = { ...how, again: true };
+    await sendAll(flushesOf(lost, again, bounds.flushBytes), again, report, signal);
     return report;
   };
+}
+
+/** Ids asked for at a time. */
+const LOOKUP = 5000;
+
+/** Those that aren't there although the index says that it knows this version: a sweep removed it, and that is remembered. */
+async function missingOf(
+  entries: readonly IndicatorEntry[],
+  { context }: Encoding,
+  { connection, destination }: Pick<PusherParts, 'connection' | 'destination'>,
+  signal: AbortSignal,
+): Promise<IndicatorEntry[]> {
+  const missing: IndicatorEntry[] = [];
+  for (let from = 0; from < entries.length; from += LOOKUP) {
+    const slice = entries.slice(from, from + LOOKUP);
+    const ids = slice.map((entry) => latestId(context, entry));
+    const path = `/${encodeURIComponent(destination)}/_mget`;
+    const query = { _source: false, filter_path: 'docs.found' };
+    const answer = await connection.send({ method: 'POST', path, query, body: { ids } }, signal);
+    const { docs = [] } = answer as { docs?: { found?: boolean }[] };
+    missing.push(...slice.filter((_, i) => docs[i]?.found === false));
+  }
+  return missing;
 }
 
 interface Encoding {
   target: EcsTarget;
   context: EcsContext;
-  anew: boolean;
+  /** Writes a version that the index remembers as removed. */
+  again: boolean;
+  /** Filled with what the index says it knows. */
+  conflicts: IndicatorEntry[];
 }
 
 /** Bodies of up to `most` bytes, each made when it is asked for. */
@@ -120,24 +154,29 @@ function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: num
 }
 
 /** Action and document as bulk wants them; ids are 27 characters without padding, so that Lucene packs them well. */
-function operationOf(entry: IndicatorEntry, { target, context, anew }: Encoding): string {
+function operationOf(entry: IndicatorEntry, { target, context, again }: Encoding): string {
   const { alias } = context.collection;
   if (target !== 'latest') {
     const id = hash('sha1', `${alias} ${entry.objectId} ${entry.version}`, 'base64url');
     return `{"create":{"_id":"${id}"}}\n${writeEcs(entry, context)}\n`;
   }
-  // Versions rise with the journal, so an operation that arrives late or twice can't undo a newer one. `_gte` takes the same
-  // version once more: a sweep may have removed it, and the index remembers that.
-  const type = anew ? 'external_gte' : 'external';
-  const version = `"_id":"${hash('sha1', `${alias} ${entry.key}`, 'base64url')}","version":${entry.dateAdded},"version_type":"${type}"`;
+  // Versions rise with the journal, so an operation that arrives late or twice can't undo a newer one.
+  const type = again ? 'external_gte' : 'external';
+  const version = `"_id":"${latestId(context, entry)}","version":${entry.dateAdded},"version_type":"${type}"`;
   if (entry.revoked) return `{"delete":{${version}}}\n`;
   return `{"index":{${version}}}\n${writeEcs(entry, context)}\n`;
+}
+
+/** One document per observable and collection: the key is a hash of the type and value that the pattern spells. */
+function latestId({ collection }: EcsContext, { key }: IndicatorEntry): string {
+  return hash('sha1', `${collection.alias} ${key}`, 'base64url');
 }
 
 function takeAll(
   { items = [] }: { items?: Record<string, Item>[] },
   entries: readonly IndicatorEntry[],
   report: PushReport,
+  conflicts: IndicatorEntry[],
   where: string,
 ): void {
   if (items.length !== entries.length) {
@@ -151,8 +190,10 @@ function takeAll(
     const entry = entries[i] as IndicatorEntry;
     if (status >= 200 && status < 300) report.written += 1;
     // 409: it has this version or a newer one. 404 for a delete: it never had it.
-    else if (status === 409 || (status === 404 && action === 'delete' && error === undefined)) report.unchanged += 1;
-    else if (CONDITIONS.has(typeOf(error)))
+    else if (status === 409 || (status === 404 && action === 'delete' && error === undefined)) {
+      report.unchanged += 1;
+      if (action === 'index') conflicts.push(entry);
+    } else if (CONDITIONS.has(typeOf(error)))
       throw refusal(new Answered(status, reasonOf({ error })), 'the index', where);
     else if (status === 429 || status >= 500) report.later.push(entry);
     else report.refused.push({ entry, reason: reasonOf({ error }) });
