@@ -247,8 +247,8 @@ async function proveStreams(t: Test, node: ElasticsearchNode): Promise<void> {
   const script = new URL('../fixtures/seeds/poll_and_index.py', import.meta.url);
   const polled = await runPython(t, script, [url, gateway.key, node.url]);
   if (polled !== null) {
-    t.match(polled, { code: 0, stdout: 'Indexed 1 indicators.\n' }, polled.stderr);
-    t.equal(await count(node, 'logs-ti.socdefenders-default'), 3);
+    t.match(polled, { code: 0, stdout: 'Indexed 2 indicators.\n' }, polled.stderr);
+    t.equal(await count(node, 'logs-ti.socdefenders-default'), 4);
   }
   if (node.version !== '8.19.21') return;
   const query = `FROM logs-ti.socdefenders-default

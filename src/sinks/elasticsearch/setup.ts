@@ -21,7 +21,7 @@ const RETENTION = '5d';
 export function setupOf({ target, stream }: ElasticsearchOptions, destination: string): SetupStep[] {
   const common = [pipelineStep(), mappingsStep()];
   if (target === 'latest') return [...common, latestTemplate(), latestIndex()];
-  if (target === 'compat') return [...common, streamTemplate('logs-ti.socdefenders', 'logs-ti.socdefenders-*')];
+  if (target === 'compat') return [...common, streamTemplate('logs-ti.socdefenders', 'logs-ti.socdefenders-*', FORGIVING)];
   const name = `logs-ti_sluice.${stream}`;
   return [
     ...common,
@@ -112,12 +112,15 @@ function latestIndex(): SetupStep {
   };
 }
 
-function streamTemplate(name: string, pattern: string): SetupStep {
+/** The guide's poller writes there as well, and puts a network where single addresses belong. */
+const FORGIVING = { mapping: { ignore_malformed: true } };
+
+function streamTemplate(name: string, pattern: string, settings: JsonObject = {}): SetupStep {
   const templateOf = (rest: JsonObject): JsonObject => ({
     index_patterns: [pattern],
     data_stream: {},
     ...composed,
-    template: { settings: { default_pipeline: PIPELINE, auto_expand_replicas: '0-1' }, ...rest },
+    template: { settings: { default_pipeline: PIPELINE, auto_expand_replicas: '0-1', ...settings }, ...rest },
   });
   return {
     name: `index template: ${name}`,
