@@ -18,11 +18,12 @@ export interface DeliverParts {
   /** Milliseconds a withdrawal stands in the collection's journal. */
   keep: number;
   signal: AbortSignal;
+  /** Entries read and pushed at a time. */
+  page?: number;
   /** Told now and then: entries looked at so far, of about how many. */
   progress?(done: number, total: number): void;
 }
 
-/** Entries read and pushed at a time. */
 const PAGE = 5000;
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 60_000;
@@ -46,7 +47,7 @@ export async function deliver(parts: DeliverParts): Promise<DeliveryReport> {
   let after = checkpoint.dateAdded;
   for (;;) {
     signal.throwIfAborted();
-    const { entries, more } = await store.page({ ...filterOf(collection), after, limit: PAGE });
+    const { entries, more } = await store.page({ ...filterOf(collection), after, limit: parts.page ?? PAGE });
     const last = entries.at(-1);
     if (last !== undefined) {
       await pushEntries(parts, entries, report);
@@ -75,7 +76,7 @@ export async function rebuild(parts: DeliverParts): Promise<DeliveryReport> {
   let done = 0;
   for (let more = true; more; ) {
     signal.throwIfAborted();
-    const page = await store.page({ ...filter, after, limit: PAGE });
+    const page = await store.page({ ...filter, after, limit: parts.page ?? PAGE });
     // What keeps versions must hear of withdrawals as well: it may hold what they end.
     const told = page.entries.filter(
       (entry) => entry.kind === 'indicator' && !(entry.revoked && sink.holds === 'live'),

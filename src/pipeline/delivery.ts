@@ -49,7 +49,7 @@ export class Delivery {
     const { clock, signal, report } = this.#parts;
     while (!signal.aborted) {
       await this.once().catch((error: unknown) => {
-        if (!(error instanceof GatewayError)) report(error);
+        if (!signal.aborted && !(error instanceof GatewayError)) report(error);
       });
       const backoff = Math.max(this.#askedToWait, Math.min(LONGEST_WAIT_MS, waitFor(this.#failures) * 4));
       await clock.sleep(this.#failures === 0 ? this.#sink.every : backoff, signal).catch(() => undefined);

@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -47,7 +48,6 @@ const esqlJars = [
   'org.elasticsearch.plugin:arrow:8.19.21',
   'org.elasticsearch.plugin:elasticsearch-scripting-painless-spi:8.19.21',
   'org.elasticsearch:elasticsearch-dissect:8.19.21',
-  'org.elasticsearch:elasticsearch-grok:8.19.21',
   'org.antlr:antlr4-runtime:4.13.1',
   'org.locationtech.jts:jts-core:1.20.0',
   'org.apache.commons:commons-math3:3.6.1',
@@ -233,7 +233,9 @@ async function findJava(least: number): Promise<string | null> {
 
 /** Unpacked under `.cache/`, with ES|QL where there is one. Safe between processes: the first to rename wins. */
 async function install(version: ElasticsearchVersion): Promise<string> {
-  const home = join(cache, `elasticsearch-${version}`);
+  // What it is put together from is part of its name: another list is another home.
+  const parts = hash('sha1', version === '8.19.21' ? esqlJars.join() : '').slice(0, 8);
+  const home = join(cache, `elasticsearch-${version}-${parts}`);
   if (existsSync(home)) return home;
   await mkdir(cache, { recursive: true });
   const draft = await mkdtemp(`${home}.`);

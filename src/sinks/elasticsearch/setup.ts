@@ -21,7 +21,8 @@ const RETENTION = '5d';
 export function setupOf({ target, stream }: ElasticsearchOptions, destination: string): SetupStep[] {
   const common = [pipelineStep(), mappingsStep()];
   if (target === 'latest') return [...common, latestTemplate(), latestIndex()];
-  if (target === 'compat') return [...common, streamTemplate('logs-ti.socdefenders', 'logs-ti.socdefenders-*', FORGIVING)];
+  if (target === 'compat')
+    return [...common, streamTemplate('logs-ti.socdefenders', 'logs-ti.socdefenders-*', FORGIVING)];
   const name = `logs-ti_sluice.${stream}`;
   return [
     ...common,
