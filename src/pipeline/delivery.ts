@@ -84,6 +84,7 @@ export class Delivery {
   async setUp(dryRun: boolean): Promise<SetupReport[]> {
     const reports: SetupReport[] = [];
     for (const step of this.#sink.sink.setup()) {
+      if (step.byHand && !dryRun) continue;
       const { name, method, path, body } = step;
       const outcome = dryRun ? null : await this.#sink.sink.install(step, this.#parts.signal);
       reports.push({ name, method, path, body, outcome });

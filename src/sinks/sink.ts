@@ -80,6 +80,8 @@ export interface SetupStep {
   body: JsonObject;
   /** Tried in turn where the target lacks what the step before it asks for. */
   otherwise?: JsonObject[];
+  /** Shown by a dry run for whoever administers the target, never sent: what the sink's own credentials need. */
+  byHand?: true;
   /** Targets without the feature still work, in the way that this says. */
   without?: string;
 }

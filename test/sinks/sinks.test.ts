@@ -192,7 +192,7 @@ t.test('options that contradict each other are refused', async (t) => {
 t.test('setup asks for what the target needs, and never for less than it shows', async (t) => {
   for (const target of ['latest', 'stream', 'compat']) {
     const { server, sink } = await openElastic(t, { target });
-    const steps = sink.setup();
+    const steps = sink.setup().filter((step) => step.byHand !== true);
     for (const step of steps) await sink.install(step, never);
     t.same(
       server.requests.map(({ method, path, body }) => ({ method, path, body })),

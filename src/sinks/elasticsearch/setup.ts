@@ -18,7 +18,26 @@ const HOOK = 'ti_sluice@custom';
 const RETENTION = '5d';
 
 /** What a target needs before the first push. */
-export function setupOf({ target, stream }: ElasticsearchOptions, destination: string): SetupStep[] {
+export function setupOf(options: ElasticsearchOptions, destination: string): SetupStep[] {
+  return [...targetSteps(options, destination), ...credentialSteps(options.target, destination)];
+}
+
+/** Least privilege: to push, and for `latest` to look for what has to leave. Setting up takes more, once (docs/elasticsearch.md). */
+function credentialSteps(target: ElasticsearchOptions['target'], destination: string): SetupStep[] {
+  const isLatest = target === 'latest';
+  const names = isLatest ? [LATEST_ALIAS, LATEST_INDEX] : [destination];
+  const privileges = isLatest ? ['index', 'delete', 'read', 'maintenance'] : ['create_doc', 'auto_configure'];
+  const role = { cluster: [], indices: [{ names, privileges }] };
+  const name = `sluice_${target}`;
+  const byHand = true as const;
+  const key = { name: 'sluice', role_descriptors: { [name]: role } };
+  return [
+    { name: 'by hand: role of the sink', method: 'PUT', path: `/_security/role/${name}`, body: role, byHand },
+    { name: 'by hand: or an API key with the same', method: 'POST', path: '/_security/api_key', body: key, byHand },
+  ];
+}
+
+function targetSteps({ target, stream }: ElasticsearchOptions, destination: string): SetupStep[] {
   const common = [pipelineStep(), mappingsStep()];
   if (target === 'latest') return [...common, latestTemplate(), latestIndex()];
   if (target === 'compat')
