@@ -13,8 +13,9 @@ const may = {
   curate: ['stix', 'model'],
   store: ['stix', 'model'],
   feeds: ['stix', 'model'],
-  pipeline: ['feeds', 'normalise', 'curate', 'store', 'sinks', 'stix', 'model'],
+  pipeline: ['feeds', 'normalise', 'curate', 'store', 'stix', 'model'],
   outputs: ['stix', 'model'],
+  sinks: ['ecs', 'stix', 'model'],
   control: ['model'],
 };
 
@@ -71,6 +72,12 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/outputs/(?!registry|output|ioc)([^/.]+)' },
       to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|ioc)\\.ts$', '^src/outputs/$1[/.-]'] },
+    },
+    {
+      name: 'sinks-are-strangers',
+      severity: 'error',
+      from: { path: '^src/sinks/(?!registry|sink)([^/.]+)' },
+      to: { path: '^src/sinks/', pathNot: ['^src/sinks/sink\\.ts$', '^src/sinks/$1[/.-]'] },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
     { name: 'no-unknown', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -6,6 +6,7 @@ import { type LoadedConfig, loadConfig } from './config/load.ts';
 import { presets } from './feeds/presets.ts';
 import { feedFormats } from './feeds/registry.ts';
 import { GatewayError } from './model/error.ts';
+import { sinkKinds } from './sinks/registry.ts';
 import { collectionIdOf } from './stix/id.ts';
 import { storeEngines } from './store/registry.ts';
 
@@ -34,6 +35,7 @@ export async function loadConfigFile(path: string, overrides: Overrides = {}): P
     formats: feedFormats,
     presets,
     stores: Object.keys(storeEngines),
+    sinks: sinkKinds,
     collectionIdOf,
   });
   return { ...loaded, path: absolute, overrides };

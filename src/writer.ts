@@ -3,10 +3,11 @@ import { createKey, hashKey } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { feedFormats } from './feeds/registry.ts';
 import { type Clock, MICROS_PER_MS } from './model/clock.ts';
-import type { Control, StatusReport } from './model/control.ts';
+import type { Control, DeliveryReport, SinkStatus, StatusReport } from './model/control.ts';
 import type { FeedDefinition } from './model/definition.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
+import { Delivery } from './pipeline/delivery.ts';
 import type { Flights } from './pipeline/flights.ts';
 import type { ResolveAll } from './pipeline/guard.ts';
 import { Journals } from './pipeline/journals.ts';
@@ -14,6 +15,9 @@ import { type ConfiguredFeed, poll, type Upstream } from './pipeline/poll.ts';
 import { refreshOverdue } from './pipeline/refresh.ts';
 import { runSchedule } from './pipeline/schedule.ts';
 import { accountNameOf, createDispatchers, limitsOf, openUpstream } from './pipeline/upstream.ts';
+import { sinkKinds } from './sinks/registry.ts';
+import type { SinkKind } from './sinks/sink.ts';
+import { identityId } from './stix/id.ts';
 import { producingIdentity } from './stix/identity.ts';
 import { markingsUpTo } from './stix/marking.ts';
 import { storeEngines } from './store/registry.ts';
@@ -29,6 +33,8 @@ export interface WriterSide extends Control {
   tick(): Promise<void>;
   /** Somebody reads this journal: feeds behind it that are overdue may be tried again. Answers nothing, never throws. */
   touch(journal: string): void;
+  /** Delivers to this sink now, as happens every few seconds after `start`. Throws as `rebuildSink`. */
+  deliver(sink: string): Promise<DeliveryReport>;
   /** Waits for what is being written, then closes the store. */
   close(): Promise<void>;
 }
@@ -115,25 +121,44 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     refreshing.set(name, refresh);
   };
 
+  const deliveries = new Map(
+    config.sinks.map(({ name, kind, options, collections, every }) => {
+      const context = { name, options, base: config.base, identityId: identityId(namespace), clock, userAgent };
+      const sink = (sinkKinds[kind as keyof typeof sinkKinds] as SinkKind).open(context);
+      const keepOf = (journal: string): number => config.journals.find((j) => j.name === journal)?.keep ?? 0;
+      const parts = { clock, store: writer, keepOf, report: onError, signal: stop.signal };
+      return [name, { delivery: new Delivery({ name, kind, sink, collections, every }, parts), sink }];
+    }),
+  );
+  const deliveryOf = (name: string): Delivery => {
+    const found = deliveries.get(name)?.delivery;
+    if (found === undefined) throw new GatewayError('not-found', `No sink is called ${name}, or it is switched off.`);
+    return found;
+  };
+
   let background: Promise<unknown> = Promise.resolve();
   return {
     reconcile: () => journals.reconcile(stop.signal),
     tick: async () => void (await journals.tick(stop.signal)),
     start() {
-      background = runSchedule({
-        clock,
-        store: writer,
-        feeds,
-        poll: pollOnce,
-        tick: async () => void (await journals.tick(stop.signal)),
-        report: onError,
-        signal: stop.signal,
-      });
+      background = Promise.all([
+        runSchedule({
+          clock,
+          store: writer,
+          feeds,
+          poll: pollOnce,
+          tick: async () => void (await journals.tick(stop.signal)),
+          report: onError,
+          signal: stop.signal,
+        }),
+        ...[...deliveries.values()].map(({ delivery }) => delivery.run()),
+      ]);
     },
     async close() {
       stop.abort(new GatewayError('unavailable', 'Sluice is stopping.'));
       await Promise.allSettled([background, ...polling.values(), ...refreshing.values()]);
       await dispatchers.close();
+      await Promise.allSettled([...deliveries.values()].map(({ sink }) => sink.close()));
       await writer.close();
     },
     touch(name) {
@@ -141,7 +166,19 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       if (journal !== undefined) refreshPool(journal.pool);
     },
     poll: async (name) => pollOnce(name),
-    status: () => statusOf(config, feeds, writer, startedAt, clock),
+    status: async () => {
+      const sinks = [...deliveries.values()].map(({ delivery }) => delivery.status());
+      return statusOf(config, feeds, writer, startedAt, clock, await Promise.all(sinks));
+    },
+    deliver: async (name) => deliveryOf(name).once(),
+    setUpSink: async (name, dryRun) => deliveryOf(name).setUp(dryRun),
+    retrySink: async (name) => deliveryOf(name).redeliver(),
+    rebuildSink: async (name) => deliveryOf(name).rebuild(),
+    rebuildProgress: async (name) => deliveryOf(name).progress(),
+    deadLetters: async (name, limit) => {
+      if (![...config.sinks, ...config.idleSinks].some((sink) => sink.name === name)) deliveryOf(name);
+      return writer.deadLetters(name, null, limit);
+    },
     async rejections(feed, limit) {
       if (!definitions.some(({ name }) => name === feed)) {
         throw new GatewayError('not-found', `No feed is called ${feed}.`);
@@ -197,6 +234,7 @@ async function statusOf(
   store: Writer,
   startedAt: number,
   clock: Clock,
+  sinks: SinkStatus[],
 ): Promise<StatusReport> {
   const now = clock.now();
   const heads = new Map((await store.journals()).map(({ name, head }) => [name, head]));
@@ -231,6 +269,11 @@ async function statusOf(
     now,
     feeds: states,
     accounts: await store.accounts(),
+    sinks: [...sinks, ...config.idleSinks.map(idleStatus)],
     collections: await Promise.all(collections),
   };
+}
+
+function idleStatus({ name, kind, reason }: Config['idleSinks'][number]): SinkStatus {
+  return { name, kind, idle: reason, collections: [], failed: 0, failures: 0, error: null };
 }

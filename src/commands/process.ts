@@ -27,6 +27,7 @@ function openTerminal(): Terminal {
     isTerminal: process.stdout.isTTY === true,
     env: process.env,
     interrupted,
+    pause: (ms) => systemClock.sleep(ms),
   };
 }
 

@@ -7,6 +7,7 @@ import { addPoll } from './poll.ts';
 import { addPrintConfig } from './print-config.ts';
 import { addRejections } from './rejections.ts';
 import { addServe } from './serve.ts';
+import { addSink } from './sink.ts';
 import { addStatus } from './status.ts';
 import { printable } from './terminal.ts';
 
@@ -42,6 +43,7 @@ function buildProgram(context: CommandContext): Command {
   addStatus(program, context);
   addRejections(program, context);
   addClient(program, context);
+  addSink(program, context);
   return program;
 }
 

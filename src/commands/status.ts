@@ -22,7 +22,7 @@ function stateOf(feed: Feed): string {
   return feed.stale ? 'stale' : 'ok';
 }
 
-function humanStatus({ version, now, feeds, accounts, collections }: StatusReport): string {
+function humanStatus({ version, now, feeds, accounts, sinks, collections }: StatusReport): string {
   const feedRows = feeds.map((feed) => [
     feed.feed,
     stateOf(feed),
@@ -41,6 +41,25 @@ function humanStatus({ version, now, feeds, accounts, collections }: StatusRepor
   const gapRows = feeds.flatMap(({ feed, gap }) =>
     gap === null ? [] : [[feed, `${timeText(gap.from)}`, `${timeText(gap.to)}`, ageText(gap.at, now)]],
   );
+  const sinkRows = sinks.flatMap(({ name, kind, idle, failures, failed, error, collections: views }) =>
+    views.length === 0
+      ? [[name, kind, '', idle === 'disabled' ? 'disabled' : 'no key', '-', failed, '']]
+      : views.map(({ alias, deliveredTo, head }) => [
+          name,
+          kind,
+          alias,
+          failures > 0
+            ? 'failing'
+            : deliveredTo === null
+              ? 'not begun'
+              : isUpToDate(deliveredTo, head)
+                ? 'up to date'
+                : 'behind',
+          ageText(deliveredTo, now),
+          failed,
+          error === null ? '' : cut(`${error.code}: ${error.message}`, 100),
+        ]),
+  );
   const collectionRows = collections.map((collection) => [
     collection.alias,
     totalOf(collection.live),
@@ -52,6 +71,11 @@ function humanStatus({ version, now, feeds, accounts, collections }: StatusRepor
     `Feeds\n${formatTable(['NAME', 'STATE', 'LAST GOOD', 'NEXT', 'ROWS', 'REJECTED', 'ERROR'], feedRows)}`.trimEnd(),
     ...(gapRows.length === 0 ? [] : [`Gaps\n${formatTable(['FEED', 'FROM', 'TO', 'FOUND'], gapRows)}`.trimEnd()]),
     `Accounts\n${formatTable(['NAME', 'REQUESTS', 'LAST', 'FREE'], accountRows)}`.trimEnd(),
+    ...(sinkRows.length === 0
+      ? []
+      : [
+          `Sinks\n${formatTable(['NAME', 'KIND', 'COLLECTION', 'STATE', 'DELIVERED TO', 'FAILED', 'ERROR'], sinkRows)}`.trimEnd(),
+        ]),
     `Collections\n${formatTable(['NAME', 'LIVE', 'NEWEST', 'ID'], collectionRows)}`,
   ].join('\n\n');
 }
@@ -61,12 +85,16 @@ function freeAt({ blockedUntil, breaker }: StatusReport['accounts'][number]): Mi
   return Math.max(blockedUntil ?? 0, breaker?.openUntil ?? 0);
 }
 
+function isUpToDate(deliveredTo: Micros, head: Micros | null): boolean {
+  return head === null || deliveredTo >= head;
+}
+
 function totalOf(live: Partial<Record<string, number>>): number {
   return Object.values(live).reduce<number>((sum, count) => sum + (count ?? 0), 0);
 }
 
 /** Times as RFC 3339, keys as our JSON spells them. */
-function wireStatus({ version, startedAt, now, feeds, accounts, collections }: StatusReport): unknown {
+function wireStatus({ version, startedAt, now, feeds, accounts, sinks, collections }: StatusReport): unknown {
   return {
     version,
     started_at: timeText(startedAt),
@@ -101,6 +129,20 @@ function wireStatus({ version, startedAt, now, feeds, accounts, collections }: S
         seconds: Number(seconds),
         started_at: timeText(startedAt),
         used,
+      })),
+    })),
+    sinks: sinks.map(({ name, kind, idle, failures, failed, error, collections: views }) => ({
+      name,
+      kind,
+      state: idle ?? (failures > 0 ? 'failing' : 'ok'),
+      failures,
+      failed,
+      error: error === null ? null : { ...error, at: timeText(error.at) },
+      collections: views.map(({ alias, deliveredTo, head, updatedAt }) => ({
+        alias,
+        delivered_to: timeText(deliveredTo),
+        newest: timeText(head),
+        updated_at: timeText(updatedAt),
       })),
     })),
     collections: collections.map(({ head, ...collection }) => ({ ...collection, newest: timeText(head) })),

@@ -11,6 +11,8 @@ export interface Terminal {
   env: Record<string, string | undefined>;
   /** Starts listening for SIGINT and SIGTERM: aborts at the first. */
   interrupted(): AbortSignal;
+  /** Lets time pass, in milliseconds. */
+  pause(ms: number): Promise<void>;
 }
 
 /** What upstreams and clients sent must not steer the terminal: controls and direction marks are written out. */

@@ -47,5 +47,8 @@ export interface Config {
   cache: { bytes: number };
   /** Who may read /metrics: names of clients. */
   metrics: { access: string[] | 'anyone' };
+  /** Delivered to, each with its kind's options. */
+  sinks: { name: string; kind: string; collections: CollectionDefinition[]; every: number; options: unknown }[];
+  idleSinks: { name: string; kind: string; reason: 'disabled' | 'no-key' }[];
   log: { level: string };
 }

@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import type { SinkKind } from '../sinks/sink.ts';
 import type { Config } from './config.ts';
 import { readDocument } from './document.ts';
 import { checkProxy, type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
@@ -16,6 +17,7 @@ import {
 import { type ReadContext, readValue } from './read.ts';
 import { checkApiRoots, type ResolveContext, resolveCollections } from './resolve.ts';
 import { type ConfigFile, fileSchema } from './schema.ts';
+import { readSink, resolveSinks } from './sinks.ts';
 import { didYouMean, listWords, type SchemaNode } from './wording.ts';
 
 export interface LoadOptions extends FeedKinds {
@@ -24,6 +26,8 @@ export interface LoadOptions extends FeedKinds {
   env: Record<string, string | undefined>;
   /** Names of the storage engines there are. */
   stores: readonly string[];
+  /** Kinds of sinks there are. */
+  sinks: Record<string, SinkKind>;
   /** Gives a collection its id when the file gives none (stix/id.ts). */
   collectionIdOf(name: string): string;
   /** From the command line: a directory relative to the current one, and HOST:PORT. */
@@ -83,11 +87,17 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   checkServer(file, options.stores, checks);
   checkProxy(file?.proxy, checks.placeOf(['proxy']), ['proxy'], report);
   const resolved = resolveCollections(file, new Set(entries.map(([name]) => name)), checks);
+  const sinksNode = root.kind === 'map' ? root.entries.get('sinks')?.node : undefined;
+  const sinkEntries = sinksNode?.kind === 'map' ? [...sinksNode.entries] : [];
+  const sinks = sinkEntries
+    .map(([name, entry]) => readSink(name, entry, options.sinks, context))
+    .filter((sink) => sink !== null);
+  const delivered = resolveSinks(sinks, resolved.collections, checks);
   if (problems.length > 0 || listen === null) throw configInvalid(options.path, problems);
 
   const data = options.overrides?.data === undefined ? resolve(base, file.data) : resolve(options.overrides.data);
-  const config = { base, listen, data, ...assemble(file, feeds), ...resolved };
-  return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, feeds) };
+  const config = { base, listen, data, ...assemble(file, feeds), ...resolved, ...delivered };
+  return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, { feeds, sinks }) };
 }
 
 /** Nearest place that is written down. */

@@ -5,6 +5,7 @@ import type { Config } from './config.ts';
 import type { ReadFeed } from './feeds.ts';
 import { type ConfigFile, fileSchema } from './schema.ts';
 import { referenceOf } from './secret.ts';
+import type { ReadSink } from './sinks.ts';
 import type { SchemaNode } from './wording.ts';
 
 /**
@@ -14,12 +15,14 @@ import type { SchemaNode } from './wording.ts';
 export function effectiveYaml(
   file: ConfigFile,
   config: Pick<Config, 'listen' | 'data'>,
-  feeds: readonly ReadFeed[],
+  later: { feeds: readonly ReadFeed[]; sinks: readonly ReadSink[] },
 ): string {
   const listen = { ...file.listen, host: config.listen.host, port: config.listen.port };
   const words = wordsOf(fileSchema as SchemaNode, { ...file, listen, data: config.data }) as Record<string, unknown>;
-  const sections = feeds.map(({ definition, section, schema }) => [definition.name, wordsOf(schema, section)]);
-  return stringify({ ...words, feeds: Object.fromEntries(sections) }, { lineWidth: 120, aliasDuplicateObjects: false });
+  const feeds = later.feeds.map(({ definition, section, schema }) => [definition.name, wordsOf(schema, section)]);
+  const sinks = later.sinks.map(({ name, section, schema }) => [name, wordsOf(schema, section)]);
+  const whole = { ...words, feeds: Object.fromEntries(feeds), sinks: Object.fromEntries(sinks) };
+  return stringify(whole, { lineWidth: 120, aliasDuplicateObjects: false });
 }
 
 /** Turns what readValue made back into what it read. */

@@ -282,6 +282,27 @@ const collectionSchema = Type.Object(
   closed,
 );
 
+/** Keys of every sink, whatever its kind. */
+export const sinkSchema = Type.Object(
+  {
+    type: reference('Where to: the kind of target; its own keys stand beside these.'),
+    enabled: Type.Boolean({ default: true, description: 'false: nothing is delivered; the checkpoint stays.' }),
+    collections: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+      minItems: 1,
+      uniqueItems: true,
+      description: 'Collections that are delivered, each for itself.',
+    }),
+    tlp: tlpSchema('Ceiling: a collection above it is refused.', 'amber'),
+    every: durationSchema({
+      default: '5s',
+      minimum: '1s',
+      maximum: '1d',
+      description: 'Time between two looks for news.',
+    }),
+  },
+  closed,
+);
+
 /** Keys that give a collection a journal, and so ids, of its own; one that sets none of them is a view on its pool. */
 export const policyKeys = ['min_confidence', 'sources', 'tlp', 'objects', 'profile', 'keep', 'keep_versions'] as const;
 
@@ -289,7 +310,7 @@ export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 's
 
 const nameKey = Type.String({ pattern: namePattern });
 
-/** Feeds are read one by one, each by the common keys and its format's. */
+/** Feeds and sinks are read one by one, each by the common keys and those of its format or kind. */
 export const fileSchema = Type.Object(
   {
     listen: listenSchema,
@@ -316,6 +337,11 @@ export const fileSchema = Type.Object(
     collections: Type.Record(nameKey, collectionSchema, { ...named, default: {}, maxProperties: 1000 }),
     cache: cacheSchema,
     metrics: metricsSchema,
+    sinks: Type.Record(nameKey, Type.Unsafe<unknown>({ 'x-later': true }), {
+      ...named,
+      default: {},
+      maxProperties: 100,
+    }),
     log: Type.Object({ level: Type.Enum([...logLevels], { default: 'info' }) }, { ...closed, default: {} }),
   },
   closed,
@@ -323,4 +349,5 @@ export const fileSchema = Type.Object(
 
 export type ConfigFile = Static<typeof fileSchema>;
 export type FeedSection = Static<typeof feedSchema>;
+export type SinkSection = Static<typeof sinkSchema>;
 export type CollectionSection = Static<typeof collectionSchema>;

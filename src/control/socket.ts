@@ -44,6 +44,11 @@ const methods: Record<keyof Control, TSchema[]> = {
   ],
   listClients: [],
   revokeClient: [Type.String({ maxLength: 256 })],
+  setUpSink: [Type.String({ maxLength: 256 }), Type.Boolean()],
+  deadLetters: [Type.String({ maxLength: 256 }), Type.Integer({ minimum: 0, maximum: 10_000 })],
+  retrySink: [Type.String({ maxLength: 256 })],
+  rebuildSink: [Type.String({ maxLength: 256 })],
+  rebuildProgress: [Type.String({ maxLength: 256 })],
 };
 
 /** Requests are small; answers are bounded by the store. */

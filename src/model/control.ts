@@ -2,7 +2,7 @@ import type { Micros } from './clock.ts';
 import type { ClientRate } from './definition.ts';
 import type { ErrorCode } from './error.ts';
 import type { ObservableType } from './observable.ts';
-import type { AccountState, Client, FeedState, RejectionCount, StoredRejection } from './state.ts';
+import type { AccountState, Client, DeadLetter, FeedState, RejectionCount, StoredRejection } from './state.ts';
 import type { Tlp } from './tlp.ts';
 
 /**
@@ -19,6 +19,55 @@ export interface Control {
   listClients(): Promise<Client[]>;
   /** Its keys and certificates stop within a second. Throws `not-found`. */
   revokeClient(name: string): Promise<void>;
+  /** Sets a sink's target up, or only says how. Throws `not-found`, `sink-unavailable`, `sink-refused`. */
+  setUpSink(name: string, dryRun: boolean): Promise<SetupReport[]>;
+  /** Entries a sink's target refused for good: the first `limit`. */
+  deadLetters(name: string, limit: number): Promise<DeadLetter[]>;
+  /** Gives a sink what its target refused once more. Throws as `setUpSink`. */
+  retrySink(name: string): Promise<DeliveryReport>;
+  /** Gives a sink the live set anew and takes out the rest. Throws as `setUpSink`. */
+  rebuildSink(name: string): Promise<DeliveryReport>;
+  /** How far a rebuild under way has come: entries done of about so many. Null when none is. */
+  rebuildProgress(name: string): Promise<{ done: number; total: number } | null>;
+}
+
+/** What became of entries that were pushed. */
+export interface DeliveryReport {
+  written: number;
+  unchanged: number;
+  /** Refused for good and kept. */
+  refused: number;
+  /** Documents taken out because nothing live stands for them. */
+  swept: number;
+}
+
+/** One request of a sink's setup, and in a word what was done; null: it was only to be shown. */
+export interface SetupReport {
+  name: string;
+  method: string;
+  path: string;
+  body: unknown;
+  outcome: string | null;
+}
+
+export interface SinkStatus {
+  name: string;
+  kind: string;
+  /** Why nothing is delivered; null when it is. */
+  idle: 'disabled' | 'no-key' | null;
+  collections: {
+    alias: string;
+    /** Date of the last entry delivered; null: nothing yet. */
+    deliveredTo: Micros | null;
+    /** Date of the newest entry there is. */
+    head: Micros | null;
+    updatedAt: Micros | null;
+  }[];
+  /** Entries refused for good and kept. */
+  failed: number;
+  /** Deliveries that failed since the last good one. */
+  failures: number;
+  error: { code: ErrorCode; message: string; at: Micros } | null;
 }
 
 export interface NewClient {
@@ -61,6 +110,7 @@ export interface StatusReport {
     idle: 'disabled' | 'no-key' | null;
   })[];
   accounts: AccountState[];
+  sinks: SinkStatus[];
   collections: {
     alias: string;
     id: string;

@@ -21,6 +21,9 @@ export type ErrorCode =
   | 'upstream-too-large'
   | 'upstream-malformed'
   | 'budget-exhausted'
+  // what a sink's target did
+  | 'sink-unavailable'
+  | 'sink-refused'
   // what stands on this machine
   | 'config-invalid'
   | 'data-locked'
@@ -72,6 +75,8 @@ export const httpStatusOf: Record<ErrorCode, number> = {
   'upstream-too-large': 502,
   'upstream-malformed': 502,
   'budget-exhausted': 503,
+  'sink-unavailable': 503,
+  'sink-refused': 502,
   'config-invalid': 500,
   'data-locked': 503,
   'store-failed': 500,

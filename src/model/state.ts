@@ -97,18 +97,22 @@ export interface Client {
 /** Certificates of one client: the old and the new ones of a handful of machines. */
 export const MAX_CERTIFICATES = 32;
 
-/** How far a sink has come in a journal. */
+/** How far a sink has come in a collection. */
 export interface Checkpoint {
   sink: string;
-  journal: string;
+  /** Names collection, journal and types (pipeline/deliver.ts): a collection that means something else begins anew. */
+  view: string;
+  /** Of the last entry that was delivered. */
   dateAdded: Micros;
+  /** When that was last known to be all there is, or to be progress. */
   updatedAt: Micros;
 }
 
 /** Something a sink's target refused for good. */
 export interface DeadLetter {
   sink: string;
-  journal: string;
+  /** As in Checkpoint. */
+  view: string;
   dateAdded: Micros;
   objectId: string;
   reason: string;

@@ -123,8 +123,10 @@ export interface Reader {
   accounts(): Promise<AccountState[]>;
   rejections(feed: string, limit: number): Promise<{ counts: RejectionCount[]; rows: StoredRejection[] }>;
   clients(): Promise<Client[]>;
-  checkpoint(sink: string, journal: string): Promise<Checkpoint | null>;
-  deadLetters(sink: string, limit: number): Promise<DeadLetter[]>;
+  checkpoint(sink: string, view: string): Promise<Checkpoint | null>;
+  /** By view and date, behind `after` or from the first. */
+  deadLetters(sink: string, after: Pick<DeadLetter, 'view' | 'dateAdded'> | null, limit: number): Promise<DeadLetter[]>;
+  deadLetterCount(sink: string): Promise<number>;
   /** 36-character UUID made once per store: the namespace of every id that is issued here. */
   namespace(): Promise<string>;
   /** 32 random bytes made once per store, as hex: signs cursors, so they survive restarts and restored backups. */
@@ -224,7 +226,7 @@ export interface Transaction extends Omit<Reader, 'close'> {
   saveClient(client: Client): Promise<void>;
   saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
   addDeadLetters(letters: readonly DeadLetter[]): Promise<void>;
-  removeDeadLetters(sink: string, letters: readonly Pick<DeadLetter, 'journal' | 'dateAdded'>[]): Promise<void>;
+  removeDeadLetters(sink: string, letters: readonly Pick<DeadLetter, 'view' | 'dateAdded'>[]): Promise<void>;
 }
 
 export interface Observed {

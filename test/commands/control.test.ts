@@ -28,6 +28,11 @@ function echo(): Control & { asked: unknown[][] } {
     addClient: answer('addClient', { key: 'k' }),
     listClients: answer('listClients', []),
     revokeClient: answer('revokeClient', undefined),
+    setUpSink: answer('setUpSink', []),
+    deadLetters: answer('deadLetters', []),
+    retrySink: answer('retrySink', { written: 1 }),
+    rebuildSink: answer('rebuildSink', { written: 2 }),
+    rebuildProgress: answer('rebuildProgress', null),
   };
 }
 

@@ -29,6 +29,11 @@ const silent: Control = {
   addClient: refuse,
   listClients: refuse,
   revokeClient: refuse,
+  setUpSink: refuse,
+  deadLetters: refuse,
+  retrySink: refuse,
+  rebuildSink: refuse,
+  rebuildProgress: refuse,
 };
 
 interface Ran {
@@ -71,6 +76,7 @@ async function run(
     isTerminal: false,
     env,
     interrupted: () => new AbortController().signal,
+    pause: async () => {},
   };
   ran.code = await runCommand(args, { terminal, gateway });
   return ran;
@@ -245,6 +251,21 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
         requests: 7,
       },
     ],
+    sinks: [
+      {
+        name: 'siem',
+        kind: 'elasticsearch',
+        idle: null,
+        collections: [
+          { alias: 'all', deliveredTo: NOW - 30 * SECOND, head: NOW, updatedAt: NOW },
+          { alias: 'ips', deliveredTo: NOW, head: NOW, updatedAt: NOW },
+        ],
+        failed: 3,
+        failures: 0,
+        error: null,
+      },
+      { name: 'spare', kind: 'file', idle: 'disabled', collections: [], failed: 0, failures: 0, error: null },
+    ],
     collections: [
       {
         alias: 'all',
@@ -267,6 +288,9 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     /Gaps\nFEED +FROM +TO +FOUND\naway +2026-\S+Z +2026-\S+Z +60s ago\n/,
     'what nobody can ask for any more',
   );
+  t.match(human.out, /siem +elasticsearch +all +behind +30s ago +3/);
+  t.match(human.out, /siem +elasticsearch +ips +up to date +now +3/);
+  t.match(human.out, /spare +file +disabled/);
   t.match(human.out, /all +5 +now +6ba7b810/);
   const json = JSON.parse((await run(['status', '--json', ...C], { status: async () => status })).out);
   t.match(json, {

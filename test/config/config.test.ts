@@ -11,6 +11,7 @@ import type { FeedFormat } from '../../src/feeds/feed.ts';
 import { durationSchema, formatDuration, parseDuration } from '../../src/model/duration.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Secret, secretSchema } from '../../src/model/secret.ts';
+import { sinkKinds } from '../../src/sinks/registry.ts';
 
 const CANARY = 'sk_live_CANARY0123456789';
 const MINUTE = 60_000;
@@ -58,6 +59,7 @@ function load(text: string, more: Partial<LoadOptions> = {}): LoadedConfig {
       known: { format: 'web', options: { url: 'https://known.example/', every: '1h', tlp: 'green', title: 'Known' } },
     },
     stores: ['sqlite'],
+    sinks: sinkKinds,
     collectionIdOf: (name) =>
       `00000000-0000-4000-8000-${Buffer.from(name).toString('hex').padEnd(12, '0').slice(0, 12)}`,
     ...more,

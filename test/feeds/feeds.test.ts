@@ -6,6 +6,7 @@ import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { Secret } from '../../src/model/secret.ts';
+import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collectionIdOf } from '../../src/stix/id.ts';
 import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts';
 import { scriptedClock } from '../helpers/clock.ts';
@@ -99,6 +100,7 @@ collections: { all: { pool: main } }
       formats: feedFormats,
       presets,
       stores: ['sqlite'],
+      sinks: sinkKinds,
       collectionIdOf,
     });
     t.equal(config.feeds[0]?.definition.format, presets[name]?.format);
@@ -147,6 +149,7 @@ collections: { all: { pool: main } }
         formats: feedFormats,
         presets,
         stores: ['sqlite'],
+        sinks: sinkKinds,
         collectionIdOf,
       });
     t.throws(load, { message }, feed);

@@ -12,6 +12,7 @@ import { type Clock, systemClock } from '../../src/model/clock.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
 import { allowancesOf } from '../../src/pipeline/allowance.ts';
 import type { ResolveAll } from '../../src/pipeline/guard.ts';
+import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
@@ -40,6 +41,7 @@ export async function openGateway(
     formats: feedFormats,
     presets,
     stores: ['sqlite'],
+    sinks: sinkKinds,
     collectionIdOf,
   });
   const clients = createClientMap();

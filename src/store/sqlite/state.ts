@@ -6,7 +6,7 @@ import { tlpCode, tlpOfCode } from './rows.ts';
 
 type ReadState = Pick<
   Reader,
-  'account' | 'accounts' | 'clients' | 'checkpoint' | 'deadLetters' | 'namespace' | 'cursorSecret'
+  'account' | 'accounts' | 'clients' | 'checkpoint' | 'deadLetters' | 'deadLetterCount' | 'namespace' | 'cursorSecret'
 >;
 type WriteState = Pick<
   Transaction,
@@ -29,32 +29,31 @@ export function readState(connection: Connection): Sync<ReadState> {
 
     clients: () => selectClients(connection),
 
-    checkpoint(sink, journal) {
+    checkpoint(sink, view) {
       const row = connection.get<[Micros, Micros]>(
-        'SELECT date_added, updated_at FROM checkpoints WHERE sink = ? AND journal = ?',
+        'SELECT date_added, updated_at FROM checkpoints WHERE sink = ? AND view = ?',
         sink,
-        journal,
+        view,
       );
-      return row === undefined ? null : { sink, journal, dateAdded: row[0], updatedAt: row[1] };
+      return row === undefined ? null : { sink, view, dateAdded: row[0], updatedAt: row[1] };
     },
 
-    deadLetters: (sink, limit) =>
+    deadLetters: (sink, after, limit) =>
       connection
         .all<[string, Micros, string, string, number, Micros]>(
-          `SELECT journal, date_added, object_id, reason, attempts, at FROM dead_letters
-           WHERE sink = ? ORDER BY journal, date_added LIMIT ?`,
+          `SELECT view, date_added, object_id, reason, attempts, at FROM dead_letters
+           WHERE sink = ? AND (view, date_added) > (?, ?) ORDER BY view, date_added LIMIT ?`,
           sink,
+          after?.view ?? '',
+          after?.dateAdded ?? 0,
           requireLimit(limit, 0),
         )
-        .map(([journal, dateAdded, objectId, reason, attempts, at]) => ({
-          sink,
-          journal,
-          dateAdded,
-          objectId,
-          reason,
-          attempts,
-          at,
-        })),
+        .map(([view, dateAdded, objectId, reason, attempts, at]) => {
+          return { sink, view, dateAdded, objectId, reason, attempts, at };
+        }),
+
+    deadLetterCount: (sink) =>
+      connection.get<[number]>('SELECT count(*) FROM dead_letters WHERE sink = ?', sink)?.[0] ?? 0,
 
     namespace: () => readMeta(connection, 'namespace'),
     cursorSecret: () => readMeta(connection, 'cursor_secret'),
@@ -93,16 +92,16 @@ export function writeState(connection: Connection): Sync<WriteState> {
       }
     },
 
-    saveCheckpoint({ sink, journal, dateAdded, updatedAt }) {
-      connection.run('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)', sink, journal, dateAdded, updatedAt);
+    saveCheckpoint({ sink, view, dateAdded, updatedAt }) {
+      connection.run('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)', sink, view, dateAdded, updatedAt);
     },
 
     addDeadLetters(letters) {
-      for (const { sink, journal, dateAdded, objectId, reason, attempts, at } of letters) {
+      for (const { sink, view, dateAdded, objectId, reason, attempts, at } of letters) {
         connection.run(
           'INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)',
           sink,
-          journal,
+          view,
           dateAdded,
           objectId,
           reason,
@@ -113,11 +112,11 @@ export function writeState(connection: Connection): Sync<WriteState> {
     },
 
     removeDeadLetters(sink, letters) {
-      for (const { journal, dateAdded } of letters) {
+      for (const { view, dateAdded } of letters) {
         connection.run(
-          'DELETE FROM dead_letters WHERE sink = ? AND journal = ? AND date_added = ?',
+          'DELETE FROM dead_letters WHERE sink = ? AND view = ? AND date_added = ?',
           sink,
-          journal,
+          view,
           dateAdded,
         );
       }

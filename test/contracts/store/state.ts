@@ -183,14 +183,14 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     t.strictSame(await reader.clients(), [other, rotated]);
   });
 
-  t.test('a sink finds its checkpoint in each journal', async (t) => {
+  t.test('a sink finds its checkpoint in each view', async (t) => {
     const { writer, reader } = await open(t);
     t.equal(await reader.checkpoint('siem', 'pool:main'), null);
-    const checkpoint = { sink: 'siem', journal: 'pool:main', dateAdded: START, updatedAt: START + 1 };
+    const checkpoint = { sink: 'siem', view: 'pool:main', dateAdded: START, updatedAt: START + 1 };
     await writer.transaction(async (tx) => {
       await tx.saveCheckpoint({ ...checkpoint, dateAdded: 1 });
       await tx.saveCheckpoint(checkpoint);
-      await tx.saveCheckpoint({ ...checkpoint, journal: 'pool:other', dateAdded: 2 });
+      await tx.saveCheckpoint({ ...checkpoint, view: 'pool:other', dateAdded: 2 });
     });
     t.strictSame(await reader.checkpoint('siem', 'pool:main'), checkpoint);
     t.equal((await reader.checkpoint('siem', 'pool:other'))?.dateAdded, 2);
@@ -201,7 +201,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     const { writer, reader } = await open(t);
     const letter = (dateAdded: number, attempts = 1): DeadLetter => ({
       sink: 'siem',
-      journal: 'pool:main',
+      view: 'pool:main',
       dateAdded,
       objectId: 'indicator--1',
       reason: 'mapper_parsing_exception',
@@ -210,11 +210,14 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     });
     await writer.transaction((tx) => tx.addDeadLetters([letter(2), letter(1), { ...letter(3), sink: 'other' }]));
     await writer.transaction((tx) => tx.addDeadLetters([letter(2, 5)]));
-    t.strictSame(await reader.deadLetters('siem', 10), [letter(1), letter(2, 5)]);
-    t.strictSame(await reader.deadLetters('siem', 1), [letter(1)]);
+    t.strictSame(await reader.deadLetters('siem', null, 10), [letter(1), letter(2, 5)]);
+    t.strictSame(await reader.deadLetters('siem', null, 1), [letter(1)]);
+    t.strictSame(await reader.deadLetters('siem', letter(1), 10), [letter(2, 5)]);
+    t.equal(await reader.deadLetterCount('siem'), 2);
+    t.equal(await reader.deadLetterCount('nobody'), 0);
     await writer.transaction((tx) => tx.removeDeadLetters('siem', [letter(1), letter(3), letter(9)]));
-    t.strictSame(await reader.deadLetters('siem', 10), [letter(2, 5)]);
-    t.equal((await reader.deadLetters('other', 10)).length, 1);
+    t.strictSame(await reader.deadLetters('siem', null, 10), [letter(2, 5)]);
+    t.equal((await reader.deadLetters('other', null, 10)).length, 1);
   });
 }
 

@@ -162,20 +162,20 @@ CREATE TABLE client_keys (hash BLOB PRIMARY KEY CHECK (length(hash) = 32), clien
 
 CREATE TABLE checkpoints (
   sink TEXT NOT NULL,
-  journal TEXT NOT NULL,
+  view TEXT NOT NULL,
   date_added INT NOT NULL,
   updated_at INT NOT NULL,
-  PRIMARY KEY (sink, journal)
+  PRIMARY KEY (sink, view)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE dead_letters (
   sink TEXT NOT NULL,
-  journal TEXT NOT NULL,
+  view TEXT NOT NULL,
   date_added INT NOT NULL,
   object_id TEXT NOT NULL,
   reason TEXT NOT NULL,
   attempts INT NOT NULL,
   at INT NOT NULL,
-  PRIMARY KEY (sink, journal, date_added)
+  PRIMARY KEY (sink, view, date_added)
 ) STRICT, WITHOUT ROWID;
 `,
 };

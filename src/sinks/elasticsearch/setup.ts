@@ -1,0 +1,242 @@
+import { LATEST_ALIAS, LATEST_INDEX } from '../../ecs/data-stream.ts';
+import { ecsMappings } from '../../ecs/mapping.ts';
+import { GatewayError } from '../../model/error.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { ElasticsearchOptions } from '../elasticsearch.ts';
+import type { SetupStep } from '../sink.ts';
+import { Answered, type Connection } from './connection.ts';
+
+/** Rises with what the templates say; an older Sluice doesn't overwrite a newer one's. */
+const VERSION = 1;
+/** Above Elastic's built-in templates for `logs-*-*` (100) and those of its integrations (200). */
+const PRIORITY = 700;
+const COMPONENT = 'ti_sluice@mappings';
+const CUSTOM = 'ti_sluice@custom';
+const PIPELINE = `ti_sluice-${VERSION}`;
+const HOOK = 'ti_sluice@custom';
+/** As long as the integration keeps its source documents; the transform has long read them. */
+const RETENTION = '5d';
+
+/** What a target needs before the first push. */
+export function setupOf(options: ElasticsearchOptions, destination: string): SetupStep[] {
+  return [...targetSteps(options, destination), ...credentialSteps(options.target, destination)];
+}
+
+/** Least privilege: to push, and for `latest` to look for what has to leave. Setting up takes more, once (docs/elasticsearch.md). */
+function credentialSteps(target: ElasticsearchOptions['target'], destination: string): SetupStep[] {
+  const isLatest = target === 'latest';
+  const names = isLatest ? [LATEST_ALIAS, LATEST_INDEX] : [destination];
+  const privileges = isLatest ? ['index', 'delete', 'read', 'maintenance'] : ['create_doc', 'auto_configure'];
+  const role = { cluster: [], indices: [{ names, privileges }] };
+  const name = `sluice_${target}`;
+  const byHand = true as const;
+  const key = { name: 'sluice', role_descriptors: { [name]: role } };
+  return [
+    { name: 'by hand: role of the sink', method: 'PUT', path: `/_security/role/${name}`, body: role, byHand },
+    { name: 'by hand: or an API key with the same', method: 'POST', path: '/_security/api_key', body: key, byHand },
+  ];
+}
+
+function targetSteps({ target, stream }: ElasticsearchOptions, destination: string): SetupStep[] {
+  const common = [pipelineStep(), mappingsStep()];
+  if (target === 'latest') return [...common, latestTemplate(), latestIndex()];
+  if (target === 'compat')
+    return [...common, streamTemplate('logs-ti.socdefenders', 'logs-ti.socdefenders-*', FORGIVING)];
+  const name = `logs-ti_sluice.${stream}`;
+  return [
+    ...common,
+    streamTemplate(name, `${name}-*`),
+    transformTemplate(stream),
+    transformPipeline(),
+    transformStep(stream, destination),
+    transformStart(stream),
+  ];
+}
+
+/** One way for users to change documents on their way in, as Elastic's integrations have it. */
+function pipelineStep(): SetupStep {
+  const meta = { description: `Sluice: put your own processors into ${HOOK}.`, version: VERSION };
+  return {
+    name: 'ingest pipeline',
+    method: 'PUT',
+    path: `/_ingest/pipeline/${PIPELINE}`,
+    body: {
+      ...meta,
+      processors: [
+        // The time by which a transform follows.
+        { set: { field: 'event.ingested', copy_from: '_ingest.timestamp' } },
+        { pipeline: { name: HOOK, ignore_missing_pipeline: true } },
+      ],
+    },
+    otherwise: [{ ...meta, processors: [] }],
+  };
+}
+
+function mappingsStep(): SetupStep {
+  const templateOf = (mappings: JsonObject): JsonObject => ({
+    template: { mappings: withIngested(mappings) },
+    version: VERSION,
+  });
+  return {
+    name: 'component template: mappings',
+    method: 'PUT',
+    path: `/_component_template/${COMPONENT}`,
+    body: templateOf(ecsMappings()),
+    // Field types like wildcard belong to modules that a bare node lacks, and one of them makes the whole fail.
+    otherwise: [templateOf(ecsMappings({ plain: true }))],
+  };
+}
+
+/** No entry says when it arrived: the pipeline does. */
+function withIngested(mappings: JsonObject): JsonObject {
+  const properties = mappings['properties'] as JsonObject;
+  const event = properties['event'] as { properties: JsonObject };
+  const known = { ...event.properties, ingested: { type: 'date' } };
+  return { ...mappings, properties: { ...properties, event: { properties: known } } };
+}
+
+const composed = {
+  composed_of: [COMPONENT, CUSTOM],
+  ignore_missing_component_templates: [CUSTOM],
+  priority: PRIORITY,
+  version: VERSION,
+};
+
+function latestTemplate(): SetupStep {
+  return {
+    name: 'index template: latest',
+    method: 'PUT',
+    path: `/_index_template/${LATEST_ALIAS}`,
+    body: {
+      index_patterns: [`${LATEST_ALIAS}-*`],
+      ...composed,
+      template: {
+        settings: {
+          number_of_shards: 1,
+          auto_expand_replicas: '0-1',
+          default_pipeline: PIPELINE,
+          // How long a delete is remembered: a push that was repeated late must not bring a document back.
+          gc_deletes: '1h',
+        },
+      },
+    },
+  };
+}
+
+function latestIndex(): SetupStep {
+  return {
+    name: 'index and alias',
+    method: 'PUT',
+    path: `/${LATEST_INDEX}`,
+    body: { aliases: { [LATEST_ALIAS]: { is_write_index: true } } },
+  };
+}
+
+/** The guide's poller writes there as well, and puts a network where single addresses belong. */
+const FORGIVING = { mapping: { ignore_malformed: true } };
+
+function streamTemplate(name: string, pattern: string, settings: JsonObject = {}): SetupStep {
+  const templateOf = (rest: JsonObject): JsonObject => ({
+    index_patterns: [pattern],
+    data_stream: {},
+    ...composed,
+    template: { settings: { default_pipeline: PIPELINE, auto_expand_replicas: '0-1', ...settings }, ...rest },
+  });
+  return {
+    name: `index template: ${name}`,
+    method: 'PUT',
+    path: `/_index_template/${name}`,
+    body: templateOf({ lifecycle: { data_retention: RETENTION } }),
+    otherwise: [templateOf({})],
+  };
+}
+
+const destinationOf = (stream: string): string => `logs-ti_sluice_latest.${stream}_from_stream-${VERSION}`;
+
+function transformTemplate(stream: string): SetupStep {
+  const index = destinationOf(stream);
+  return {
+    name: 'index template: destination of the transform',
+    method: 'PUT',
+    path: `/_index_template/${index}`,
+    body: { index_patterns: [index], ...composed, template: { settings: { auto_expand_replicas: '0-1' } } },
+  };
+}
+
+/** Prebuilt rules leave out what is marked as a transform's source: what the transform makes is none. */
+function transformPipeline(): SetupStep {
+  return {
+    name: 'ingest pipeline of the transform',
+    method: 'PUT',
+    path: `/_ingest/pipeline/${PIPELINE}-transform`,
+    body: {
+      version: VERSION,
+      processors: [{ remove: { field: 'labels.is_ioc_transform_source', ignore_missing: true } }],
+    },
+    without: 'this cluster has no such processor, nor transforms',
+  };
+}
+
+/** As the integration's own: the latest document per indicator, gone a minute after it ended. */
+function transformStep(stream: string, source: string): SetupStep {
+  const index = destinationOf(stream);
+  return {
+    name: 'latest transform',
+    method: 'PUT',
+    path: `/_transform/logs-ti_sluice.${stream}-latest-${VERSION}`,
+    body: {
+      source: { index: [source], query: { bool: { filter: [{ exists: { field: 'stix.ioc_expiration_date' } }] } } },
+      dest: {
+        index,
+        pipeline: `${PIPELINE}-transform`,
+        aliases: [{ alias: index.replace(/-\d+$/, ''), move_on_creation: true }],
+      },
+      frequency: '60s',
+      sync: { time: { field: 'event.ingested', delay: '120s' } },
+      latest: { unique_key: ['event.dataset', 'sluice.collection', 'stix.id'], sort: '@timestamp' },
+      retention_policy: { time: { field: 'stix.ioc_expiration_date', max_age: '1m' } },
+      settings: { unattended: true },
+      _meta: { managed_by: 'sluice', version: VERSION },
+    },
+    without:
+      'this cluster has no transforms: read the data stream itself, and leave out what stix.ioc_expiration_date ends',
+  };
+}
+
+function transformStart(stream: string): SetupStep {
+  return {
+    name: 'start of the transform',
+    method: 'POST',
+    path: `/_transform/logs-ti_sluice.${stream}-latest-${VERSION}/_start`,
+    body: {},
+    without: 'this cluster has no transforms',
+  };
+}
+
+/** Words by which a cluster says that it lacks a feature, not that it was asked wrongly. */
+const LACKING =
+  /no handler found|No processor type exists|mapper type|unknown setting|unknown field \[lifecycle\]|Incorrect HTTP method/i;
+const ALREADY = /resource_already_exists_exception|already exists|already started/i;
+
+/** Runs one step. Throws `sink-refused` with Elasticsearch's own words. */
+export async function installStep(connection: Connection, step: SetupStep, signal: AbortSignal): Promise<string> {
+  const { method, path, name, without } = step;
+  const bodies = [step.body, ...(step.otherwise ?? [])];
+  for (const [i, body] of bodies.entries()) {
+    try {
+      await connection.send({ method, path, body }, signal);
+      return i === 0 ? 'done' : 'done, without what this cluster lacks';
+    } catch (error) {
+      if (!(error instanceof Answered)) throw error;
+      if (ALREADY.test(error.message)) return 'was there';
+      const isLacking = LACKING.test(error.message);
+      if (isLacking && i < bodies.length - 1) continue;
+      if (isLacking && without !== undefined) return `left out: ${without}`;
+      throw new GatewayError(
+        'sink-refused',
+        `${connection.where} refused the ${name} (${error.status}): ${error.message}.`,
+      );
+    }
+  }
+  return 'done';
+}

@@ -1,0 +1,98 @@
+import type { TSchema } from 'typebox';
+import type { Clock } from '../model/clock.ts';
+import type { IndicatorEntry } from '../model/entry.ts';
+import type { JsonObject } from '../model/json.ts';
+
+/**
+ * The contract of a sink: a target that journal entries are pushed to. Delivery (pipeline/deliver.ts) reads the journal, keeps
+ * the checkpoint and repeats what failed; a sink writes what it is given and tells of each entry what became of it.
+ * test/contracts/sink.contract.ts is the proof each kind runs.
+ */
+export interface SinkKind<Options = any> {
+  name: string;
+  /** One line for the docs. */
+  title: string;
+  /** The kind's own keys under `sinks.NAME` (TypeBox object); the common keys are the gateway's. */
+  options: TSchema;
+  /** What speaks against the options as a whole. Throws `config-invalid`. */
+  check(options: Options): void;
+  /** Nothing is contacted before the first push. */
+  open(context: SinkContext<Options>): Sink;
+}
+
+export interface SinkContext<Options> {
+  name: string;
+  options: Options;
+  /** Relative paths start here. */
+  base: string;
+  /** The producing identity of every object that is issued here. */
+  identityId: string;
+  clock: Clock;
+  userAgent: string;
+}
+
+export interface SinkCollection {
+  alias: string;
+  title: string;
+}
+
+export interface Sink {
+  /** What the target is, in a text without secrets: when it changes, everything is delivered anew. */
+  place: string;
+  /**
+   * `live`: one document per observable, and a withdrawal takes it out. `versions`: every version is kept beside the others,
+   * withdrawals among them.
+   */
+  holds: 'live' | 'versions';
+  /** What has to be there before the first push, in order. */
+  setup(): SetupStep[];
+  /** Runs one step; doing it again changes nothing. Answers in a word what was done. Throws as `push`. */
+  install(step: SetupStep, signal: AbortSignal): Promise<string>;
+  /**
+   * Writes entries, ascending by dateAdded and, for `live`, one per observable. Doing it again changes nothing.
+   * Throws GatewayError `sink-unavailable` when the target can't be reached or asks to wait, `sink-refused` when it will not
+   * have any of it until somebody mends that. `anew`: a rebuild; an entry must stand afterwards even where the target remembers
+   * having removed this very version.
+   */
+  push(
+    collection: SinkCollection,
+    entries: readonly IndicatorEntry[],
+    signal: AbortSignal,
+    anew?: boolean,
+  ): Promise<PushReport>;
+  /**
+   * `live` only: takes out what is held of the collection without being live, whatever became of the checkpoint. `isLive`
+   * answers for a list of STIX ids. Answers how many left. Throws as `push`.
+   */
+  sweep(
+    collection: SinkCollection,
+    isLive: (objectIds: readonly string[]) => Promise<ReadonlySet<string>>,
+    signal: AbortSignal,
+  ): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** One request that sets a target up, told by `sluice sink setup --dry-run` as it would be sent. */
+export interface SetupStep {
+  name: string;
+  method: 'PUT' | 'POST';
+  path: string;
+  body: JsonObject;
+  /** Tried in turn where the target lacks what the step before it asks for. */
+  otherwise?: JsonObject[];
+  /** Shown by a dry run for whoever administers the target, never sent: what the sink's own credentials need. */
+  byHand?: true;
+  /** Targets without the feature still work, in the way that this says. */
+  without?: string;
+}
+
+export interface PushReport {
+  /** New to the target, or changed there. */
+  written: number;
+  /** The target had it already. */
+  unchanged: number;
+  /** Refused for good, each with its reason in a line. */
+  refused: { entry: IndicatorEntry; reason: string }[];
+  /** Not taken now; to be given again after a while. */
+  later: IndicatorEntry[];
+}

@@ -1,0 +1,291 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Test } from 'tap';
+
+/**
+ * Elasticsearch itself, from Maven Central, on loopback: downloaded and unpacked once into `.cache/`, never part of the project
+ * (its licences are Elastic's). These packages hold the server without most of its modules: there is no ILM, transform, EQL,
+ * and no way to delete a data stream.
+ */
+export const elasticsearchVersions = { '9.5.3': 21, '8.19.21': 17 } as const;
+export type ElasticsearchVersion = keyof typeof elasticsearchVersions;
+
+export interface ElasticsearchNode {
+  version: ElasticsearchVersion;
+  url: string;
+  /** Of the user `elastic`, where the node was started with security. */
+  password: string | null;
+  /** SIGKILL, as a machine that loses power; the data stay. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and data. */
+  restart(): Promise<void>;
+  /** One request as that user, answered as parsed JSON together with its status. */
+  ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
+}
+
+const cache = fileURLToPath(new URL('../../.cache/', import.meta.url));
+const run = promisify(execFile);
+const COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
+const DOWNLOAD_MS = 15 * 60_000;
+const START_MS = 180_000;
+/** `nobody`: Elasticsearch refuses to run as root. */
+const UNPRIVILEGED = 65534;
+const isRoot = process.getuid?.() === 0;
+
+/** ES|QL comes apart from the server, and complete for 8.19 only. */
+const esqlJars = [
+  'org.elasticsearch.plugin:x-pack-esql:8.19.21',
+  'org.elasticsearch.plugin:x-pack-esql-core:8.19.21',
+  'org.elasticsearch.plugin:x-pack-esql-compute:8.19.21',
+  'org.elasticsearch.plugin:arrow:8.19.21',
+  'org.elasticsearch.plugin:elasticsearch-scripting-painless-spi:8.19.21',
+  'org.elasticsearch:elasticsearch-dissect:8.19.21',
+  'org.antlr:antlr4-runtime:4.13.1',
+  'org.locationtech.jts:jts-core:1.20.0',
+  'org.apache.commons:commons-math3:3.6.1',
+  'org.apache.lucene:lucene-spatial3d:9.12.2',
+];
+
+/**
+ * A node that ends with the test; null, after a printed skip, where none can run. With `CI` set only a missing JDK or Maven is a
+ * reason to skip: everything else fails.
+ */
+export async function startElasticsearch(
+  t: Test,
+  version: ElasticsearchVersion,
+  options: { security?: boolean } = {},
+): Promise<ElasticsearchNode | null> {
+  const missing = await missingFor(version);
+  let home = '';
+  const failed =
+    missing ??
+    (await install(version).then(
+      (path) => {
+        home = path;
+        return null;
+      },
+      (error: Error) => error.message.split('\n')[0] ?? 'no download',
+    ));
+  if (failed !== null) {
+    if (process.env['CI'] && missing === null) throw new Error(`CI must run Elasticsearch ${version}: ${failed}`);
+    t.pass(`skipped: ${failed}`, { skip: failed });
+    return null;
+  }
+  const java = (await findJava(elasticsearchVersions[version])) as string;
+  const work = await mkdtemp(join(tmpdir(), 'sluice-es-'));
+  const password = options.security === true ? 'test-only-bootstrap' : null;
+  const port = await freePort();
+  const node = await prepare({ version, home, java, work, port, password });
+  let child = await node.start();
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    // The launcher and the server are one group of their own.
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    await ended;
+  };
+  t.teardown(async () => {
+    await stop();
+    await rm(work, { recursive: true, force: true, maxRetries: 5 });
+  });
+  await node.ready(child);
+  return {
+    version,
+    url: node.url,
+    password,
+    ask: node.ask,
+    kill: stop,
+    async restart() {
+      child = await node.start();
+      await node.ready(child);
+    },
+  };
+}
+
+interface Parts {
+  version: ElasticsearchVersion;
+  home: string;
+  java: string;
+  work: string;
+  port: number;
+  password: string | null;
+}
+
+async function prepare({ home, java, work, port, password }: Parts) {
+  const url = `http://127.0.0.1:${port}`;
+  const config = join(work, 'config');
+  const runHome = await reachableHome(home, work);
+  await cp(join(home, 'config'), config, { recursive: true });
+  const settings = [
+    'discovery.type: single-node',
+    'cluster.name: sluice-test',
+    'network.host: 127.0.0.1',
+    `http.port: ${port}`,
+    'transport.port: 0',
+    `path.data: ${join(work, 'data')}`,
+    `path.logs: ${join(work, 'logs')}`,
+    'cluster.routing.allocation.disk.threshold_enabled: false',
+    'xpack.security.autoconfiguration.enabled: false',
+    `xpack.security.enabled: ${password !== null}`,
+  ];
+  await writeFile(join(config, 'elasticsearch.yml'), `${settings.join('\n')}\n`);
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    ES_JAVA_HOME: java,
+    ES_PATH_CONF: config,
+    ES_TMPDIR: join(work, 'tmp'),
+    ES_JAVA_OPTS: '-Xms512m -Xmx512m -Dcom.sun.management.jmxremote=false',
+    LIBFFI_TMPDIR: join(work, 'tmp'),
+  };
+  for (const part of ['tmp', 'data', 'logs']) await mkdir(join(work, part));
+  if (password !== null) {
+    await run(join(runHome, 'bin', 'elasticsearch-keystore'), ['create'], { env });
+    const adding = spawn(join(runHome, 'bin', 'elasticsearch-keystore'), ['add', '-x', 'bootstrap.password'], { env });
+    adding.stdin.end(password);
+    await once(adding, 'exit');
+  }
+  if (isRoot) await giveAway(work);
+
+  const headers = {
+    'content-type': 'application/json',
+    ...(password === null ? {} : { authorization: `Basic ${btoa(`elastic:${password}`)}` }),
+  };
+  const ask = async (method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> => {
+    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const reply = await fetch(url + path, { method, headers, ...(text === undefined ? {} : { body: text }) });
+    const answer = await reply.text();
+    return { status: reply.status, body: answer.startsWith('{') ? JSON.parse(answer) : answer };
+  };
+  return {
+    url,
+    ask,
+    async start(): Promise<ChildProcess> {
+      const command = [join(runHome, 'bin', 'elasticsearch')];
+      const drop = ['setpriv', '--reuid', `${UNPRIVILEGED}`, '--regid', `${UNPRIVILEGED}`, '--clear-groups'];
+      const [file, ...args] = isRoot ? [...drop, ...command] : command;
+      return spawn(file as string, args, { env, cwd: work, stdio: 'ignore', detached: true });
+    },
+    async ready(child: ChildProcess): Promise<void> {
+      const until = Date.now() + START_MS;
+      while (Date.now() < until && child.exitCode === null) {
+        const health = await ask('GET', '/_cluster/health?wait_for_status=yellow&timeout=5s').catch(() => null);
+        if (health?.status === 200) return;
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+      const log = await readFile(join(work, 'logs', 'sluice-test.log'), 'utf8').catch(() => 'no log');
+      throw new Error(`Elasticsearch did not start: ${log.slice(-3000)}`);
+    },
+  };
+}
+
+/** The unprivileged user may not see a home under a private directory: it then gets a copy. */
+async function reachableHome(home: string, work: string): Promise<string> {
+  if (!isRoot) return home;
+  const probe = ['--reuid', `${UNPRIVILEGED}`, '--regid', `${UNPRIVILEGED}`, '--clear-groups', 'test', '-r'];
+  const seen = await run('setpriv', [...probe, join(home, 'bin', 'elasticsearch')]).catch(() => null);
+  if (seen !== null) return home;
+  const copy = join(work, 'home');
+  await cp(home, copy, { recursive: true });
+  return copy;
+}
+
+async function giveAway(directory: string): Promise<void> {
+  await chown(directory, UNPRIVILEGED, UNPRIVILEGED);
+  await chmod(directory, 0o755);
+  for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
+    await chown(join(entry.parentPath, entry.name), UNPRIVILEGED, UNPRIVILEGED);
+  }
+}
+
+async function missingFor(version: ElasticsearchVersion): Promise<string | null> {
+  const least = elasticsearchVersions[version];
+  if (process.platform === 'win32') return 'Elasticsearch is not started on Windows';
+  if ((await findJava(least)) === null) return `Elasticsearch ${version} needs a JDK of ${least} or newer`;
+  const tools = isRoot ? ['mvn', 'unzip', 'setpriv'] : ['mvn', 'unzip'];
+  for (const tool of tools) {
+    if ((await run('which', [tool]).catch(() => null)) === null) return `Elasticsearch ${version} needs ${tool}`;
+  }
+  return null;
+}
+
+/** The home of the newest JDK that is at least this old, by its `release` file. */
+async function findJava(least: number): Promise<string | null> {
+  const places = [process.env['JAVA_HOME'], process.env['ES_JAVA_HOME']].filter((home) => home !== undefined);
+  for (const base of ['/usr/lib/jvm', '/opt/hostedtoolcache/Java_Temurin-Hotspot_jdk', '/opt/java']) {
+    for (const name of await readdir(base).catch(() => [])) places.push(join(base, name), join(base, name, 'x64'));
+  }
+  const found: { home: string; version: number }[] = [];
+  for (const home of places) {
+    const release = await readFile(join(home, 'release'), 'utf8').catch(() => '');
+    const version = Number(/JAVA_VERSION="(\d+)/.exec(release)?.[1] ?? 0);
+    if (version >= least) found.push({ home, version });
+  }
+  return found.sort((a, b) => b.version - a.version)[0]?.home ?? null;
+}
+
+/** Unpacked under `.cache/`, with ES|QL where there is one. Safe between processes: the first to rename wins. */
+async function install(version: ElasticsearchVersion): Promise<string> {
+  // What it is put together from is part of its name: another list is another home.
+  const parts = hash('sha1', version === '8.19.21' ? esqlJars.join() : '').slice(0, 8);
+  const home = join(cache, `elasticsearch-${version}-${parts}`);
+  if (existsSync(home)) return home;
+  await mkdir(cache, { recursive: true });
+  const draft = await mkdtemp(`${home}.`);
+  try {
+    await copyArtifact(`org.elasticsearch.distribution.integ-test-zip:elasticsearch:${version}:zip`, draft);
+    await run('unzip', ['-q', join(draft, `elasticsearch-${version}.zip`), '-d', draft]);
+    const unpacked = join(draft, `elasticsearch-${version}`);
+    if (version === '8.19.21') await addEsql(unpacked);
+    await chmod(unpacked, 0o755);
+    await rename(unpacked, home).catch((error) => {
+      if (!existsSync(home)) throw error;
+    });
+    return home;
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+async function addEsql(home: string): Promise<void> {
+  const folder = join(home, 'modules', 'x-pack-esql');
+  await mkdir(folder);
+  for (const jar of esqlJars) await copyArtifact(`${jar}:jar`, folder);
+  const descriptor = {
+    description: 'ES|QL',
+    version: '8.19.21',
+    name: 'x-pack-esql',
+    'java.version': '17',
+    'elasticsearch.version': '8.19.21',
+    classname: 'org.elasticsearch.xpack.esql.plugin.EsqlPlugin',
+    'extended.plugins': 'x-pack-core',
+    'has.native.controller': 'false',
+  };
+  const lines = Object.entries(descriptor).map(([key, value]) => `${key}=${value}`);
+  await writeFile(join(folder, 'plugin-descriptor.properties'), `${lines.join('\n')}\n`);
+}
+
+async function copyArtifact(coordinate: string, folder: string): Promise<void> {
+  const options = ['-q', '-B', COPY, `-Dartifact=${coordinate}`, `-DoutputDirectory=${folder}`];
+  try {
+    await run('mvn', [...options, '-Dmdep.useBaseVersion=true'], { timeout: DOWNLOAD_MS, cwd: tmpdir() });
+  } catch {
+    throw new Error(`Maven Central did not give ${coordinate}`);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as { port: number };
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
