@@ -61,7 +61,8 @@ const esqlJars = [
 export async function startElasticsearch(
   t: Test,
   version: ElasticsearchVersion,
-  options: { security?: boolean } = {},
+  /** `users`: with security on, by name; these nodes can keep users and roles in files only. */
+  options: { users?: Record<string, { password: string; role: object }> } = {},
 ): Promise<ElasticsearchNode | null> {
   const missing = await missingFor(version);
   let home = '';
@@ -81,9 +82,9 @@ export async function startElasticsearch(
   }
   const java = (await findJava(elasticsearchVersions[version])) as string;
   const work = await mkdtemp(join(tmpdir(), 'sluice-es-'));
-  const password = options.security === true ? 'test-only-bootstrap' : null;
+  const password = options.users === undefined ? null : 'test-only-bootstrap';
   const port = await freePort();
-  const node = await prepare({ version, home, java, work, port, password });
+  const node = await prepare({ version, home, java, work, port, password, users: options.users ?? {} });
   let child = await node.start();
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -117,9 +118,10 @@ interface Parts {
   work: string;
   port: number;
   password: string | null;
+  users: Record<string, { password: string; role: object }>;
 }
 
-async function prepare({ home, java, work, port, password }: Parts) {
+async function prepare({ home, java, work, port, password, users }: Parts) {
   const url = `http://127.0.0.1:${port}`;
   const config = join(work, 'config');
   const runHome = await reachableHome(home, work);
@@ -151,6 +153,12 @@ async function prepare({ home, java, work, port, password }: Parts) {
     const adding = spawn(join(runHome, 'bin', 'elasticsearch-keystore'), ['add', '-x', 'bootstrap.password'], { env });
     adding.stdin.end(password);
     await once(adding, 'exit');
+    const roles = Object.entries(users).map(([name, { role }]) => `${name}: ${JSON.stringify(role)}`);
+    await writeFile(join(config, 'roles.yml'), `${roles.join('\n')}\n`);
+    for (const [name, user] of Object.entries(users)) {
+      const add = ['useradd', name, '-p', user.password, '-r', name];
+      await run(join(runHome, 'bin', 'elasticsearch-users'), add, { env });
+    }
   }
   if (isRoot) await giveAway(work);
 
