@@ -35,7 +35,7 @@ const idsOf = async (query: JsonObject): Promise<string> =>
 t.test('documents on a real node', async (t) => {
   if (node === undefined) {
     const reason = 'SLUICE_TEST_ELASTICSEARCH names no loopback node';
-    t.pass(`skipped: ${reason}`, { skip: reason });
+    t.comment(`opt-in, not run: ${reason}; test/sinks/elasticsearch.test.ts starts its own nodes`);
     return;
   }
   t.ok(['127.0.0.1', 'localhost', '[::1]'].includes(new URL(node).hostname), 'only loopback is contacted');

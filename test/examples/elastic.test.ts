@@ -186,8 +186,8 @@ t.test('the ingest hook adds fields that ECS has and Sluice writes, and never lo
 t.test('the ingest hook on a node that has ingest processors', async (t) => {
   const node = process.env['SLUICE_TEST_INGEST_NODE'];
   if (node === undefined) {
-    const reason = 'SLUICE_TEST_INGEST_NODE names no loopback node with ingest processors';
-    t.pass(`skipped: ${reason}`, { skip: reason });
+    const reason = 'SLUICE_TEST_INGEST_NODE names no loopback node with ingest processors (a large download)';
+    t.comment(`opt-in, not run: ${reason}`);
     return;
   }
   t.ok(['127.0.0.1', 'localhost', '[::1]'].includes(new URL(node).hostname), 'only loopback is contacted');

@@ -233,6 +233,7 @@ collections: { all: { pool: main } }
       t.equal(missing.length, 0, `all of ${n} rows arrived`);
       t.equal(list.filter(({ pattern }) => !patterns.has(pattern)).length, 0, `and all ${list.length} of the list`);
       const { feeds } = await gateway.side.status();
+      for (const feed of feeds) t.equal(feed.error, null);
       t.strictSame(
         feeds.map(({ failures, gap }) => [failures, gap]),
         [
