@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import { GatewayError } from '../src/model/error.ts';
-import type { RouteContext } from './index.ts';
 import { addResource } from './methods.ts';
 import { type OperationText, operation } from './operation.ts';
+import type { RouteContext } from './parts.ts';
 import { problemForm } from './problem.ts';
 
 const openForm = problemForm('Health', ['bad-request', 'uri-too-long', 'internal', 'unavailable']);

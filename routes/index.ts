@@ -1,70 +1,23 @@
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Registry } from 'prom-client';
-import { type ClientDirectory, protect } from '../src/auth.ts';
-import type { Clock } from '../src/model/clock.ts';
-import type { CollectionDefinition } from '../src/model/definition.ts';
+import { protect } from '../src/auth.ts';
 import { GatewayError } from '../src/model/error.ts';
-import type { Allowance } from '../src/model/state.ts';
-import type { Reader } from '../src/store/store.ts';
 import { addDocs } from './docs.ts';
 import { documentOptions } from './document.ts';
 import { addHealth } from './health.ts';
 import { knowAllMethods } from './methods.ts';
 import { addMetrics } from './metrics.ts';
-import type { PageCache } from './page-cache.ts';
+import type { RouteContext, RouteParts } from './parts.ts';
 import { replyWithProblem } from './problem.ts';
 import { checkQuery } from './query.ts';
-import { type Hindrance, type Pressure, refuseWhenHindered } from './readiness.ts';
-import { countReads, type ReadCount } from './reads.ts';
+import { refuseWhenHindered } from './readiness.ts';
+import { countReads } from './reads.ts';
 import { addApiRoot } from './taxii/api-root.ts';
 import { addDiscovery } from './taxii/discovery.ts';
 import { replyWithErrorMessage } from './taxii/error-message.ts';
-import type { FeedFacts } from './v1/feeds.ts';
-import type { ReadCanonical } from './v1/lookup.ts';
 import { addRest } from './v1/rest.ts';
 import { compileValidator } from './validation.ts';
-
-export interface RouteParts {
-  clock: Clock;
-  reader: Reader;
-  /** What keeps the gateway from serving right now. */
-  hindrance(): Hindrance | null;
-  pressure: Pressure;
-  /** Pages ready to be sent, for every route that reads one journal. */
-  pages: PageCache;
-  clients: ClientDirectory;
-  collections: CollectionDefinition[];
-  taxii: {
-    title: string;
-    description: string | null;
-    contact: string | null;
-    apiRoots: { path: string; title: string; description: string | null }[];
-    pageSize: number;
-    maxPage: number;
-  };
-  /** What is counted here, and the names of the clients that may read it. */
-  metrics: { register: Registry; access: readonly string[] | 'anyone' };
-  /** What is left of the upstream accounts' plans. */
-  allowances(): Promise<Allowance[]>;
-  /** `created_by_ref` of what is issued. */
-  identityId: string;
-  /** Signs cursors; hex. */
-  cursorSecret: string;
-  /** What is known of each feed besides its state in the store. */
-  feeds: FeedFacts[];
-  /** The canonical form that the feeds' values went through. */
-  canonical: ReadCanonical;
-  version: string;
-  /** Tells the writer that a journal is read, so that an overdue feed is tried again. Cheap; nobody waits for it. */
-  touch(journal: string): void;
-}
-
-/** What the routes share among themselves. */
-export interface RouteContext extends RouteParts {
-  reads: ReadCount;
-}
 
 type Renderer = (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
 interface Row {

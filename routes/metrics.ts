@@ -3,8 +3,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { MICROS_PER_SECOND } from '../src/model/clock.ts';
 import { GatewayError } from '../src/model/error.ts';
 import type { Client } from '../src/model/state.ts';
-import type { RouteParts } from './index.ts';
 import { addResource } from './methods.ts';
+import type { RouteParts } from './parts.ts';
 
 /**
  * Figures for Prometheus. Labels are routes, statuses, and names that the configuration or the operator gave: nothing that a

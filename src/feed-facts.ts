@@ -1,4 +1,4 @@
-import type { FeedFacts } from '../routes/v1/feeds.ts';
+import type { FeedFacts } from '../routes/parts.ts';
 import type { Config } from './config/config.ts';
 import { allowanceOf } from './pipeline/budget.ts';
 import { accountNameOf, limitsOf } from './pipeline/upstream.ts';

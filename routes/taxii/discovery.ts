@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import type { RouteContext } from '../index.ts';
 import { addResource } from '../methods.ts';
+import type { RouteContext } from '../parts.ts';
 import { negotiate } from './negotiation.ts';
 import { sendResource } from './resource.ts';
 import { discoverySchema, taxiiOperation } from './schemas.ts';

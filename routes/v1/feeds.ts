@@ -2,30 +2,11 @@ import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import { mayRead } from '../../src/auth.ts';
 import { MICROS_PER_MS, type Micros } from '../../src/model/clock.ts';
-import type { FeedDefinition } from '../../src/model/definition.ts';
 import type { AccountState, FeedState } from '../../src/model/state.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
-import type { RouteContext } from '../index.ts';
 import { addResource } from '../methods.ts';
+import type { FeedFacts, RouteContext } from '../parts.ts';
 import { nullable, restOperation, timestamp } from './schemas.ts';
-
-/** What an account may still ask for, by the runner's own reckoning. */
-export interface Allowance {
-  /** When the next request may be sent; null: now. */
-  nextRequestAt: Micros | null;
-  windows: { seconds: number; requests: number; left: number }[];
-}
-
-/** What the configuration says of a feed. */
-export interface FeedFacts {
-  definition: FeedDefinition;
-  /** Why it isn't polled; null when it is. */
-  idle: 'disabled' | 'no-key' | null;
-  /** Aliases of the collections it stands behind. */
-  collections: string[];
-  /** Null for a feed that asks nobody. */
-  account: { name: string; origin: string; allowanceOf(state: AccountState, now: Micros): Allowance } | null;
-}
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 const maybeTime = (description: string) => nullable(timestamp(description));

@@ -12,17 +12,11 @@ import {
 } from '../../src/model/observable.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { iocOf } from '../../src/outputs/ioc.ts';
-import type { RouteContext } from '../index.ts';
 import { addResource } from '../methods.ts';
 import { wordParameter } from '../operation.ts';
+import type { ReadCanonical, RouteContext } from '../parts.ts';
 import { readQuery } from '../query.ts';
 import { iocMembers, restOperation, timestamp } from './schemas.ts';
-
-/** normalise/canonical.ts, handed in: the same spelling rules for what is asked as for what feeds say. */
-export type ReadCanonical = (
-  claim: ObservableType | null,
-  text: string,
-) => { observable: Observable } | { rejection: { detail: string } };
 
 const MAX_VALUES = 1000;
 const MAX_VALUE = 8192;

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { GatewayError } from '../../src/model/error.ts';
-import type { RouteContext } from '../index.ts';
+import type { RouteContext } from '../parts.ts';
 import { addFeeds } from './feeds.ts';
 import { addIocs } from './iocs.ts';
 import { addLookup } from './lookup.ts';

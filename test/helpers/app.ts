@@ -1,6 +1,6 @@
 import pino from 'pino';
 import type { Test } from 'tap';
-import type { RouteParts } from '../../routes/index.ts';
+import type { RouteParts } from '../../routes/parts.ts';
 import { buildApp } from '../../src/app.ts';
 import { hashKey } from '../../src/auth.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';

@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import t, { type Test } from 'tap';
-import type { RouteParts } from '../../routes/index.ts';
+import type { RouteParts } from '../../routes/parts.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { jsonText } from '../../src/model/json.ts';

@@ -1,0 +1,75 @@
+import type { Registry } from 'prom-client';
+import type { ClientDirectory } from '../src/auth.ts';
+import type { Clock, Micros } from '../src/model/clock.ts';
+import type { CollectionDefinition, FeedDefinition } from '../src/model/definition.ts';
+import type { Observable, ObservableType } from '../src/model/observable.ts';
+import type { AccountState, Allowance } from '../src/model/state.ts';
+import type { Reader } from '../src/store/store.ts';
+import type { PageCache } from './page-cache.ts';
+import type { Hindrance, Pressure } from './readiness.ts';
+import type { ReadCount } from './reads.ts';
+
+/** What the application gives its routes: everything they may use, and nothing else. */
+export interface RouteParts {
+  clock: Clock;
+  reader: Reader;
+  /** What keeps the gateway from serving right now. */
+  hindrance(): Hindrance | null;
+  pressure: Pressure;
+  /** Pages ready to be sent, for every route that reads one journal. */
+  pages: PageCache;
+  clients: ClientDirectory;
+  collections: CollectionDefinition[];
+  taxii: {
+    title: string;
+    description: string | null;
+    contact: string | null;
+    apiRoots: { path: string; title: string; description: string | null }[];
+    pageSize: number;
+    maxPage: number;
+  };
+  /** What is counted here, and the names of the clients that may read it. */
+  metrics: { register: Registry; access: readonly string[] | 'anyone' };
+  /** What is left of the upstream accounts' plans. */
+  allowances(): Promise<Allowance[]>;
+  /** `created_by_ref` of what is issued. */
+  identityId: string;
+  /** Signs cursors; hex. */
+  cursorSecret: string;
+  /** What is known of each feed besides its state in the store. */
+  feeds: FeedFacts[];
+  /** The canonical form that the feeds' values went through. */
+  canonical: ReadCanonical;
+  version: string;
+  /** Tells the writer that a journal is read, so that an overdue feed is tried again. Cheap; nobody waits for it. */
+  touch(journal: string): void;
+}
+
+/** What the routes share among themselves. */
+export interface RouteContext extends RouteParts {
+  reads: ReadCount;
+}
+
+/** What an account may still ask for, by the runner's own reckoning. */
+interface AccountAllowance {
+  /** When the next request may be sent; null: now. */
+  nextRequestAt: Micros | null;
+  windows: { seconds: number; requests: number; left: number }[];
+}
+
+/** What the configuration says of a feed. */
+export interface FeedFacts {
+  definition: FeedDefinition;
+  /** Why it isn't polled; null when it is. */
+  idle: 'disabled' | 'no-key' | null;
+  /** Aliases of the collections it stands behind. */
+  collections: string[];
+  /** Null for a feed that asks nobody. */
+  account: { name: string; origin: string; allowanceOf(state: AccountState, now: Micros): AccountAllowance } | null;
+}
+
+/** normalise/canonical.ts, handed in: the same spelling rules for what is asked as for what feeds say. */
+export type ReadCanonical = (
+  claim: ObservableType | null,
+  text: string,
+) => { observable: Observable } | { rejection: { detail: string } };
