@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { profiles } from '../model/definition.ts';
 import { durationSchema } from '../model/duration.ts';
 import { observableTypes } from '../model/observable.ts';
-import { type Secret, secretSchema } from '../model/secret.ts';
+import { certificateSchema, privateKeySchema, secretSchema } from '../model/secret.ts';
 import { tlpLevels } from '../model/tlp.ts';
 
 /**
@@ -27,9 +27,6 @@ const line = (description: string) =>
   });
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 4096, description });
 const reference = (description: string) => Type.String({ minLength: 1, maxLength: 64, description });
-
-const pemSchema = Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true });
-const certificateSchema = Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true, 'x-public': true });
 
 const tlpSchema = (description: string, default_?: string) =>
   Type.Enum([...tlpLevels], { description, ...(default_ === undefined ? {} : { default: default_ }) });
@@ -60,15 +57,13 @@ const listenSchema = Type.Object(
     tls: Type.Optional(
       Type.Object(
         {
-          cert: certificateSchema,
-          key: pemSchema,
-          client_ca: Type.Optional(certificateSchema),
+          cert: certificateSchema("The server's certificate, with those that vouch for it."),
+          key: privateKeySchema('Its private key, without a passphrase.'),
+          client_ca: Type.Optional(
+            certificateSchema('Who vouches for the certificates that clients may sign in with. Without it, keys only.'),
+          ),
         },
-        {
-          ...closed,
-          description:
-            'PEM, each {file: PATH} or {env: NAME}. client_ca: who vouches for the certificates that clients may sign in with.',
-        },
+        { ...closed, description: 'TLS 1.2 and 1.3 here, without a proxy in front.' },
       ),
     ),
     behind_proxy: Type.Boolean({
@@ -164,7 +159,7 @@ const proxySchema = (description: string, default_?: string) =>
   Type.Union(
     [
       Type.String({ maxLength: 2048, pattern: '^(?:off|environment|https?://[^/@?#\\s]+/?)$', ...proxyWords }),
-      secretSchema,
+      secretSchema('An address with a password in it.'),
     ],
     { description, ...proxyWords, ...(default_ === undefined ? {} : { default: default_ }) },
   );
@@ -342,7 +337,15 @@ export const fileSchema = Type.Object(
       default: {},
       maxProperties: 100,
     }),
-    log: Type.Object({ level: Type.Enum([...logLevels], { default: 'info' }) }, { ...closed, default: {} }),
+    log: Type.Object(
+      {
+        level: Type.Enum([...logLevels], {
+          default: 'info',
+          description: 'The mildest that is still written, as JSON lines.',
+        }),
+      },
+      { ...closed, default: {} },
+    ),
   },
   closed,
 );

@@ -5,6 +5,7 @@ import { formatDuration } from '../model/duration.ts';
 /** What JSON Schema keywords we read from a schema node, ours among them. */
 export type SchemaNode = TSchema & {
   type?: string;
+  description?: string;
   required?: string[] | undefined;
   const?: unknown;
   enum?: unknown[];

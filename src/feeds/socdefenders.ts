@@ -33,7 +33,7 @@ const optionsSchema = Type.Object(
       default: 'free',
       description: 'Your subscription: sets pace, page size and look-back.',
     }),
-    key: secretSchema,
+    key: secretSchema('Your API key. It goes to SOC Defenders only.'),
     url: Type.String({
       default: 'https://socdefenders.ai',
       pattern: '^https?://[^/@?#\\s]+/?$',

@@ -24,7 +24,7 @@ const optionsSchema = Type.Object(
         description: 'Where it is fetched from.',
       }),
     ),
-    key: Type.Optional(secretSchema),
+    key: Type.Optional(secretSchema('Sent to the host of url as a Bearer token.')),
   },
   { additionalProperties: false },
 );

@@ -38,4 +38,16 @@ export class Secret {
  * How a schema says "a secret stands here". The configuration file holds `{env: NAME}` or `{file: PATH}` there; what the
  * schema's owner is handed is a Secret.
  */
-export const secretSchema = Type.Unsafe<Secret>({ 'x-secret': true });
+export function secretSchema(description: string) {
+  return Type.Unsafe<Secret>({ 'x-secret': true, description });
+}
+
+/** The same for a private key in PEM. */
+export function privateKeySchema(description: string) {
+  return Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true, description });
+}
+
+/** The same for certificates in PEM, which everybody may know. */
+export function certificateSchema(description: string) {
+  return Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true, 'x-public': true, description });
+}

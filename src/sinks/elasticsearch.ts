@@ -3,7 +3,7 @@ import { type EcsContext, ecsContext, ecsIndexOf, ecsTargets, LATEST_ALIAS } fro
 import { MICROS_PER_MS } from '../model/clock.ts';
 import { durationSchema } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
-import { secretSchema } from '../model/secret.ts';
+import { certificateSchema, secretSchema } from '../model/secret.ts';
 import { createPusher } from './elasticsearch/bulk.ts';
 import { type Connection, connect } from './elasticsearch/connection.ts';
 import { installStep, setupOf } from './elasticsearch/setup.ts';
@@ -36,10 +36,10 @@ const optionsSchema = Type.Object(
       }),
     ),
     cloud_id: line('Elastic Cloud names it on the deployment’s page.'),
-    api_key: Type.Optional(secretSchema),
+    api_key: Type.Optional(secretSchema('An API key, encoded as Kibana shows it.')),
     username: line('With password; api_key is the better way.'),
-    password: Type.Optional(secretSchema),
-    ca: Type.Optional(Type.Unsafe<{ reveal(): string }>({ 'x-secret': true, 'x-pem': true, 'x-public': true })),
+    password: Type.Optional(secretSchema('Of username.')),
+    ca: Type.Optional(certificateSchema("Who may have signed the cluster's certificate.")),
     ca_fingerprint: Type.Optional(
       Type.String({
         pattern: '^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$',
@@ -61,7 +61,7 @@ const optionsSchema = Type.Object(
           reference: line('threat.feed.reference.'),
           dashboard_id: line('threat.feed.dashboard_id.'),
         },
-        { additionalProperties: false },
+        { additionalProperties: false, description: 'What threat.feed.* says of every document.' },
       ),
     ),
     ioc_expiration_duration: durationSchema({

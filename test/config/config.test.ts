@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import Type from 'typebox';
 import { parse } from 'yaml';
+import { makeReference } from '../../docs/configuration.ts';
 import { isLoopback, parseListen } from '../../src/config/listen.ts';
 import { type LoadedConfig, type LoadOptions, loadConfig } from '../../src/config/load.ts';
 import { type ConfigProblem, problemsOf } from '../../src/config/problem.ts';
@@ -24,15 +25,15 @@ const web: FeedFormat = {
   options: Type.Object(
     {
       url: Type.String({ minLength: 1 }),
-      key: Type.Optional(secretSchema),
+      key: Type.Optional(secretSchema('Of this test.')),
       plan: Type.Enum(['free', 'pro'], { default: 'free' }),
       pause: durationSchema({ default: '2s', maximum: '1h' }),
       window: Type.Optional(Type.Object({ days: Type.Integer({ minimum: 1 }) }, { additionalProperties: false })),
       headers: Type.Optional(Type.Record(Type.String(), Type.String())),
       auth: Type.Optional(
         Type.Union([
-          Type.Object({ basic: secretSchema }, { additionalProperties: false }),
-          Type.Object({ bearer: secretSchema }, { additionalProperties: false }),
+          Type.Object({ basic: secretSchema('Of this test.') }, { additionalProperties: false }),
+          Type.Object({ bearer: secretSchema('Of this test.') }, { additionalProperties: false }),
         ]),
       ),
     },
@@ -845,3 +846,8 @@ t.test(
     }
   },
 );
+
+t.test('the reference in docs/ is what the schemas say', async (t) => {
+  const text = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+  t.ok(text === makeReference(), 'docs/configuration.md is stale: node docs/generate.ts');
+});

@@ -3,12 +3,10 @@ import { createSecureContext } from 'node:tls';
 import Type, { type Static } from 'typebox';
 import { durationSchema } from '../../model/duration.ts';
 import { GatewayError } from '../../model/error.ts';
-import { Secret, secretSchema } from '../../model/secret.ts';
+import { certificateSchema, privateKeySchema, Secret, secretSchema } from '../../model/secret.ts';
 import type { FeedAccount, FeedRequest } from '../feed.ts';
 
 const closed = { additionalProperties: false } as const;
-const pem = Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true });
-const certificate = Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true, 'x-public': true });
 
 const name = Type.String({
   minLength: 1,
@@ -49,7 +47,7 @@ export const optionsSchema = Type.Object(
         description: 'Other names of collections, tried where the server does not know the first.',
       }),
     ),
-    key: Type.Optional(secretSchema),
+    key: Type.Optional(secretSchema('Sent as user, header and scheme say; to the host of url and to hosts only.')),
     user: Type.Optional(
       Type.String({
         pattern: '^[^:\\p{Cc}]{1,256}$',
@@ -74,11 +72,14 @@ export const optionsSchema = Type.Object(
     hosts: Type.Optional(names('Other names of the same server, which may be given the key.')),
     tls: Type.Optional(
       Type.Object(
-        { cert: Type.Optional(certificate), key: Type.Optional(pem), ca: Type.Optional(certificate) },
+        {
+          cert: Type.Optional(certificateSchema('A client certificate; with key.')),
+          key: Type.Optional(privateKeySchema('Its private key, without a passphrase.')),
+          ca: Type.Optional(certificateSchema("Who may have signed the server's certificate, in place of the usual.")),
+        },
         {
           ...closed,
-          description:
-            "PEM, each {file: PATH} or {env: NAME}: a client certificate and its key; ca: who may have signed the server's.",
+          description: 'How the connection is made, where the usual is not enough.',
         },
       ),
     ),
