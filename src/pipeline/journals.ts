@@ -5,13 +5,17 @@ import { curateObjects, objectEntry } from '../curate/objects.ts';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { StixObject } from '../model/observation.ts';
+import type { Observation, Rejection, StixObject } from '../model/observation.ts';
+import { fitsElastic } from '../stix/elastic.ts';
+import { rowText } from '../stix/validate.ts';
 import type { Transaction, Writer } from '../store/store.ts';
 
 /** Keys brought up to date per transaction where there is no batch to follow. */
 const SLICE = 20_000;
 /** The same for whole objects, which may be large. */
 const OBJECT_SLICE = 1000;
+/** Rows of each delta feed that are looked at in a tick: a million come round in three hours. */
+const SWEEP_SLICE = 5000;
 
 export interface JournalsParts {
   clock: Clock;
@@ -51,7 +55,8 @@ function standingIn({ name }: JournalDefinition) {
 /** Every journal of the configuration, as the pipeline tells them things. */
 export class Journals {
   readonly #parts: JournalsParts;
-  #sweptAt: Micros | null = null;
+  /** Where the sweep of each delta feed goes on; null: from its first row. */
+  readonly #sweptTo = new Map<string, ObservableKey | null>();
 
   constructor(parts: JournalsParts) {
     this.#parts = parts;
@@ -73,6 +78,19 @@ export class Journals {
       add(counts, await curate(tx, view, keys, now));
       add(counts, await curateObjects(tx, view, ids));
     }
+  }
+
+  /** Rows that every journal which would take them must leave out for its profile: kept, and told nowhere. */
+  leftOut(feed: FeedDefinition, observations: readonly Observation[]): Rejection[] {
+    const heard = this.#heardBy(feed.name);
+    return observations.flatMap(({ observable }) => {
+      const takes = ({ policy: { types } }: JournalDefinition): boolean =>
+        types === null || types.includes(observable.type);
+      const isPlain = heard.some((journal) => journal.profile === 'stix' && takes(journal));
+      if (isPlain || !heard.some(takes) || fitsElastic(observable) !== null) return [];
+      const detail = `Elastic can't match this ${observable.type}, and only elastic-agent journals would take it`;
+      return [{ reason: 'not-served', detail, row: rowText({ ...observable }) }];
+    });
   }
 
   /** Makes journals that are new, and brings those whose policy or feeds changed up to what they now say. */
@@ -119,17 +137,13 @@ export class Journals {
   async tick(signal: AbortSignal): Promise<Counts> {
     const counts: Counts = { entries: 0, withdrawn: 0 };
     const now = this.#parts.clock.now();
-    this.#sweptAt ??= now;
-    if (now - this.#sweptAt >= MICROS_PER_DAY) {
-      this.#sweptAt = now;
-      await this.#sweep(now - MICROS_PER_DAY, signal);
-    }
     for (const definition of this.#parts.journals) {
       while (!signal.aborted) {
         const seen = await this.#parts.writer.transaction((tx) => this.#tickSlice(tx, definition, now, counts));
         if (seen < SLICE) break;
       }
     }
+    if (!signal.aborted) await this.#sweep(now - MICROS_PER_DAY);
     return counts;
   }
 
@@ -147,27 +161,27 @@ export class Journals {
   }
 
   /**
-   * Takes out what delta feeds said that expired before `until`: no pull will ever say that it is gone. By then every
-   * journal has told its readers.
+   * Takes out what delta feeds said that expired before `until`, a slice of each feed at a time and round again: no pull will
+   * ever say that it is gone, and no life of the process is too short to get on with it. By then every journal has told it.
    */
-  async #sweep(until: Micros, signal: AbortSignal): Promise<void> {
+  async #sweep(until: Micros): Promise<void> {
     const { writer, feeds } = this.#parts;
     for (const definition of feeds.filter(({ mode }) => mode === 'delta')) {
       const { name } = definition;
-      await walk(signal, (after: ObservableKey | null) =>
-        writer.transaction(async (tx) => {
-          const keys = await tx.observedKeys([name], after, SLICE);
-          const expired = (await tx.observations([name], keys)).filter((observation) => {
-            const end = expiryOf(observation, { definition, confirmedAt: null }, until);
-            return end !== null && end < until;
-          });
-          await tx.removeObservations(
-            name,
-            expired.map(({ key }) => key),
-          );
-          return keys.at(-1) ?? null;
-        }),
-      );
+      const after = this.#sweptTo.get(name) ?? null;
+      const sweptTo = await writer.transaction(async (tx) => {
+        const keys = await tx.observedKeys([name], after, SWEEP_SLICE);
+        const expired = (await tx.observations([name], keys)).filter((observation) => {
+          const end = expiryOf(observation, { definition, confirmedAt: null }, until);
+          return end !== null && end < until;
+        });
+        await tx.removeObservations(
+          name,
+          expired.map(({ key }) => key),
+        );
+        return keys.length < SWEEP_SLICE ? null : (keys.at(-1) ?? null);
+      });
+      this.#sweptTo.set(name, sweptTo);
     }
   }
 

@@ -109,7 +109,8 @@ async function commitBatch(
       const counts = { entries: 0, withdrawn: 0 };
       const settled = await settleObjects(tx, definition, rows.objects);
       const noted = gap === null ? [] : [describeGap(gap)];
-      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling];
+      const leftOut = journals.leftOut(definition, rows.observations);
+      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling, ...leftOut];
       for await (const touched of observe(tx, definition, pull, rows.observations, batch.last)) {
         await journals.hear(tx, definition, touched, [], now, counts);
       }

@@ -26,7 +26,7 @@ export function fitsElastic(observable: Observable): Observable | null {
     case 'ipv6':
       return value.includes('/') ? null : observable;
     case 'url':
-      return { type, value: value.replaceAll("'", '%27').replaceAll(' ', '%20') };
+      return /[' ]/.test(value) ? { type, value: value.replaceAll("'", '%27').replaceAll(' ', '%20') } : observable;
     case 'registry-key': {
       const end = value.indexOf('\\');
       const short = shortHives[value.slice(0, end)];

@@ -92,9 +92,64 @@ t.test('what a delta feed said long ago leaves the store once every reader was t
   t.match(await bench.indicators(), { live: [{ value: '198.51.100.2' }], dead: [{ reason: 'expired' }] });
   t.equal(await held(), 2, 'within a day it may still be asked why');
   bench.clock.set(START + 4 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  // As after a new start: a process that never lives for long must get on with it as well.
+  const reopened = await openBench(t, [news], [journal()], bench);
+  await reopened.journals.tick(never);
   t.equal(await held(), 1);
   t.equal((await bench.indicators()).live.length, 1);
+});
+
+t.test('a sweep goes on where it stopped, and round again', async (t) => {
+  const news = feed('news', { mode: 'delta', lifetime: { default: 86_400_000 } });
+  const bench = await openBench(t, [news], [journal()]);
+  const rows = (from: number): FeedItem[] =>
+    Array.from({ length: 6000 }, (_, i) => ({ type: 'domain', value: `h${from + i}.example` }));
+  t.match(await bench.pull(news, rows(0)), { accepted: 6000 });
+  bench.clock.set(START + 3 * MICROS_PER_DAY);
+  const left: number[] = [];
+  for (let i = 0; i < 2; i += 1) {
+    await bench.journals.tick(never);
+    left.push((await bench.writer.feedState('news')).observations);
+  }
+  t.strictSame(left, [1000, 0]);
+  t.match(
+    await bench.writer.lookup(
+      'pool:main',
+      (await bench.indicators()).dead.slice(0, 1).map(({ key }) => key),
+    ),
+    [{ reason: 'expired' }],
+  );
+  await bench.pull(news, rows(6000));
+  bench.clock.set(START + 6 * MICROS_PER_DAY);
+  for (let i = 0; i < 2; i += 1) await bench.journals.tick(never);
+  t.equal((await bench.writer.feedState('news')).observations, 0);
+});
+
+t.test('a row that every journal leaves out for its profile is a counted one, and no other is', async (t) => {
+  const one = feed('one');
+  const elastic = journal({}, { profile: 'elastic-agent' });
+  const cves = journal({ types: ['cve'] }, { name: 'collection:cves' });
+  const rows: FeedItem[] = [
+    { value: '198.51.100.0/24' },
+    { value: '198.51.100.1' },
+    { value: 'CVE-2026-1234' },
+    { value: 'a'.repeat(128), type: 'sha512' },
+    { value: "it's.exe", type: 'file-name' },
+  ];
+  const bench = await openBench(t, [one], [elastic, cves]);
+  t.match(await bench.pull(one, rows), { accepted: 5, rejected: 0 }, 'kept, so that another profile can tell it');
+  const { counts, rows: shown } = await bench.writer.rejections('one', 10);
+  t.strictSame(counts, [{ reason: 'not-served', count: 3 }]);
+  t.strictSame(shown.map(({ row }) => JSON.parse(row).type).sort(), ['file-name', 'ipv4', 'sha512']);
+  t.match(shown[0]?.detail, /Elastic can't match this .*, and only elastic-agent journals/);
+
+  const other = feed('other');
+  const plain = await openBench(t, [other], [elastic, journal({}, { name: 'collection:plain' })]);
+  await plain.pull(other, rows);
+  t.strictSame((await plain.writer.rejections('other', 10)).counts, [], 'where one journal tells it, nothing is lost');
+  const narrow = await openBench(t, [other], [journal({ types: ['domain'] }, { profile: 'elastic-agent' })]);
+  await narrow.pull(other, rows);
+  t.strictSame((await narrow.writer.rejections('other', 10)).counts, [], 'what a policy leaves out was meant to be');
 });
 
 t.test('objects: the newest version that any feed of the pool holds, until none of them does', async (t) => {
