@@ -1,108 +1,165 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@elastic/elasticsearch';
-import t from 'tap';
-import { ecsContext } from '../src/ecs/data-stream.ts';
+import { ecsContext, LATEST_INDEX } from '../src/ecs/data-stream.ts';
 import { ecsDocument } from '../src/ecs/document.ts';
 import { systemClock } from '../src/model/clock.ts';
 import type { IndicatorEntry } from '../src/model/entry.ts';
-import { jsonText } from '../src/model/json.ts';
+import { type JsonObject, jsonText } from '../src/model/json.ts';
 import { rebuild } from '../src/pipeline/deliver.ts';
 import { sinkKinds } from '../src/sinks/registry.ts';
+import type { Sink } from '../src/sinks/sink.ts';
 import { storeEngines } from '../src/store/registry.ts';
 import { startElasticsearch } from '../test/helpers/elasticsearch.ts';
 import { indicatorEntry, START, uuidOf } from '../test/helpers/store.ts';
+import {
+  givenTask,
+  inProcess,
+  machine,
+  measure,
+  median,
+  peakMemory,
+  printTable,
+  temporaryDirectory,
+} from './measure.ts';
 
 /**
  * Documents a second into a real node: the whole way from the store (`rebuild`: pages, ECS, bulk, sweep, checkpoint) beside
- * `client.helpers.bulk` with documents that are there already. `node bench/push.ts [COUNT] [ROUNDS] [VERSION]`. Both take turns on
- * one node, each round on a fresh index; what counts is the ratio.
+ * `client.helpers.bulk` with documents that are there already. `node bench/push.ts [COUNT] [ROUNDS] [VERSION]`. All take turns on
+ * one node, each in a process of its own and on a fresh index. A quarter of COUNT shows whether memory grows with it.
  */
-const COUNT = Number(process.argv[2] ?? 50_000);
-const ROUNDS = Number(process.argv[3] ?? 4);
-const VERSION = (process.argv[4] ?? '9.5.3') as '9.5.3';
+const CONCURRENCY = 4;
 const FLUSH = 5_000_000;
+const HEAP = ['--max-old-space-size=128', '--max-semi-space-size=8'];
 const collection = { alias: 'all', title: 'All indicators' };
-t.setTimeout(1_800_000);
+const signal = new AbortController().signal;
 
-const entries: IndicatorEntry[] = Array.from({ length: COUNT }, (_, n) =>
-  indicatorEntry({
+const contenders = ['helpers.bulk, ready documents', 'Sluice, from the store', 'Sluice, a quarter of it'] as const;
+interface Task {
+  contender: (typeof contenders)[number];
+  node: string;
+  /** Of the stores, by their number of entries. */
+  base: string;
+  count: number;
+}
+interface Result {
+  wall: number;
+  cpu: number;
+  peak: number;
+}
+
+function entryOf(n: number): IndicatorEntry {
+  return indicatorEntry({
     type: 'url',
     value: `http://host-${n}.evil.example.com/a/b${n}/run.exe?id=${n}`,
     objectId: `indicator--${uuidOf(String(n))}`,
     description: 'Reported by the feed',
     labels: jsonText(['malware', `family-${n % 50}`]),
     references: jsonText([{ source_name: 'URLhaus', url: `https://urlhaus.example/url/${n}/` }]),
-  }),
-);
+  });
+}
 
-const location = mkdtempSync(join(tmpdir(), 'sluice-push-'));
-const writer = await storeEngines.sqlite.openWriter(location, systemClock);
-t.teardown(async () => {
+const BATCH = 10_000;
+
+async function fillStore(location: string, count: number): Promise<void> {
+  const writer = await storeEngines.sqlite.openWriter(location, systemClock);
+  await writer.transaction((tx) => tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions: 'last' }));
+  for (let from = 0; from < count; from += BATCH) {
+    await writer.transaction(async (tx) => {
+      const dates = await tx.stamp('pool:main', Math.min(BATCH, count - from));
+      const dated = dates.map((dateAdded, i) => {
+        return { entry: { ...entryOf(from + i), dateAdded: dateAdded ?? START }, replaces: null };
+      });
+      await tx.append('pool:main', dated);
+    });
+  }
   await writer.close();
-  rmSync(location, { recursive: true });
-});
-await writer.transaction(async (tx) => {
-  await tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions: 'last' });
-  const dates = await tx.stamp('pool:main', COUNT);
-  const dated = entries.map((entry, i) => ({ entry: { ...entry, dateAdded: dates[i] ?? START }, replaces: null }));
-  await tx.append('pool:main', dated);
-});
-const context = ecsContext({ target: 'latest', collection });
-const ready = entries.map((entry) => ecsDocument(entry, context));
+}
 
-const node = await startElasticsearch(t, VERSION);
-if (node !== null) {
-  const client = new Client({ node: node.url });
+function openSink(node: string, base: string): Sink {
   const options = {
-    ...{ node: node.url, target: 'latest', stream: 'indicator', namespace: 'default', timeout: 60_000 },
-    ...{ ioc_expiration_duration: 7_776_000_000, flush_bytes: FLUSH, concurrency: 5 },
+    ...{ node, target: 'latest', stream: 'indicator', namespace: 'default', timeout: 60_000 },
+    ...{ ioc_expiration_duration: 7_776_000_000, flush_bytes: FLUSH, concurrency: CONCURRENCY },
   };
-  const base = { name: 'bench', base: location, identityId: '', clock: systemClock, userAgent: 'Sluice/bench' };
-  const sink = sinkKinds.elasticsearch.open({ ...base, options: options as never });
-  const signal = new AbortController().signal;
-  const index = 'logs-ti_sluice_latest.indicator-1';
-  const fresh = async (): Promise<void> => {
-    await node.ask('DELETE', `/${index}`);
-    for (const step of sink.setup()) await sink.install(step, signal);
-  };
-  const contenders: Record<string, () => Promise<unknown>> = {
-    'helpers.bulk, ready documents': () =>
-      client.helpers.bulk({
-        datasource: ready,
-        flushBytes: FLUSH,
-        concurrency: 5,
-        onDocument: ({ event }) => ({ index: { _index: index, _id: (event as any).id } }),
-      }),
-    'Sluice, from the store': () =>
-      rebuild({
-        ...{ clock: systemClock, store: writer, name: 'bench', sink, keep: 1, signal },
-        collection: {
-          ...{ id: '', ...collection, description: null, journal: 'pool:main', types: null },
-          ...{ tlp: 'amber', strict: false },
-        },
-      }),
-  };
-  const rates: Record<string, number[]> = {};
-  for (let round = 0; round <= ROUNDS; round += 1) {
-    for (const [name, run] of Object.entries(contenders)) {
-      await fresh();
-      const started = systemClock.now();
-      const cpu = process.cpuUsage();
-      await run();
-      const seconds = (systemClock.now() - started) / 1e6;
-      const { user, system } = process.cpuUsage(cpu);
-      const rss = Math.round(process.memoryUsage().rss / 1e6);
-      // The first round warms the node up.
-      if (round > 0) rates[name] = [...(rates[name] ?? []), COUNT / seconds];
-      const cost = ((user + system) / 1e6).toFixed(1);
-      console.log(`${name}: ${Math.round(COUNT / seconds)}/s, ${cost} s CPU here, RSS ${rss} MB`);
+  const context = { name: 'bench', base, identityId: '', clock: systemClock, userAgent: 'Sluice/bench' };
+  return sinkKinds.elasticsearch.open({ ...context, options: options as never });
+}
+
+async function pushReady({ node, count }: Task): Promise<Result> {
+  const context = ecsContext({ target: 'latest', collection });
+  const ready: JsonObject[] = Array.from({ length: count }, (_, n) => ecsDocument(entryOf(n), context));
+  const client = new Client({ node });
+  const cost = await measure(() =>
+    client.helpers.bulk({
+      datasource: ready,
+      flushBytes: FLUSH,
+      concurrency: CONCURRENCY,
+      onDocument: ({ event }) => ({ index: { _index: LATEST_INDEX, _id: (event as any).id } }),
+    }),
+  );
+  await client.close();
+  return { ...cost, peak: peakMemory() };
+}
+
+async function pushStored({ node, base, count }: Task): Promise<Result> {
+  const store = await storeEngines.sqlite.openWriter(join(base, String(count)), systemClock);
+  const sink = openSink(node, base);
+  const view = { id: '', ...collection, description: null, journal: 'pool:main', types: null, strict: false } as const;
+  const parts = { clock: systemClock, store, name: 'bench', sink, keep: 1, signal };
+  const cost = await measure(() => rebuild({ ...parts, collection: { ...view, tlp: 'amber' } }));
+  await sink.close();
+  await store.close();
+  return { ...cost, peak: peakMemory() };
+}
+
+async function compare(t: Parameters<typeof startElasticsearch>[0]): Promise<void> {
+  const [count = 100_000, rounds = 3] = process.argv.slice(2, 4).map(Number);
+  const directory = temporaryDirectory();
+  const sizes = [count, count, count >> 2];
+  for (const size of sizes.slice(1)) await fillStore(join(directory.path, String(size)), size);
+  const node = await startElasticsearch(t, (process.argv[4] ?? '9.5.3') as '9.5.3');
+  if (node === null) return;
+  console.log(machine());
+  const sink = openSink(node.url, directory.path);
+  const results = contenders.map((): Result[] => []);
+  // The first round warms the node up.
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const [i, contender] of contenders.entries()) {
+      await node.ask('DELETE', `/${LATEST_INDEX}`);
+      for (const step of sink.setup()) await sink.install(step, signal);
+      const task: Task = { contender, node: node.url, base: directory.path, count: sizes[i] ?? count };
+      const result = await inProcess<Result>(import.meta.filename, task, i === 0 ? [] : HEAP);
+      const held =
+        (await node.ask('POST', `/${LATEST_INDEX}/_refresh`)) && (await node.ask('GET', `/${LATEST_INDEX}/_count`));
+      if (held.body.count !== task.count)
+        throw new Error(`${contender}: ${held.body.count} of ${task.count} documents`);
+      if (round > 0) results[i]?.push(result);
     }
   }
-  const middle = (list: number[] = []): number => list.toSorted((a, b) => a - b)[list.length >> 1] ?? 0;
-  const [theirs, ours] = Object.keys(contenders).map((name) => middle(rates[name]));
-  console.log(`ratio of the medians: ${((ours ?? 0) / (theirs ?? 1)).toFixed(2)}`);
   await sink.close();
-  await client.close();
+  const rates = results.map((list, i) => median(list.map(({ wall }) => (sizes[i] ?? count) / wall)));
+  const rows = contenders.map((name, i) => {
+    const list = results[i] ?? [];
+    const cpu = median(list.map((each) => (1e6 * each.cpu) / (sizes[i] ?? count)));
+    const peak = Math.max(...list.map((each) => each.peak));
+    const ratio = ((rates[i] ?? 0) / (rates[0] ?? 1)).toFixed(2);
+    return [name, Math.round(rates[i] ?? 0), ratio, cpu.toFixed(1), Math.round(peak)];
+  });
+  printTable([`${count} documents`, 'a second', 'ratio', 'CPU us each', 'peak MB'], rows);
+  directory.remove();
+}
+
+const task = givenTask<Task>();
+if (task === null) {
+  const ends: (() => unknown)[] = [];
+  try {
+    await compare({
+      teardown: (end) => void ends.push(end as () => unknown),
+      pass: () => true,
+    });
+  } finally {
+    for (const end of ends) await end();
+  }
+} else {
+  process.send?.(await (task.contender === contenders[0] ? pushReady(task) : pushStored(task)));
+  process.disconnect?.();
 }

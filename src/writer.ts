@@ -121,13 +121,18 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     refreshing.set(name, refresh);
   };
 
+  const sinks = config.sinks.map(({ name, kind, options, collections, every }) => {
+    const context = { name, options, base: config.base, identityId: identityId(namespace), clock, userAgent };
+    const sink = (sinkKinds[kind as keyof typeof sinkKinds] as SinkKind).open(context);
+    return { name, kind, sink, collections, every };
+  });
   const deliveries = new Map(
-    config.sinks.map(({ name, kind, options, collections, every }) => {
-      const context = { name, options, base: config.base, identityId: identityId(namespace), clock, userAgent };
-      const sink = (sinkKinds[kind as keyof typeof sinkKinds] as SinkKind).open(context);
+    sinks.map((own) => {
       const keepOf = (journal: string): number => config.journals.find((j) => j.name === journal)?.keep ?? 0;
       const parts = { clock, store: writer, keepOf, report: onError, signal: stop.signal };
-      return [name, { delivery: new Delivery({ name, kind, sink, collections, every }, parts), sink }];
+      const others = sinks.filter(({ name, sink }) => name !== own.name && sink.place === own.sink.place);
+      const elsewhere = new Set(others.flatMap(({ collections }) => collections.map(({ alias }) => alias)));
+      return [own.name, { delivery: new Delivery({ ...own, elsewhere }, parts), sink: own.sink }];
     }),
   );
   const deliveryOf = (name: string): Delivery => {

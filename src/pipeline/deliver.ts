@@ -1,12 +1,21 @@
-import { hash } from 'node:crypto';
 import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { DeliveryReport } from '../model/control.ts';
 import type { CollectionDefinition } from '../model/definition.ts';
-import type { Entry, IndicatorEntry } from '../model/entry.ts';
-import { GatewayError } from '../model/error.ts';
+import type { Entry } from '../model/entry.ts';
 import type { DeadLetter } from '../model/state.ts';
 import type { Sink } from '../sinks/sink.ts';
-import type { EntryFilter, Writer } from '../store/store.ts';
+import type { Writer } from '../store/store.ts';
+import { type PushOptions, pushEntries } from './push.ts';
+import {
+  aliasesIn,
+  filterOf,
+  findCheckpoint,
+  forgetAlias,
+  forgetOtherViews,
+  markBegun,
+  saveCheckpoint,
+  viewOf,
+} from './view.ts';
 
 export interface DeliverParts {
   clock: Clock;
@@ -24,13 +33,10 @@ export interface DeliverParts {
   progress?(done: number, total: number): void;
 }
 
-const PAGE = 5000;
-const FIRST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 60_000;
-/** Entries that a target keeps putting off become a failure of the whole, which is tried again later. */
-const ATTEMPTS = 8;
-/** More refused entries than anybody will read mean that the target is wrong, not they: delivery then waits for somebody. */
-export const MAX_DEAD_LETTERS = 10_000;
+/** About one bulk request, so that what is held grows with neither the collection nor the documents in it. */
+const PAGE = 2500;
+/** Letters, and ids asked for, at a time. */
+const BATCH = 5000;
 /** A checkpoint without news is renewed this often, so that its age says how long the sink was away. */
 const RENEWAL = 60 * MICROS_PER_SECOND;
 
@@ -40,24 +46,17 @@ const RENEWAL = 60 * MICROS_PER_SECOND;
  * Throws as `Sink.push`; what was delivered by then stays delivered.
  */
 export async function deliver(parts: DeliverParts): Promise<DeliveryReport> {
-  const { clock, store, name, collection, keep, signal } = parts;
-  const checkpoint = await store.checkpoint(name, checkpointOf(parts));
+  const { clock, store, keep } = parts;
+  const checkpoint = await findCheckpoint(store, parts);
   if (checkpoint === null || clock.now() - checkpoint.updatedAt > keep * MICROS_PER_MS) return rebuild(parts);
   const report = nothing();
-  let after = checkpoint.dateAdded;
-  for (;;) {
-    signal.throwIfAborted();
-    const { entries, more } = await store.page({ ...filterOf(collection), after, limit: parts.page ?? PAGE });
-    const last = entries.at(-1);
-    if (last !== undefined) {
-      await pushEntries(parts, entries, report);
-      after = last.dateAdded;
-    }
-    const isNews = last !== undefined || clock.now() - checkpoint.updatedAt > RENEWAL;
+  await pushPages(parts, pagesOf(parts, checkpoint.dateAdded), report, {}, async ({ until, more }) => {
+    const isNews = until > checkpoint.dateAdded || clock.now() - checkpoint.updatedAt > RENEWAL;
     // Its age is that of the last time nothing was missing: on a long way back, withdrawals may leave before they are told.
-    if (isNews) await saveCheckpoint(parts, after, more ? checkpoint.updatedAt : clock.now());
-    if (!more) return report;
-  }
+    const updatedAt = more ? checkpoint.updatedAt : clock.now();
+    if (isNews) await store.transaction((tx) => saveCheckpoint(tx, parts, { dateAdded: until, updatedAt }));
+  });
+  return report;
 }
 
 /**
@@ -65,33 +64,83 @@ export async function deliver(parts: DeliverParts): Promise<DeliveryReport> {
  * which is set only at the end: a rebuild that is cut begins anew.
  */
 export async function rebuild(parts: DeliverParts): Promise<DeliveryReport> {
-  const { store, sink, collection, signal, progress } = parts;
-  const filter = filterOf(collection);
-  const head = (await store.newest(filter)) ?? 0;
+  const { clock, store, sink, collection, signal, progress } = parts;
+  const begun = clock.now();
+  await store.transaction((tx) => markBegun(tx, parts));
+  const head = (await store.newest(filterOf(collection))) ?? 0;
   const total = Object.entries(await store.countLive(collection.journal))
     .filter(([type]) => collection.types?.includes(type as never) ?? true)
     .reduce((sum, [, count]) => sum + (count ?? 0), 0);
   const report = nothing();
-  let after: Micros = 0;
   let done = 0;
-  for (let more = true; more; ) {
-    signal.throwIfAborted();
-    const page = await store.page({ ...filter, after, limit: parts.page ?? PAGE });
-    // What keeps versions must hear of withdrawals as well: it may hold what they end.
-    const told = page.entries.filter(
-      (entry) => entry.kind === 'indicator' && !(entry.revoked && sink.holds === 'live'),
-    );
-    await pushEntries(parts, told, report, { anew: true });
-    done += told.length;
+  // What keeps versions must hear of withdrawals as well: it may hold what they end.
+  const isTold = (entry: Entry): boolean => !(entry.kind === 'indicator' && entry.revoked && sink.holds === 'live');
+  await pushPages(parts, pagesOf(parts, 0, { head, isTold }), report, { anew: true }, async ({ entries }) => {
+    done += entries.length;
     progress?.(done, Math.max(done, total));
-    after = page.entries.at(-1)?.dateAdded ?? after;
-    more = page.more && after < head;
-  }
+  });
   const isLive = async (objectIds: readonly string[]): Promise<ReadonlySet<string>> => liveAmong(parts, objectIds);
   report.swept = await sink.sweep(collection, isLive, signal);
-  // Not beyond the head that was seen: of what came later, only a part was read.
-  await saveCheckpoint(parts, head, parts.clock.now());
+  // All was said again: what was refused before and wasn't now is well.
+  await dropLetters(parts, ({ view, at }) => view === viewOf(collection) && at < begun);
+  await store.transaction(async (tx) => {
+    // Not beyond the head that was seen: of what came later, only a part was read.
+    await saveCheckpoint(tx, parts, { dateAdded: head, updatedAt: clock.now() });
+    await forgetOtherViews(tx, parts);
+  });
   return report;
+}
+
+interface Page {
+  entries: Entry[];
+  /** Date of the last entry that was read for it. */
+  until: Micros;
+  more: boolean;
+}
+
+/** What stands behind a date, page by page; up to `head` and only what `isTold`, if given. */
+async function* pagesOf(
+  { store, collection, signal, page: limit = PAGE }: DeliverParts,
+  after: Micros,
+  { head = Number.POSITIVE_INFINITY, isTold = (_: Entry): boolean => true } = {},
+): AsyncGenerator<Page> {
+  let until = after;
+  for (let more = true; more; ) {
+    signal.throwIfAborted();
+    const page = await store.page({ ...filterOf(collection), after: until, limit });
+    until = page.entries.at(-1)?.dateAdded ?? until;
+    more = page.more && until < head;
+    yield { entries: page.entries.filter((entry) => entry.dateAdded <= head && isTold(entry)), until, more };
+  }
+}
+
+/** Pushes pages, several at a time where the sink takes that; each is settled in its turn, when all before it are. */
+async function pushPages(
+  parts: DeliverParts,
+  pages: AsyncIterable<Page>,
+  report: DeliveryReport,
+  options: PushOptions,
+  settle: (page: Page) => Promise<void>,
+): Promise<void> {
+  const underWay: { page: Page; pushed: Promise<unknown> }[] = [];
+  const settleFirst = async (): Promise<void> => {
+    const first = underWay.shift();
+    await first?.pushed;
+    if (first !== undefined) await settle(first.page);
+  };
+  try {
+    for await (const page of pages) {
+      const pushed = pushEntries(parts, page.entries, report, options);
+      // Seen to when its turn comes.
+      pushed.catch(() => undefined);
+      underWay.push({ page, pushed });
+      if (underWay.length >= parts.sink.atOnce) await settleFirst();
+    }
+    while (underWay.length > 0) await settleFirst();
+  } finally {
+    // What is still under way must not meet the next attempt.
+    await Promise.allSettled(underWay.map(({ pushed }) => pushed));
+  }
 }
 
 /** Gives what was refused once more; answers what became of it. Letters on versions that were since replaced are dropped. */
@@ -101,12 +150,12 @@ export async function redeliver(parts: DeliverParts): Promise<DeliveryReport> {
   const report = nothing();
   let after: Pick<DeadLetter, 'view' | 'dateAdded'> = { view, dateAdded: 0 };
   for (;;) {
-    const letters = (await store.deadLetters(name, after, PAGE)).filter((letter) => letter.view === view);
+    const letters = (await store.deadLetters(name, after, BATCH)).filter((letter) => letter.view === view);
     const last = letters.at(-1);
     if (last === undefined) return report;
     after = last;
     const ids = letters.map(({ objectId }) => objectId);
-    const { entries } = await store.page({ ...filterOf(collection), objectIds: ids, after: 0, limit: PAGE });
+    const { entries } = await store.page({ ...filterOf(collection), objectIds: ids, after: 0, limit: BATCH });
     const dates = new Set(letters.map(({ dateAdded }) => dateAdded));
     const standing = entries.filter(({ dateAdded }) => dates.has(dateAdded));
     const attempts = new Map(letters.map((letter) => [letter.dateAdded, letter.attempts]));
@@ -117,105 +166,43 @@ export async function redeliver(parts: DeliverParts): Promise<DeliveryReport> {
   }
 }
 
-/** What a checkpoint is of: a collection by what it reads, so that another meaning of the same name begins anew. */
-export function viewOf({ alias, journal, types }: Pick<CollectionDefinition, 'alias' | 'journal' | 'types'>): string {
-  return `${alias} ${journal} ${types === null ? '*' : [...types].sort().join(',')}`;
+/**
+ * Takes out of a target what it was given of collections that its sink no longer has, and forgets what it refused of them.
+ * `elsewhere`: those that another sink delivers to the same place. Answers how many documents left.
+ */
+export async function withdrawDropped(
+  parts: Omit<DeliverParts, 'collection' | 'keep'>,
+  collections: readonly CollectionDefinition[],
+  elsewhere: ReadonlySet<string>,
+): Promise<number> {
+  const { store, sink, name, signal } = parts;
+  let swept = 0;
+  for (const alias of await aliasesIn(store, name, sink)) {
+    if (collections.some((collection) => collection.alias === alias)) continue;
+    const none = new Set<string>();
+    if (!elsewhere.has(alias)) swept += await sink.sweep({ alias, title: '' }, async () => none, signal);
+    await store.transaction((tx) => forgetAlias(tx, name, sink, alias));
+  }
+  const views = new Set(collections.map(viewOf));
+  await dropLetters(parts, ({ view }) => !views.has(view));
+  return swept;
 }
 
-/** A checkpoint is of a view in a place: another index or cluster under the same name begins anew. */
-function checkpointOf({ collection, sink }: Pick<DeliverParts, 'collection' | 'sink'>): string {
-  return `${viewOf(collection)} ${hash('sha1', sink.place).slice(0, 8)}`;
-}
-
-/** The checkpoint that counts now; null before the first delivery. */
-export function findCheckpoint(
-  store: Pick<Writer, 'checkpoint'>,
-  name: string,
-  of: Pick<DeliverParts, 'collection' | 'sink'>,
-): ReturnType<Writer['checkpoint']> {
-  return store.checkpoint(name, checkpointOf(of));
+async function dropLetters(
+  { store, name }: Pick<DeliverParts, 'store' | 'name'>,
+  isSettled: (letter: DeadLetter) => boolean,
+): Promise<void> {
+  for (let after: DeadLetter | null = null; ; ) {
+    const letters: DeadLetter[] = await store.deadLetters(name, after, BATCH);
+    after = letters.at(-1) ?? null;
+    if (after === null) return;
+    const settled = letters.filter(isSettled);
+    if (settled.length > 0) await store.transaction((tx) => tx.removeDeadLetters(name, settled));
+  }
 }
 
 function nothing(): DeliveryReport {
   return { written: 0, unchanged: 0, refused: 0, swept: 0 };
-}
-
-function filterOf({ journal, types }: CollectionDefinition): EntryFilter {
-  const versions = { last: true, first: false, all: false, exact: [] };
-  return { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
-}
-
-/** Answers the dates of those that were refused. */
-async function pushEntries(
-  parts: DeliverParts,
-  entries: readonly Entry[],
-  report: DeliveryReport,
-  { attempts = new Map(), anew = false }: { attempts?: ReadonlyMap<Micros, number>; anew?: boolean } = {},
-): Promise<ReadonlySet<Micros>> {
-  const refusedDates = new Set<Micros>();
-  const { sink, collection, clock, signal } = parts;
-  let rest = sink.holds === 'live' ? lastWords(entries) : entries.filter((entry) => entry.kind === 'indicator');
-  for (let tries = 1; rest.length > 0; tries += 1) {
-    const { written, unchanged, refused, later } = await sink.push(collection, rest, signal, anew);
-    report.written += written;
-    report.unchanged += unchanged;
-    report.refused += refused.length;
-    if (refused.length > 0) await keepRefused(parts, refused, attempts);
-    for (const { entry } of refused) refusedDates.add(entry.dateAdded);
-    if (later.length > 0 && tries >= ATTEMPTS) {
-      throw new GatewayError('sink-unavailable', `${later.length} entries were put off ${tries} times.`);
-    }
-    if (later.length > 0) await clock.sleep(waitFor(tries), signal);
-    rest = later.toSorted((a, b) => a.dateAdded - b.dateAdded);
-  }
-  return refusedDates;
-}
-
-/**
- * The last that is said of each observable. A re-issue's tombstone stands behind the new indicator of the same observable,
- * and says nothing of it.
- */
-function lastWords(entries: readonly Entry[]): IndicatorEntry[] {
-  const last = new Map<string, IndicatorEntry>();
-  for (const entry of entries) {
-    if (entry.kind !== 'indicator' || entry.reason === 'reissued') continue;
-    // Deleted first, so that the map keeps the order of what it holds now.
-    last.delete(entry.key);
-    last.set(entry.key, entry);
-  }
-  return [...last.values()];
-}
-
-/** Longer each time, never in step with others. */
-export function waitFor(tries: number): number {
-  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (tries - 1)) * (0.5 + Math.random() / 2);
-}
-
-async function keepRefused(
-  { store, clock, name, collection }: DeliverParts,
-  refused: readonly { entry: IndicatorEntry; reason: string }[],
-  attempts: ReadonlyMap<Micros, number>,
-): Promise<void> {
-  const view = viewOf(collection);
-  const at = clock.now();
-  const letters = refused.map(({ entry: { dateAdded, objectId }, reason }) => {
-    return { sink: name, view, dateAdded, objectId, reason, attempts: (attempts.get(dateAdded) ?? 0) + 1, at };
-  });
-  const known = await store.deadLetterCount(name);
-  if (attempts.size === 0 && known + letters.length > MAX_DEAD_LETTERS) {
-    const why = letters[0]?.reason ?? '';
-    throw new GatewayError(
-      'sink-refused',
-      `${known} entries were refused, and ${letters.length} more would be. Mend that, then run sink retry ${name}. ${why}`,
-    );
-  }
-  await store.transaction((tx) => tx.addDeadLetters(letters));
-}
-
-async function saveCheckpoint(parts: DeliverParts, dateAdded: Micros, updatedAt: Micros): Promise<void> {
-  const { store, name } = parts;
-  const checkpoint = { sink: name, view: checkpointOf(parts), dateAdded, updatedAt };
-  await store.transaction((tx) => tx.saveCheckpoint(checkpoint));
 }
 
 async function liveAmong(

@@ -4,7 +4,9 @@ import type { CollectionDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Writer } from '../store/store.ts';
-import { deliver, findCheckpoint, rebuild, redeliver, waitFor } from './deliver.ts';
+import { deliver, rebuild, redeliver, withdrawDropped } from './deliver.ts';
+import { waitFor } from './push.ts';
+import { findCheckpoint } from './view.ts';
 
 /** A sink of the configuration, opened. */
 export interface ConfiguredSink {
@@ -12,6 +14,8 @@ export interface ConfiguredSink {
   kind: string;
   sink: Sink;
   collections: CollectionDefinition[];
+  /** Collections that another sink delivers to the same place. */
+  elsewhere: ReadonlySet<string>;
   /** Milliseconds between two looks for news. */
   every: number;
 }
@@ -38,6 +42,8 @@ export class Delivery {
   #askedToWait = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #progress: { done: number; total: number } | null = null;
+  /** What the configuration no longer names was taken out since this began. */
+  #isTidy = false;
 
   constructor(sink: ConfiguredSink, parts: DeliveryParts) {
     this.#sink = sink;
@@ -62,6 +68,7 @@ export class Delivery {
   }
 
   async rebuild(): Promise<DeliveryReport> {
+    this.#isTidy = false;
     const begun = { done: 0, total: 0 };
     const report = this.#inTurn((collection) => {
       const { done: before, total: all } = begun;
@@ -101,7 +108,7 @@ export class Delivery {
     const { name, kind, collections } = this.#sink;
     const versions = { last: true, first: false, all: false, exact: [] };
     const views = collections.map(async (collection) => {
-      const checkpoint = await findCheckpoint(store, name, { collection, sink: this.#sink.sink });
+      const checkpoint = await findCheckpoint(store, { name, collection, sink: this.#sink.sink });
       const { journal, types } = collection;
       const filter = { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
       return {
@@ -123,6 +130,15 @@ export class Delivery {
     };
   }
 
+  async #tidy(): Promise<number> {
+    if (this.#isTidy) return 0;
+    const { clock, store, signal } = this.#parts;
+    const { name, sink, collections, elsewhere } = this.#sink;
+    const swept = await withdrawDropped({ clock, store, name, sink, signal }, collections, elsewhere);
+    this.#isTidy = true;
+    return swept;
+  }
+
   #partsOf(collection: CollectionDefinition) {
     const { clock, store, signal, keepOf } = this.#parts;
     const { name, sink } = this.#sink;
@@ -139,6 +155,12 @@ export class Delivery {
   async #all(order: (collection: CollectionDefinition) => Promise<DeliveryReport>): Promise<DeliveryReport> {
     const total: DeliveryReport = { written: 0, unchanged: 0, refused: 0, swept: 0 };
     let failure: unknown = null;
+    try {
+      total.swept += await this.#tidy();
+    } catch (error) {
+      if (this.#parts.signal.aborted) throw error;
+      failure = error;
+    }
     for (const collection of this.#sink.collections) {
       try {
         const report = await order(collection);

@@ -52,6 +52,7 @@ export const file: SinkKind<Options> = {
     return {
       place: JSON.stringify([resolve(context.base, context.options.path), context.options.format]),
       holds: 'versions',
+      atOnce: 1,
       setup: () => [],
       install: async () => 'nothing to do',
       async push(collection, entries, signal) {

@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox';
 import type { Clock } from '../model/clock.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
+import { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
 
 /**
@@ -44,6 +45,8 @@ export interface Sink {
    * withdrawals among them.
    */
   holds: 'live' | 'versions';
+  /** Pushes of one collection that may be under way at a time, in whatever order they arrive; 1 where order matters. */
+  atOnce: number;
   /** What has to be there before the first push, in order. */
   setup(): SetupStep[];
   /** Runs one step; doing it again changes nothing. Answers in a word what was done. Throws as `push`. */
@@ -51,7 +54,7 @@ export interface Sink {
   /**
    * Writes entries, ascending by dateAdded and, for `live`, one per observable. Doing it again changes nothing.
    * Throws GatewayError `sink-unavailable` when the target can't be reached or asks to wait, `sink-refused` when it will not
-   * have any of it until somebody mends that. `anew`: a rebuild; an entry must stand afterwards even where the target remembers
+   * have any of it until somebody mends that, and NothingTaken (either code) when it may be these entries' fault. `anew`: a rebuild; an entry must stand afterwards even where the target remembers
    * having removed this very version.
    */
   push(
@@ -93,6 +96,9 @@ export interface PushReport {
   unchanged: number;
   /** Refused for good, each with its reason in a line. */
   refused: { entry: IndicatorEntry; reason: string }[];
-  /** Not taken now; to be given again after a while. */
-  later: IndicatorEntry[];
+  /** Not taken now; to be given again after a while. `isBusy`: the target says that it is its own state, not the entry. */
+  later: { entry: IndicatorEntry; reason: string; isBusy: boolean }[];
 }
+
+/** The target answered a push and took nothing of it. It may be down behind whoever answered, or one of the entries is to blame. */
+export class NothingTaken extends GatewayError {}

@@ -124,6 +124,8 @@ export interface Reader {
   rejections(feed: string, limit: number): Promise<{ counts: RejectionCount[]; rows: StoredRejection[] }>;
   clients(): Promise<Client[]>;
   checkpoint(sink: string, view: string): Promise<Checkpoint | null>;
+  /** All of a sink, by view. */
+  checkpoints(sink: string): Promise<Checkpoint[]>;
   /** By view and date, behind `after` or from the first. */
   deadLetters(sink: string, after: Pick<DeadLetter, 'view' | 'dateAdded'> | null, limit: number): Promise<DeadLetter[]>;
   deadLetterCount(sink: string): Promise<number>;
@@ -225,6 +227,7 @@ export interface Transaction extends Omit<Reader, 'close'> {
   reject(feed: string, rejections: readonly Rejection[], at: Micros): Promise<void>;
   saveClient(client: Client): Promise<void>;
   saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
+  removeCheckpoint(sink: string, view: string): Promise<void>;
   addDeadLetters(letters: readonly DeadLetter[]): Promise<void>;
   removeDeadLetters(sink: string, letters: readonly Pick<DeadLetter, 'view' | 'dateAdded'>[]): Promise<void>;
 }

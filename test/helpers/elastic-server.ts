@@ -5,7 +5,7 @@ import type { Test } from 'tap';
 
 /**
  * As much of Elasticsearch as delivery touches, in memory: bulk with external versions and remembered deletes, a point in time,
- * a search by collection. Real nodes have the last word (test/sinks/nodes.test.ts); this one fails when told to.
+ * a search by collection. Real nodes have the last word (test/sinks/elasticsearch.test.ts); this one fails when told to.
  */
 export type ElasticFault =
   | { status: number; headers?: Record<string, string>; body?: unknown }
@@ -39,6 +39,8 @@ export interface ElasticServer {
   refuse: ((operation: BulkOperation) => { status: number; type: string; reason: string } | null) | null;
   /** Larger bulk bodies are answered with 413. */
   maxBytes: number;
+  /** Answers bulk bodies that hold such a text, as something in front of a cluster does that reads along. */
+  poison: { text: string; fault: ElasticFault } | null;
   /** Values of the live documents of a collection, sorted. */
   live(collection?: string): string[];
 }
@@ -53,6 +55,7 @@ export async function startElasticServer(t: Test): Promise<ElasticServer> {
     down: null,
     refuse: null,
     maxBytes: 100_000_000,
+    poison: null,
     live: (collection) =>
       [...state.documents.values()]
         .filter(({ source }) => collection === undefined || source.sluice.collection === collection)
@@ -109,7 +112,7 @@ export async function startElasticServer(t: Test): Promise<ElasticServer> {
       hits: {
         hits: (from < 0 ? [] : sorted.slice(0, size)).map(([name, { version, source }]) => {
           const [_index, _id] = name.split(' ');
-          return { _index, _id, _version: version, _source: { stix: { id: source.stix.id } }, sort: [name] };
+          return { _index, _id, _version: version, fields: { 'stix.id': [source.stix.id] }, sort: [name] };
         }),
       },
     };
@@ -125,7 +128,9 @@ export async function startElasticServer(t: Test): Promise<ElasticServer> {
       const isBulk = path.endsWith('_bulk');
       const body = isBulk || text === '' ? text : JSON.parse(text);
       state.requests.push({ method: request.method ?? '', path, query, headers: request.headers, body });
-      const fault = state.down ?? (isBulk ? state.faults.shift() : undefined);
+      const poison =
+        isBulk && state.poison !== null && text.includes(state.poison.text) ? state.poison.fault : undefined;
+      const fault = state.down ?? poison ?? (isBulk ? state.faults.shift() : undefined);
       if (fault === 'slow') return;
       if (fault === 'drop') return void request.socket.destroy();
       if (typeof fault === 'object') return answer(response, fault.status, fault.body ?? {}, fault.headers);

@@ -59,7 +59,7 @@ const esqlJars = [
  * reason to skip: everything else fails.
  */
 export async function startElasticsearch(
-  t: Test,
+  t: Pick<Test, 'teardown' | 'pass'>,
   version: ElasticsearchVersion,
   /** `users`: with security on, by name; these nodes can keep users and roles in files only. */
   options: { users?: Record<string, { password: string; role: object }> } = {},

@@ -3,8 +3,9 @@ import t, { type Test } from 'tap';
 import type { FeedItem } from '../../src/feeds/feed.ts';
 import type { CollectionDefinition, Profile } from '../../src/model/definition.ts';
 import type { ObservableType } from '../../src/model/observable.ts';
-import { type DeliverParts, deliver, findCheckpoint, rebuild, redeliver } from '../../src/pipeline/deliver.ts';
+import { type DeliverParts, deliver, rebuild, redeliver, withdrawDropped } from '../../src/pipeline/deliver.ts';
 import { Delivery } from '../../src/pipeline/delivery.ts';
+import { findCheckpoint } from '../../src/pipeline/view.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import type { Sink } from '../../src/sinks/sink.ts';
 import { openSink } from '../contracts/sink.contract.ts';
@@ -276,7 +277,7 @@ t.test('a cluster that is down blocks nobody, is asked ever more rarely, and the
   const { clock, writer: store } = bench;
   const reported: unknown[] = [];
   const delivery = new Delivery(
-    { name: 'siem', kind: 'elasticsearch', sink, collections: [collectionOf()], every: 5000 },
+    { name: 'siem', kind: 'elasticsearch', sink, collections: [collectionOf()], elsewhere: new Set(), every: 5000 },
     { clock, store, keepOf: () => KEEP_MS, report: (error) => reported.push(error), signal: stop.signal },
   );
   await say(['a.example']);
@@ -288,10 +289,194 @@ t.test('a cluster that is down blocks nobody, is asked ever more rarely, and the
   await say(['a.example'], ['b.example']);
   t.match(await delivery.status(), { error: { code: 'sink-unavailable', message: /503/ }, failed: 0 });
   server.down = null;
-  const of = { collection: collectionOf(), sink };
-  while ((await findCheckpoint(store, 'siem', of)) === null) await new Promise((resolve) => setImmediate(resolve));
+  const of = { name: 'siem', collection: collectionOf(), sink };
+  while ((await findCheckpoint(store, of)) === null) await new Promise((resolve) => setImmediate(resolve));
   stop.abort();
   await running;
   t.same(server.live('all'), await live());
   t.same(reported, [], 'an outage is no fault of ours');
+});
+
+t.test('one entry that the target can never take is found, kept with its reason, and holds up nothing', async (t) => {
+  const bad = 'http://a.example/x';
+  const faults: [string, (server: ElasticServer) => void][] = [
+    ['an item 500', (server) => failing(server, bad, 500, 'illegal_state_exception')],
+    ['an item 503', (server) => failing(server, bad, 503, 'exception')],
+    ['a body 500', (server) => poisoned(server, bad, { status: 500 })],
+    ['a body 502', (server) => poisoned(server, bad, { status: 502 })],
+    ['a body 403, as filters in front of clusters answer', (server) => poisoned(server, bad, { status: 403 })],
+    ['a body 400', (server) => poisoned(server, bad, { status: 400 })],
+  ];
+  for (const [name, breakIt] of faults) {
+    for (const page of [2, 100]) {
+      await t.test(`${name}, ${page} a page`, async (t) => {
+        const { bench, server, parts, say, live } = await setStage(t, 'stix', { flush_bytes: 1_000_000 });
+        const all = pool.map((value): [string] => [value]);
+        await say(...all);
+        breakIt(server);
+        t.match(await deliver({ ...parts, page }), { refused: 1 });
+        const rest = (await live()).filter((value) => value !== bad);
+        t.same(server.live('all'), rest, 'on the first way');
+        const [letter] = await bench.writer.deadLetters('siem', null, 10);
+        t.match(letter, { attempts: 1, reason: /500|502|503|403|400|exception/ });
+        await say(...all.slice(1), [bad, 90]);
+        t.match(await deliver({ ...parts, page }), { refused: 1 }, 'alone in a page');
+        t.same(server.live('all'), rest.slice(1));
+        server.refuse = null;
+        server.poison = null;
+        t.match(await redeliver(parts), { written: 1, refused: 0 });
+        t.same(server.live('all'), await live());
+        t.equal(await bench.writer.deadLetterCount('siem'), 0);
+      });
+    }
+  }
+});
+
+function failing(server: ElasticServer, value: string, status: number, type: string): void {
+  server.refuse = ({ source }) =>
+    source?.document?.threat.indicator.name === value ? { status, type, reason: 'because' } : null;
+}
+
+function poisoned(server: ElasticServer, text: string, fault: ElasticFault): void {
+  server.poison = { text, fault };
+}
+
+t.test('a target that is down or busy never turns into dead letters', async (t) => {
+  const states: [string, (server: ElasticServer) => void][] = [
+    ['no answer', (server) => Object.assign(server, { down: 'drop' })],
+    ['503', (server) => Object.assign(server, { down: { status: 503 } })],
+    ['502 of a proxy', (server) => Object.assign(server, { down: { status: 502 } })],
+    ['500 to everything', (server) => Object.assign(server, { down: { status: 500 } })],
+    ['403 to everything', (server) => Object.assign(server, { down: { status: 403 } })],
+    [
+      'a shard that is away',
+      (server) => Object.assign(server, { refuse: only('b.example', 503, 'unavailable_shards_exception') }),
+    ],
+    [
+      'a queue that is full',
+      (server) => Object.assign(server, { refuse: only('b.example', 429, 'es_rejected_execution_exception') }),
+    ],
+    [
+      'every item fails',
+      (server) => Object.assign(server, { refuse: () => ({ status: 500, type: 'x', reason: 'y' }) }),
+    ],
+  ];
+  for (const [name, breakIt] of states) {
+    await t.test(name, async (t) => {
+      const { bench, server, parts, say, live } = await setStage(t);
+      await say(['a.example']);
+      await deliver(parts);
+      await say(...pool.map((value): [string] => [value]));
+      breakIt(server);
+      for (let n = 0; n < 3; n += 1) await t.rejects(deliver(parts), { code: /^sink-/ });
+      t.equal(await bench.writer.deadLetterCount('siem'), 0);
+      Object.assign(server, { down: null, refuse: null });
+      t.match(await deliver(parts), { refused: 0 });
+      t.same(server.live('all'), await live(), 'and afterwards it gets everything');
+    });
+  }
+});
+
+const only =
+  (value: string, status: number, type: string): ElasticServer['refuse'] =>
+  ({ source }) =>
+    source?.document?.threat.indicator.name === value ? { status, type, reason: 'later' } : null;
+
+t.test('several pages are under way at once, and no checkpoint stands before what it stands for', async (t) => {
+  const { bench, server, parts, say, live } = await setStage(t, 'stix', { concurrency: 3 });
+  await deliver(parts);
+  await say(...pool.map((value): [string] => [value]));
+  const most = { now: 0, ever: 0 };
+  const sink = { ...parts.sink };
+  let failed = false;
+  sink.push = async (collection, entries, ...rest) => {
+    most.now += 1;
+    most.ever = Math.max(most.ever, most.now);
+    try {
+      await new Promise((resolve) => setImmediate(resolve));
+      // The second page fails while the third arrives.
+      if (!failed && entries[0]?.value === (await live())[1]) {
+        failed = true;
+        throw new Error('cut');
+      }
+      return await parts.sink.push(collection, entries, ...rest);
+    } finally {
+      most.now -= 1;
+    }
+  };
+  await t.rejects(deliver({ ...parts, sink, page: 1 }), { message: 'cut' });
+  t.ok(most.ever > 1 && most.ever <= 3, `${most.ever} at once`);
+  t.equal(most.now, 0, 'nothing is under way when the next attempt begins');
+  const at = await findCheckpoint(bench.writer, parts);
+  const entries = await bench.entries('pool:main', at?.dateAdded);
+  const missing = entries.flatMap((entry) => (entry.kind === 'indicator' ? entry.value : []));
+  for (const value of await live()) {
+    t.ok(server.live('all').includes(value) || missing.includes(value), `${value} is there, or still to come`);
+  }
+  await deliver(parts);
+  t.same(server.live('all'), await live());
+});
+
+t.test('a collection that means something else for a while is whole again afterwards', async (t) => {
+  const { server, parts, say, live } = await setStage(t);
+  await say(...pool.map((value): [string] => [value]));
+  await deliver(parts);
+  await deliver({ ...parts, collection: collectionOf(['ipv4']) });
+  t.same(server.live('all'), await live(['ipv4']));
+  await deliver(parts);
+  t.same(server.live('all'), await live());
+});
+
+t.test('a collection that is taken out of a sink leaves the target, with what was refused of it', async (t) => {
+  const { bench, server, parts, say, live } = await setStage(t);
+  await say(...pool.map((value): [string] => [value]));
+  const ips = { ...collectionOf(['ipv4']), alias: 'ips' };
+  server.refuse = only('203.0.113.0/24', 400, 'document_parsing_exception');
+  await deliver(parts);
+  await deliver({ ...parts, collection: ips });
+  t.equal(server.live('ips').length, 2);
+  t.equal(await bench.writer.deadLetterCount('siem'), 2);
+
+  t.equal(await withdrawDropped(parts, [parts.collection, ips], new Set()), 0, 'what is configured stays');
+  server.down = 'drop';
+  await t.rejects(withdrawDropped(parts, [parts.collection], new Set()), { code: 'sink-unavailable' });
+  server.down = null;
+  t.equal(await withdrawDropped(parts, [parts.collection], new Set()), 2, 'once it can be reached');
+  t.same(server.live('ips'), []);
+  t.match(await bench.writer.deadLetters('siem', null, 10), [{ view: 'all pool:main *' }]);
+  t.equal(await bench.writer.deadLetterCount('siem'), 1);
+  t.same(server.live('all').length, 6, 'nothing else did');
+  t.equal(await withdrawDropped(parts, [parts.collection], new Set()), 0, 'and no more than once');
+
+  server.refuse = null;
+  await deliver({ ...parts, collection: ips });
+  t.same(server.live('ips'), await live(['ipv4']), 'back again, it is whole');
+  t.equal(await withdrawDropped(parts, [parts.collection], new Set(['ips'])), 0, 'another sink delivers it there');
+  t.equal(server.live('ips').length, 3);
+});
+
+t.test('a first delivery that was cut leaves nothing behind when its collection is taken out', async (t) => {
+  const { server, parts, say } = await setStage(t);
+  await say(...pool.map((value): [string] => [value]));
+  const sink = dying(parts.sink);
+  await t.rejects(deliver({ ...parts, sink }));
+  t.ok(server.live('all').length > 0);
+  t.equal(await findCheckpoint(parts.store, parts), null, 'it counts as not begun');
+  t.ok((await withdrawDropped(parts, [], new Set())) > 0);
+  t.same(server.live(), []);
+});
+
+t.test('a rebuild settles what was refused before and is taken now', async (t) => {
+  const { bench, server, parts, say } = await setStage(t);
+  await say(['a.example'], ['b.example']);
+  server.refuse = only('b.example', 400, 'document_parsing_exception');
+  await deliver(parts);
+  t.equal(await bench.writer.deadLetterCount('siem'), 1);
+  await bench.clock.advance(1000);
+  t.match(await rebuild(parts), { refused: 1 });
+  t.equal(await bench.writer.deadLetterCount('siem'), 1, 'still refused');
+  server.refuse = null;
+  await bench.clock.advance(1000);
+  t.match(await rebuild(parts), { written: 1, refused: 0 });
+  t.equal(await bench.writer.deadLetterCount('siem'), 0);
 });

@@ -138,7 +138,10 @@ t.test('faults of single documents', async (t) => {
   t.equal(refused.refused[0]?.entry.value, 'host-3.example');
   for (const status of [429, 503]) {
     fail(status, 'es_rejected_execution_exception');
-    t.match(await sink.push(collection, entries, never), { unchanged: 299, later: [{ value: 'host-3.example' }] });
+    t.match(await sink.push(collection, entries, never), {
+      unchanged: 299,
+      later: [{ entry: { value: 'host-3.example' }, isBusy: true }],
+    });
   }
   for (const [status, type] of [
     [403, 'cluster_block_exception'],

@@ -3,8 +3,8 @@ import type { EcsContext, EcsTarget } from '../../ecs/data-stream.ts';
 import { writeEcs } from '../../ecs/document.ts';
 import type { IndicatorEntry } from '../../model/entry.ts';
 import { GatewayError } from '../../model/error.ts';
-import type { PushReport, Sink, SinkCollection } from '../sink.ts';
-import { Answered, type Connection, reasonOf } from './connection.ts';
+import { NothingTaken, type PushReport, type Sink, type SinkCollection } from '../sink.ts';
+import { Answered, type Connection, inWords, reasonOf } from './connection.ts';
 
 export interface PusherParts {
   connection: Connection;
@@ -13,8 +13,6 @@ export interface PusherParts {
   destination: string;
   /** Bytes of one request. */
   flushBytes: number;
-  /** Requests under way at a time. */
-  concurrency: number;
   contextOf(collection: SinkCollection): EcsContext;
 }
 
@@ -39,9 +37,22 @@ const CONDITIONS = new Set([
   'index_closed_exception',
   'index_not_found_exception',
 ]);
+/** A shard or a node that is away or has too much to do, which passes. */
+const BUSY = new Set([
+  'circuit_breaking_exception',
+  'es_rejected_execution_exception',
+  'no_shard_available_action_exception',
+  'node_closed_exception',
+  'node_disconnected_exception',
+  'node_not_connected_exception',
+  'process_cluster_event_timeout_exception',
+  'receive_timeout_transport_exception',
+  'timeout_exception',
+  'unavailable_shards_exception',
+]);
 
-/** Pushes entries as bulk requests of bounded size, several at a time. */
-export function createPusher({ connection, target, destination, ...bounds }: PusherParts): Sink['push'] {
+/** Pushes entries as bulk requests of bounded size, one after the other. */
+export function createPusher({ connection, target, destination, flushBytes, contextOf }: PusherParts): Sink['push'] {
   const path = `/${encodeURIComponent(destination)}/_bulk`;
   const query = {
     filter_path: FILTER,
@@ -67,21 +78,13 @@ export function createPusher({ connection, target, destination, ...bounds }: Pus
     }
   };
 
-  /** All are waited for, also when one failed: what is still under way must not meet the next attempt. */
-  const sendAll = async (flushes: Iterable<Flush>, how: Encoding, report: PushReport, signal: AbortSignal) => {
-    let hasFailed = false;
-    const work = async (): Promise<void> => {
-      for (const flush of flushes) {
-        if (hasFailed) return;
-        await send(flush, how, report, signal).catch((error: unknown) => {
-          hasFailed = true;
-          throw error;
-        });
-      }
-    };
-    const done = await Promise.allSettled(Array.from({ length: bounds.concurrency }, work));
-    const failed = done.find((each) => each.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+  const sendAll = async (
+    entries: readonly IndicatorEntry[],
+    how: Encoding,
+    report: PushReport,
+    signal: AbortSignal,
+  ) => {
+    for (const flush of flushesOf(entries, how, flushBytes)) await send(flush, how, report, signal);
   };
 
   return async (collection, entries, signal, anew = false) => {
@@ -89,13 +92,13 @@ export function createPusher({ connection, target, destination, ...bounds }: Pus
     const told = target === 'compat' ? entries.filter(({ revoked }) => !revoked) : entries;
     // The guide's queries know no withdrawal: its tombstone would count as one more sighting.
     report.unchanged += entries.length - told.length;
-    const how: Encoding = { target, context: bounds.contextOf(collection), again: false, conflicts: [] };
-    await sendAll(flushesOf(told, how, bounds.flushBytes), how, report, signal);
+    const how: Encoding = { target, context: contextOf(collection), again: false, conflicts: [] };
+    await sendAll(told, how, report, signal);
     if (!anew || target !== 'latest' || how.conflicts.length === 0) return report;
     const lost = await missingOf(how.conflicts, how, { connection, destination }, signal);
     report.unchanged -= lost.length;
     const again = { ...how, again: true };
-    await sendAll(flushesOf(lost, again, bounds.flushBytes), again, report, signal);
+    await sendAll(lost, again, report, signal);
     return report;
   };
 }
@@ -116,7 +119,9 @@ async function missingOf(
     const ids = slice.map((entry) => latestId(context, entry));
     const path = `/${encodeURIComponent(destination)}/_mget`;
     const query = { _source: false, filter_path: 'docs.found' };
-    const answer = await connection.send({ method: 'POST', path, query, body: { ids } }, signal);
+    const answer = await connection.send({ method: 'POST', path, query, body: { ids } }, signal).catch((error) => {
+      throw error instanceof Answered ? refusal(error, destination, connection.where) : error;
+    });
     const { docs = [] } = answer as { docs?: { found?: boolean }[] };
     missing.push(...slice.filter((_, i) => docs[i]?.found === false));
   }
@@ -193,10 +198,11 @@ function takeAll(
     else if (status === 409 || (status === 404 && action === 'delete' && error === undefined)) {
       report.unchanged += 1;
       if (action === 'index') conflicts.push(entry);
-    } else if (CONDITIONS.has(typeOf(error)))
-      throw refusal(new Answered(status, reasonOf({ error })), 'the index', where);
-    else if (status === 429 || status >= 500) report.later.push(entry);
-    else report.refused.push({ entry, reason: reasonOf({ error }) });
+    } else if (CONDITIONS.has(typeOf(error))) {
+      throw inWords(new Answered(status, reasonOf({ error })), where, 'takes nothing for the index');
+    } else if (status === 429 || status >= 500) {
+      report.later.push({ entry, reason: reasonOf({ error }), isBusy: status === 429 || BUSY.has(typeOf(error)) });
+    } else report.refused.push({ entry, reason: reasonOf({ error }) });
   }
 }
 
@@ -205,7 +211,9 @@ function typeOf(error: unknown): string {
   return typeof type === 'string' ? type : '';
 }
 
-function refusal({ status, message }: Answered, destination: string, where: string): GatewayError {
-  const hint = status === 404 ? ' Run `sluice sink setup`.' : '';
-  return new GatewayError('sink-refused', `${where} takes nothing for ${destination} (${status}): ${message}.${hint}`);
+/** Without index nobody is to blame but the setup; else it may be what was sent. */
+function refusal(answered: Answered, destination: string, where: string): GatewayError {
+  const { code, message, retryAfter } = inWords(answered, where, `takes nothing for ${destination}`);
+  if (answered.status === 404) return new GatewayError(code, `${message} Run \`sluice sink setup\`.`);
+  return new NothingTaken(code, message, retryAfter === undefined ? {} : { retryAfter });
 }

@@ -8,7 +8,8 @@ export interface Connection {
   where: string;
   /**
    * One request, not repeated by itself. A Buffer goes out as it is (NDJSON), an object as JSON.
-   * Throws `sink-unavailable`, `sink-refused`, or Answered for any other status that is no success.
+   * Throws `sink-unavailable` when nobody answers or it asks to wait, `sink-refused` for credentials that it doesn't know, and
+   * Answered for any other status that is no success.
    */
   send(request: ElasticRequest, signal: AbortSignal): Promise<unknown>;
   close(): Promise<void>;
@@ -21,13 +22,20 @@ export interface ElasticRequest {
   body?: Buffer | object;
 }
 
-/** The cluster answered, and said no to this one request. */
+/** The cluster, or something in front of it, answered, and said no to this one request. */
 export class Answered extends Error {
   readonly status: number;
+  readonly retryAfter: number | undefined;
   /** Elasticsearch's own type and reason. */
-  constructor(status: number, reason: string) {
+  constructor(status: number, reason: string, retryAfter?: number) {
     super(reason);
     this.status = status;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Is nobody there who could say yes? */
+  get isAway(): boolean {
+    return this.status >= 502;
   }
 }
 
@@ -69,6 +77,8 @@ function headersOf(body: ElasticRequest['body']): Record<string, string> {
 
 function clientOptions(options: ElasticsearchOptions): ClientOptions {
   const { node, cloud_id, api_key, username, password, ca, ca_fingerprint, timeout } = options;
+  // Packing costs more time than a network of one's own, and less than the way to a cloud.
+  const { compression = cloud_id !== undefined } = options;
   return {
     ...(cloud_id === undefined ? { nodes: [node ?? []].flat() } : { cloud: { id: cloud_id } }),
     ...(api_key === undefined ? {} : { auth: { apiKey: api_key.reveal() } }),
@@ -78,7 +88,7 @@ function clientOptions(options: ElasticsearchOptions): ClientOptions {
     requestTimeout: timeout,
     // Repeats are the delivery's, by its clock and its checkpoint.
     maxRetries: 0,
-    compression: true,
+    compression,
   };
 }
 
@@ -92,9 +102,8 @@ function inOurWords(error: unknown, where: string): Error {
     const status = error.statusCode ?? 0;
     const reason = reasonOf(error.meta.body);
     if (status === 401) return refused(`${where} does not accept the credentials.`);
-    if (status === 403) return refused(`${where} does not allow this: ${reason}`);
-    if (status === 429 || status >= 502) return unavailable(`${where} answered ${status}.`, retryAfterOf(error));
-    return new Answered(status, reason);
+    if (status === 429) return unavailable(`${where} answered 429.`, retryAfterOf(error));
+    return new Answered(status, reason, retryAfterOf(error));
   }
   if (error instanceof errors.ProductNotSupportedError) return refused(`${where} is no Elasticsearch.`);
   if (error instanceof errors.TimeoutError) return unavailable(`${where} did not answer in time.`);
@@ -104,6 +113,13 @@ function inOurWords(error: unknown, where: string): Error {
   }
   const name = error instanceof Error ? error.name : 'unknown';
   return unavailable(`${where} could not be read (${name}).`);
+}
+
+/** What an answer means where nothing but the request as a whole can be to blame. */
+export function inWords({ status, message, isAway, retryAfter }: Answered, where: string, what: string): GatewayError {
+  if (isAway) return unavailable(`${where} answered ${status}.`, retryAfter);
+  if (status === 403) return refused(`${where} does not allow this (403): ${message}.`);
+  return refused(`${where} ${what} (${status}): ${message}.`);
 }
 
 function refused(message: string): GatewayError {
@@ -128,7 +144,7 @@ export function reasonOf(body: unknown): string {
     unknown
   >;
   const because = (caused_by as { reason?: unknown } | undefined)?.reason;
-  const told = `${String(type ?? 'unknown error')}: ${String(reason ?? '')}${because === undefined ? '' : `: ${String(because)}`}`;
-  const text = typeof error === 'string' ? error : told;
+  const told = [type, reason, because].filter((part) => typeof part === 'string' && part !== '').join(': ');
+  const text = typeof error === 'string' ? error : told || 'it gave no reason';
   return text.replace(/[\p{Cc}\s]+/gu, ' ').slice(0, MAX_REASON);
 }

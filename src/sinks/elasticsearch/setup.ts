@@ -1,10 +1,9 @@
 import { LATEST_ALIAS, LATEST_INDEX } from '../../ecs/data-stream.ts';
 import { ecsMappings } from '../../ecs/mapping.ts';
-import { GatewayError } from '../../model/error.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { ElasticsearchOptions } from '../elasticsearch.ts';
 import type { SetupStep } from '../sink.ts';
-import { Answered, type Connection } from './connection.ts';
+import { Answered, type Connection, inWords } from './connection.ts';
 
 /** Rises with what the templates say; an older Sluice doesn't overwrite a newer one's. */
 const VERSION = 1;
@@ -233,10 +232,7 @@ export async function installStep(connection: Connection, step: SetupStep, signa
       const isLacking = LACKING.test(error.message);
       if (isLacking && i < bodies.length - 1) continue;
       if (isLacking && without !== undefined) return `left out: ${without}`;
-      throw new GatewayError(
-        'sink-refused',
-        `${connection.where} refused the ${name} (${error.status}): ${error.message}.`,
-      );
+      throw inWords(error, connection.where, `refused the ${name}`);
     }
   }
   return 'done';

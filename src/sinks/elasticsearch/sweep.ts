@@ -1,6 +1,6 @@
 import { GatewayError } from '../../model/error.ts';
 import type { Sink, SinkCollection } from '../sink.ts';
-import { Answered, type Connection } from './connection.ts';
+import { Answered, type Connection, inWords } from './connection.ts';
 
 /** Documents looked at per request. */
 const PAGE = 5000;
@@ -10,7 +10,7 @@ interface Hit {
   _id: string;
   _index: string;
   _version: number;
-  _source?: { stix?: { id?: string } };
+  fields?: { 'stix.id'?: string[] };
   sort: unknown[];
 }
 
@@ -36,10 +36,7 @@ export async function sweepIndex(
     }
   } catch (error) {
     if (!(error instanceof Answered)) throw error;
-    throw new GatewayError(
-      'sink-refused',
-      `${connection.where} could not be swept (${error.status}): ${error.message}.`,
-    );
+    throw inWords(error, connection.where, 'could not be swept');
   }
 }
 
@@ -60,19 +57,24 @@ async function sweepPages(
       sort: [{ _shard_doc: 'asc' }],
       version: true,
       track_total_hits: false,
-      _source: ['stix.id'],
+      _source: false,
+      docvalue_fields: ['stix.id'],
       ...(after === null ? {} : { search_after: after }),
     };
     const answer = await connection.send({ method: 'POST', path: '/_search', body }, signal);
     const { hits } = (answer as { hits: { hits: Hit[] } }).hits;
     if (hits.length === 0) return removed;
     after = hits.at(-1)?.sort ?? null;
-    const live = await isLive(hits.flatMap(({ _source }) => _source?.stix?.id ?? []));
-    const gone = hits.filter(({ _source }) => !live.has(_source?.stix?.id ?? ''));
+    const live = await isLive(hits.flatMap(idOf));
+    const gone = hits.filter((hit) => !idOf(hit).some((id) => live.has(id)));
     if (gone.length === 0) continue;
     await remove(connection, gone, signal);
     removed += gone.length;
   }
+}
+
+function idOf({ fields }: Hit): string[] {
+  return fields?.['stix.id'] ?? [];
 }
 
 /** 404 and 409: somebody else removed it, or it was written anew. */

@@ -6,11 +6,19 @@ import { tlpCode, tlpOfCode } from './rows.ts';
 
 type ReadState = Pick<
   Reader,
-  'account' | 'accounts' | 'clients' | 'checkpoint' | 'deadLetters' | 'deadLetterCount' | 'namespace' | 'cursorSecret'
+  | 'account'
+  | 'accounts'
+  | 'clients'
+  | 'checkpoint'
+  | 'checkpoints'
+  | 'deadLetters'
+  | 'deadLetterCount'
+  | 'namespace'
+  | 'cursorSecret'
 >;
 type WriteState = Pick<
   Transaction,
-  'saveAccount' | 'saveClient' | 'saveCheckpoint' | 'addDeadLetters' | 'removeDeadLetters'
+  'saveAccount' | 'saveClient' | 'saveCheckpoint' | 'removeCheckpoint' | 'addDeadLetters' | 'removeDeadLetters'
 >;
 
 /** Accounts, clients, sinks: small tables that only remember. */
@@ -37,6 +45,14 @@ export function readState(connection: Connection): Sync<ReadState> {
       );
       return row === undefined ? null : { sink, view, dateAdded: row[0], updatedAt: row[1] };
     },
+
+    checkpoints: (sink) =>
+      connection
+        .all<[string, Micros, Micros]>(
+          'SELECT view, date_added, updated_at FROM checkpoints WHERE sink = ? ORDER BY view',
+          sink,
+        )
+        .map(([view, dateAdded, updatedAt]) => ({ sink, view, dateAdded, updatedAt })),
 
     deadLetters: (sink, after, limit) =>
       connection
@@ -94,6 +110,10 @@ export function writeState(connection: Connection): Sync<WriteState> {
 
     saveCheckpoint({ sink, view, dateAdded, updatedAt }) {
       connection.run('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)', sink, view, dateAdded, updatedAt);
+    },
+
+    removeCheckpoint(sink, view) {
+      connection.run('DELETE FROM checkpoints WHERE sink = ? AND view = ?', sink, view);
     },
 
     addDeadLetters(letters) {

@@ -195,6 +195,10 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     t.strictSame(await reader.checkpoint('siem', 'pool:main'), checkpoint);
     t.equal((await reader.checkpoint('siem', 'pool:other'))?.dateAdded, 2);
     t.equal(await reader.checkpoint('other', 'pool:main'), null);
+    t.strictSame(await reader.checkpoints('siem'), [checkpoint, { ...checkpoint, view: 'pool:other', dateAdded: 2 }]);
+    await writer.transaction((tx) => tx.removeCheckpoint('siem', 'pool:other'));
+    t.strictSame(await reader.checkpoints('siem'), [checkpoint]);
+    t.strictSame(await reader.checkpoints('other'), []);
   });
 
   t.test('dead letters are kept once each, listed in order, and removed by name', async (t) => {

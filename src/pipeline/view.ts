@@ -1,0 +1,86 @@
+import { hash } from 'node:crypto';
+import type { CollectionDefinition } from '../model/definition.ts';
+import type { Checkpoint } from '../model/state.ts';
+import type { Sink } from '../sinks/sink.ts';
+import type { EntryFilter, Reader, Transaction } from '../store/store.ts';
+
+/** Whose checkpoint: a sink's name in the configuration, what it is open to, and what it delivers. */
+export interface ViewParts {
+  name: string;
+  sink: Pick<Sink, 'place'>;
+  collection: Pick<CollectionDefinition, 'alias' | 'journal' | 'types'>;
+}
+
+/** What a checkpoint is of: a collection by what it reads, so that another meaning of the same name begins anew. */
+export function viewOf({ alias, journal, types }: ViewParts['collection']): string {
+  return `${alias} ${journal} ${types === null ? '*' : [...types].sort().join(',')}`;
+}
+
+/** What of the journal the collection shows. */
+export function filterOf({ journal, types }: ViewParts['collection']): EntryFilter {
+  const versions = { last: true, first: false, all: false, exact: [] };
+  return { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
+}
+
+/** A checkpoint is of a view in a place: another index or cluster under the same name begins anew. */
+function checkpointOf({ collection, sink }: Pick<ViewParts, 'collection' | 'sink'>): string {
+  return `${viewOf(collection)} ${placeOf(sink)}`;
+}
+
+function placeOf({ place }: ViewParts['sink']): string {
+  return hash('sha1', place).slice(0, 8);
+}
+
+/** The checkpoint that counts now; null before the first delivery has come to its end. */
+export async function findCheckpoint(
+  store: Pick<Reader, 'checkpoint'>,
+  { name, ...of }: ViewParts,
+): Promise<Checkpoint | null> {
+  const found = await store.checkpoint(name, checkpointOf(of));
+  return found === null || found.updatedAt === BEGUN ? null : found;
+}
+
+/** `updatedAt` of a first delivery that has begun: all that is known is that the place holds something of the collection. */
+const BEGUN = 0;
+
+/** Remembers that the place may hold something of the collection, before it does. */
+export async function markBegun(tx: Transaction, { name, ...of }: ViewParts): Promise<void> {
+  const view = checkpointOf(of);
+  if ((await tx.checkpoint(name, view)) !== null) return;
+  await tx.saveCheckpoint({ sink: name, view, dateAdded: 0, updatedAt: BEGUN });
+}
+
+export async function saveCheckpoint(
+  tx: Transaction,
+  { name, ...of }: ViewParts,
+  at: Pick<Checkpoint, 'dateAdded' | 'updatedAt'>,
+): Promise<void> {
+  await tx.saveCheckpoint({ sink: name, view: checkpointOf(of), ...at });
+}
+
+/** Forgets what this place was given under the same name while that meant something else: a rebuild has just replaced it. */
+export async function forgetOtherViews(tx: Transaction, { name, sink, collection }: ViewParts): Promise<void> {
+  const mine = checkpointOf({ collection, sink });
+  for (const { view, alias, isHere } of await checkpointsOf(tx, name, sink)) {
+    if (isHere && alias === collection.alias && view !== mine) await tx.removeCheckpoint(name, view);
+  }
+}
+
+/** Collections that this place holds something of, by the sink's checkpoints. */
+export async function aliasesIn(store: Pick<Reader, 'checkpoints'>, name: string, sink: ViewParts['sink']) {
+  const found = await checkpointsOf(store, name, sink);
+  return [...new Set(found.filter(({ isHere }) => isHere).map(({ alias }) => alias))];
+}
+
+export async function forgetAlias(tx: Transaction, name: string, sink: ViewParts['sink'], alias: string) {
+  for (const known of await checkpointsOf(tx, name, sink)) {
+    if (known.isHere && known.alias === alias) await tx.removeCheckpoint(name, known.view);
+  }
+}
+
+async function checkpointsOf(store: Pick<Reader, 'checkpoints'>, name: string, sink: ViewParts['sink']) {
+  const here = placeOf(sink);
+  return (await store.checkpoints(name)).map(({ view }) => {
+    return { view, alias: view.slice(0, view.indexOf(' ')), isHere: view.endsWith(` ${here}`) };
+  });
+}
