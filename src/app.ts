@@ -72,7 +72,8 @@ export function buildApp(parts: AppParts): FastifyInstance {
     ...((tls === null ? { http } : { https: { ...http, ...secured(tls) } }) as object),
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy,
+    // One proxy: what stands before its own entry in X-Forwarded-For, any client may have written.
+    trustProxy: trustProxy && ((_address: string, hop: number) => hop < 1),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,

@@ -55,7 +55,8 @@ export function readFilters(query: Record<string, string | undefined>, context: 
 
 function readAddedAfter(text: string | undefined): Micros | null {
   if (text === undefined || text === '') return null;
-  const micros = parseTimestamp(text.trim());
+  // A `+` that was not escaped arrives as a space.
+  const micros = parseTimestamp(text.trim().replace(/ (\d{2}:\d{2})$/, '+$1'));
   if (micros === undefined) throw new GatewayError('bad-request', 'added_after must be an RFC 3339 timestamp.');
   return micros;
 }

@@ -86,7 +86,8 @@ function typesOf(word: string | undefined, view: ObservableType[] | null): reado
 function readTime(name: 'since' | 'until', query: Query): Micros | null {
   const text = query[name];
   if (text === undefined) return null;
-  const micros = parseTimestamp(text.trim());
+  // A `+` that was not escaped arrives as a space.
+  const micros = parseTimestamp(text.trim().replace(/ (\d{2}:\d{2})$/, '+$1'));
   if (micros === undefined) throw badParameter(name, 'an RFC 3339 timestamp with a zone, such as 2026-11-24T00:00:00Z');
   return micros;
 }

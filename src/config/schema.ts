@@ -69,7 +69,7 @@ const listenSchema = Type.Object(
     behind_proxy: Type.Boolean({
       default: false,
       description:
-        'A proxy in front ends TLS; its X-Forwarded-For, -Proto and -Host are believed. Else they are ignored.',
+        'A proxy in front ends TLS: the last entry of X-Forwarded-For is who calls. Else that header is ignored.',
     }),
     max_connections: Type.Integer({
       default: 1000,

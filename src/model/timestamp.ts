@@ -3,7 +3,8 @@ import { MICROS_PER_DAY, MICROS_PER_MS, type Micros } from './clock.ts';
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/;
 
 /**
- * RFC 3339 text with 0 to 9 fraction digits to microseconds; finer digits are cut.
+ * RFC 3339 text with 0 to 9 fraction digits to microseconds; finer digits are cut, and past the year 2255, where a number
+ * no longer holds every microsecond, all of them: what is written again must be the date that was read or one before.
  * Undefined for anything else, impossible dates (30 February) and years before 1970 among it.
  */
 export function parseTimestamp(text: string): Micros | undefined {
@@ -18,9 +19,14 @@ export function parseTimestamp(text: string): Micros | undefined {
   if (check.getUTCMonth() + 1 !== Number(month) || check.getUTCDate() !== Number(day)) return undefined;
   const offset = zoneMinutes(zone);
   if (offset === undefined) return undefined;
-  const micros = (ms - offset * 60_000) * MICROS_PER_MS + Number(fraction.slice(0, 6).padEnd(6, '0'));
-  return micros >= 0 ? micros : undefined;
+  const whole = (ms - offset * 60_000) * MICROS_PER_MS;
+  const micros = whole + Number(fraction.slice(0, 6).padEnd(6, '0'));
+  if (micros < 0 || whole > LATEST) return undefined;
+  return Number.isSafeInteger(micros) ? micros : whole;
 }
+
+/** Behind it years have five digits, which RFC 3339 cannot write. */
+const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59) * MICROS_PER_MS;
 
 function zoneMinutes(zone: string): number | undefined {
   if (zone === 'Z' || zone === 'z') return 0;

@@ -1,7 +1,6 @@
 import pino from 'pino';
 import type { Test } from 'tap';
-import type { RouteParts } from '../../routes/parts.ts';
-import { buildApp } from '../../src/app.ts';
+import { type AppParts, buildApp } from '../../src/app.ts';
 import { hashKey } from '../../src/auth.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
@@ -50,7 +49,7 @@ export interface TestApp extends JournalStore {
 /** The application on a journal of the test's own, with a scripted clock: `all`, `ips` on it, `red` on another. */
 export async function openApp(
   t: Test,
-  parts: Partial<RouteParts> = {},
+  parts: Partial<AppParts> = {},
   clients: Record<string, Client> = {},
 ): Promise<TestApp> {
   const store = await openJournalStore(t);

@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { openApp } from '../helpers/app.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 
 const ROOT = '/api/taxii2/api/';
@@ -205,6 +206,12 @@ t.test('an empty page keeps the reader where it is', async (t) => {
   const reply = await get(`${ROOT}collections/all/objects/?added_after=${after}`);
   t.strictSame(reply.json(), { more: false, objects: [] });
   t.equal(reply.headers['x-taxii-date-added-last'], after);
+  for (const last of ['9999-12-31T23:59:59.999999Z', '9999-12-31T23:59:59Z', '2262-04-11T23:47:16.854775807Z']) {
+    const far = await get(`${ROOT}collections/all/objects/?added_after=${last}`);
+    const echo = String(far.headers['x-taxii-date-added-last']);
+    t.match(echo, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/, `${last}: what is echoed can be sent again`);
+    t.ok(echo <= last.replace('59Z', '59.000000Z'), echo);
+  }
   t.strictSame(
     (await get(`${ROOT}collections/letter/objects/?added_after=${after}`)).json(),
     { more: false },
@@ -238,6 +245,7 @@ t.test('filters: type, id, version, spec_version, added_after with 0 to 9 digits
   t.equal(await count(`added_after=${tenth}`), all.length - 10, 'strictly after, to the microsecond');
   t.equal(await count(`added_after=${tenth.replace('Z', '999Z')}`), all.length - 10, 'nine digits are cut to six');
   t.equal(await count(`added_after=${tenth.replace(/\.\d+Z/, 'Z')}`), all.length, 'no digits');
+  t.equal(await count(`added_after=${tenth.replace('Z', '+00:00')}`), all.length - 10, 'a + that was not escaped');
   t.equal(await count('added_after='), all.length, 'empty means absent');
 });
 
@@ -337,4 +345,15 @@ t.test('failed sign-ins are limited by address; a good key is not held up by the
   }
   t.equal(last, 429);
   t.equal((await get('/taxii2/')).statusCode, 200);
+});
+
+t.test('behind a proxy the address is the one that the proxy saw, not what the caller claims', async (t) => {
+  const { app } = await openApp(t, { trustProxy: true });
+  const guess = async (forwarded: string): Promise<number> =>
+    (await app.inject({ url: '/taxii2/', headers: { authorization: 'Bearer guess', 'x-forwarded-for': forwarded } }))
+      .statusCode;
+  let last = 0;
+  for (let i = 0; i < 30; i += 1) last = await guess(`198.51.100.${i}, 203.0.113.7`);
+  t.equal(last, 429, 'a new claim for each try does not help');
+  t.equal(await guess('203.0.113.7, 203.0.113.8'), 401, 'and nobody else is held up');
 });
