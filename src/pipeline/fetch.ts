@@ -118,11 +118,13 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
   };
 }
 
-/** Two requests are equal when nothing that is sent tells them apart. A hash: the key is part of it. */
+/** Two requests are equal when nothing that is sent, nor how, tells them apart. A hash: the key is part of it. */
 function flightOf(request: FeedRequest, parts: FetchParts): string {
   const { url, method = 'GET', body = null, conditional = false } = request;
   const headers = Object.entries(headersOf(request, false, parts)).sort();
-  return hash('sha256', JSON.stringify([parts.accountName, method, url.href, headers, body, conditional]), 'hex');
+  const { accountName, dispatchers } = parts;
+  const all = [accountName, dispatchers.way, method, url.href, headers, body, conditional];
+  return hash('sha256', JSON.stringify(all), 'hex');
 }
 
 /** The same answer for another reader; null when it was too large to be kept. */

@@ -22,6 +22,8 @@ export interface SendParts extends TurnParts {
 }
 
 export interface Dispatchers {
+  /** Tells this way of reaching upstreams from any other: proxy, certificates, what may be inside. */
+  way: string;
   usual: Dispatcher;
   certified: Dispatcher | null;
 }

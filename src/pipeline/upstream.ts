@@ -58,10 +58,13 @@ export function limitsOf(feeds: readonly ConfiguredFeed[]): Map<string, AccountL
 /** One dispatcher for all feeds that are reached in the same way; made when first asked for. */
 export function createDispatchers(resolveAll: ResolveAll | undefined) {
   const made = new Map<string, Dispatcher>();
-  const reach = (internalHost: string | null, proxy: ProxySetting, tls: ConnectionTls | undefined): Dispatcher => {
+  const nameOf = (internalHost: string | null, proxy: ProxySetting, tls: ConnectionTls | undefined): string => {
     const certificates = [tls?.cert, tls?.key, tls?.ca].map((pem) => pem?.fingerprint() ?? null);
-    const way = typeof proxy === 'string' ? proxy : `at ${proxy.fingerprint()}`;
-    const name = JSON.stringify([internalHost, way, certificates]);
+    const through = typeof proxy === 'string' ? proxy : `at ${proxy.fingerprint()}`;
+    return JSON.stringify([internalHost, through, certificates]);
+  };
+  const reach = (internalHost: string | null, proxy: ProxySetting, tls: ConnectionTls | undefined): Dispatcher => {
+    const name = nameOf(internalHost, proxy, tls);
     const known = made.get(name) ?? openGuardedDispatcher({ internalHost, proxy, resolveAll, tls });
     made.set(name, known);
     return known;
@@ -71,6 +74,7 @@ export function createDispatchers(resolveAll: ResolveAll | undefined) {
       const account = format.account(options);
       const internalHost = internal && account !== null ? new URL(account.origin).hostname : null;
       return {
+        way: nameOf(internalHost, proxy, account?.tls),
         usual: reach(internalHost, proxy, undefined),
         certified: account?.tls === undefined ? null : reach(internalHost, proxy, account.tls),
       };

@@ -59,7 +59,7 @@ export async function openFeedBench<Options>(
               userAgent: 'Sluice/test',
               signal,
               ...(parts.caps === undefined ? {} : { caps: parts.caps }),
-              dispatchers: { usual, certified },
+              dispatchers: { way: '', usual, certified },
             });
       return {
         options: filled,

@@ -72,6 +72,11 @@ t.test('feeds that are reached alike share connections; an internal one never sh
   const certified = dispatchers.of(feed('https://intel.corp', null, { tls }));
   t.equal(certified.usual, outside.usual);
   t.ok(certified.certified !== null && certified.certified !== outside.usual);
+  t.equal(
+    new Set([inside.way, outside.way, certified.way]).size,
+    3,
+    'nor is a request of one ever answered by another’s',
+  );
 });
 
 t.test('however many readers there are, the writer hears of a journal every ten seconds at most', async (t) => {

@@ -42,6 +42,7 @@ interface Over {
   limits: AccountLimits;
   flights: Flights;
   signal: AbortSignal;
+  way: string;
 }
 
 /** The fetcher on a real store and a server that does as the test says; every name of `*.feed.test` is this machine. */
@@ -80,7 +81,14 @@ async function open(t: Test, handler: Handler): Promise<Bench> {
     written: () => [...sockets].reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
     openSockets: () => [...sockets].filter(({ destroyed }) => !destroyed).length,
     account: () => writer.account('account'),
-    fetcher({ caps = {}, validators = NONE, limits = { minInterval: 0, windows: [] }, signal, ...over } = {}) {
+    fetcher({
+      caps = {},
+      validators = NONE,
+      limits = { minInterval: 0, windows: [] },
+      signal,
+      way = '',
+      ...over
+    } = {}) {
       return createFetcher({
         clock,
         writer,
@@ -90,7 +98,7 @@ async function open(t: Test, handler: Handler): Promise<Bench> {
         userAgent: 'Sluice/test (threat-intelligence gateway)',
         signal: signal ?? new AbortController().signal,
         caps,
-        dispatchers: { usual: dispatcher, certified: null },
+        dispatchers: { way, usual: dispatcher, certified: null },
         ...over,
       });
     },
@@ -499,8 +507,9 @@ t.test('requests that differ in anything that is sent are calls of their own', a
     bench.fetcher({ flights }).fetch(bench.ask({ url: new URL('/other', bench.url) })),
     bench.fetcher({ flights }).fetch(bench.ask({ conditional: true })),
     bench.fetcher({ flights, validators: etag }).fetch(bench.ask({ conditional: true })),
+    bench.fetcher({ flights, way: 'with a certificate' }).fetch(bench.ask()),
   ]);
-  t.equal(bench.seen.length, 8);
+  t.equal(bench.seen.length, 9);
 });
 
 t.test('an answer too large to hand out twice is asked for twice, and whole for both', async (t) => {
