@@ -1,5 +1,7 @@
+import { pipeline, Readable, type Transform } from 'node:stream';
 import { promisify } from 'node:util';
-import { constants, gzip, zstdCompress } from 'node:zlib';
+import { constants, createGzip, createZstdCompress, gzip, zstdCompress } from 'node:zlib';
+import type { FastifyInstance } from 'fastify';
 import { GatewayError } from '../src/model/error.ts';
 
 /** Content codings that are sent, best first: among those a client likes equally, the first is taken. */
@@ -55,4 +57,32 @@ const options = { gzip: { level: 4 }, zstd: { params: { [constants.ZSTD_c_compre
 export async function encodeBody(body: Buffer, coding: Coding): Promise<Buffer> {
   if (coding === 'identity') return body;
   return coding === 'gzip' ? compressors.gzip(body, options.gzip) : compressors.zstd(body, options.zstd);
+}
+
+const encoders: Record<Exclude<Coding, 'identity'>, () => Transform> = {
+  gzip: () => createGzip(options.gzip),
+  zstd: () => createZstdCompress(options.zstd),
+};
+
+/** Shorter bodies are not worth a coding. */
+export const SHORTEST_ENCODED = 1024;
+
+/** Makes a scope send its good answers, ready or streamed, in the coding that the client likes best. */
+export function encodeAnswers(scope: FastifyInstance): void {
+  scope.addHook('preHandler', async ({ headers }) => void acceptedCodings(headers['accept-encoding']));
+  scope.addHook('onSend', async ({ headers }, reply, payload) => {
+    if (reply.statusCode !== 200) return payload;
+    reply.header('vary', [reply.getHeader('vary'), 'Accept-Encoding'].filter(Boolean).join(', '));
+    const { best, isPlainFine } = acceptedCodings(headers['accept-encoding']);
+    if (best === 'identity') return payload;
+    if (payload instanceof Readable) {
+      reply.header('content-encoding', best);
+      // Whoever reads it hears of its errors, and its end ends the source.
+      return pipeline(payload, encoders[best](), () => undefined);
+    }
+    const body = Buffer.isBuffer(payload) ? payload : Buffer.from(String(payload));
+    if (body.length < SHORTEST_ENCODED && isPlainFine) return payload;
+    reply.header('content-encoding', best).removeHeader('content-length');
+    return encodeBody(body, best);
+  });
 }

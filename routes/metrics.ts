@@ -84,6 +84,7 @@ function readFigures(register: Registry, { reader, pages, allowances }: RoutePar
   const attempted = gauge('feed_attempt_timestamp_seconds', 'Last poll that began.', 'feed');
   const next = gauge('feed_next_poll_timestamp_seconds', 'When the next poll is due.', 'feed');
   const failures = gauge('feed_failures', 'Polls that failed since the last good one.', 'feed');
+  const gap = gauge('feed_gap_timestamp_seconds', 'When it was last found that news can no longer be had.', 'feed');
   const held = gauge('feed_observations', 'Observations held.', 'feed');
   const rows = gauge('feed_rows', 'Rows of the last whole poll.', 'feed', 'outcome');
   const rejected = total('feed_rejections', 'Rows refused since the feed was first polled.', 'feed', 'reason');
@@ -108,6 +109,7 @@ function readFigures(register: Registry, { reader, pages, allowances }: RoutePar
     attempted,
     next,
     failures,
+    gap,
     held,
     rows,
     rejected,
@@ -138,6 +140,7 @@ function readFigures(register: Registry, { reader, pages, allowances }: RoutePar
         if (at !== null) moment.set({ feed }, at / MICROS_PER_SECOND);
       }
       failures.set({ feed }, state.failures);
+      if (state.gap !== null) gap.set({ feed }, state.gap.at / MICROS_PER_SECOND);
       held.set({ feed }, state.observations);
       rows.set({ feed, outcome: 'accepted' }, state.accepted);
       rows.set({ feed, outcome: 'rejected' }, state.rejected);

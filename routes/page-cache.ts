@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Micros } from '../src/model/clock.ts';
 import type { PageValidity, Reader } from '../src/store/store.ts';
-import { type AcceptedCodings, type Coding, encodeBody } from './coding.ts';
+import { type AcceptedCodings, type Coding, encodeBody, SHORTEST_ENCODED } from './coding.ts';
 
 /** A page that a route can render, and what it depends on. */
 export interface PageQuestion {
@@ -43,8 +43,6 @@ export interface PageCache {
   figures(): { hits: number; misses: number; evictions: number; pages: number; bytes: number };
 }
 
-/** Shorter bodies are not worth a coding. */
-const SHORTEST_ENCODED = 1024;
 /** Pages in the making at a time: each may hold some megabytes. */
 const MAX_RENDERING = 8;
 /** What a page takes besides its body and key. */

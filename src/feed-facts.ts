@@ -1,5 +1,6 @@
 import type { FeedFacts } from '../routes/parts.ts';
 import type { Config } from './config/config.ts';
+import { closesAt } from './pipeline/breaker.ts';
 import { allowanceOf } from './pipeline/budget.ts';
 import { accountNameOf, limitsOf } from './pipeline/upstream.ts';
 import { configuredFeeds } from './writer.ts';
@@ -27,7 +28,11 @@ export function feedFactsOf({ feeds, idleFeeds, pools, journals, collections }: 
           : {
               name,
               origin: format.account(options)?.origin ?? name,
-              allowanceOf: (state, now) => allowanceOf(state, allowed, now),
+              allowanceOf: (state, now) => {
+                const { nextRequestAt, windows } = allowanceOf(state, allowed, now);
+                const at = Math.max(nextRequestAt ?? 0, closesAt(state, now));
+                return { nextRequestAt: at > now ? at : null, windows };
+              },
             },
     };
   });

@@ -26,6 +26,12 @@ const feedSchema = Type.Object({
   next_poll_at: maybeTime('When the next poll is due.'),
   failures: count('Polls that failed since the last good one.'),
   error: nullable(Type.Object({ code: Type.String(), message: Type.String(), at: timestamp('When.') })),
+  gap: nullable(
+    Type.Object(
+      { from: timestamp('From.'), to: timestamp('To.'), found_at: timestamp('When the upstream answered again.') },
+      { description: 'The last absence longer than the upstream looks back: what was updated in it is missing here.' },
+    ),
+  ),
   counts: Type.Object({
     accepted: count('Rows of the last whole pull that were taken.'),
     rejected: count('Rows of it that were not; `sluice rejections` says why.'),
@@ -107,12 +113,17 @@ function describe({ definition, idle }: FeedFacts, state: FeedState | undefined,
     next_poll_at: idle === null ? timeOf(state?.nextPollAt) : null,
     failures: state?.failures ?? 0,
     error: error === null ? null : { ...error, at: formatMillis(error.at) },
+    gap: gapOf(state?.gap ?? null),
     counts: {
       accepted: state?.accepted ?? 0,
       rejected: state?.rejected ?? 0,
       observations: state?.observations ?? 0,
     },
   };
+}
+
+function gapOf(gap: FeedState['gap']) {
+  return gap && { from: formatMillis(gap.from), to: formatMillis(gap.to), found_at: formatMillis(gap.at) };
 }
 
 function budgetOf({ account }: FeedFacts, state: AccountState | undefined, now: Micros) {

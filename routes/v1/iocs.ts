@@ -8,7 +8,7 @@ import { addResource } from '../methods.ts';
 import { numberParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
-import { findBounds, type LivePage, type PageBounds, readBetween } from './live.ts';
+import { findBounds, type LivePage, type PageBounds, queryOf, readBetween } from './live.ts';
 import { chooseOutput, type OutputName, sendOutput } from './reply.ts';
 import { iocMembers, nullable, pageHeaders, restOperation, timestamp } from './schemas.ts';
 import { filterParameters, findCollection, readSelection } from './selection.ts';
@@ -16,6 +16,8 @@ import { filterParameters, findCollection, readSelection } from './selection.ts'
 const STANDARD_LIMIT = 100;
 const MAX_LIMIT = 10_000;
 const MAX_OFFSET = 10_000;
+/** Filtered rows are counted so far: what can be reached by offset. */
+const MOST_COUNTED = MAX_OFFSET + MAX_LIMIT;
 const formats = ['json', 'csv', 'txt'] as const satisfies OutputName[];
 /** What a cursor carries, so that a walk keeps its question. */
 const carried = ['type', 'confidence', 'category', 'since', 'until'] as const;
@@ -44,7 +46,13 @@ const querySchema = Type.Object(
 const pageSchema = Type.Object(
   {
     meta: Type.Object({
-      total: nullable(Type.Integer({ description: 'Matching rows, where they need not be counted one by one.' })),
+      total: Type.Integer({ minimum: 0, description: 'Matching rows: exactly so many, or at least.' }),
+      total_relation: Type.Unsafe<string>({
+        type: 'string',
+        enum: ['eq', 'gte'],
+        description:
+          "gte: at least, where more can't be counted in passing. A walk by `total` still goes on to the end.",
+      }),
       limit: Type.Integer(),
       offset: Type.Integer(),
       more: Type.Boolean(),
@@ -91,7 +99,7 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     const bounds = await findBounds(reader, page);
     const links = linksOf(asked, query, page, bounds, context);
     if (links.next !== null) reply.header('link', `<${links.next}>; rel="next"`);
-    const meta = await metaOf(asked, page, bounds, before !== null, context);
+    const meta = await metaOf(asked, { ...page, before: selection.before }, bounds, before !== null, context);
     return sendOutput(request, reply, collection, output, {
       slices: readBetween(reader, page, bounds),
       identityId: context.identityId,
@@ -156,6 +164,7 @@ function linksOf(asked: Query, query: Query, page: LivePage, { next }: PageBound
   return { self, next: linkTo({ ...rest, limit: String(limit), cursor: sealCursor(cursorSecret, at) }) };
 }
 
+/** `page` as it was asked for, without what a cursor adds. */
 async function metaOf(
   asked: Query,
   page: LivePage,
@@ -165,11 +174,8 @@ async function metaOf(
 ) {
   const { collection, limit, offset } = page;
   const filters = carried.flatMap((name) => (asked[name] === undefined ? [] : [[name, asked[name]] as const]));
-  const ends = bounds.next === null && !isContinued && (bounds.count > 0 || offset === 0);
-  const isCounted = filters.every(([name]) => name === 'type');
-  const total = isCounted ? await countOf(page, reader) : ends ? offset + bounds.count : null;
   return {
-    total,
+    ...(await totalOf(page, bounds, isContinued, reader)),
     limit,
     offset,
     more: bounds.next !== null,
@@ -178,6 +184,22 @@ async function metaOf(
     source: collection.alias,
     filters: Object.fromEntries(filters),
   };
+}
+
+/** Never absent: clients that walk until `offset` reaches it would stop at once, or fail. */
+async function totalOf(page: LivePage, bounds: PageBounds, isContinued: boolean, reader: RouteContext['reader']) {
+  const { confidence, category, since, before, offset, types } = page;
+  const eq = (total: number) => ({ total, total_relation: 'eq' });
+  const gte = (total: number) => ({ total, total_relation: 'gte' });
+  if (confidence === null && category === null && since === null && before === null)
+    return eq(await countOf(page, reader));
+  const reached = (isContinued ? 0 : offset) + bounds.count;
+  const isWhole = bounds.next === null && !isContinued && (bounds.count > 0 || offset === 0);
+  if (isWhole || types?.length === 0) return eq(reached);
+  // No index knows categories; one more than this page is all that is sure.
+  if (category !== null) return gte(bounds.count === 0 ? 0 : reached + (bounds.next === null ? 0 : 1));
+  const counted = await reader.countMatching({ ...queryOf(page), offset: 0, limit: MOST_COUNTED });
+  return counted < MOST_COUNTED ? eq(counted) : gte(Math.max(counted, reached + (bounds.next === null ? 0 : 1)));
 }
 
 async function countOf({ collection, types }: LivePage, reader: RouteContext['reader']): Promise<number> {

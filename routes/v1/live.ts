@@ -24,17 +24,13 @@ export interface LiveSlice {
 
 /** Live indicators, newest entry first, slice by slice. Each slice is a view of its own: none is held while one is written. */
 export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<LiveSlice> {
-  const { collection, types, confidence, category, since } = page;
+  const { types, category } = page;
   if (types?.length === 0) return;
   const isScan = category !== null;
   let { before, offset: skip, limit: left } = page;
   for (let examined = 0; left > 0; examined += SLICE) {
     const slice = await reader.live({
-      journal: collection.journal,
-      observableTypes: types,
-      minConfidence: confidence?.[0] ?? null,
-      maxConfidence: confidence?.[1] ?? null,
-      since,
+      ...queryOf(page),
       before,
       // The store counts what it filters; what is filtered here is counted here.
       offset: isScan ? 0 : skip,
@@ -54,6 +50,18 @@ export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<
     before = reached;
     await nextTurn();
   }
+}
+
+/** A selection as the store is asked for it, but for the category, which is no column. */
+export function queryOf({ collection, types, confidence, since, before }: Selection) {
+  return {
+    journal: collection.journal,
+    observableTypes: types,
+    minConfidence: confidence?.[0] ?? null,
+    maxConfidence: confidence?.[1] ?? null,
+    since,
+    before,
+  };
 }
 
 /** Does any source put it there? */

@@ -72,9 +72,10 @@ export async function sendOutput(
   reply
     .header('content-type', output.mediaType)
     .header('cache-control', 'private')
-    .header('vary', 'authorization, x-api-key, accept')
+    .header('vary', 'Accept, Authorization, X-API-Key')
     .header('x-tlp', `TLP:${collection.tlp.toUpperCase()}`);
-  if (slices === null) return reply.send();
+  // A stream, if an empty one: nothing in its place would be told as a length of 0, which is not what GET sends.
+  if (slices === null) return reply.send(Readable.from([]));
   return reply.send(Readable.from(output.write({ ...page, slices }), { objectMode: false }));
 }
 

@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify';
+import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
+import { encodeAnswers } from '../coding.ts';
 import type { RouteContext } from '../parts.ts';
 import { addFeeds } from './feeds.ts';
 import { addIocs } from './iocs.ts';
@@ -12,10 +14,26 @@ const MAX_BODY = 2 * 1024 * 1024;
 /** `/api/v1`: REST in SOC Defenders' shape, and what they have no path for. */
 export function addRest(scope: FastifyInstance, context: RouteContext): void {
   readJsonBodies(scope);
+  encodeAnswers(scope);
+  tellRate(scope, context);
   addIocs(scope, context);
   addStix(scope, context);
   addLookup(scope, context);
   addFeeds(scope, context);
+}
+
+/** A client's rate once more, as SOC Defenders tells it: the end of the window in Unix seconds. */
+function tellRate(scope: FastifyInstance, { clock }: RouteContext): void {
+  scope.addHook('onSend', async (_request, reply, payload) => {
+    const [limit, remaining, reset] = ['limit', 'remaining', 'reset'].map((name) =>
+      reply.getHeader(`ratelimit-${name}`),
+    );
+    if (limit !== undefined && remaining !== undefined && reset !== undefined) {
+      reply.header('x-ratelimit-limit', limit).header('x-ratelimit-remaining', remaining);
+      reply.header('x-ratelimit-reset', Math.ceil(clock.now() / MICROS_PER_SECOND) + Number(reset));
+    }
+    return payload;
+  });
 }
 
 function readJsonBodies(scope: FastifyInstance): void {

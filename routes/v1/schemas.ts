@@ -10,6 +10,7 @@ import { problemForm } from '../problem.ts';
 const restForm = problemForm('REST', [
   'bad-request',
   'unauthenticated',
+  'not-acceptable',
   'uri-too-long',
   'rate-limited',
   'internal',

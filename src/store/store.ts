@@ -112,6 +112,8 @@ export interface Reader {
   /** dateAdded of the newest entry the filter admits; null when none. */
   newest(filter: EntryFilter): Promise<Micros | null>;
   live(query: LiveQuery): Promise<{ entries: IndicatorEntry[]; more: boolean }>;
+  /** How many entries `live` has for this query, its `limit` at most; none of them is read. */
+  countMatching(query: LiveQuery): Promise<number>;
   /** Live entries of a journal per observable. */
   countLive(journal: string): Promise<Partial<Record<ObservableType, number>>>;
   /** Everything a journal holds on these observables now: the live entry and tombstones. */

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
+import { formatMillis } from '../../src/model/timestamp.ts';
 import type { ResolveAll } from '../../src/pipeline/guard.ts';
 import { seededRandom, settled, steppedClock } from '../helpers/clock.ts';
 import { openGateway } from '../helpers/gateway.ts';
@@ -175,4 +176,8 @@ collections: { all: { pool: main }, quiet: { pool: other } }
     upstream.requests.length - calls <= 3 * 12 + 6,
     `${upstream.requests.length - calls} calls in an hour of reading`,
   );
+  const openUntil = (await gateway.side.status()).accounts[0]?.breaker?.openUntil ?? 0;
+  t.ok(openUntil > clock.now(), 'the breaker is open');
+  const [{ budget }] = (await gateway.app.inject({ url: '/api/v1/feeds', headers })).json().data;
+  t.equal(budget.next_request_at, formatMillis(openUntil), 'and readers are told until when');
 });

@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import type { RouteParts } from '../../routes/parts.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
@@ -74,8 +75,32 @@ t.test('iocs: limit, offset and cursor reach everything once', async (t) => {
   t.strictSame(valuesOf(await app.ask(`${IOCS}?offset=10000`)), []);
   t.strictSame((await app.ask(`${IOCS}?limit=1`)).json().meta.total, 50);
   t.strictSame((await app.ask(`${IOCS}?limit=1&type=ipv4`)).json().meta.total, 10);
-  t.strictSame((await app.ask(`${IOCS}?limit=1&confidence=high`)).json().meta.total, null, 'not counted one by one');
-  t.strictSame((await app.ask(`${IOCS}?confidence=high`)).json().meta.total, 10, 'known, since the page is all of it');
+  const since = encodeURIComponent(formatMicros(START - MICROS_PER_DAY));
+  for (const [query, total, relation] of [
+    ['limit=1&confidence=high', 10, 'eq'],
+    ['limit=1&offset=3&confidence=high', 10, 'eq'],
+    ['limit=1&offset=30&confidence=high', 10, 'eq'],
+    ['confidence=high', 10, 'eq'],
+    [`limit=7&since=${since}`, 50, 'eq'],
+    ['category=news&limit=100', 12, 'eq'],
+    ['category=news&limit=5&offset=2', 8, 'gte'],
+    ['category=news&limit=5&offset=40', 0, 'gte'],
+    ['type=mitre_attack', 0, 'eq'],
+  ] as const) {
+    const { meta, links } = (await app.ask(`${IOCS}?${query}`)).json();
+    t.match(meta, { total, total_relation: relation }, query);
+    if (links.next === null) continue;
+    const second = (await app.ask(links.next)).json().meta;
+    if (relation === 'eq') t.match(second, { total, total_relation: relation }, `${query}, behind a cursor`);
+  }
+  // As SOC Defenders' own clients walk.
+  const walked: string[] = [];
+  for (let offset = 0, total = 1; offset < total; offset += 5) {
+    const page = await app.ask(`${IOCS}?category=news&limit=5&offset=${offset}`);
+    walked.push(...valuesOf(page));
+    ({ total } = page.json().meta);
+  }
+  t.equal(new Set(walked).size, 12, 'until the total is reached');
 });
 
 t.test('iocs: a walk goes on where it was, whatever is added, changed or withdrawn meanwhile', async (t) => {
@@ -127,6 +152,9 @@ t.test('iocs: every filter, alone, together, and through pages', async (t) => {
     [`until=${time(9)}`, expect((_, i) => i <= 9)],
     [`since=${time(9)}&until=${time(19)}`, expect((_, i) => i > 9 && i <= 19)],
     [`since=${time(19)}&until=${time(9)}`, []],
+    [`since=${formatMicros(entries[9]?.dateAdded ?? 0).replace('Z', '+00:00')}`, expect((_, i) => i > 9)],
+    ['since=9999-12-31T23:59:59.999999999Z', []],
+    ['until=9999-12-31T23:59:59.999999999Z', expect(() => true)],
     ['collection=ips', expect((_, i) => i >= 40)],
     ['collection=ips&type=domain', []],
     ['category=news&confidence=high&type=domain', expect((_, i) => i % 4 === 3 && i % 5 === 0 && i < 40)],
@@ -189,9 +217,63 @@ t.test('iocs: format decides over Accept, and each format says its type and its 
       ...(accept === undefined ? {} : { headers: { accept } }),
     });
     t.strictSame([head.statusCode, head.headers['content-type'], head.body], [200, type, '']);
+    t.equal(head.headers['content-length'], undefined, 'no length that GET does not have (RFC 9110 section 8.6)');
   }
   t.equal((await app.ask(`${IOCS}?format=txt&limit=2`)).body, '192.0.2.9\n192.0.2.8\n');
   t.equal((await app.ask(`${IOCS}?format=txt&type=url`)).body, '', 'an empty list is a list');
+});
+
+t.test('answers come in the coding that the client likes, streamed or not', async (t) => {
+  const app = await openApp(t);
+  await fill(app);
+  const decode = { gzip: gunzipSync, zstd: zstdDecompressSync } as const;
+  const iocs = Array.from({ length: 60 }, (_, i) => `h${i}.example`);
+  const asks: [string, { method?: string; body?: unknown }][] = [
+    [`${IOCS}?limit=40`, {}],
+    [`${IOCS}?format=csv`, {}],
+    [`${IOCS}/stix?format=ndjson`, {}],
+    [`${IOCS}/stix?limit=30`, {}],
+    ['/api/v1/lookup', { method: 'POST', body: { iocs } }],
+  ];
+  const plainly = (text: string) => text.replace(/"(?:generated_at|id)":"[^"]*"/g, '');
+  for (const [url, options] of asks) {
+    const plain = await app.ask(url, options);
+    t.equal(plain.headers['content-encoding'], undefined, `${url}: as it is to who does not ask`);
+    t.match(plain.headers.vary, /Accept-Encoding/, url);
+    for (const coding of ['gzip', 'zstd'] as const) {
+      const headers = { 'accept-encoding': coding };
+      const coded = await app.ask(url, { ...options, headers });
+      t.equal(coded.headers['content-encoding'], coding, url);
+      t.equal(plainly(decode[coding](coded.rawPayload).toString()), plainly(plain.body), `${url} ${coding}`);
+      const length = coded.headers['content-length'];
+      t.ok(length === undefined || Number(length) === coded.rawPayload.length, 'a length is that of what is sent');
+      const head = await app.ask(url.includes('lookup') ? IOCS : url, { method: 'HEAD', headers });
+      t.strictSame([head.headers['content-encoding'], head.body], [coding, '']);
+    }
+  }
+  const refused = await app.ask(IOCS, { headers: { 'accept-encoding': 'br;q=1, *;q=0' } });
+  t.equal(refused.statusCode, 406);
+  t.equal((await app.ask(`${IOCS}?limit=x`, { headers: { 'accept-encoding': 'gzip' } })).json().status, 400);
+});
+
+t.test('a client hears of its rate as from SOC Defenders', async (t) => {
+  const app = await openApp(t, {}, { slc_slow: client({ name: 'slow', rate: { max: 2, per: 60_000 } }) });
+  const headers = { authorization: 'Bearer slc_slow' };
+  const reset = String(START / MICROS_PER_SECOND + 60);
+  for (const [status, remaining] of [
+    [200, '1'],
+    [200, '0'],
+    [429, '0'],
+  ] as const) {
+    const reply = await app.ask(IOCS, { headers });
+    t.equal(reply.statusCode, status);
+    t.match(reply.headers, {
+      'x-ratelimit-limit': '2',
+      'x-ratelimit-remaining': remaining,
+      'x-ratelimit-reset': reset,
+      'ratelimit-remaining': remaining,
+    });
+  }
 });
 
 t.test('iocs: a reader who takes a page slowly holds up neither the store nor the others', async (t) => {
@@ -456,6 +538,8 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
       rejected: 1,
     });
     const error = { code: 'upstream-failed' as const, message: 'The upstream answered 502.', at: START };
+    const gap = { from: START - 2 * MICROS_PER_DAY, to: START - MICROS_PER_DAY, at: START };
+    await tx.saveFeedState('waiting', { gap });
     await tx.saveFeedState('stale', { succeededAt: START - MICROS_PER_DAY, attemptedAt: START, failures: 3, error });
   });
   await app.app.ready();
@@ -480,6 +564,7 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
       succeeded_at: '2026-01-01T00:00:00.000Z',
       next_poll_at: '2026-01-01T00:15:00.000Z',
       error: null,
+      gap: null,
       counts: { accepted: 5, rejected: 1, observations: 0 },
       budget: {
         origin: 'https://up.example',
@@ -499,7 +584,12 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
       failures: 3,
       error: { code: 'upstream-failed', message: /502/, at: '2026-01-01T00:00:00.000Z' },
     },
-    { name: 'waiting', status: 'waiting', succeeded_at: null },
+    {
+      name: 'waiting',
+      status: 'waiting',
+      succeeded_at: null,
+      gap: { from: '2025-12-30T00:00:00.000Z', to: '2025-12-31T00:00:00.000Z', found_at: '2026-01-01T00:00:00.000Z' },
+    },
   ]);
   t.strictSame(
     data.map(({ name }: any) => name),

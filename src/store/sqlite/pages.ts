@@ -6,10 +6,13 @@ import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { findJournal, type JournalRow } from './journals.ts';
 import { ENTRY_COLUMNS, type EntryRow, type EntryType, entryFromRow } from './rows.ts';
 import { changesWithin } from './segments.ts';
-import { select, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
+import { select, selectCount, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
 import { isLive, readStanding, type Standing } from './standing.ts';
 
-type Pages = Pick<Reader, 'page' | 'versions' | 'holds' | 'newest' | 'live' | 'countLive' | 'lookup' | 'validity'>;
+type Pages = Pick<
+  Reader,
+  'page' | 'versions' | 'holds' | 'newest' | 'live' | 'countMatching' | 'countLive' | 'lookup' | 'validity'
+>;
 
 const EVERY_VERSION: VersionFilter = { last: false, first: false, all: true, exact: [] };
 
@@ -77,6 +80,15 @@ export function readPages(connection: Connection): Sync<Pages> {
         entries.reverse();
         const more = cut(entries, query.limit);
         return { entries, more };
+      });
+    },
+
+    countMatching(query) {
+      requireLimit(query.limit);
+      requireLimit(query.offset, 0);
+      return within(query.journal, 0, (journal, standing) => {
+        const selection = selectCount({ ...wantLive(journal, standing, query), limit: query.limit });
+        return selection === null ? 0 : (connection.allNamed<[number]>(selection.sql, selection.values)[0]?.[0] ?? 0);
       });
     },
 

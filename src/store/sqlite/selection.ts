@@ -174,8 +174,21 @@ function selectByDate(wanted: Wanted, condition: Condition, columns: string): Se
   return { sql, values: valuesOf(wanted, condition) };
 }
 
-/** An arm for each admitted stretch of the index; SQLite merges them as they come, each in its own order. */
+/** How many there are, `limit` at most: counted on the narrow index, in no order. Null when nothing can match. */
+export function selectCount(wanted: Wanted): Selection | null {
+  const { admitted, condition } = wanted;
+  if (admitted.length === 0 || condition === null) return null;
+  const { arms, values } = armsOf(wanted, condition);
+  return { sql: `SELECT count(*) FROM (${arms.join(' UNION ALL ')} LIMIT :limit OFFSET :offset)`, values };
+}
+
 function selectByTypes(wanted: Wanted, condition: Condition, columns: string): Selection {
+  const { arms, values } = armsOf(wanted, condition);
+  return { sql: readWhole(`${arms.join(' UNION ALL ')} ${orderOf(wanted)}`, columns), values };
+}
+
+/** An arm for each admitted stretch of the index; SQLite merges them as they come, each in its own order. */
+function armsOf(wanted: Wanted, condition: Condition): { arms: string[]; values: Named } {
   const values = valuesOf(wanted, condition);
   const arms = wanted.admitted.map(({ code, superseded, revoked }, arm) => {
     values[`type${arm}`] = code;
@@ -183,7 +196,7 @@ function selectByTypes(wanted: Wanted, condition: Condition, columns: string): S
       WHERE e.type = :type${arm} AND e.superseded = ${superseded ? 1 : 0} AND e.revoked = ${revoked ? 1 : 0}
       AND ${RANGE} AND ${condition.sql}`;
   });
-  return { sql: readWhole(`${arms.join(' UNION ALL ')} ${orderOf(wanted)}`, columns), values };
+  return { arms, values };
 }
 
 /** `found` comes from narrow indexes; only what it names is read whole. */

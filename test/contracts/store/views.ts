@@ -212,8 +212,14 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
         indicatorEntry({ value: 'dead.example', revoked: true, reason: 'expired' }),
       ]),
     );
-    const live = async (query: Partial<LiveQuery>) => (await reader.live({ ...LIVE, ...query })).entries;
+    const live = async (query: Partial<LiveQuery>) => {
+      const { entries } = await reader.live({ ...LIVE, ...query });
+      t.equal(await reader.countMatching({ ...LIVE, ...query }), entries.length, 'and as many are counted');
+      return entries;
+    };
     t.strictSame(await live({}), [d, c, b, a]);
+    t.equal(await reader.countMatching({ ...LIVE, limit: 3 }), 3, 'no further than asked');
+    t.equal(await reader.countMatching({ ...LIVE, journal: 'none' }), 0);
     t.strictSame(await live({ observableTypes: ['ipv4'] }), [c, a]);
     t.strictSame(await live({ observableTypes: [] }), []);
     t.strictSame(await live({ minConfidence: 50 }), [c, b]);
@@ -226,6 +232,7 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
     t.strictSame(await reader.countLive('pool:main'), { ipv4: 2, domain: 1, url: 1 });
     for (const wrong of [{ limit: 0 }, { limit: -1 }, { offset: -1 }, { limit: 1.5 }]) {
       await t.rejects(reader.live({ ...LIVE, ...wrong }), { code: 'internal' });
+      await t.rejects(reader.countMatching({ ...LIVE, ...wrong }), { code: 'internal' });
     }
   });
 
