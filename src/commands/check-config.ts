@@ -9,9 +9,9 @@ export function addCheckConfig(program: Command, context: CommandContext): void 
     .action(async (options: AnswerOptions) => {
       const { terminal } = context;
       try {
-        const { config, warnings } = await loadFile(context, options);
+        const { config, warnings, file } = await loadFile(context, options);
         if (options.json) return terminal.out(formatJson({ valid: true, problems: [], warnings }));
-        for (const warning of warnings) terminal.err(warningLine(options.config ?? 'sluice.yaml', warning));
+        for (const warning of warnings) terminal.err(warningLine(file, warning));
         const idle = config.idleFeeds.length === 0 ? '' : ` (and ${config.idleFeeds.length} left out)`;
         terminal.out(
           `The configuration is valid: feeds ${config.feeds.length}${idle}, pools ${config.pools.length}, ` +

@@ -23,6 +23,8 @@ export interface AnswerOptions extends ConfigOption {
 }
 
 const DEFAULT_CONFIG = 'sluice.yaml';
+/** Stands in until there is one of one's own. */
+const EXAMPLE_CONFIG = 'sluice.example.yaml';
 
 export function withConfig(command: Command): Command {
   return command
@@ -38,19 +40,30 @@ export function withAnswer(command: Command): Command {
   return withConfig(command).option('--json', 'answer in JSON');
 }
 
-/** Loads the file that `--config` names, or ./sluice.yaml. Throws `config-invalid`. */
+/**
+ * Loads the file that `--config` names; without it ./sluice.yaml, or the example, which it says. `file` is its name for
+ * messages. Throws `config-invalid`.
+ */
 export async function loadFile(
   context: CommandContext,
   options: ConfigOption,
   overrides: { listen?: string | undefined } = {},
 ) {
-  if (options.config === undefined && !(await exists(DEFAULT_CONFIG))) {
-    throw new GatewayError(
-      'config-invalid',
-      `There is no ${DEFAULT_CONFIG} here: copy sluice.example.yaml to it, or name another file with --config FILE.`,
-    );
+  const file = options.config ?? (await findFile(context));
+  const loaded = await context.gateway.loadConfigFile(file, { data: options.data, ...overrides });
+  return { ...loaded, file };
+}
+
+async function findFile({ terminal }: CommandContext): Promise<string> {
+  if (await exists(DEFAULT_CONFIG)) return DEFAULT_CONFIG;
+  if (await exists(EXAMPLE_CONFIG)) {
+    terminal.err(`There is no ${DEFAULT_CONFIG} here, so ${EXAMPLE_CONFIG} counts.\n`);
+    return EXAMPLE_CONFIG;
   }
-  return context.gateway.loadConfigFile(options.config ?? DEFAULT_CONFIG, { data: options.data, ...overrides });
+  throw new GatewayError(
+    'config-invalid',
+    `There is no ${DEFAULT_CONFIG} here: copy sluice.example.yaml to it, or name another file with --config FILE.`,
+  );
 }
 
 /** Runs `ask` against the running server, or against the store when there is none. */

@@ -12,7 +12,7 @@ export function addServe(program: Command, context: CommandContext): void {
     .action(async (options: ConfigOption & { listen?: string }) => {
       const { terminal } = context;
       const loaded = await loadFile(context, options, { listen: options.listen });
-      for (const warning of loaded.warnings) terminal.err(warningLine(options.config ?? 'sluice.yaml', warning));
+      for (const warning of loaded.warnings) terminal.err(warningLine(loaded.file, warning));
       await context.gateway.serve(loaded, {
         say: (line) => terminal.out(`${line}\n`),
         isTerminal: terminal.isTerminal,

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -165,10 +165,21 @@ t.test('errors are one line per problem, with the exit code of their kind and no
   t.match(debugged.err, /at .*program\.test\.ts.*caused by Error: inner/s);
 });
 
-t.test('without --config the file is ./sluice.yaml, and its absence says what to do', async (t) => {
-  const ran = await run(['check-config']);
-  t.strictSame([ran.code, ran.loaded], [2, []]);
-  t.match(ran.err, /no sluice\.yaml here: copy sluice\.example\.yaml/);
+t.test('without --config the file is ./sluice.yaml, else the example; without both it says what to do', async (t) => {
+  const home = process.cwd();
+  const dir = t.testdir({});
+  process.chdir(dir);
+  t.teardown(() => process.chdir(home));
+  const neither = await run(['check-config']);
+  t.strictSame([neither.code, neither.loaded], [2, []]);
+  t.match(neither.err, /no sluice\.yaml here: copy sluice\.example\.yaml/);
+  writeFileSync(join(dir, 'sluice.example.yaml'), '');
+  const example = await run(['check-config']);
+  t.strictSame([example.code, example.loaded], [0, [['sluice.example.yaml', { data: undefined }]]]);
+  t.match(example.err, /^There is no sluice\.yaml here, so sluice\.example\.yaml counts\.\n/);
+  writeFileSync(join(dir, 'sluice.yaml'), '');
+  const own = await run(['check-config']);
+  t.strictSame([own.code, own.loaded, own.err], [0, [['sluice.yaml', { data: undefined }]], '']);
 });
 
 t.test('serve hands over what the command line overrides, and shows warnings first', async (t) => {
