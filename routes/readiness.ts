@@ -6,7 +6,7 @@ import { GatewayError } from '../src/model/error.ts';
 export type Hindrance = 'reconciling' | 'stopping' | 'writer-ended';
 
 export interface Pressure {
-  /** Mean milliseconds that the event loop is late. */
+  /** Mean milliseconds of a second that the event loop is late; 0 for no bound, as below. */
   eventLoopDelay: number;
   heapBytes: number;
 }

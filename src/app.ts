@@ -1,4 +1,3 @@
-import { getHeapStatistics } from 'node:v8';
 import helmet from '@fastify/helmet';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
@@ -10,7 +9,7 @@ import { parseQuery } from '../routes/query.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './model/clock.ts';
 
-export interface AppParts extends Omit<RouteParts, 'pages' | 'pressure' | 'metrics'> {
+export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics'> {
   /** Names of the clients that may read /metrics. */
   metricsAccess: RouteParts['metrics']['access'];
   tls: Config['listen']['tls'];
@@ -20,8 +19,6 @@ export interface AppParts extends Omit<RouteParts, 'pages' | 'pressure' | 'metri
   maxConnections: number;
   /** Most bytes that pages kept ready may take. */
   cacheBytes: number;
-  /** When requests are sent away; only tests set it. */
-  pressure?: RouteParts['pressure'];
   log: Logger;
 }
 
@@ -93,8 +90,7 @@ export function buildApp(parts: AppParts): FastifyInstance {
     done();
   });
   const metrics = { register: countAnswers(app), access: parts.metricsAccess };
-  const pressure = parts.pressure ?? { eventLoopDelay: 500, heapBytes: 0.9 * getHeapStatistics().heap_size_limit };
-  registerRoutes(app, { ...parts, pressure, metrics, pages: createPageCache(parts.reader, parts.cacheBytes) });
+  registerRoutes(app, { ...parts, metrics, pages: createPageCache(parts.reader, parts.cacheBytes) });
   return app;
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 import type { Hindrance } from '../routes/readiness.ts';
 import { buildApp, closeApp } from './app.ts';
 import { createClientMap } from './auth.ts';
@@ -62,6 +63,10 @@ export async function openControl({ config }: LoadedFile): Promise<Control & { c
   }
 }
 
+/** Readers are programs that wait for half a minute: only a process that is far behind serves them better by sending them away. */
+const OUT_OF_BREATH_MS = 2000;
+const FULL_HEAP = 0.9;
+
 /** Runs the gateway until the signal: lock, writer, application, socket, in that order, and back. */
 export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: ServeOptions): Promise<void> {
   const { config } = loaded;
@@ -92,6 +97,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       feeds: feedFactsOf(config),
       canonical,
       version,
+      pressure: { eventLoopDelay: OUT_OF_BREATH_MS, heapBytes: FULL_HEAP * getHeapStatistics().heap_size_limit },
       cacheBytes: config.cache.bytes,
       metricsAccess: config.metrics.access,
       allowances: async () => allowancesOf(feeds, await reader.accounts(), systemClock.now()),

@@ -11,6 +11,9 @@ import { appendEntries, type JournalStore, openJournalStore } from './store.ts';
 
 export const KEY = 'slc_reader';
 
+/** A test's own work shares the thread, and other tests the machine: neither may send its readers away. */
+export const NO_PRESSURE = { eventLoopDelay: 0, heapBytes: 0 };
+
 export const client = (changes: Partial<Client> = {}): Client => ({
   name: 'reader',
   collections: null,
@@ -79,6 +82,7 @@ export async function openApp(
     canonical,
     version: '0.0.0',
     hindrance: () => null,
+    pressure: NO_PRESSURE,
     allowances: async () => [],
     metricsAccess: 'anyone',
     cacheBytes: 8 * 1024 * 1024,

@@ -17,6 +17,7 @@ import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
 import { configuredFeeds, openWriterSide, type WriterSide } from '../../src/writer.ts';
+import { NO_PRESSURE } from './app.ts';
 
 export interface TestGateway {
   side: WriterSide;
@@ -62,6 +63,7 @@ export async function openGateway(
     clock,
     reader,
     hindrance: () => null,
+    pressure: NO_PRESSURE,
     clients,
     collections: config.collections,
     taxii: config.taxii,

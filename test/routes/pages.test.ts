@@ -12,6 +12,7 @@ import type { Entry } from '../../src/model/entry.ts';
 import type { Client } from '../../src/model/state.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
+import { NO_PRESSURE } from '../helpers/app.ts';
 import {
   appendEntries,
   indicatorEntry,
@@ -55,6 +56,7 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
     touch: () => undefined,
     reader: store.reader,
     hindrance: () => null,
+    pressure: NO_PRESSURE,
     maxConnections: 100,
     clients: { find: () => reader, findByCertificate: () => null },
     collections: [collection('all'), collection('ips', { types: ['ipv4'] }), collection('letter', { strict: true })],

@@ -14,6 +14,7 @@ import { type AppParts, buildApp, closeApp } from '../../src/app.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
+import { NO_PRESSURE } from '../helpers/app.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway } from '../helpers/gateway.ts';
 import { openJournalStore, START } from '../helpers/store.ts';
@@ -211,6 +212,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
     touch: () => undefined,
     reader: store.reader,
     hindrance: () => null,
+    pressure: NO_PRESSURE,
     clients: {
       find: () => ({ ...client, collections: null, keyHashes: [], certificates: [] }),
       findByCertificate: () => null,
