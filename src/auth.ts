@@ -44,6 +44,11 @@ export function createKey(): string {
   return KEY_PREFIX + randomBytes(32).toString('base64url');
 }
 
+/** Has this text the form of a key? */
+export function isKey(text: string): boolean {
+  return /^slc_[A-Za-z0-9_-]{43}$/.test(text);
+}
+
 export function hashKey(key: string): string {
   return hash('sha256', key, 'hex');
 }

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import type { Hindrance } from '../routes/readiness.ts';
@@ -8,6 +7,7 @@ import { createClientMap } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { connectControl, serveControl } from './control/socket.ts';
 import { feedFactsOf } from './feed-facts.ts';
+import { keepFirstClient } from './first-client.ts';
 import type { LoadedFile } from './load.ts';
 import { lockData } from './lock.ts';
 import { createLog } from './log.ts';
@@ -19,7 +19,7 @@ import { allowancesOf } from './pipeline/allowance.ts';
 import { identityId } from './stix/id.ts';
 import { storeEngines } from './store/registry.ts';
 import { version } from './version.ts';
-import { configuredFeeds, openWriterSide } from './writer.ts';
+import { configuredFeeds, openWriterSide, type WriterSide } from './writer.ts';
 import { startWriter } from './writer-link.ts';
 
 export { loadConfigFile } from './load.ts';
@@ -113,10 +113,10 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     });
     // It answers from here on, and says that it isn't ready: what takes long must not look like what is dead.
     await listen(app, config);
-    await Promise.race([writer.side.reconcile(), writer.died]);
-    hindrance = null;
     const socket = await serveControl(socketOf(config), writer.side, { log: createLog(config.log.level) });
     closing.unshift(() => socket.close());
+    await Promise.race([writer.side.reconcile(), writer.died]);
+    hindrance = null;
 
     const base = `${config.listen.tls === null ? 'http' : 'https'}://${hostFor(config.listen.host)}:${portOf(app)}`;
     await welcome(config, base, writer.side, { say, isTerminal });
@@ -145,30 +145,36 @@ function hostFor(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** The first start makes a client and its key; every start prints a request that can be pasted. */
+/** The first start makes a client; every start prints a request that can be pasted. */
 async function welcome(
   config: Config,
   base: string,
-  control: Control,
+  side: WriterSide,
   { say, isTerminal }: Pick<ServeOptions, 'say' | 'isTerminal'>,
 ): Promise<void> {
-  const keyFile = join(config.data, 'initial.key');
-  const shown = relative(process.cwd(), keyFile);
-  if ((await control.listClients()).length === 0) {
-    const rate = { max: 600, per: 60_000 };
-    const { key } = await control.addClient({ name: 'initial', collections: null, tlp: 'amber', rate });
-    await writeFile(keyFile, `${key}\n`, { mode: 0o600 });
+  const { path, newKey, isGood } = await keepFirstClient(config.data, side);
+  const shown = shellPath(path);
+  if (newKey !== null) {
     say(`A first client, initial, may read every collection. Its key is in ${shown}.`);
-    if (isTerminal) say(`  key: ${key}`);
+    if (isTerminal) say(`  key: ${newKey}`);
   }
   say(`Sluice is listening on ${base}`);
   const root = config.taxii.apiRoots[0]?.path;
   const collection = config.collections[0]?.alias;
   if (root !== undefined && collection !== undefined) {
-    const credentials = existsSync(keyFile) ? `apikey:$(cat ${shown})` : 'apikey:YOUR_KEY';
+    const credentials = isGood ? `apikey:$(cat ${shown})` : 'apikey:YOUR_KEY';
     say('Try it:');
-    say(`  curl -s -u "${credentials}" "${base}${root}collections/${collection}/objects/?limit=3"`);
+    // Without the filter the first objects are who issued them and their markings.
+    const request = `${base}${root}collections/${collection}/objects/?match[type]=indicator&limit=3`;
+    say(`  curl -sg -u "${credentials}" "${request}"`);
   }
+}
+
+/** As a shell reads it, inside double quotes as well: short from here where that is inside, in quotes where it must be. */
+function shellPath(path: string): string {
+  const near = relative(process.cwd(), path);
+  const text = near.startsWith('..') ? path : near;
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

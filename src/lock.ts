@@ -10,6 +10,9 @@ export interface DataLock {
 /** https://sqlite.org/rescode.html#busy; extended codes carry it in their low byte. */
 const SQLITE_BUSY = 5;
 
+/** A handle that nobody holds is collected and closed, and its lock with it: what is locked stays so until it is released. */
+const held = new Set<DatabaseSync>();
+
 /**
  * Makes the data directory (0700) and takes the one lock that lets a process write in it. The lock is the operating
  * system's, held by SQLite on an empty file: it ends with the process however that ends, so nothing stale is ever left.
@@ -31,10 +34,12 @@ export function lockData(dir: string): DataLock {
     const why = errcode === undefined ? code : (error as Error).message;
     throw new GatewayError('store-failed', `The data directory ${dir} cannot be used: ${why}.`, { cause: error });
   }
-  const held = db;
+  const own = db;
+  held.add(own);
   return {
     release() {
-      if (held.isOpen) held.close();
+      held.delete(own);
+      if (own.isOpen) own.close();
     },
   };
 }

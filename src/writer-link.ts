@@ -87,6 +87,7 @@ export async function startWriter(
       retrySink: ask('retrySink'),
       rebuildSink: ask('rebuildSink'),
       rebuildProgress: ask('rebuildProgress'),
+      addFirstClient: ask('addFirstClient'),
       reconcile: ask('reconcile'),
       tick: ask('tick'),
       deliver: ask('deliver'),

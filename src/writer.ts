@@ -35,6 +35,8 @@ export interface WriterSide extends Control {
   touch(journal: string): void;
   /** Delivers to this sink now, as happens every few seconds after `start`. Throws as `rebuildSink`. */
   deliver(sink: string): Promise<DeliveryReport>;
+  /** Adds the client `initial` with the key of this hash, unless there is or was any client; answers whether it did. */
+  addFirstClient(keyHash: string): Promise<boolean>;
   /** Waits for what is being written, then closes the store. */
   close(): Promise<void>;
 }
@@ -48,6 +50,8 @@ export interface WriterOptions {
   /** How names are looked up; for tests. */
   resolveAll?: ResolveAll;
 }
+
+const firstClient = { name: 'initial', collections: null, tlp: 'amber', rate: { max: 600, per: 60_000 } } as const;
 
 /** Each holds some megabytes while it reads; what waits in a bulkhead holds nothing. */
 const POLLS_AT_ONCE = 16;
@@ -142,8 +146,13 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   };
 
   let background: Promise<unknown> = Promise.resolve();
+  /** Journals hear nothing before they are what the configuration says. */
+  let reconciled: Promise<void> = Promise.resolve();
   return {
-    reconcile: () => journals.reconcile(stop.signal),
+    reconcile() {
+      reconciled = journals.reconcile(stop.signal);
+      return reconciled;
+    },
     tick: async () => void (await journals.tick(stop.signal)),
     start() {
       background = Promise.all([
@@ -170,7 +179,10 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       const journal = config.journals.find((journal) => journal.name === name);
       if (journal !== undefined) refreshPool(journal.pool);
     },
-    poll: async (name) => pollOnce(name),
+    async poll(name) {
+      await reconciled;
+      return pollOnce(name);
+    },
     status: async () => {
       const sinks = [...deliveries.values()].map(({ delivery }) => delivery.status());
       return statusOf(config, feeds, writer, startedAt, clock, await Promise.all(sinks));
@@ -210,6 +222,16 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       });
       onClients(await writer.clients());
       return { ...client, key };
+    },
+    async addFirstClient(keyHash) {
+      const isFirst = await writer.transaction(async (tx) => {
+        if ((await tx.clients()).length > 0) return false;
+        const standing = { createdAt: clock.now(), revokedAt: null, keyHashes: [keyHash], certificates: [] };
+        await tx.saveClient({ ...firstClient, ...standing });
+        return true;
+      });
+      onClients(await writer.clients());
+      return isFirst;
     },
     listClients: () => writer.clients(),
     async revokeClient(name) {

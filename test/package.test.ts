@@ -69,7 +69,7 @@ t.test('npm pack gives a package that runs on a Node of the system', async (t) =
   const key = readFileSync(join(data, 'initial.key'), 'utf8').trim();
   const reply = await fetch(request, { headers: { authorization: `Bearer ${key}` } });
   t.equal(reply.status, 200);
-  t.match(await reply.json(), { objects: [{ type: 'identity' }] });
+  t.match(await reply.json(), { objects: [{ type: 'indicator' }, { type: 'indicator' }, { type: 'indicator' }] });
   const status = run(process.execPath, [bin, 'status', '--json'], directory, env);
   t.match(JSON.parse(status.stdout), { feeds: [{ name: 'example', state: 'ok' }, { state: 'no-key' }] });
   served.kill('SIGTERM');

@@ -1,15 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Client } from 'undici';
+import { hashKey } from '../../src/auth.ts';
 import { type ControlConnection, connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
+import { keepFirstClient } from '../../src/first-client.ts';
+import { loadConfigFile } from '../../src/load.ts';
 import { lockData } from '../../src/lock.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import type { Control, NewClient } from '../../src/model/control.ts';
 import { GatewayError } from '../../src/model/error.ts';
+import { openWriterSide } from '../../src/writer.ts';
 
 /** Answers what it was asked, so that a test sees both ways at once. */
 function echo(): Control & { asked: unknown[][] } {
@@ -190,8 +195,12 @@ t.test('a place where no socket can be made is an error, not a crash', async (t)
 /** A process that holds the lock of `dir` until it is killed. */
 async function holdLock(dir: string): Promise<ChildProcess> {
   const lock = new URL('../../src/lock.ts', import.meta.url).href;
-  const code = `import { lockData } from ${JSON.stringify(lock)}; lockData(${JSON.stringify(dir)}); console.log('held'); process.stdin.resume();`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['pipe', 'pipe', 'inherit'] });
+  // What is returned is dropped, and the garbage collected: the lock must not go with it.
+  const code = `import { lockData } from ${JSON.stringify(lock)}; lockData(${JSON.stringify(dir)});
+    for (let i = 0; i < 3; i += 1) { gc(); await new Promise(setImmediate); } console.log('held'); process.stdin.resume();`;
+  const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', code], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   await once(child.stdout as NodeJS.ReadableStream, 'data');
   return child;
 }
@@ -234,3 +243,88 @@ t.test('a listener that speaks no HTTP is no server of ours', async (t) => {
   await remote.close();
   await new Promise((resolve) => other.close(resolve));
 });
+
+t.test('the first client is made of a key that is kept already, wherever a start is killed', async (t) => {
+  const dir = t.testdir({ 'sluice.yaml': 'data: ./data' });
+  const { config } = await loadConfigFile(join(dir, 'sluice.yaml'));
+  const side = await openWriterSide(config, { clock: systemClock, onClients: () => {}, onError: t.error });
+  t.teardown(() => side.close());
+  const file = join(config.data, 'initial.key');
+  const isDead = new Error('killed');
+  const killed = { ...side, addFirstClient: () => Promise.reject(isDead) };
+  await t.rejects(keepFirstClient(config.data, killed), isDead);
+  t.equal(statSync(file).mode & 0o777, 0o600, 'for the owner alone');
+  const key = readFileSync(file, 'utf8').trim();
+  t.strictSame(await keepFirstClient(config.data, side), { path: file, newKey: key, isGood: true });
+  t.match(await side.listClients(), [{ name: 'initial', keyHashes: [hashKey(key)] }]);
+  t.strictSame(await keepFirstClient(config.data, side), { path: file, newKey: null, isGood: true });
+  t.equal(readFileSync(file, 'utf8').trim(), key, 'and stays as it is');
+
+  writeFileSync(file, 'half a k');
+  t.match(await keepFirstClient(config.data, side), { newKey: null, isGood: false }, 'nobody is told to use a bad one');
+  writeFileSync(file, `${key}\n`);
+  await side.revokeClient('initial');
+  t.match(await keepFirstClient(config.data, side), { newKey: null, isGood: false }, 'a revoked client stays revoked');
+  t.equal((await side.listClients()).length, 1);
+});
+
+t.test('what stands in the place of the first key is no key until it reads like one', async (t) => {
+  const dir = t.testdir({ 'sluice.yaml': 'data: ./data', data: { 'initial.key': 'changeme\n' } });
+  const { config } = await loadConfigFile(join(dir, 'sluice.yaml'));
+  const side = await openWriterSide(config, { clock: systemClock, onClients: () => {}, onError: t.error });
+  t.teardown(() => side.close());
+  const { newKey } = await keepFirstClient(config.data, side);
+  t.match(newKey, /^slc_[A-Za-z0-9_-]{43}$/);
+  t.equal(readFileSync(join(config.data, 'initial.key'), 'utf8'), `${newKey}\n`);
+  t.equal(statSync(join(config.data, 'initial.key')).mode & 0o777, 0o600);
+  const nowhere = { listClients: async () => [], addFirstClient: async () => true };
+  await t.rejects(keepFirstClient(join(dir, 'none'), nowhere), { code: 'store-failed' });
+});
+
+t.test(
+  'a poll that is asked for while journals are being brought up waits for them; the status does not',
+  async (t) => {
+    const collections = Array.from({ length: 60 }, (_, i) => `  c${i}: { pool: p, min_confidence: ${i} }`).join('\n');
+    const yaml = `data: ./data
+feeds: { a: { format: stix, path: ./a.json } }
+pools: { p: { feeds: [a] } }
+collections:
+${collections}
+`;
+    const row = {
+      type: 'indicator',
+      spec_version: '2.1',
+      id: 'indicator--00000000-0000-4000-8000-000000000001',
+      created: '2026-01-01T00:00:00.000Z',
+      modified: '2026-01-01T00:00:00.000Z',
+      valid_from: '2026-01-01T00:00:00.000Z',
+      valid_until: '2099-01-01T00:00:00.000Z',
+      pattern_type: 'stix',
+      pattern: "[ipv4-addr:value = '198.51.100.1']",
+      confidence: 100,
+    };
+    const dir = t.testdir({ 'sluice.yaml': yaml, 'a.json': JSON.stringify(row) });
+    const { config } = await loadConfigFile(join(dir, 'sluice.yaml'));
+    const side = await openWriterSide(config, { clock: systemClock, onClients: () => {}, onError: t.error });
+    t.teardown(() => side.close());
+    let isReconciled = false;
+    const reconciled = side.reconcile().then(() => {
+      isReconciled = true;
+    });
+    const polled = side.poll('a');
+    const attempts: unknown[] = [];
+    for (;;) {
+      const { feeds } = await side.status();
+      if (isReconciled) break;
+      attempts.push(feeds[0]?.attemptedAt);
+    }
+    t.ok(attempts.length > 1, 'the status is told meanwhile');
+    t.ok(
+      attempts.every((at) => at === null),
+      'and nobody has polled',
+    );
+    t.match(await polled, { outcome: 'whole', error: null, entries: 61 });
+    t.ok(isReconciled);
+    await reconciled;
+  },
+);
