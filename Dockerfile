@@ -23,7 +23,6 @@ USER node
 VOLUME /data
 EXPOSE 8080
 ENV NODE_ENV=production SLUICE_CONFIG=/etc/sluice/sluice.yaml SLUICE_DATA=/data SLUICE_LISTEN=0.0.0.0:8080
-# Asks the running gateway through its socket, so TLS or not makes no difference.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["sluice", "status", "--json"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["node", "/app/bin/health.mjs"]
 ENTRYPOINT ["sluice"]
 CMD ["serve"]

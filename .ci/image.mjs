@@ -22,6 +22,7 @@ let root = '';
 let cwd = '/';
 const env = {};
 let command = [];
+let healthcheck = [];
 let entrypoint = [];
 // Absolute paths of a stage stand below its root.
 const inside = (path) => join(root, path.startsWith('/') ? path : join(cwd, path));
@@ -55,6 +56,7 @@ for (const step of steps) {
     for (const [, name, value] of rest.matchAll(/(\w+)=(\S+)/g)) env[name] = value.startsWith('/') ? root + value : value;
   } else if (word === 'CMD') command = JSON.parse(rest);
   else if (word === 'ENTRYPOINT') entrypoint = JSON.parse(rest);
+  else if (word === 'HEALTHCHECK') healthcheck = JSON.parse(rest.slice(rest.indexOf(' CMD ') + 5)).map(rooted);
 }
 
 // As compose.yaml mounts them.
@@ -79,10 +81,11 @@ if (!existsSync(keyFile)) throw new Error('no first key');
 const authorization = `Bearer ${readFileSync(keyFile, 'utf8').trim()}`;
 const reply = await fetch(address, { headers: { authorization } });
 if (reply.status !== 200) throw new Error(`the image answered ${reply.status}`);
-const health = spawnSync('sluice', ['status', '--json'], { env: { ...process.env, ...env }, encoding: 'utf8' });
-if (health.status !== 0) throw new Error(`the health check failed: ${health.stderr}`);
+const isHealthy = () => spawnSync(healthcheck[0], healthcheck.slice(1), { env: { ...process.env, ...env } }).status === 0;
+if (!isHealthy()) throw new Error('the health check failed');
 child.removeAllListeners('exit');
 const ended = new Promise((resolve) => child.on('exit', resolve));
 child.kill('SIGTERM');
 if ((await ended) !== 0) throw new Error('the image does not stop cleanly');
+if (isHealthy()) throw new Error('the health check says that it lives when it does not');
 console.log('image: its steps build it, it serves, its health check passes and it stops');
