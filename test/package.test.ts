@@ -95,6 +95,28 @@ t.test(
   },
 );
 
+t.test('what the documents point to is there', async (t) => {
+  const documents = ['.', 'docs', 'bench', 'examples/elastic'].flatMap((directory) =>
+    readdirSync(join(project, directory))
+      .filter((name) => name.endsWith('.md') && name !== 'CHANGELOG.md')
+      .map((name) => join(directory, name)),
+  );
+  t.ok(documents.length >= 8);
+  for (const document of documents) {
+    const text = readFileSync(join(project, document), 'utf8');
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map((match) =>
+      join(dirname(document), match[1] ?? ''),
+    );
+    // Paths of the project, as prose names them; NAME stands for what is yet to be written.
+    const named = [...text.matchAll(/`((?:src|routes|test|docs|examples|openapi|bench)\/[\w./@-]*)`/g)].map(
+      (match) => match[1] ?? '',
+    );
+    for (const path of [...links, ...named.filter((path) => !path.includes('NAME'))]) {
+      t.ok(existsSync(join(project, path)), `${document} names ${path}`);
+    }
+  }
+});
+
 function firstMatch(child: ReturnType<typeof spawn>, pattern: RegExp): Promise<string> {
   let text = '';
   return new Promise((resolve, reject) => {
