@@ -16,10 +16,19 @@ const LONGEST_BREAK = 15 * FIRST_BREAK;
 /** The one request that tries is given this long before another may: longer than any answer may keep silent. */
 const TRIAL = 2 * FIRST_BREAK;
 
+/**
+ * After a clock was set back, a break that ends later than any break can is taken as begun just now. Save it while waiting: a
+ * wait that begins anew with every look lasts for as long as the clock's step.
+ */
+export function settleBreaker(state: AccountState, now: Micros): AccountState {
+  const { breaker } = state;
+  if (breaker === undefined || breaker.openUntil === null || breaker.openUntil <= now + LONGEST_BREAK) return state;
+  return { ...state, breaker: { ...breaker, openUntil: now + LONGEST_BREAK } };
+}
+
 /** When the account may be asked; `now` or before while nothing is wrong. */
-export function closesAt({ breaker }: AccountState, now: Micros): Micros {
-  // A clock set back must not make a break longer.
-  return breaker === undefined ? now : Math.min(breaker.openUntil ?? now, now + LONGEST_BREAK);
+export function closesAt(state: AccountState, now: Micros): Micros {
+  return settleBreaker(state, now).breaker?.openUntil ?? now;
 }
 
 /** The state once a request is on its way: while the breaker is open, it is the only one that tries. */

@@ -2,7 +2,7 @@ import type { FeedAccount } from '../feeds/feed.ts';
 import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Writer } from '../store/store.ts';
-import { addFailure, addSuccess, beginTrial, closesAt } from './breaker.ts';
+import { addFailure, addSuccess, beginTrial, closesAt, settleBreaker } from './breaker.ts';
 import { admit, learn, settle, spend } from './budget.ts';
 
 /** Whose allowance is spent, and where the store keeps what is left of it. */
@@ -32,7 +32,7 @@ export async function takeTurn(weight: number, { clock, writer, account, account
       const wait = admit(state, account.limits, weight, now) - now;
       if (broken <= 0 && wait <= 0) await tx.saveAccount(beginTrial(spend(state, account.limits, weight, now), now));
       // Settled while waiting too: after a clock was set back, the wait must not begin anew with every look.
-      else await tx.saveAccount(settle(state, now));
+      else await tx.saveAccount(settleBreaker(settle(state, now), now));
       return { wait, broken };
     });
     if (broken > 0) {

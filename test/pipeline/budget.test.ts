@@ -3,7 +3,7 @@ import t from 'tap';
 import type { AccountLimits } from '../../src/feeds/feed.ts';
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
 import type { AccountState } from '../../src/model/state.ts';
-import { addFailure, addSuccess, beginTrial, closesAt } from '../../src/pipeline/breaker.ts';
+import { addFailure, addSuccess, beginTrial, closesAt, settleBreaker } from '../../src/pipeline/breaker.ts';
 import { admit, learn, settle, shareSpent, spend } from '../../src/pipeline/budget.ts';
 import { START } from '../helpers/store.ts';
 
@@ -296,4 +296,7 @@ t.test('the breaker’s wait is spread, and a clock set back makes it no longer 
   t.equal(closesAt(open(1), START), START + MINUTE);
   const past = START - 10 * MICROS_PER_DAY;
   t.equal(closesAt(open(1), past), past + 15 * MINUTE);
+  const settled = restart(settleBreaker(open(1), past));
+  t.equal(closesAt(settled, past + 5 * MINUTE), past + 15 * MINUTE, 'and the wait does not begin anew with every look');
+  t.equal(settleBreaker(settled, past + MINUTE), settled);
 });

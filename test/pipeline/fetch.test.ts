@@ -5,7 +5,7 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import t, { type Test } from 'tap';
 import { Agent } from 'undici';
 import type { AccountLimits, FeedRequest, FeedResponse } from '../../src/feeds/feed.ts';
-import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Secret } from '../../src/model/secret.ts';
 import type { BodyCaps } from '../../src/pipeline/body.ts';
@@ -535,7 +535,18 @@ t.test(
     const refused = await failureOf(bench.fetcher().fetch(bench.ask()));
     t.match(refused, { code: 'upstream-failed', message: /failed again and again/ });
     t.equal(bench.seen.length, 5, 'nothing was sent');
-    bench.clock.set(bench.clock.now() + 61 * MICROS_PER_SECOND);
+    // Set back by two days, the clock says that the break ends the day after tomorrow.
+    bench.clock.set(bench.clock.now() - 2 * MICROS_PER_DAY);
+    const { retryAfter = 0 } = await failureOf(bench.fetcher().fetch(bench.ask()));
+    t.equal(retryAfter, 900, 'no longer than any break');
+    bench.clock.set(bench.clock.now() + 600 * MICROS_PER_SECOND);
+    t.match(
+      await failureOf(bench.fetcher().fetch(bench.ask())),
+      { retryAfter: 300 },
+      'which goes by, looked at or not',
+    );
+    t.equal(bench.seen.length, 5);
+    bench.clock.set(bench.clock.now() + 301 * MICROS_PER_SECOND);
     bench.handler = (_, reply) => setTimeout(() => reply.writeHead(502).end(), 30);
     const trials = await Promise.all(
       ['/a', '/b', '/c'].map((path) => failureOf(bench.fetcher().fetch(bench.ask({ url: new URL(path, bench.url) })))),

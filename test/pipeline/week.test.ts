@@ -190,8 +190,15 @@ collections: { all: { pool: main } }
   let n = 0;
   let steps = 0;
   let unresolved = 0;
+  let isWorst = true;
   /** What the world does while nobody is looking. */
   const live = (): void => {
+    // The worst night is in every week: nothing answers for hours, and then the clock is set back by more than is left.
+    if (isWorst && clock.truth() > troubleEnds - 3 * HOUR) outage = 'drop';
+    if (isWorst && clock.truth() > troubleEnds - MINUTE) {
+      clock.setOffset(clock.offset() - MICROS_PER_DAY);
+      isWorst = false;
+    }
     const isLate = clock.truth() > end - 2 * HOUR;
     if (!isLate && random() < 0.02) {
       n += 1;
