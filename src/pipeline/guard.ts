@@ -31,7 +31,11 @@ export type ResolveAll = (
 const CONNECT_MS = 10_000;
 /** Without headers, or without a further byte of the body. */
 const SILENCE_MS = 60_000;
-const timeouts = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS };
+/**
+ * Never HTTP/2: undici takes a stream that was reset in mid-body (NO_ERROR, CANCEL, as proxies do it) for one that ended, and
+ * half a list would be read as a whole one.
+ */
+const common = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS, allowH2: false };
 
 /** Connections of the feeds that are treated alike. Close it when they are done. */
 export function openGuardedDispatcher({ internalHost, proxy, resolveAll, tls = {} }: GuardOptions): Dispatcher {
@@ -41,11 +45,11 @@ export function openGuardedDispatcher({ internalHost, proxy, resolveAll, tls = {
   const lookup = guardedLookup(mayBeInternal, resolveAll ?? resolveBySystem);
   const connect = { timeout: CONNECT_MS, lookup, ...pem };
   const through = (): Dispatcher => {
-    if (proxy === 'off') return new Agent({ ...timeouts, connect });
-    const requestTls = { timeout: CONNECT_MS, ...pem };
+    if (proxy === 'off') return new Agent({ ...common, connect });
+    const requestTls = { timeout: CONNECT_MS, allowH2: false, ...pem };
     // What NO_PROXY names is connected to from here, and guarded like everything else.
-    if (proxy === 'environment') return new EnvHttpProxyAgent({ ...timeouts, connect, requestTls });
-    return new ProxyAgent({ ...timeouts, uri: proxy.reveal(), requestTls });
+    if (proxy === 'environment') return new EnvHttpProxyAgent({ ...common, connect, requestTls });
+    return new ProxyAgent({ ...common, uri: proxy.reveal(), requestTls });
   };
   return through().compose((dispatch) => (options, handler) => {
     const { hostname } = new URL(String(options.origin));

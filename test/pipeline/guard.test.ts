@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, request as httpRequest, type IncomingMessage } from 'node:http';
+import { createSecureServer } from 'node:http2';
 import { type AddressInfo, connect, createServer, isIP, type Socket } from 'node:net';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
@@ -10,6 +11,7 @@ import { Secret } from '../../src/model/secret.ts';
 import { openGuardedDispatcher, type ResolveAll } from '../../src/pipeline/guard.ts';
 import { reachOf } from '../../src/pipeline/reach.ts';
 import { followRedirect, mayCarryKey } from '../../src/pipeline/redirect.ts';
+import { makeCertificates } from '../helpers/certificates.ts';
 
 /** Counts every connection, on IPv4 and IPv6 alike, whatever is said on it. */
 async function listenBare(t: Test): Promise<{ port: number; connections: () => number }> {
@@ -363,6 +365,45 @@ t.test('through a proxy names are looked up there; literal addresses are checked
   }
   t.equal(asked.length, 1);
   t.equal(connections(), 1);
+});
+
+t.test('a body that is cut is never taken for a whole one, however the upstream speaks and is reached', async (t) => {
+  const certificates = makeCertificates(t, t.testdir());
+  if (certificates === null) return;
+  const server = createSecureServer(
+    { key: certificates.read('server.key'), cert: certificates.read('server.crt'), allowHTTP1: true },
+    (message, reply) => {
+      reply.setHeader('x-spoken', message.httpVersion);
+      if (message.url === '/whole') return void reply.end('whole');
+      reply.write('half of ');
+      // As proxies cut a stream whose origin went away: by CANCEL in HTTP/2.
+      setImmediate(() => (message.httpVersion === '2.0' ? reply.stream.close(8) : message.socket.destroy()));
+    },
+  );
+  server.on('sessionError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const { address } = await startProxy(t);
+  const before = process.env['HTTPS_PROXY'];
+  process.env['HTTPS_PROXY'] = `http://${address}`;
+  t.teardown(() => {
+    if (before === undefined) delete process.env['HTTPS_PROXY'];
+    else process.env['HTTPS_PROXY'] = before;
+  });
+  for (const proxy of ['off', new Secret(`http://${address}`), 'environment'] as const) {
+    const tls = { ca: new Secret(certificates.read('ca.crt')) };
+    const resolveAll = scriptedResolver(['127.0.0.1']);
+    const dispatcher = openGuardedDispatcher({ internalHost: 'localhost', proxy, resolveAll, tls });
+    t.teardown(() => dispatcher.destroy());
+    const get = (path: string) => request(`https://localhost:${port}${path}`, { dispatcher });
+    const way = typeof proxy === 'string' ? proxy : 'a proxy';
+    const whole = await get('/whole');
+    t.strictSame([await whole.body.text(), whole.headers['x-spoken']], ['whole', '1.1'], way);
+    const cut = await get('/cut');
+    await t.rejects(cut.body.text(), `${way}: a cut body`);
+  }
 });
 
 t.test('the environment’s proxy counts only when asked for, and what NO_PROXY names is guarded', async (t) => {
