@@ -14,7 +14,7 @@ import { fullRow, startUpstream } from '../helpers/upstream.ts';
 t.setTimeout(120_000);
 
 const SERVE = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-/** Planted as the key of a feed, of a list and of the proxy; never one that could stand anywhere by chance. */
+/** Planted as the key of a feed, of a list and of the proxy; never one that could stand anywhere by chance. The reader's joins. */
 const CANARIES = ['cAnArYsocdefenders0123456789', 'cAnArYlist9876543210abcdef', 'cAnArYproxypassword55555'];
 
 /** Every form in which a text may travel on: plain, escaped, in hex, and in base64 wherever in it it begins. */
@@ -154,6 +154,7 @@ collections: { all: { pool: main, title: All } }
     look('rejections', JSON.stringify(await control.rejections(feed, 1000)));
 
   const key = readFileSync(join(dir, 'data', 'initial.key'), 'utf8').trim();
+  CANARIES.push(key);
   const paths = [
     '/taxii2/',
     '/api/taxii2/api/',
@@ -166,14 +167,30 @@ collections: { all: { pool: main, title: All } }
     '/healthz',
     '/readyz',
     '/nothing',
+    '/docs/json',
+    '/api/v1/lookup?ioc=host-1.example.com',
     `/api/v1/iocs?since=${formatMillis(now)}&collection=none`,
+    // Where clients put their key by mistake.
+    `/api/v1/iocs?api_key=${key}`,
+    `/api/v1/iocs?limit=${key}`,
+    `/api/taxii2/api/collections/all/objects/?next=${key}`,
+    `/api/taxii2/api/collections/${key}/objects/`,
+    `/${key}/%ff`,
   ];
   let objects = '';
   for (const path of paths) {
     const reply = await fetch(`${base}${path}`, { headers: { authorization: `Bearer ${key}` } });
     const text = await reply.text();
-    if (path.includes('/objects/')) objects = text;
+    if (path.includes('/objects/')) objects ||= text;
     look(`${path} (${reply.status})`, JSON.stringify([...reply.headers]) + text);
+  }
+  for (const headers of [
+    { authorization: `Basic ${btoa(`${key}:x`)}` },
+    { authorization: key },
+    { 'x-api-key': `${key}x` },
+  ]) {
+    const reply = await fetch(`${base}/api/v1/iocs`, { headers });
+    look(`a key in the wrong place (${reply.status})`, JSON.stringify([...reply.headers]) + (await reply.text()));
   }
   t.match(objects, /host-1\.example\.com/, 'there were objects to look at');
 
@@ -181,7 +198,8 @@ collections: { all: { pool: main, title: All } }
   const lookAtFiles = (): void => {
     for (const name of readdirSync(dir, { recursive: true }) as string[]) {
       const path = join(dir, name);
-      if (statSync(path).isFile()) look(`the file ${name}`, readFileSync(path, 'latin1'));
+      if (statSync(path).isFile() && !name.endsWith('initial.key'))
+        look(`the file ${name}`, readFileSync(path, 'latin1'));
     }
   };
   lookAtFiles();

@@ -12,6 +12,9 @@ import { openGuardedDispatcher, type ResolveAll } from '../../src/pipeline/guard
 import { reachOf } from '../../src/pipeline/reach.ts';
 import { followRedirect, mayCarryKey } from '../../src/pipeline/redirect.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
+import { scriptedClock } from '../helpers/clock.ts';
+import { openGateway } from '../helpers/gateway.ts';
+import { START } from '../helpers/store.ts';
 
 /** Counts every connection, on IPv4 and IPv6 alike, whatever is said on it. */
 async function listenBare(t: Test): Promise<{ port: number; connections: () => number }> {
@@ -321,6 +324,58 @@ t.test('a key goes to its own host, or one the preset lists, and never in the cl
   t.ok(may('https://a.example/', 'https://www.a.example/', ['a.example', 'www.a.example']));
   t.notOk(may('https://a.example/', 'https://a.example:8443/'));
   t.notOk(may('https://a.example/', 'https://a.example.evil.org/'));
+});
+
+t.test('a feed that is redirected reaches nothing inside, wherever on its site the redirect leads', async (t) => {
+  const { port, connections } = await listenBare(t);
+  let location = '';
+  const keys: (string | undefined)[] = [];
+  const server = createHttpServer((message, reply) => {
+    keys.push(message.headers.authorization);
+    // As bytes: some of them are no ASCII.
+    reply.writeHead(302, { location: Buffer.from(location).toString('latin1'), connection: 'close' }).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => void server.close());
+  const own = (server.address() as AddressInfo).port;
+  const names: Record<string, string> = {
+    'feed.site.test': '127.0.0.1',
+    'inside.site.test': '127.0.0.1',
+    'metadata.site.test': '169.254.169.254',
+    'mapped.site.test': '::ffff:127.0.0.1',
+  };
+  const resolveAll: ResolveAll = (hostname, callback) => {
+    const address = names[hostname] ?? '';
+    setImmediate(() => callback(null, [{ address, family: isIP(address) }]));
+  };
+  const gateway = await openGateway(
+    t,
+    t.testdir(),
+    `
+feeds: { list: { format: stix, url: "http://feed.site.test:${own}/list", key: { env: KEY }, internal: true, every: 1h } }
+pools: { main: { feeds: [list] } }
+collections: { all: { pool: main } }
+`,
+    { clock: scriptedClock(START, { auto: true }), env: { KEY: 'canary' }, resolveAll },
+  );
+  const places = [...Object.keys(names).slice(1), ...inside, ...metadata].map((host) => `http://${host}:${own}/`);
+  for (const place of [
+    ...places,
+    `http://feed.site.test:${port}/`,
+    `//inside.site.test:${own}`,
+    'file:///etc/passwd',
+  ]) {
+    location = place;
+    const { outcome, error } = await gateway.side.poll('list');
+    t.equal(outcome, 'failed', place);
+    t.match(error?.message, /at an address|another site|another port|no plain http/, place);
+  }
+  t.equal(connections(), 0);
+  t.ok(
+    keys.length >= places.length && keys.every((key) => key === 'Bearer canary'),
+    'every request was the feed’s own',
+  );
 });
 
 /** A forward proxy that counts what it is asked for. */
