@@ -21,13 +21,13 @@ async function liveOf(gateway: TestGateway): Promise<string[]> {
     .sort();
 }
 
-async function openReader(t: Test, feed: string, clock: ScriptedClock, env: Record<string, string>) {
+async function openReader(t: Test, feed: string, clock: ScriptedClock, env: Record<string, string>, format = 'taxii') {
   const dir = join(t.testdirName, 'reader');
   mkdirSync(dir, { recursive: true });
   const yaml = `
 data: ./data
 feeds:
-  up: { format: taxii, every: 1m, ${feed} }
+  up: { format: ${format}, every: 1m, ${feed} }
 pools: { main: { feeds: [up] } }
 collections: { all: { pool: main } }
 `;
@@ -96,6 +96,50 @@ collections: { all: { pool: main } }
     });
   }
 }
+
+t.test('Sluice reads Sluice over REST as it reads SOC Defenders: windows, offsets, totals and rate', async (t) => {
+  const dir = t.testdir({ one: {} });
+  const clock = scriptedClock(START, { auto: true });
+  const source = await openGateway(
+    t,
+    dir,
+    `
+data: ./data
+feeds: { one: { format: stix, path: ./one, mode: delta, every: 1m, tlp: green } }
+pools: { main: { feeds: [one] } }
+collections: { all: { pool: main } }
+`,
+    { clock },
+  );
+  const publish = async (name: string, objects: object[]): Promise<void> => {
+    writeFileSync(join(dir, 'one', name), JSON.stringify({ type: 'bundle', objects }));
+    t.match(await source.side.poll('one'), { outcome: 'whole' });
+  };
+  const url = await source.listen();
+  const feed = `plan: pro, url: "${url}", internal: true, key: { env: KEY }, page_size: 100`;
+  const reader = await openReader(t, feed, clock, { KEY: source.key }, 'socdefenders');
+  const patternsOf = async (gateway: TestGateway): Promise<string[]> =>
+    (await liveOf(gateway)).map((line) => line.split('] ')[0] as string).sort();
+  const equal = async (count: number): Promise<void> => {
+    const report = await reader.side.poll('up');
+    t.match(report, { outcome: 'whole', error: null, rejected: 0 });
+    const theirs = await patternsOf(source);
+    t.equal(theirs.length, count);
+    t.same(await patternsOf(reader), theirs);
+  };
+  const range = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => indicatorOf(from + i, { confidence: 50 }));
+  await publish('a.json', range(0, 1500));
+  await clock.advance(3_600_000);
+  await publish('b.json', range(1500, 2300));
+  await equal(2300);
+  await clock.advance(600_000);
+  await publish('c.json', range(2300, 2350));
+  await equal(2350);
+  const [account] = (await reader.side.status()).accounts;
+  t.ok((account?.requests ?? 0) < 150, `${account?.requests} requests, though the rows lie in two bursts of a month`);
+  t.equal(account?.blockedUntil, null, 'and never one too many');
+});
 
 const MEDALLION = 'b0d6ad47-4ee4-4d39-8d7e-4a5e7a5e0a11';
 
