@@ -25,6 +25,8 @@ interface Row {
   add(scope: FastifyInstance, context: RouteContext): void | Promise<void>;
   errors: Renderer;
   access: 'clients' | 'anyone';
+  /** Answered whatever hinders the others: a bad night is what figures are for. */
+  always?: boolean;
 }
 
 /** Every door there is: prefix -> plugin -> how it words its errors -> who may call. */
@@ -51,6 +53,7 @@ function tableOf({ taxii, metrics }: RouteParts): Row[] {
       add: addMetrics,
       errors: replyWithProblem,
       access: metrics.access === 'anyone' ? 'anyone' : 'clients',
+      always: true,
     },
     { prefix: '', add: addHealth, errors: replyWithProblem, access: 'anyone' },
   ];
@@ -83,9 +86,13 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   };
   // One guard around all of them: a client has one rate, whichever doors it uses.
   app.register(async (guarded) => {
-    await refuseWhenHindered(guarded, parts);
     await protect(guarded, parts.clients);
-    for (const row of table.filter(({ access }) => access === 'clients')) open(guarded, row);
+    const rows = table.filter(({ access }) => access === 'clients');
+    for (const row of rows.filter(({ always }) => always)) open(guarded, row);
+    guarded.register(async (hindered) => {
+      await refuseWhenHindered(hindered, parts);
+      for (const row of rows.filter(({ always }) => !always)) open(hindered, row);
+    });
   });
   for (const row of table.filter(({ access }) => access === 'anyone')) open(app, row);
 }

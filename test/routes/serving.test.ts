@@ -274,7 +274,8 @@ t.test('/readyz says in a word what is missing; /healthz only that the process l
 });
 
 t.test('a process out of breath sends readers away in the form of their protocol, and stays alive', async (t) => {
-  const { get } = await openApp(t, { pressure: { eventLoopDelay: 1_000_000, heapBytes: 1 } });
+  const pressure = { eventLoopDelay: 1_000_000, heapBytes: 1 };
+  const { get } = await openApp(t, { pressure, metricsAccess: ['reader'] });
   // The first measurement is taken within a second.
   let reply = await get(OBJECTS);
   while (reply.statusCode === 200) {
@@ -286,6 +287,11 @@ t.test('a process out of breath sends readers away in the form of their protocol
   t.equal(reply.headers['retry-after'], '5');
   t.match((await get('/api/v1/iocs')).json(), { status: 503, code: 'unavailable' });
   t.equal((await get('/healthz')).statusCode, 200);
+  t.match(
+    await get('/metrics'),
+    { statusCode: 200, body: /status="503"/ },
+    'what goes on can be seen, by who may see it',
+  );
 });
 
 t.test('answers say that nothing in them may run, be framed or be sniffed', async (t) => {
