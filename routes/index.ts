@@ -86,6 +86,12 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   };
   // One guard around all of them: a client has one rate, whichever doors it uses.
   app.register(async (guarded) => {
+    // Unless a route says better: RFC 9111 keeps a shared cache from an answer for its Authorization field alone, but keys
+    // come in other ways as well, and a 404 for one client must never be shown to another.
+    guarded.addHook('onRequest', (_request, reply, done) => {
+      reply.header('cache-control', 'private, no-cache').header('vary', 'Authorization, X-API-Key');
+      done();
+    });
     await protect(guarded, parts.clients);
     const rows = table.filter(({ access }) => access === 'clients');
     for (const row of rows.filter(({ always }) => always)) open(guarded, row);

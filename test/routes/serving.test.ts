@@ -294,6 +294,25 @@ t.test('a process out of breath sends readers away in the form of their protocol
   );
 });
 
+t.test('no shared cache keeps what was said to one client, good or bad', async (t) => {
+  const { get, app } = await openApp(t);
+  const urls = [OBJECTS, '/taxii2/', '/api/taxii2/api/collections/', '/api/taxii2/api/collections/none/objects/'];
+  urls.push(
+    '/api/v1/iocs',
+    '/api/v1/iocs?limit=x',
+    '/api/v1/iocs/stix?limit=1',
+    '/api/v1/lookup?ioc=a',
+    '/api/v1/feeds',
+  );
+  for (const url of urls) {
+    for (const reply of [await get(url), await app.inject({ url })]) {
+      const { 'cache-control': control, vary } = reply.headers;
+      t.match(control, /private/, `${reply.statusCode} ${url}`);
+      t.match(vary, /Authorization.*X-API-Key/, `${reply.statusCode} ${url}`);
+    }
+  }
+});
+
 t.test('answers say that nothing in them may run, be framed or be sniffed', async (t) => {
   const { get } = await openApp(t);
   for (const url of [OBJECTS, '/healthz', '/nothing']) {
