@@ -101,8 +101,8 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
         request.client = shown(clients, fingerprint);
       } else await byBasic(scope, request, reply);
     } catch (error) {
-      const failure = await countFailure(request);
-      if (!failure.isAllowed && failure.isExceeded) throw tooMany('Too many failed sign-ins.', failure.ttl);
+      const failure = bringsKey(request) ? await countFailure(request) : null;
+      if (failure?.isAllowed === false && failure.isExceeded) throw tooMany('Too many failed sign-ins.', failure.ttl);
       if (error instanceof GatewayError) throw error;
       throw new GatewayError('unauthenticated', 'A key is needed: Basic with the key as password, or Bearer.');
     }
@@ -138,6 +138,11 @@ function certificateOf({ raw: { socket } }: FastifyRequest): string | null {
     fingerprints.set(socket, fingerprint);
   }
   return fingerprint;
+}
+
+/** Is something tried at all? Many clients wait to be asked for a key (RFC 9110 section 11.6.1), before every request. */
+function bringsKey({ headers }: FastifyRequest): boolean {
+  return headers.authorization !== undefined || headers['x-api-key'] !== undefined;
 }
 
 /** The key of every way but Basic; null when there is none. */

@@ -345,6 +345,17 @@ t.test('failed sign-ins are limited by address; a good key is not held up by the
   }
   t.equal(last, 429);
   t.equal((await get('/taxii2/')).statusCode, 200);
+  const asking = await gateway.app.inject({ url: '/taxii2/' });
+  t.equal(asking.statusCode, 401, 'who waits to be asked for a key is asked, every time');
+  t.match(asking.headers['www-authenticate'], /^Basic /);
+});
+
+t.test('asking which key is wanted is no failed sign-in, however often it is done', async (t) => {
+  const { gateway } = await open(t);
+  for (let i = 0; i < 50; i += 1) {
+    if ((await gateway.app.inject({ url: '/taxii2/' })).statusCode !== 401) t.fail(`the ${i}th time`);
+  }
+  t.equal((await gateway.app.inject({ url: '/taxii2/', headers: { 'x-api-key': 'guess' } })).statusCode, 401);
 });
 
 t.test('behind a proxy the address is the one that the proxy saw, not what the caller claims', async (t) => {
