@@ -2,6 +2,7 @@ import { pipeline, Readable, type Transform } from 'node:stream';
 import { promisify } from 'node:util';
 import { constants, createGzip, createZstdCompress, gzip, zstdCompress } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
+import { LRUCache } from 'lru-cache';
 import { GatewayError } from '../src/model/error.ts';
 
 /** Content codings that are sent, best first: among those a client likes equally, the first is taken. */
@@ -24,6 +25,13 @@ const MAX_FIELD = 1024;
  */
 export function acceptedCodings(field: string | undefined): AcceptedCodings {
   if (field === undefined || field === '' || field.length > MAX_FIELD) return { best: 'identity', isPlainFine: true };
+  return fields.memo(field);
+}
+
+/** Clients of a kind send the same with every request. */
+const fields = new LRUCache<string, AcceptedCodings>({ max: 100, memoMethod: readField });
+
+function readField(field: string): AcceptedCodings {
   const weights = new Map(field.split(',').map(readWeight));
   const everything = weights.get('*');
   const weightOf = (coding: Coding, otherwise: number): number => weights.get(coding) ?? everything ?? otherwise;

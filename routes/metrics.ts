@@ -34,12 +34,13 @@ export function countAnswers(app: FastifyInstance): Registry {
     registers,
   });
   const clients = new Set<string>();
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     // What no route answers has no name of its own: paths are the caller's invention.
     const route = request.routeOptions.url ?? 'none';
     const client = nameOf(request, clients);
     requests.inc({ route, method: request.method, status: reply.statusCode, client });
     durations.observe({ route }, reply.elapsedTime / 1000);
+    done();
   });
   return register;
 }

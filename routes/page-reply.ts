@@ -21,11 +21,10 @@ export async function replyWithPage(
     question,
     acceptedCodings(request.headers['accept-encoding']),
   );
-  const { 'content-type': type, ...others } = headers;
-  reply.headers(others).header('etag', etag).header('cache-control', CACHE_CONTROL).header('vary', VARY);
-  if (isHeld(request.headers['if-none-match'], etag)) return reply.code(304).send();
+  reply.headers(headers).header('etag', etag).header('cache-control', CACHE_CONTROL).header('vary', VARY);
+  if (isHeld(request.headers['if-none-match'], etag)) return reply.removeHeader('content-type').code(304).send();
   if (coding !== 'identity') reply.header('content-encoding', coding);
-  return reply.header('content-type', type).send(body);
+  return reply.send(body);
 }
 
 /** If-None-Match by weak comparison (RFC 9110 section 13.1.2): does the client have what would be sent? */

@@ -1,54 +1,59 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
 import { GatewayError } from '../src/model/error.ts';
 
 /** Longest URL that is read; what follows a 4 kB cursor and a few hundred ids still fits. */
 export const MAX_URL = 16_384;
 
-const MALFORMED = Symbol('malformed');
-type Repeated = Record<string, string[]> & { [MALFORMED]?: string };
+const FAULT = Symbol('fault');
 export type Query = Record<string, string | undefined>;
+interface ParsedQuery extends Query {
+  [FAULT]?: GatewayError;
+}
 
-/** Every value of every key, in order. It can't throw where Fastify calls it: `checkQuery` tells what was wrong. */
-export function parseQuery(text: string): Repeated {
-  const query: Repeated = Object.create(null);
+/** A longer text is hardly asked twice. */
+const MAX_REMEMBERED = 512;
+/** Readers ask the same again and again. */
+const remembered = new LRUCache<string, ParsedQuery>({ max: 1000, memoMethod: readFields });
+
+/**
+ * Each key once (TAXII 2.1 section 3.4: repeated fields are malformed), and what is empty left out, since it means the same as
+ * absent. The same text gives the same object, which nobody may change. It can't throw where Fastify calls it: `checkQuery`
+ * tells what was wrong.
+ */
+export function parseQuery(text: string): Query {
+  return text.length > MAX_REMEMBERED ? readFields(text) : remembered.memo(text);
+}
+
+function readFields(text: string): ParsedQuery {
+  const query: ParsedQuery = Object.create(null);
   for (const part of text.split('&')) {
     if (part === '') continue;
     const at = part.indexOf('=');
     try {
       const name = decode(at === -1 ? part : part.slice(0, at));
-      const value = at === -1 ? '' : decode(part.slice(at + 1));
-      const values = query[name];
-      if (values === undefined) query[name] = [value];
-      else values.push(value);
+      if (query[name] !== undefined) query[FAULT] ??= repeated(name.slice(0, 64));
+      query[name] = at === -1 ? '' : decode(part.slice(at + 1));
     } catch {
-      query[MALFORMED] = 'The query holds malformed percent-encoding.';
+      query[FAULT] = new GatewayError('bad-request', 'The query holds malformed percent-encoding.');
     }
   }
-  return query;
+  for (const name of Object.keys(query)) if (query[name] === '') delete query[name];
+  return Object.freeze(query);
 }
 
 function decode(text: string): string {
   return decodeURIComponent(text.replaceAll('+', ' '));
 }
 
-/**
- * Before validation: each key once, and what is empty left out, since it means the same as absent. Throws `uri-too-long` and
- * `bad-request` (TAXII 2.1 section 3.4: repeated fields are malformed).
- */
-export async function checkQuery(request: FastifyRequest): Promise<void> {
-  if (request.url.length > MAX_URL) throw new GatewayError('uri-too-long', `A URL may have ${MAX_URL} characters.`);
-  const query = request.query as Repeated;
-  const malformed = query[MALFORMED];
-  if (malformed !== undefined) throw new GatewayError('bad-request', malformed);
-  const single: Query = Object.create(null);
-  for (const [name, values] of Object.entries(query)) {
-    if (values.length > 1) {
-      const parameter = name.slice(0, 64);
-      throw new GatewayError('bad-request', `The parameter ${parameter} is repeated.`, { details: { parameter } });
-    }
-    if (values[0] !== '') single[name] = values[0];
-  }
-  request.query = single;
+function repeated(parameter: string): GatewayError {
+  return new GatewayError('bad-request', `The parameter ${parameter} is repeated.`, { details: { parameter } });
+}
+
+/** Before validation. Answers `uri-too-long`, and `bad-request` for what `parseQuery` found. */
+export function checkQuery(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+  if (request.url.length <= MAX_URL) done((request.query as ParsedQuery)[FAULT]);
+  else done(new GatewayError('uri-too-long', `A URL may have ${MAX_URL} characters.`));
 }
 
 /** The query as checkQuery left it and the route's schema let it pass. */

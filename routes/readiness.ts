@@ -22,12 +22,10 @@ export async function refuseWhenHindered(
   scope: FastifyInstance,
   { hindrance, pressure }: { hindrance(): Hindrance | null; pressure: Pressure },
 ): Promise<void> {
-  scope.addHook('onRequest', async () => {
-    if (hindrance() === 'reconciling') {
-      throw new GatewayError('unavailable', 'Sluice is starting: journals are brought up to the configuration.', {
-        retryAfter: SOON,
-      });
-    }
+  scope.addHook('onRequest', (_request, _reply, done) => {
+    if (hindrance() !== 'reconciling') return done();
+    const told = 'Sluice is starting: journals are brought up to the configuration.';
+    done(new GatewayError('unavailable', told, { retryAfter: SOON }));
   });
   await scope.register(underPressure, {
     maxEventLoopDelay: pressure.eventLoopDelay,

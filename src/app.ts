@@ -1,5 +1,6 @@
-import helmet from '@fastify/helmet';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
+import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { frameworkErrorsOf, registerRoutes, writeClientError } from '../routes/index.ts';
 import { countAnswers } from '../routes/metrics.ts';
@@ -69,6 +70,8 @@ export function buildApp(parts: AppParts): FastifyInstance {
     ...((tls === null ? { http } : { https: { ...http, ...secured(tls) } }) as object),
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
+    // What is logged of a request has an id of its own (routes/failure.ts): a logger per request would only cost.
+    childLoggerFactory: (logger) => logger,
     // One proxy: what stands before its own entry in X-Forwarded-For, any client may have written.
     trustProxy: trustProxy && ((_address: string, hop: number) => hop < 1),
     bodyLimit: MAX_BODY_BYTES,
@@ -84,9 +87,9 @@ export function buildApp(parts: AppParts): FastifyInstance {
   }) as unknown as FastifyInstance;
   endConnectionsOnClose(app);
   app.server.maxConnections = parts.maxConnections;
-  app.register(helmet, securityHeaders(tls !== null));
+  const security = securityHeaders(tls !== null);
   app.addHook('onRequest', (_request, reply, done) => {
-    reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
+    reply.headers(security);
     done();
   });
   const metrics = { register: countAnswers(app), access: parts.metricsAccess };
@@ -128,14 +131,23 @@ function secured(tls: NonNullable<AppParts['tls']>) {
   return { ...own, ca: tls.clientCa.reveal(), requestCert: true, rejectUnauthorized: false };
 }
 
-/** Answers are data: nothing in them may run, be framed or be taken for another type. A page for people sets its own. */
-const CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'";
-
-/** What else keeps browsers from making more of an answer than it is. */
-function securityHeaders(isSecure: boolean) {
-  return {
-    // Helmet would build its text anew for each answer.
-    contentSecurityPolicy: false,
+/**
+ * Answers are data: nothing in them may run, be framed or be taken for another type. A page for people sets its own policy.
+ * Helmet's headers are the same for every answer, so it is asked once.
+ */
+function securityHeaders(isSecure: boolean): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const recorder = {
+    setHeader: (name: string, value: string) => {
+      headers[name.toLowerCase()] = value;
+    },
+    removeHeader: () => undefined,
+  };
+  const middleware = helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
     strictTransportSecurity: isSecure ? { maxAge: 31_536_000, includeSubDomains: false } : false,
     referrerPolicy: { policy: 'no-referrer' },
     xFrameOptions: { action: 'deny' },
@@ -147,5 +159,9 @@ function securityHeaders(isSecure: boolean) {
     xDownloadOptions: false,
     xPermittedCrossDomainPolicies: false,
     xXssProtection: false,
-  } as const;
+  });
+  middleware({} as IncomingMessage, recorder as unknown as ServerResponse, (error) => {
+    if (error !== undefined) throw error;
+  });
+  return headers;
 }

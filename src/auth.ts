@@ -92,20 +92,26 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
     },
   });
   scope.decorateRequest('client', null as unknown as Client);
-  scope.addHook('onRequest', async (request, reply) => {
+  const refusalOf = async (request: FastifyRequest, error: unknown): Promise<GatewayError> => {
+    const failure = bringsKey(request) ? await countFailure(request) : null;
+    if (failure?.isAllowed === false && failure.isExceeded) return tooMany('Too many failed sign-ins.', failure.ttl);
+    if (error instanceof GatewayError) return error;
+    return new GatewayError('unauthenticated', 'A key is needed: Basic with the key as password, or Bearer.');
+  };
+  // No promise on the way of a good key: it is every request's way.
+  scope.addHook('onRequest', (request, reply, done) => {
+    const refuse = (error: unknown): void => void refusalOf(request, error).then(done, done);
     try {
       const key = keyOf(request);
-      const fingerprint = certificateOf(request);
+      const fingerprint = key === null ? certificateOf(request) : null;
       if (key !== null) request.client = known(clients, key);
       else if (request.headers.authorization === undefined && fingerprint !== null) {
         request.client = shown(clients, fingerprint);
-      } else await byBasic(scope, request, reply);
+      } else return scope.basicAuth(request, reply, (error) => (error ? refuse(error) : done()));
     } catch (error) {
-      const failure = bringsKey(request) ? await countFailure(request) : null;
-      if (failure?.isAllowed === false && failure.isExceeded) throw tooMany('Too many failed sign-ins.', failure.ttl);
-      if (error instanceof GatewayError) throw error;
-      throw new GatewayError('unauthenticated', 'A key is needed: Basic with the key as password, or Bearer.');
+      return refuse(error);
     }
+    done();
   });
 }
 
@@ -151,12 +157,6 @@ function keyOf({ headers }: FastifyRequest): string | null {
   if (typeof named === 'string' && named !== '') return named;
   const match = /^(?:bearer|token) +(\S+) *$/i.exec(headers.authorization ?? '');
   return match?.[1] ?? null;
-}
-
-function byBasic(scope: FastifyInstance, request: FastifyRequest, reply: Parameters<FastifyInstance['basicAuth']>[1]) {
-  return new Promise<void>((resolve, reject) => {
-    scope.basicAuth(request, reply, (error) => (error === undefined || error === null ? resolve() : reject(error)));
-  });
 }
 
 /** One IPv6 customer has a whole /64: counting single addresses would count nothing. */

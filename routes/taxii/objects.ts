@@ -11,7 +11,7 @@ import { sealCursor } from '../cursor.ts';
 import type { RenderedPage } from '../page-cache.ts';
 import { replyWithPage } from '../page-reply.ts';
 import type { RouteParts } from '../parts.ts';
-import { readQuery } from '../query.ts';
+import { type Query, readQuery } from '../query.ts';
 import { STIX_TYPE, TAXII_TYPE } from './error-message.ts';
 import { type Filters, readFilters } from './filters.ts';
 import { negotiate } from './negotiation.ts';
@@ -27,6 +27,8 @@ interface Walk {
   filters: Filters;
   filter: EntryFilter;
   resource: string;
+  /** Everything that decides what its page says besides the journal. */
+  key: string;
   /** Its pages depend on the whole journal, not only on what stands behind `after`. */
   isWide: boolean;
   /** What the list is called. */
@@ -44,23 +46,23 @@ interface Content {
 }
 
 /** TAXII 2.1 section 5.4. */
-export async function objects(
+export function objects(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteParts,
-) {
+): Promise<FastifyReply> {
   const walk = readWalk(request, collection, parts, 'objects');
   return sendPage(request, reply, walk, parts, () => readObjects(walk, parts));
 }
 
 /** TAXII 2.1 section 5.6. Unknown objects are 404; a known one that no filter admits is an empty page. */
-export async function object(
+export function object(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteParts,
-) {
+): Promise<FastifyReply> {
   const walk = { ...readWalk(request, collection, parts, 'object', idOf(request)), isWide: true };
   return sendPage(request, reply, walk, parts, async () => {
     await requireObject(walk, parts);
@@ -69,12 +71,12 @@ export async function object(
 }
 
 /** TAXII 2.1 section 5.3; `next` is sent because the OASIS client pages by it (the standard has only `more`). */
-export async function manifest(
+export function manifest(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteParts,
-) {
+): Promise<FastifyReply> {
   const walk = readWalk(request, collection, parts, 'manifest');
   return sendPage(request, reply, walk, parts, async () => {
     const page = await readPage(walk, parts);
@@ -89,12 +91,12 @@ export async function manifest(
 }
 
 /** TAXII 2.1 section 5.8. */
-export async function versions(
+export function versions(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteParts,
-) {
+): Promise<FastifyReply> {
   const walk = {
     ...readWalk(request, collection, parts, 'versions', idOf(request)),
     isWide: true,
@@ -111,6 +113,9 @@ export async function versions(
   });
 }
 
+/** The last walk that was read from a query: the same text is the same object (routes/query.ts), and nothing else decides. */
+const walks = new WeakMap<Query, Walk>();
+
 function readWalk(
   request: FastifyRequest,
   collection: CollectionDefinition,
@@ -120,14 +125,21 @@ function readWalk(
 ): Walk {
   negotiate(request, collection.strict);
   const { journal, types, id } = collection;
-  const resource = [kind, id, ...(objectId === undefined ? [] : [objectId])].join(' ');
+  const resource = objectId === undefined ? `${kind} ${id}` : `${kind} ${id} ${objectId}`;
+  const query = readQuery(request);
+  const known = walks.get(query);
+  if (known?.collection === collection && known.resource === resource) return known;
   const { pageSize, maxPage } = taxii;
-  const filters = readFilters(readQuery(request), { secret: cursorSecret, resource, journal, pageSize, maxPage });
+  const filters = readFilters(query, { secret: cursorSecret, resource, journal, pageSize, maxPage });
   const { stixTypes, versions } = filters;
   const objectIds = objectId === undefined ? filters.objectIds : [objectId];
   const filter = { journal, observableTypes: types, stixTypes, objectIds, versions };
+  const key = JSON.stringify([resource, filters.after, filters.addedAfter, filters.limit, filters.match]);
   // Which version is an object's first is decided by entries that may stand anywhere.
-  return { collection, filters, filter, resource, isWide: versions.first || filters.isEmpty, member: 'objects' };
+  const isWide = versions.first || filters.isEmpty;
+  const walk = { collection, filters, filter, resource, key, isWide, member: 'objects' };
+  walks.set(query, walk);
+  return walk;
 }
 
 function idOf({ params }: FastifyRequest): string {
@@ -179,9 +191,9 @@ function sendPage(
   parts: RouteParts,
   read: () => Promise<Content>,
 ): Promise<FastifyReply> {
-  const { filters, resource, filter, isWide } = walk;
+  const { filters, filter, key, isWide } = walk;
   return replyWithPage(request, reply, parts.pages, {
-    key: JSON.stringify([resource, filters.after, filters.addedAfter, filters.limit, filters.match]),
+    key,
     journal: filter.journal,
     after: isWide ? 0 : filters.after,
     async render() {

@@ -99,7 +99,10 @@ export interface LiveQuery {
 export interface Reader {
   journals(): Promise<Journal[]>;
   page(query: PageQuery): Promise<EntryPage>;
-  /** What `page` would answer as validity of the range (after, until], null for the head: how a page cache asks. */
+  /**
+   * What `page` would answer as validity of the range (after, until], null for the head: how a page cache asks. What another
+   * thread commits may show only from the next turn of the event loop on.
+   */
   validity(journal: string, after: Micros, until: Micros | null): Promise<PageValidity>;
   /** Versions of one object in a view, ascending, in microseconds; empty for an unknown object (versions filter ignored). */
   versions(

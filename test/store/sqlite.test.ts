@@ -256,3 +256,20 @@ async function allEntries(writer: Awaited<ReturnType<typeof sqlite.openWriter>>)
   if (more) throw new Error('more entries than rows');
   return entries.flatMap((entry) => (entry.kind === 'indicator' ? [entry] : []));
 }
+
+t.test("another writer's commits are seen from the next turn on, this thread's own at once", async (t) => {
+  const location = t.testdir();
+  const writer = await sqlite.openWriter(location, scriptedClock(START));
+  const reader = await sqlite.openReader(location);
+  t.teardown(() => Promise.all([reader.close(), writer.close()]));
+  const headOf = async () => (await reader.validity('j', 0, null)).head;
+  t.equal(await headOf(), null);
+  await writer.transaction((tx) => tx.openJournal({ name: 'j', pool: 'p', keepVersions: 'last' }));
+  const [entry] = await writer.transaction((tx) => appendEntries(tx, 'j', [indicatorEntry({})]));
+  t.equal(await headOf(), entry?.dateAdded, 'without a turn in between');
+  const other = new DatabaseSync(join(location, FILE));
+  t.teardown(() => other.close());
+  other.exec('UPDATE journals SET head = 7');
+  await new Promise(setImmediate);
+  t.equal(await headOf(), 7);
+});

@@ -1,4 +1,5 @@
 import type { PageValidity, Reader } from '../store.ts';
+import { ownCommits } from './commits.ts';
 import { asStoreError, type Connection, promised, type Sync } from './connection.ts';
 import { readFeeds } from './feeds.ts';
 import { readJournals } from './journals.ts';
@@ -34,30 +35,49 @@ export function createReader(connection: Connection): Reader {
 /** Validities remembered until the next commit. */
 const MAX_VALIDITIES = 4096;
 
-/**
- * A page cache asks the same before each page that it sends, far more often than anything is committed. `data_version` tells
- * whether another connection has (https://sqlite.org/pragma.html#pragma_data_version); until then no answer can differ.
- */
+/** A page cache asks the same before each page that it sends, far more often than anything is committed. */
 function keepValidity(connection: Connection, read: Reader['validity']): Reader['validity'] {
   const kept = new Map<string, PageValidity>();
-  let version: number | undefined;
+  const committed = watchCommits(connection);
+  let state: number | undefined;
   return async (journal, after, until) => {
     // Looked at before reading: what is committed in between only makes an answer newer than it is taken for.
-    const now = dataVersion(connection);
-    if (now !== version || kept.size >= MAX_VALIDITIES) kept.clear();
-    version = now;
+    const now = committed();
+    if (now !== state || kept.size >= MAX_VALIDITIES) kept.clear();
+    state = now;
     const question = `${after} ${until} ${journal}`;
     const known = kept.get(question);
     if (known !== undefined) return known;
     const validity = await read(journal, after, until);
-    if (version === now) kept.set(question, validity);
+    if (state === now) kept.set(question, validity);
     return validity;
   };
 }
 
-function dataVersion(connection: Connection): number | undefined {
+/**
+ * A number that changes with every commit. `data_version` tells of those of other connections
+ * (https://sqlite.org/pragma.html#pragma_data_version) at the price of two system calls, so it is looked at once in a turn of the
+ * event loop: requests that are handled in a turn were sent before it. This thread's own commits are known without a look.
+ */
+function watchCommits(connection: Connection): () => number {
+  let seen = { version: -1, own: -1 };
+  let state = 0;
+  let isFresh = false;
+  return () => {
+    const own = ownCommits();
+    if (isFresh && own === seen.own) return state;
+    if (!isFresh) setImmediate(() => (isFresh = false));
+    isFresh = true;
+    const version = dataVersion(connection);
+    if (version !== seen.version || own !== seen.own) state += 1;
+    seen = { version, own };
+    return state;
+  };
+}
+
+function dataVersion(connection: Connection): number {
   try {
-    return connection.get<[number]>('PRAGMA data_version')?.[0];
+    return connection.get<[number]>('PRAGMA data_version')?.[0] ?? Number.NaN;
   } catch (error) {
     throw asStoreError(error);
   }

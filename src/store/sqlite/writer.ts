@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../../model/clock.ts';
 import type { Pull, Transaction, Writer } from '../store.ts';
+import { noteCommit } from './commits.ts';
 import { asStoreError, type Connection, misuse, promised, type Sync } from './connection.ts';
 import { writeEntries } from './entries.ts';
 import { writeFeeds } from './feeds.ts';
@@ -64,6 +65,7 @@ export function createWriter(connection: Connection, committed: Connection, cloc
       const result = await running.run(own, () => work(transactionFor(own)));
       if (own.failure !== null) throw own.failure;
       connection.db.exec('COMMIT');
+      noteCommit();
       outcome = 'commit';
       return result;
     } finally {
