@@ -77,11 +77,16 @@ export interface PageBounds {
   count: number;
   /** Where the next page begins; null at the end. */
   next: Micros | null;
+  /** The entries themselves, when one slice held them all. */
+  entries: IndicatorEntry[] | null;
 }
 
 export async function findBounds(reader: Reader, page: LivePage): Promise<PageBounds> {
-  const bounds: PageBounds = { newest: null, oldest: null, count: 0, next: null };
+  const bounds: PageBounds = { newest: null, oldest: null, count: 0, next: null, entries: null };
+  let slices = 0;
   for await (const { entries, reached, more } of readLive(reader, page)) {
+    slices += 1;
+    bounds.entries = slices === 1 ? entries : null;
     bounds.newest ??= entries[0]?.dateAdded ?? null;
     bounds.oldest = entries.at(-1)?.dateAdded ?? bounds.oldest;
     bounds.count += entries.length;
@@ -90,9 +95,17 @@ export async function findBounds(reader: Reader, page: LivePage): Promise<PageBo
   return bounds;
 }
 
-/** The entries between these bounds as they stand when they are read. */
-export async function* readBetween(reader: Reader, page: LivePage, { newest, oldest }: PageBounds) {
+/** The entries between these bounds; those of a long page as they stand when they are read. */
+export async function* readBetween(
+  reader: Reader,
+  page: LivePage,
+  { newest, oldest, entries }: PageBounds,
+): AsyncGenerator<IndicatorEntry[]> {
   if (newest === null || oldest === null) return;
+  if (entries !== null) {
+    yield entries;
+    return;
+  }
   const within = { ...page, offset: 0, before: newest + 1, since: oldest - 1 };
   for await (const { entries } of readLive(reader, within)) yield entries;
 }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { findBounds, type LivePage, readLive, SLICE } from '../../routes/v1/live.ts';
+import { findBounds, type LivePage, readBetween, readLive, SLICE } from '../../routes/v1/live.ts';
 import type { LiveQuery, Reader } from '../../src/store/store.ts';
 import { collection } from '../helpers/app.ts';
 import { indicatorEntry, START } from '../helpers/store.ts';
@@ -33,7 +33,7 @@ t.test('a filter without an index looks at a bounded number of rows, and its pag
   const bounds = await findBounds(reader, page({ category: 'nobody' }));
   const examined = queries.reduce((sum, { limit }) => sum + limit, 0);
   t.ok(examined >= 200_000 && examined <= 200_000 + SLICE, `${examined} rows`);
-  t.strictSame(bounds, { newest: null, oldest: null, count: 0, next: START - examined });
+  t.strictSame(bounds, { newest: null, oldest: null, count: 0, next: START - examined, entries: null });
   t.ok(queries.every(({ limit, offset }) => limit === SLICE && offset === 0));
 });
 
@@ -56,6 +56,25 @@ t.test('a page is read in slices, each from where the one before it ended', asyn
       { limit: 1, offset: 0, before: START - 7 - 2 * SLICE },
     ],
   );
+});
+
+t.test('a page of one slice is read once, a longer one again as it is written', async (t) => {
+  for (const [limit, reads] of [
+    [100, 1],
+    [SLICE, 1],
+    [SLICE + 1, 4],
+  ] as const) {
+    const { reader, queries } = endless();
+    const asked = page({ limit });
+    const bounds = await findBounds(reader, asked);
+    const dates: number[] = [];
+    for await (const entries of readBetween(reader, asked, bounds)) dates.push(...entries.map((e) => e.dateAdded));
+    t.strictSame(
+      dates,
+      Array.from({ length: limit }, (_, i) => START - 1 - i),
+    );
+    t.equal(queries.length, reads, `${limit} rows`);
+  }
 });
 
 t.test('a question that nothing can answer asks nothing', async (t) => {
