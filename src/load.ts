@@ -26,7 +26,8 @@ export async function loadConfigFile(path: string, overrides: Overrides = {}): P
   const absolute = resolve(path);
   // A byte more than it may hold is enough to see that it is too long, whatever the path is.
   const text = await readAll(createReadStream(absolute, { end: MAX_CONFIG_BYTES })).catch((cause: unknown) => {
-    throw new GatewayError('config-invalid', `The configuration file ${path} can't be read.`, { cause });
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new GatewayError('config-invalid', `The configuration file ${path} can't be read (${code}).`, { cause });
   });
   const loaded = loadConfig(text, {
     path,

@@ -105,7 +105,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   /** One poll of a feed at a time; whoever asks meanwhile gets the one that runs. */
   const pollOnce = (name: string): ReturnType<typeof poll> => {
     const feed = feeds.find(({ definition }) => definition.name === name);
-    if (feed === undefined) throw new GatewayError('not-found', `No feed is called ${name}.`);
+    if (feed === undefined) throw notPolled(name, config);
     const running = polling.get(name);
     if (running !== undefined) return running;
     const parts = { clock, writer, journals, openUpstream: upstreamOf, signal: stop.signal };
@@ -243,6 +243,13 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       onClients(await writer.clients());
     },
   };
+}
+
+function notPolled(name: string, { idleFeeds }: Config): GatewayError {
+  const idle = idleFeeds.find(({ definition }) => definition.name === name);
+  if (idle === undefined) return new GatewayError('not-found', `No feed is called ${name}.`);
+  const why = idle.reason === 'disabled' ? 'it is switched off (enabled: false)' : 'its optional key is not there';
+  return new GatewayError('unprocessable', `The feed ${name} is not polled: ${why}.`);
 }
 
 /** Feeds that are polled, each with its format. */

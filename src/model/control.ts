@@ -10,7 +10,7 @@ import type { Tlp } from './tlp.ts';
  * socket. Each method throws GatewayError.
  */
 export interface Control {
-  /** Polls a feed now, as far as its account's budget allows. Throws `not-found` for an unknown feed. */
+  /** Polls a feed now, as far as its account's budget allows. Throws `not-found`, and `unprocessable` for one that is idle. */
   poll(feed: string): Promise<PollReport>;
   status(): Promise<StatusReport>;
   rejections(feed: string, limit: number): Promise<{ counts: RejectionCount[]; rows: StoredRejection[] }>;

@@ -6,7 +6,7 @@ import type { ExternalReference, Observation, Rejection, StixObject } from '../m
 import { strictest } from '../model/tlp.ts';
 import { ownProperties } from '../stix/fields.ts';
 import { isStixId } from '../stix/id.ts';
-import { statementsOf, tlpOfObject } from '../stix/marking.ts';
+import { MAX_STATEMENTS, statementsOf, tlpOfObject } from '../stix/marking.ts';
 import { isPatternShaped, parsePattern } from '../stix/pattern.ts';
 import { tidyReference } from '../stix/reference.ts';
 import { checkStixObject, rowText } from '../stix/validate.ts';
@@ -131,7 +131,6 @@ function techniqueOf({ source_name: source, external_id: id }: ExternalReference
 }
 
 const MAX_KEPT = 16_000;
-const MAX_STATEMENTS = 64;
 /** Names that STIX 2.1 section 3.2 and 11.1 reserve or that nobody else may use, and parts whose targets don't come along. */
 const neverKept = new Set(['granular_markings', 'severity', 'action', 'username', 'phone_numbers']);
 const PROPERTY = /^[a-z0-9_]{3,250}$/;

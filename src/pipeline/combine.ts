@@ -1,8 +1,9 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation } from '../model/observation.ts';
+import type { ExternalReference, Observation } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
+import { MAX_LABELS, MAX_REFERENCES } from '../normalise/property.ts';
 import { withStatements } from '../stix/marking.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
@@ -22,7 +23,10 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
   // Rows with one id are versions of one row (STIX 2.1 section 3.6): the newer takes back what the older said.
   if (a.sourceId !== null && a.sourceId === b.sourceId) return (b.lastSeen ?? 0) < (a.lastSeen ?? 0) ? a : b;
   const strengthOf = ({ confidence }: Observation): number => confidence ?? feed.confidence ?? -1;
-  const strong = strengthOf(b) > strengthOf(a) ? b : a;
+  // Of equals always the same one, in whatever order an upstream lists them: the other would be a change.
+  const isTie = strengthOf(a) === strengthOf(b) && a.sourceId !== null && b.sourceId !== null;
+  const isStronger = isTie ? (b.sourceId ?? '') < (a.sourceId ?? '') : strengthOf(b) > strengthOf(a);
+  const strong = isStronger ? b : a;
   const weak = strong === a ? b : a;
   return {
     ...strong,
@@ -34,13 +38,30 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
     revoked: a.revoked && b.revoked,
     name: strong.name ?? weak.name,
     description: strong.description ?? weak.description,
-    labels: [...new Set([...a.labels, ...b.labels])].sort(),
-    references: [...new Map([...a.references, ...b.references].map((r) => [JSON.stringify(r), r])).values()],
-    techniques: [...new Set([...a.techniques, ...b.techniques])].sort(),
+    labels: unite(a.labels, b.labels),
+    references: uniteReferences(a.references, b.references),
+    techniques: unite(a.techniques, b.techniques),
     kept: withStatements(strong.kept ?? weak.kept, [a.kept, b.kept]),
   };
 }
 
 function bound(choose: (a: number, b: number) => number, a: Micros | null, b: Micros | null): Micros | null {
   return a === null ? b : b === null ? a : choose(a, b);
+}
+
+/** Sorted, and no more than one row may have: a million rows on one observable must not cost their square. */
+function unite(a: readonly string[], b: readonly string[]): string[] {
+  return [...new Set([...a, ...b])].sort().slice(0, MAX_LABELS);
+}
+
+/** In their order; of too many, those that come first by their text, so that it is the same ones whatever the rows' order. */
+function uniteReferences(a: readonly ExternalReference[], b: readonly ExternalReference[]): ExternalReference[] {
+  const united = new Map([...a, ...b].map((reference) => [textOf(reference), reference]));
+  if (united.size <= MAX_REFERENCES) return [...united.values()];
+  const texts = [...united.keys()].sort().slice(0, MAX_REFERENCES);
+  return texts.map((text) => united.get(text) as ExternalReference);
+}
+
+function textOf({ source_name, external_id = '', url = '', description = '' }: ExternalReference): string {
+  return `${source_name}\n${external_id}\n${url}\n${description}`;
 }

@@ -85,15 +85,18 @@ export function statementsOf(object: JsonObject): Json[] {
   return [...new Set(refs)].filter((ref) => !(typeof ref === 'string' && isTlpMarking(ref)));
 }
 
+/** Markings other than TLP that one object may bear. */
+export const MAX_STATEMENTS = 64;
+
 /**
  * Kept properties with the markings that are not TLP of all the given. A marking binds whoever passes on, so none is lost
  * when sources merge. They come first, where the renderer looks for them.
  */
 export function withStatements(kept: JsonObject | null, all: readonly (JsonObject | null)[]): JsonObject | null {
-  const statements = [...new Set(all.flatMap((one) => textsOf(one?.['object_marking_refs'])))].sort();
+  const statements = [...new Set(all.flatMap((one) => textsOf(one?.['object_marking_refs'])))];
   if (statements.length === 0) return kept;
   const { object_marking_refs: _, ...others } = kept ?? {};
-  return { object_marking_refs: statements, ...others };
+  return { object_marking_refs: statements.sort().slice(0, MAX_STATEMENTS), ...others };
 }
 
 function textsOf(value: Json | undefined): string[] {

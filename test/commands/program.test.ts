@@ -493,6 +493,12 @@ t.test('a process of its own: refusals on standard error, exit codes 2 and 1', a
   const dir = t.testdir({
     'bad.yaml': 'listen: { port: high }\nfeeds:\n  a: { format: stix, path: ., key: sk_live_CANARY }\n',
     'good.yaml': 'data: ./file\nfeeds: { a: { format: stix, path: . } }\npools: { p: { feeds: [a] } }\n',
+    'idle.yaml': `data: ./data
+feeds:
+  off: { format: stix, path: ., enabled: false }
+  keyless: { format: stix, url: "https://a.example", key: { env: NOT_SET, optional: true } }
+pools: { p: { feeds: [off, keyless] } }
+`,
     file: 'in the way',
   });
   const bad = sluice(['check-config', '--config', join(dir, 'bad.yaml')]);
@@ -511,7 +517,15 @@ t.test('a process of its own: refusals on standard error, exit codes 2 and 1', a
   t.notMatch(bad.stderr, /CANARY|at .*\.ts/);
   const missing = sluice(['status', '--config', join(dir, 'none.yaml')]);
   t.strictSame([missing.status, missing.stdout], [2, '']);
-  t.match(missing.stderr, /none\.yaml/);
+  t.match(missing.stderr, /none\.yaml can't be read \(ENOENT\)\./);
+  t.match(sluice(['status', '--config', dir]), { status: 2, stderr: /can't be read \(EISDIR\)\./ });
+  for (const [feed, why] of [
+    ['off', /The feed off is not polled: it is switched off/],
+    ['keyless', /The feed keyless is not polled: its optional key is not there/],
+    ['none', /No feed is called none\./],
+  ] as const) {
+    t.match(sluice(['poll', feed, '--config', join(dir, 'idle.yaml')]), { status: 1, stdout: '', stderr: why });
+  }
   const blocked = sluice(['status', '--config', join(dir, 'good.yaml')]);
   t.equal(blocked.status, 1);
   t.match(blocked.stderr, /data directory .* cannot be used/);

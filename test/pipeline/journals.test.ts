@@ -125,6 +125,35 @@ t.test('a sweep goes on where it stopped, and round again', async (t) => {
   t.equal((await bench.writer.feedState('news')).observations, 0);
 });
 
+t.test('hundreds of objects on one observable are one observation of bounded size, whatever their order', async (t) => {
+  const one = feed('one');
+  const bench = await openBench(t, [one], [journal()]);
+  const objects = Array.from({ length: 500 }, (_, n): FeedItem => {
+    const time = '2025-12-01T00:00:00.000Z';
+    return {
+      stix: {
+        type: 'indicator',
+        spec_version: '2.1',
+        id: `indicator--${uuidOf(`i${n}`)}`,
+        created: time,
+        modified: time,
+        valid_from: time,
+        pattern_type: 'stix',
+        pattern: "[domain-name:value = 'a.example']",
+        labels: [`label-${n}`],
+        object_marking_refs: [`marking-definition--${uuidOf(`m${n}`)}`],
+      },
+    };
+  });
+  t.match(await bench.pull(one, objects), { accepted: 500, entries: 1 });
+  const [indicator] = (await bench.indicators()).live;
+  const [said] = await bench.writer.transaction((tx) => tx.observations(['one'], [indicator?.key ?? '']));
+  t.equal(said?.references.length, 32);
+  t.equal(JSON.parse(indicator?.labels ?? '[]').length, 64);
+  t.equal(JSON.parse(indicator?.kept ?? '{}').object_marking_refs.length, 64);
+  t.match(await bench.pull(one, objects.toReversed()), { accepted: 500, entries: 0 });
+});
+
 t.test('a row that every journal leaves out for its profile is a counted one, and no other is', async (t) => {
   const one = feed('one');
   const elastic = journal({}, { profile: 'elastic-agent' });
