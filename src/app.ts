@@ -32,7 +32,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 15_000;
 /** Longer than the 60 s after which proxies drop a connection: they must be the ones to close it. */
 const KEEP_ALIVE_MS = 65_000;
-/** A connection on which nothing moves, a reader that stopped reading among them. */
+/** A connection on which nothing moves. A reader that stopped reading is noticed when Node looks for the second time. */
 const IDLE_MS = 120_000;
 /** Requests in flight get so long to end when the gateway stops. */
 const STOP_GRACE_MS = 10_000;

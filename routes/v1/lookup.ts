@@ -81,6 +81,9 @@ export function addLookup(scope: FastifyInstance, context: RouteContext): void {
 }
 
 async function lookUp(values: string[], claim: ObservableType | null, request: FastifyRequest, context: RouteContext) {
+  // Who looks values up reads as well: feeds that are overdue are tried again for them too.
+  const { client } = request;
+  for (const collection of context.collections) if (mayRead(client, collection)) context.touch(collection.journal);
   const data: Awaited<ReturnType<typeof answerSlice>> = [];
   for (let start = 0; start < values.length; start += SLICE) {
     if (start > 0) await nextTurn();

@@ -476,9 +476,10 @@ t.test('lookup: a thousand values at once, answered in order', async (t) => {
 });
 
 t.test('lookup: what stands only where the caller may not read is as unknown as what never was', async (t) => {
+  const touched: string[] = [];
   const app = await openApp(
     t,
-    {},
+    { touch: (journal) => touched.push(journal) },
     { slc_ips: client({ name: 'ips', collections: ['ips'] }), slc_red: client({ name: 'red', tlp: 'red' }) },
   );
   await app.append([indicatorEntry({ value: 'secret.com', tlp: 'red' })], [], 'pool:red');
@@ -489,7 +490,9 @@ t.test('lookup: what stands only where the caller may not read is as unknown as 
   const never = plain(await look('nobody.com', 'slc_reader'), 'nobody.com');
   t.equal(plain(await look('secret.com', 'slc_reader'), 'secret.com'), never, 'above the ceiling');
   t.equal(plain(await look('domain.com', 'slc_ips'), 'domain.com'), never, 'of a type that the view leaves out');
+  t.strictSame([...new Set(touched)], ['pool:main'], 'the writer hears of what was read, and of nothing else');
   t.equal((await look('secret.com', 'slc_red')).meta.found, 1);
+  t.ok(touched.includes('pool:red'));
   t.equal((await look('domain.com', 'slc_reader')).meta.found, 1);
 });
 
