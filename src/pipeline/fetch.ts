@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto';
 import type { FeedFetch, FeedRequest, FeedResponse } from '../feeds/feed.ts';
 import { GatewayError } from '../model/error.ts';
+import type { Secret } from '../model/secret.ts';
 import { type BodyCaps, bodyCaps, decodeBody, type HeldBody, holdBody, readStart, readText } from './body.ts';
 import { type Flights, shareFlight } from './flights.ts';
+import { redact, withoutKey } from './redact.ts';
 import { type Answer, headersOf, type SendParts, sendFollowing, type Validators } from './send.ts';
 import { keepOutcome, MAX_WAIT_MS } from './turn.ts';
 
@@ -73,7 +75,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
         const isFinal = thrown instanceof GatewayError;
         const error = withoutKey(
           thrown instanceof Retryable ? thrown.error : foreseen(thrown, request.url.host),
-          request,
+          keyOf(request),
         );
         const { retryAfter } = error;
         // No further try for now: what the upstream did says more than that.
@@ -116,6 +118,10 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
       return { status, headers, body, json: () => readJson(body, request, caps.json, host) } satisfies FeedResponse;
     },
   };
+}
+
+function keyOf({ authorization }: FeedRequest): Secret | null {
+  return authorization?.key ?? null;
 }
 
 /** Two requests are equal when nothing that is sent, nor how, tells them apart. A hash: the key is part of it. */
@@ -189,26 +195,11 @@ async function readJson(body: AsyncIterable<Uint8Array>, request: FeedRequest, m
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    const start = redact(text.slice(0, 4096), request)
+    const start = redact(text.slice(0, 4096), keyOf(request))
       .slice(0, 60)
       .replace(/[\p{Cc}\s]+/gu, ' ');
     throw new GatewayError('upstream-malformed', `${host} sent no whole JSON; it begins with: ${start}`);
   }
-}
-
-/** What an upstream says may be quoted, a host that it redirects to as well: never with the key that it was shown. */
-function withoutKey(error: GatewayError, request: FeedRequest): GatewayError {
-  const message = redact(error.message, request);
-  if (message === error.message) return error;
-  const { code, retryAfter } = error;
-  return new GatewayError(code, message, retryAfter === undefined ? {} : { retryAfter });
-}
-
-/** Hosts are lower-cased, and pages do as they like: however it is spelt. */
-function redact(text: string, { authorization }: FeedRequest): string {
-  const key = authorization?.key.reveal() ?? '';
-  if (key === '') return text;
-  return text.replaceAll(new RegExp(key.replaceAll(/[^A-Za-z0-9]/g, '\\$&'), 'gi'), '[redacted]');
 }
 
 /** The rest of a body, with errors that may cross to a format. */

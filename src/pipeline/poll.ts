@@ -5,11 +5,13 @@ import type { FeedDefinition, UpstreamDefinition } from '../model/definition.ts'
 import { GatewayError } from '../model/error.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
+import type { Secret } from '../model/secret.ts';
 import { normalise } from '../normalise/normalise.ts';
 import type { Pull, Transaction, Writer } from '../store/store.ts';
 import { combineRows } from './combine.ts';
 import type { Journals } from './journals.ts';
 import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './outcome.ts';
+import { redact, withoutKey } from './redact.ts';
 import { settleObjects, settleStatements } from './versions.ts';
 
 /** A feed of the configuration with its format and what its format was told. */
@@ -84,7 +86,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
       report.outcome = 'unchanged';
     } else throw new GatewayError('upstream-malformed', `Feed ${name} ended without saying that it was whole.`);
   } catch (error) {
-    report.error = await keepFailure(feed.definition, error, startedAt, parts);
+    report.error = await keepFailure(feed.definition, withoutKey(error, keyOf(feed)), startedAt, parts);
     report.outcome = isHeldBack(error) ? 'held-back' : 'failed';
   }
   report.requests = upstream?.requests() ?? 0;
@@ -117,7 +119,7 @@ async function commitBatch(
       const objects = await tx.observeObjects(pull, settled.objects);
       const ids = objects.map(({ id }) => id);
       await journals.hear(tx, definition, [], ids, now, counts);
-      if (rejections.length > 0) await tx.reject(definition.name, rejections, now);
+      if (rejections.length > 0) await tx.reject(definition.name, redacted(rejections, keyOf(feed)), now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
       const accepted = report.accepted + rows.observations.length + rows.objects.length - settled.dangling.length;
@@ -176,6 +178,14 @@ async function amend(
     feed,
   );
   return tx.amend(feed.name, [...final, ...both.values()]);
+}
+
+function keyOf({ format, options }: ConfiguredFeed): Secret | null {
+  return format.account(options)?.key ?? null;
+}
+
+function redacted(rejections: readonly Rejection[], key: Secret | null): Rejection[] {
+  return rejections.map(({ reason, detail, row }) => ({ reason, detail: redact(detail, key), row: redact(row, key) }));
 }
 
 interface Rows {

@@ -31,6 +31,18 @@ function find(what: string, content: string): string[] {
   );
 }
 
+const time = '2026-01-01T00:00:00.000Z';
+const listed = {
+  type: 'indicator',
+  spec_version: '2.1',
+  id: 'indicator--00000000-0000-4000-8000-000000000001',
+  created: time,
+  modified: time,
+  pattern: "[domain-name:value = 'listed.example.com']",
+  pattern_type: 'stix',
+  valid_from: time,
+};
+
 /** An upstream that gives away every key it is shown, in every place that somebody might write down. */
 const gossips: ((key: string, request: IncomingMessage, reply: ServerResponse) => void)[] = [
   (key, _, reply) => reply.writeHead(401, { 'x-key': key, 'www-authenticate': key }).end(`{"error":{"code":"${key}"}}`),
@@ -39,6 +51,9 @@ const gossips: ((key: string, request: IncomingMessage, reply: ServerResponse) =
   (key, _, reply) => reply.writeHead(500, { server: key }).end(key),
   (key, _, reply) => reply.writeHead(200).end(`<html>${key}</html>`),
   (key, _, reply) => reply.writeHead(200, { 'content-type': 'application/json' }).end(`{"data":"${key}`),
+  (key, _, reply) => reply.writeHead(200).end(JSON.stringify({ error: key })),
+  // Here a row that is refused is kept with its text; the pull as a whole is good.
+  (key, _, reply) => reply.writeHead(200).end(`${JSON.stringify(listed)}\nno JSON but ${key}\n`),
   (key, _, reply) => reply.writeHead(302, { location: `http://elsewhere.example/${key}` }).end(),
   (key, _, reply) => reply.writeHead(302, { location: `http://${key}@127.0.0.1/` }).end(),
   (key, _, reply) => reply.writeHead(302, { location: `http://${key}.example/` }).end(),
@@ -59,19 +74,8 @@ async function startGossip(t: Test) {
     const gossip = gossips[next];
     next += 1;
     if (gossip !== undefined) return gossip(key, request, reply);
-    const time = '2026-01-01T00:00:00.000Z';
-    const object = {
-      type: 'indicator',
-      spec_version: '2.1',
-      id: 'indicator--00000000-0000-4000-8000-000000000001',
-      created: time,
-      modified: time,
-      pattern: "[domain-name:value = 'listed.example.com']",
-      pattern_type: 'stix',
-      valid_from: time,
-    };
     reply.end(
-      JSON.stringify({ type: 'bundle', id: 'bundle--00000000-0000-4000-8000-000000000001', objects: [object] }),
+      JSON.stringify({ type: 'bundle', id: 'bundle--00000000-0000-4000-8000-000000000001', objects: [listed] }),
     );
   });
   server.listen(0, '127.0.0.1');

@@ -1,0 +1,21 @@
+import { GatewayError } from '../model/error.ts';
+import type { Secret } from '../model/secret.ts';
+
+/** What an upstream says may be quoted, to people and in the store: never with the key that it was shown, however it is spelt. */
+export function redact(text: string, key: Secret | null): string {
+  const secret = key?.reveal() ?? '';
+  if (secret === '') return text;
+  return text.replaceAll(new RegExp(secret.replaceAll(/[^A-Za-z0-9]/g, '\\$&'), 'gi'), '[redacted]');
+}
+
+/** The same error when there was nothing to take out. */
+export function withoutKey<E>(error: E, key: Secret | null): E | GatewayError {
+  if (!(error instanceof GatewayError)) return error;
+  const message = redact(error.message, key);
+  if (message === error.message) return error;
+  const { code, retryAfter, details } = error;
+  return new GatewayError(code, message, {
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(details === undefined ? {} : { details }),
+  });
+}
