@@ -2,12 +2,13 @@ import type { Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
 import type { IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { AppendEntry, StoredObservation, Transaction } from '../store/store.ts';
+import type { Observation } from '../model/observation.ts';
+import type { AppendEntry, Transaction } from '../store/store.ts';
 import { type Issue, issue, tombstone } from './issue.ts';
 import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
-import { fingerprintOf } from './material.ts';
+import { materialOf } from './material.ts';
 import { membershipOf } from './membership.ts';
-import { type FeedView, merge } from './merge.ts';
+import { type FeedView, merge, type Said } from './merge.ts';
 
 /** A journal with all that deciding about it takes. */
 export interface JournalView {
@@ -31,19 +32,27 @@ type Step =
   | { do: 'reissue'; issue: Issue; old: IndicatorEntry }
   | { do: 'withdraw'; old: IndicatorEntry; reason: WithdrawalReason };
 
+/** What one feed has just said: of each observable what it says now, or null when it no longer says anything. */
+export interface News {
+  feed: string;
+  observations: ReadonlyMap<ObservableKey, Observation | null>;
+}
+
 /**
  * Brings one journal up to what is now known about these observables: new, changed, renewed, re-issued or withdrawn. Doing it
- * again changes nothing.
+ * again changes nothing. What is in the news is not read from the store once more.
  */
 export async function curate(
   tx: Transaction,
   view: JournalView,
-  keys: readonly ObservableKey[],
+  about: readonly ObservableKey[] | News,
   now: Micros,
 ): Promise<Curated> {
+  const news = 'observations' in about ? about : null;
+  const keys = news === null ? (about as readonly ObservableKey[]) : [...news.observations.keys()];
   if (keys.length === 0) return { entries: 0, withdrawn: 0 };
   const { name } = view.definition;
-  const said = groupByKey(await tx.observations([...view.feeds.keys()], keys));
+  const said = await gather(tx, view, keys, news);
   const live = new Map((await tx.liveEntries(name, keys)).map((entry) => [entry.key, entry]));
   const steps: Step[] = [];
   const dues: { dateAdded: Micros; due: Micros | null }[] = [];
@@ -58,23 +67,23 @@ export async function curate(
 
 function decide(
   key: ObservableKey,
-  observations: readonly StoredObservation[],
+  said: readonly Said[],
   live: IndicatorEntry | null,
   { definition, feeds }: JournalView,
   now: Micros,
   dues: { dateAdded: Micros; due: Micros | null }[],
 ): Step | null {
-  const result = merge(observations, feeds, definition.policy, now);
+  const result = merge(said, feeds, definition.policy, now);
   const member = 'absent' in result ? result : membershipOf(result.merged, definition);
   if ('absent' in result || 'absent' in member) {
     const reason = 'absent' in member ? member.absent : 'vanished';
     return live === null ? null : { do: 'withdraw', old: live, reason };
   }
-  const wanted = { key, as: member.as, merged: member.said };
+  const wanted = { key, as: member.as, merged: member.said, material: materialOf(member.as, member.said) };
   if (live === null) return { do: 'issue', issue: { ...wanted, previous: null }, replaces: null };
   const elastic = definition.profile === 'elastic-agent';
   const end = validUntilOf(definition.profile, result.merged.validUntil, now);
-  const changed = fingerprintOf(member.as, member.said) !== live.fingerprint;
+  const changed = wanted.material.fingerprint !== live.fingerprint;
   if (changed || needsRenewal(live, end, now) || (elastic && now >= reissueAt(live))) {
     // Elastic drops later versions of an id, so there every change is a new indicator.
     return elastic
@@ -116,12 +125,26 @@ async function append(
   return { entries: entries.length, withdrawn };
 }
 
-function groupByKey(observations: readonly StoredObservation[]): Map<ObservableKey, StoredObservation[]> {
-  const groups = new Map<ObservableKey, StoredObservation[]>();
-  for (const observation of observations) {
-    const group = groups.get(observation.key);
-    if (group === undefined) groups.set(observation.key, [observation]);
-    else group.push(observation);
+/** What the pool's feeds say: the news, and beside it what the store holds of the others. */
+async function gather(
+  tx: Transaction,
+  { feeds }: JournalView,
+  keys: readonly ObservableKey[],
+  news: News | null,
+): Promise<Map<ObservableKey, Said[]>> {
+  const said = new Map<ObservableKey, Said[]>();
+  const add = (key: ObservableKey, one: Said): void => {
+    const others = said.get(key);
+    if (others === undefined) said.set(key, [one]);
+    else others.push(one);
+  };
+  if (news !== null) {
+    for (const [key, observation] of news.observations) {
+      if (observation !== null) add(key, { feed: news.feed, observation });
+    }
   }
-  return groups;
+  const others = [...feeds.keys()].filter((feed) => feed !== news?.feed);
+  for (const { feed, ...observation } of await tx.observations(others, keys))
+    add(observation.key, { feed, observation });
+  return said;
 }

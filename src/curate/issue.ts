@@ -8,7 +8,7 @@ import { stixTypeOf } from '../stix/fields.ts';
 import { objectIdOf } from '../stix/id.ts';
 import { subjectOf } from '../stix/pattern.ts';
 import { dueOf, validUntilOf } from './lifetime.ts';
-import { fingerprintOf } from './material.ts';
+import type { Material } from './material.ts';
 import type { Merged } from './merge.ts';
 
 /** What a version is made from, before the commit gives it its date. */
@@ -16,6 +16,7 @@ export interface Issue {
   key: ObservableKey;
   as: Observable;
   merged: Merged;
+  material: Material;
   /** The version before it under the same id; null starts a new generation, so a new id. */
   previous: IndicatorEntry | null;
 }
@@ -25,7 +26,7 @@ const ELASTIC_PAST = 600 * MICROS_PER_SECOND;
 
 /** A version of an indicator dated `dateAdded`, by its journal's profile. */
 export function issue(
-  { key, as, merged, previous }: Issue,
+  { key, as, merged, material, previous }: Issue,
   { name: journal, profile }: JournalDefinition,
   namespace: string,
   dateAdded: Micros,
@@ -58,11 +59,11 @@ export function issue(
     lastSeen: merged.lastSeen,
     name: merged.name,
     description: merged.description,
-    labels: merged.labels.length === 0 ? null : jsonText(merged.labels),
-    references: merged.references.length === 0 ? null : jsonText(merged.references),
+    labels: material.labels,
+    references: material.references,
     sources: jsonText(merged.claims),
-    kept: merged.kept === null ? null : jsonText(merged.kept),
-    fingerprint: fingerprintOf(as, merged),
+    kept: material.kept,
+    fingerprint: material.fingerprint,
     due: null,
   };
   entry.due = dueOf(profile, entry, entry.validUntil, dateAdded);

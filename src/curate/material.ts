@@ -1,18 +1,47 @@
 import { hash } from 'node:crypto';
-import { jsonText } from '../model/json.ts';
+import type { Claim } from '../model/entry.ts';
+import { type JsonText, jsonText } from '../model/json.ts';
 import type { Observable } from '../model/observable.ts';
 import type { Merged } from './merge.ts';
 
-/**
- * Twelve hex digits over everything whose change readers should hear of. Dates are not in it: a sighting or a moving
- * valid_until alone makes no new version (consumers bill or store one row per version).
- */
-export function fingerprintOf(as: Observable, merged: Merged): string {
-  const { confidence, tlp, name, description, labels, references, kept } = merged;
-  const claims = merged.claims.map(({ first_seen, last_seen, ...said }) => said);
-  return hash(
-    'sha1',
-    jsonText([as.type, as.value, confidence, tlp, name, description, labels, references, kept, claims]),
-    'hex',
-  ).slice(0, 12);
+/** What an entry says as the columns that it is kept in, and a fingerprint of it. */
+export interface Material {
+  /** Twelve hex digits over everything whose change readers should hear of. */
+  fingerprint: string;
+  labels: JsonText | null;
+  references: JsonText | null;
+  kept: JsonText | null;
 }
+
+/**
+ * Dates are not in the fingerprint: a sighting or a moving valid_until alone makes no new version (consumers bill or store
+ * one row per version).
+ */
+export function materialOf(as: Observable, merged: Merged): Material {
+  const labels = merged.labels.length === 0 ? null : jsonText(merged.labels);
+  const references = merged.references.length === 0 ? null : jsonText(merged.references);
+  const kept = merged.kept === null ? null : jsonText(merged.kept);
+  const { confidence, tlp, name, description, claims } = merged;
+  const rest = jsonText([as.type, as.value, confidence, tlp, name, description, claims.map(undated)]);
+  // Each is one JSON text, so that no two different lists of them read alike.
+  const fingerprint = hash('sha1', `${rest}${labels}${references}${kept}`, 'hex').slice(0, 12);
+  return { fingerprint, labels, references, kept };
+}
+
+function undated(claim: Claim): unknown[] {
+  return (Object.keys(undatedProperties) as (keyof typeof undatedProperties)[]).map((name) => claim[name]);
+}
+
+/** All of a claim but its dates. */
+const undatedProperties: Record<Exclude<keyof Claim, 'first_seen' | 'last_seen'>, true> = {
+  feed: true,
+  feed_name: true,
+  id: true,
+  confidence: true,
+  category: true,
+  origin: true,
+  article_id: true,
+  article_title: true,
+  article_url: true,
+  techniques: true,
+};

@@ -4,18 +4,23 @@ import type { FeedDefinition, JournalPolicy } from '../model/definition.ts';
 import type { Claim, WithdrawalReason } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Observable } from '../model/observable.ts';
-import type { ExternalReference } from '../model/observation.ts';
+import type { ExternalReference, Observation } from '../model/observation.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { withStatements } from '../stix/marking.ts';
 import { sourceReferences } from '../stix/reference.ts';
-import type { StoredObservation } from '../store/store.ts';
 
 /** A feed as merging sees it: what it is configured to be, and when it last confirmed all its rows. */
 export interface FeedView {
   definition: FeedDefinition;
   /** Set for snapshot feeds only; a pull under way counts as a confirmation of the rows it has brought. */
   confirmedAt: Micros | null;
+}
+
+/** What one feed says about an observable. */
+export interface Said {
+  feed: string;
+  observation: Observation;
 }
 
 /** What the admitted observations of one observable say together. */
@@ -49,80 +54,105 @@ const CONFIDENCE_CAP = 95;
  * merged, so the result says only what the journal's readers may know.
  */
 export function merge(
-  observations: readonly StoredObservation[],
+  said: readonly Said[],
   feeds: ReadonlyMap<string, FeedView>,
   policy: JournalPolicy,
   now: Micros,
 ): MergeResult {
   let absent: WithdrawalReason = 'vanished';
-  const admitted: { observation: Said; feed: FeedView; expires: Micros | null }[] = [];
-  for (const observation of observations) {
-    const feed = feeds.get(observation.feed);
-    if (feed === undefined) absent = 'feed-removed';
-    else if (!isWithin(observation.tlp ?? feed.definition.tlp, policy.tlp)) absent = 'below-the-bar';
+  const admitted: Admitted[] = [];
+  for (const { feed: name, observation } of said) {
+    const feed = feeds.get(name);
+    if (feed === undefined) {
+      absent = 'feed-removed';
+      continue;
+    }
+    const tlp = observation.tlp ?? feed.definition.tlp;
+    if (!isWithin(tlp, policy.tlp)) absent = 'below-the-bar';
     else if (observation.revoked) absent = 'revoked-upstream';
     else {
       const expires = expiryOf(observation, feed, now);
+      const confidence = observation.confidence ?? feed.definition.confidence;
       if (expires !== null && expires <= now) absent = 'expired';
-      else admitted.push({ observation: withDefaults(observation, feed), feed, expires });
+      else admitted.push({ observation, feed, confidence, tlp, expires });
     }
   }
-  if (admitted.length === 0) return { absent };
-  admitted.sort((a, b) => byStrength(a.observation, b.observation));
-  const strongest = (admitted[0] as (typeof admitted)[number]).observation;
-  const publishers = new Set(admitted.map(({ observation, feed }) => publisherOf(observation, feed))).size;
+  const [first] = admitted;
+  if (first === undefined) return { absent };
+  return { merged: admitted.length === 1 ? alone(first) : together(admitted.sort(byStrength)) };
+}
+
+/** An observation that counts, with what its feed's configuration says for rows that say nothing themselves. */
+interface Admitted {
+  observation: Observation;
+  feed: FeedView;
+  confidence: number | null;
+  tlp: Tlp;
+  expires: Micros | null;
+}
+
+/** Nearly every indicator has one source: the same as `together` says of one, without its lists of lists. */
+function alone(one: Admitted): Merged {
+  const { observation, confidence, tlp, expires } = one;
+  const { observable, firstSeen, lastSeen, validFrom, name, description, labels, kept } = observation;
   return {
-    merged: {
-      observable: strongest.observable,
-      confidence: combine(strongest.confidence, publishers),
-      publishers,
-      tlp: admitted.map(({ observation }) => observation.tlp).reduce(strictest),
-      firstSeen: least(admitted.map(({ observation }) => observation.firstSeen)),
-      lastSeen: greatest(admitted.map(({ observation }) => observation.lastSeen)),
-      validFrom: least(admitted.map(({ observation }) => observation.validFrom)),
-      validUntil: admitted.some(({ expires }) => expires === null) ? null : greatest(admitted.map((a) => a.expires)),
-      name: admitted.find(({ observation }) => observation.name !== null)?.observation.name ?? null,
-      description:
-        admitted.find(({ observation }) => observation.description !== null)?.observation.description ?? null,
-      labels: admitted.length === 1 ? strongest.labels : unite(admitted.map(({ observation }) => observation.labels)),
-      references: referencesOf(admitted.map(({ observation }) => observation)),
-      claims: admitted.map(({ observation }) => claimOf(observation)),
-      kept: withStatements(
-        admitted.length === 1 ? strongest.kept : null,
-        admitted.map(({ observation }) => observation.kept),
-      ),
-    },
+    observable,
+    confidence,
+    publishers: 1,
+    tlp,
+    firstSeen,
+    lastSeen,
+    validFrom,
+    validUntil: expires,
+    name,
+    description,
+    labels,
+    references: referencesOf([one]),
+    claims: [claimOf(one)],
+    kept: kept === null ? null : withStatements(kept, [kept]),
   };
 }
 
-/** An observation with what its feed's configuration says for rows that say nothing themselves. */
-type Said = StoredObservation & { tlp: Tlp };
-
-function withDefaults(observation: StoredObservation, { definition }: FeedView): Said {
-  const { confidence, tlp } = observation;
-  return { ...observation, confidence: confidence ?? definition.confidence, tlp: tlp ?? definition.tlp };
+/** By strength: what only one can say, the first that says it does. */
+function together(admitted: readonly Admitted[]): Merged {
+  const observations = admitted.map(({ observation }) => observation);
+  const strongest = admitted[0] as Admitted;
+  const publishers = new Set(admitted.map(publisherOf)).size;
+  const all = <K extends keyof Observation>(name: K) => observations.map((observation) => observation[name]);
+  return {
+    observable: strongest.observation.observable,
+    confidence: combine(strongest.confidence, publishers),
+    publishers,
+    tlp: admitted.map(({ tlp }) => tlp).reduce(strictest),
+    firstSeen: least(all('firstSeen')),
+    lastSeen: greatest(all('lastSeen')),
+    validFrom: least(all('validFrom')),
+    validUntil: admitted.some(({ expires }) => expires === null) ? null : greatest(admitted.map((a) => a.expires)),
+    name: all('name').find((name) => name !== null) ?? null,
+    description: all('description').find((description) => description !== null) ?? null,
+    labels: unite(all('labels')),
+    references: referencesOf(admitted),
+    claims: admitted.map(claimOf),
+    kept: withStatements(null, all('kept')),
+  };
 }
 
 /** When a feed stops speaking for it: its own word wins; else a lifetime from when it was last seen or confirmed. Null: never. */
-export function expiryOf(
-  observation: StoredObservation,
-  { definition, confirmedAt }: FeedView,
-  now: Micros,
-): Micros | null {
+export function expiryOf(observation: Observation, { definition, confirmedAt }: FeedView, now: Micros): Micros | null {
   if (observation.validUntil !== null) return observation.validUntil;
   const lifetime = definition.lifetime[observation.observable.type] ?? definition.lifetime.default;
   if (lifetime === undefined) return null;
-  const since = greatest([observation.lastSeen, confirmedAt]) ?? observation.validFrom ?? observation.firstSeen ?? now;
+  const since = later(observation.lastSeen, confirmedAt) ?? observation.validFrom ?? observation.firstSeen ?? now;
   return since + lifetime * MICROS_PER_MS;
 }
 
 /** Who really says it: the publisher that a row names, else the feed itself, whatever its title. */
-function publisherOf({ source }: StoredObservation, { definition }: FeedView): string {
+function publisherOf({ observation: { source }, feed: { definition } }: Admitted): string {
   return source.feed_name === definition.title ? `feed ${definition.name}` : source.feed_name.toLowerCase();
 }
 
-function byStrength(a: StoredObservation, b: StoredObservation): number {
-  return (b.confidence ?? -1) - (a.confidence ?? -1) || (a.feed < b.feed ? -1 : 1);
+function byStrength(a: Admitted, b: Admitted): number {
+  return (b.confidence ?? -1) - (a.confidence ?? -1) || (a.feed.definition.name < b.feed.definition.name ? -1 : 1);
 }
 
 function combine(best: number | null, publishers: number): number | null {
@@ -130,19 +160,29 @@ function combine(best: number | null, publishers: number): number | null {
   return Math.max(best, Math.min(CONFIDENCE_CAP, best + CONFIDENCE_PER_PUBLISHER * (publishers - 1)));
 }
 
-function referencesOf(observations: readonly StoredObservation[]): ExternalReference[] {
+/** Who says it, strongest first, each with what it refers to itself; nothing twice. */
+function referencesOf(admitted: readonly Admitted[]): ExternalReference[] {
   const unique = new Map<string, ExternalReference>();
-  const add = (reference: ExternalReference): void => {
-    unique.set(`${reference.source_name}\n${reference.external_id ?? ''}\n${reference.url ?? ''}`, reference);
-  };
-  for (const observation of observations) sourceReferences(observation).forEach(add);
+  for (const { observation } of admitted) {
+    const sources = sourceReferences(observation);
+    if (admitted.length === 1 && observation.references.length === 0) return sources;
+    for (const reference of sources) unique.set(nameOf(reference), reference);
+    for (const reference of observation.references) {
+      const name = nameOf(reference);
+      if (!unique.has(name)) unique.set(name, reference);
+    }
+  }
   return [...unique.values()];
 }
 
-function claimOf(observation: StoredObservation): Claim {
-  const claim: Claim = { feed: observation.feed, ...observation.source };
+function nameOf({ source_name: source, external_id: id = '', url = '' }: ExternalReference): string {
+  return `${source}\n${id}\n${url}`;
+}
+
+function claimOf({ observation, feed, confidence }: Admitted): Claim {
+  const claim: Claim = { feed: feed.definition.name, ...observation.source };
   if (observation.sourceId !== null) claim.id = observation.sourceId;
-  if (observation.confidence !== null) claim.confidence = observation.confidence;
+  if (confidence !== null) claim.confidence = confidence;
   if (observation.firstSeen !== null) claim.first_seen = formatMillis(observation.firstSeen);
   if (observation.lastSeen !== null) claim.last_seen = formatMillis(observation.lastSeen);
   if (observation.techniques.length > 0) claim.techniques = observation.techniques;
@@ -151,6 +191,10 @@ function claimOf(observation: StoredObservation): Claim {
 
 function unite(lists: readonly string[][]): string[] {
   return [...new Set(lists.flat())].sort();
+}
+
+function later(a: Micros | null, b: Micros | null): Micros | null {
+  return a === null ? b : b === null ? a : Math.max(a, b);
 }
 
 function least(values: readonly (Micros | null)[]): Micros | null {

@@ -13,3 +13,16 @@ export function jsonText(value: unknown): JsonText {
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** The same with its members in one order at every depth, so that equal content is equal text however it was ordered. */
+export function sortMembers(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(sortMembers);
+  const members = value as Record<string, unknown>;
+  // fromEntries defines its members: one named __proto__ is content like any other.
+  return Object.fromEntries(
+    Object.keys(members)
+      .sort()
+      .map((name) => [name, sortMembers(members[name])]),
+  );
+}

@@ -28,6 +28,7 @@ const NO_ZONE = /^(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)(?: ?UTC
 const UNIX = /^\d{9,10}$/;
 /** Past this year a date means "for ever", as 9999-12-31 does in many exports. */
 const FOR_EVER = 2200;
+const isForEver = (text: string): boolean => Number(text.slice(0, 4)) > FOR_EVER;
 
 /**
  * RFC 3339, `YYYY-MM-DD`, `YYYY-MM-DD HH:MM:SS [UTC]`, or Unix seconds. Text without a zone is UTC. Null for nothing and for
@@ -40,8 +41,9 @@ export function readTime(value: unknown, property: string, complain: Complain): 
     if (micros >= 0 && micros < FOR_EVER * 366 * MICROS_PER_DAY && Number(value) < 10_000_000_000) return micros;
   } else if (typeof value === 'string') {
     const text = value.trim();
-    const micros = parseTimestamp(DAY.test(text) ? `${text}T00:00:00Z` : text.replace(NO_ZONE, '$1Z'));
-    if (micros !== undefined) return Number(text.slice(0, 4)) > FOR_EVER ? null : micros;
+    const micros =
+      parseTimestamp(text) ?? parseTimestamp(DAY.test(text) ? `${text}T00:00:00Z` : text.replace(NO_ZONE, '$1Z'));
+    if (micros !== undefined) return isForEver(text) ? null : micros;
   }
   complain(property, `${shown(value)} is no time`);
   return null;
@@ -55,6 +57,8 @@ export function readPastTime(value: unknown, now: Micros, property: string, comp
   return null;
 }
 
+/** Nothing in it to be replaced. */
+const PLAIN = /^[\x20-\x7e]*$/;
 const CONTROLS = /\p{Cc}+/gu;
 /** A description may have paragraphs. */
 const CONTROLS_BUT_LINES = /[^\P{Cc}\t\n]+/gu;
@@ -82,7 +86,9 @@ function readLines(
     complain(property, `${shown(value)} is no text`);
     return null;
   }
-  const text = value.replaceAll('\r\n', '\n').replace(controls, ' ').trim().toWellFormed();
+  const text = PLAIN.test(value)
+    ? value.trim()
+    : value.replaceAll('\r\n', '\n').replace(controls, ' ').trim().toWellFormed();
   if (text === '') return null;
   if (text.length <= longest) return text;
   complain(property, `cut from ${text.length} to ${longest} characters`);
@@ -125,24 +131,42 @@ export function readTlp(value: unknown, complain: Complain): Tlp | null {
 
 /** Labels sorted and without repetition, and the strictest TLP among them, which is no label but a marking. */
 export function readLabels(value: unknown, complain: Complain): { labels: string[]; tlp: Tlp | null } {
-  if (isNothing(value)) return { labels: [], tlp: null };
-  const found = new Set<string>();
+  const labels: string[] = [];
+  if (isNothing(value)) return { labels, tlp: null };
   let tlp: Tlp | null = null;
   for (const item of listOf(value, 'labels', complain)) {
     // MISP's tags are objects with a name.
     const text = isJsonObject(item) ? (item['name'] ?? item) : item;
     if (isNothing(text)) continue;
-    const label =
-      typeof text === 'string' || typeof text === 'number' ? String(text).replace(CONTROLS, ' ').trim() : '';
+    const label = typeof text === 'string' || typeof text === 'number' ? labelOf(String(text)) : '';
     if (label === '' && typeof text === 'string') continue;
-    const level = /^tlp\s*[:=-]/i.test(label) ? tlpOfWord(label) : null;
+    const level = TLP_LABEL.test(label) ? tlpOfWord(label) : null;
     if (level !== null) tlp = tlp === null ? level : strictest(tlp, level);
     else if (label === '' || label.length > MAX_LABEL)
       complain('labels', `${shown(text)} is no label of at most ${MAX_LABEL} characters`);
-    else found.add(label.toWellFormed());
+    else labels.push(label);
   }
-  if (found.size > MAX_LABELS) complain('labels', `${found.size}, of which ${MAX_LABELS} are kept`);
-  return { labels: [...found].slice(0, MAX_LABELS).sort(), tlp };
+  const found = eachOnce(labels);
+  if (found.length > MAX_LABELS) complain('labels', `${found.length}, of which ${MAX_LABELS} are kept`);
+  return { labels: sorted(found.slice(0, MAX_LABELS)), tlp };
+}
+
+const TLP_LABEL = /^tlp\s*[:=-]/i;
+
+function labelOf(text: string): string {
+  return PLAIN.test(text) ? text.trim() : text.replace(CONTROLS, ' ').trim().toWellFormed();
+}
+
+function eachOnce(texts: string[]): string[] {
+  return texts.length < 2 ? texts : [...new Set(texts)];
+}
+
+/** Most lists come in order, and sorting takes a kilobyte whatever it finds. */
+function sorted(texts: string[]): string[] {
+  for (let at = 1; at < texts.length; at += 1) {
+    if ((texts[at - 1] as string) > (texts[at] as string)) return texts.sort();
+  }
+  return texts;
 }
 
 /** Longest list that is looked at. */
@@ -155,7 +179,8 @@ function listOf(value: unknown, property: string, complain: Complain): unknown[]
     complain(property, `${shown(value)} is no list`);
     return [];
   }
-  if (value.length > MAX_LIST) complain(property, `${value.length} items, of which ${MAX_LIST} are read`);
+  if (value.length <= MAX_LIST) return value;
+  complain(property, `${value.length} items, of which ${MAX_LIST} are read`);
   return value.slice(0, MAX_LIST);
 }
 
@@ -173,7 +198,7 @@ export function readTechniques(value: unknown, complain: Complain): string[] {
     else found.add(id.toUpperCase());
   }
   if (found.size > MAX_LABELS) complain('techniques', `${found.size}, of which ${MAX_LABELS} are kept`);
-  return [...found].slice(0, MAX_LABELS).sort();
+  return sorted([...found].slice(0, MAX_LABELS));
 }
 
 /** References from links and from STIX external references, in the feed's order, without repetition. */

@@ -1,6 +1,6 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
-import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
+import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/json.ts';
 import { type ObservableType, observableKey } from '../model/observable.ts';
 import type { ExternalReference, Observation, Rejection, StixObject } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
@@ -137,7 +137,7 @@ const PROPERTY = /^[a-z0-9_]{3,250}$/;
 
 /**
  * Properties that Sluice doesn't model, valid in any STIX object: null when there are none. Markings that are not TLP come
- * first, where the renderer looks for them.
+ * first, where the renderer looks for them; all others in one order, whatever the upstream's.
  */
 function keptOf(object: JsonObject, feed: FeedDefinition, complain: Complain): JsonObject | null {
   const kept: JsonObject = {};
@@ -151,10 +151,11 @@ function keptOf(object: JsonObject, feed: FeedDefinition, complain: Complain): J
   if (statements.length > 0) kept['object_marking_refs'] = statements;
   if (!isSound || statements.length < others.length)
     complain('object_marking_refs', `a marking that is no STIX id, or more than ${MAX_STATEMENTS}`);
-  for (const [name, value] of Object.entries(object)) {
-    if (ownProperties.has(name) || neverKept.has(name) || name === 'object_marking_refs') continue;
-    if (isEmpty(value)) continue;
-    if (PROPERTY.test(name) && isKeepable(name, value)) kept[name] = value;
+  const names = Object.keys(object).filter((name) => !ownProperties.has(name) && !neverKept.has(name));
+  for (const name of names.sort()) {
+    const value = object[name] as Json;
+    if (name === 'object_marking_refs' || isEmpty(value)) continue;
+    if (PROPERTY.test(name) && isKeepable(name, value)) kept[name] = sortMembers(value) as Json;
     else complain(name, `${shown(value)} is not valid there`);
   }
   if (Object.keys(kept).length === 0) return null;

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { curate, type JournalView } from '../curate/curate.ts';
+import { curate, type JournalView, type News } from '../curate/curate.ts';
 import { expiryOf, type FeedView } from '../curate/merge.ts';
 import { curateObjects, objectEntry } from '../curate/objects.ts';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
@@ -62,20 +62,20 @@ export class Journals {
     this.#parts = parts;
   }
 
-  /** Tells every journal whose pool holds this feed what it said or no longer says, on observables and on objects. */
+  /** Tells every journal whose pool holds this feed what it said or no longer says: observables, and objects by their ids. */
   async hear(
     tx: Transaction,
     feed: FeedDefinition,
-    keys: readonly ObservableKey[],
+    observations: News['observations'],
     ids: readonly string[],
     now: Micros,
     counts: Counts,
   ): Promise<void> {
-    if (keys.length === 0 && ids.length === 0) return;
+    if (observations.size === 0 && ids.length === 0) return;
     for (const definition of this.#heardBy(feed.name)) {
       // Rows of a snapshot under way are confirmed by being there.
       const view = await this.#view(tx, definition, feed.mode === 'snapshot' ? { [feed.name]: now } : {});
-      add(counts, await curate(tx, view, keys, now));
+      add(counts, await curate(tx, view, { feed: feed.name, observations }, now));
       add(counts, await curateObjects(tx, view, ids));
     }
   }
@@ -84,10 +84,11 @@ export class Journals {
   leftOut(feed: FeedDefinition, observations: readonly Observation[]): Rejection[] {
     const heard = this.#heardBy(feed.name);
     return observations.flatMap(({ observable }) => {
+      if (fitsElastic(observable) !== null) return [];
       const takes = ({ policy: { types } }: JournalDefinition): boolean =>
         types === null || types.includes(observable.type);
       const isPlain = heard.some((journal) => journal.profile === 'stix' && takes(journal));
-      if (isPlain || !heard.some(takes) || fitsElastic(observable) !== null) return [];
+      if (isPlain || !heard.some(takes)) return [];
       const detail = `Elastic can't match this ${observable.type}, and only elastic-agent journals would take it`;
       return [{ reason: 'not-served', detail, row: rowText({ ...observable }) }];
     });

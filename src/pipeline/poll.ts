@@ -44,6 +44,7 @@ export interface PollParts {
 
 /** Rows of a batch that are kept, merged and journalled before the next: what they need on the way stays young garbage. */
 const HEARD_AT_ONCE = 1000;
+const NO_NEWS = new Map<ObservableKey, null>();
 /** Vanished rows taken out per store call. */
 const VANISHED_SLICE = BATCH_ROWS;
 /** A guard that holds back a collapse means nothing for a handful of rows. */
@@ -113,12 +114,12 @@ async function commitBatch(
       const noted = gap === null ? [] : [describeGap(gap)];
       const leftOut = journals.leftOut(definition, rows.observations);
       const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling, ...leftOut];
-      for await (const touched of observe(tx, definition, pull, rows.observations, batch.last)) {
-        await journals.hear(tx, definition, touched, [], now, counts);
+      for await (const news of observe(tx, definition, pull, rows.observations, batch.last)) {
+        await journals.hear(tx, definition, news, [], now, counts);
       }
       const objects = await tx.observeObjects(pull, settled.objects);
       const ids = objects.map(({ id }) => id);
-      await journals.hear(tx, definition, [], ids, now, counts);
+      await journals.hear(tx, definition, NO_NEWS, ids, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, redacted(rejections, keyOf(feed)), now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
@@ -151,14 +152,17 @@ async function* observe(
   pull: Pull,
   observations: readonly Observation[],
   isLast: boolean,
-): AsyncGenerator<ObservableKey[]> {
+): AsyncGenerator<Map<ObservableKey, Observation>> {
   const { rows, statements } = await settleStatements(tx, pull, feed, observations, isLast);
   const said = combineRows([...rows, ...statements.values()], feed);
   const all = [...said.values()];
   for (let start = 0; start < all.length; start += HEARD_AT_ONCE) {
     const { changed, again } = await tx.observe(pull, all.slice(start, start + HEARD_AT_ONCE));
-    if (again.length > 0) changed.push(...(await amend(tx, feed, again, said, statements)));
-    yield [...new Set(changed)];
+    const news = new Map(changed.map((key) => [key, said.get(key) as Observation]));
+    if (again.length > 0) {
+      for (const observation of await amend(tx, feed, again, said, statements)) news.set(observation.key, observation);
+    }
+    yield news;
   }
 }
 
@@ -169,7 +173,7 @@ async function amend(
   again: readonly ObservableKey[],
   said: ReadonlyMap<ObservableKey, Observation>,
   statements: ReadonlyMap<ObservableKey, Observation>,
-): Promise<ObservableKey[]> {
+): Promise<Observation[]> {
   const final = again.flatMap((key) => statements.get(key) ?? []);
   const repeated = again.filter((key) => !statements.has(key));
   const earlier = await tx.observations([feed.name], repeated);
@@ -177,7 +181,9 @@ async function amend(
     earlier.flatMap(({ feed: _, ...observation }) => [observation, said.get(observation.key) as Observation]),
     feed,
   );
-  return tx.amend(feed.name, [...final, ...both.values()]);
+  const amended = [...final, ...both.values()];
+  const changed = new Set(await tx.amend(feed.name, amended));
+  return amended.filter(({ key }) => changed.has(key));
 }
 
 function keyOf({ format, options }: ConfiguredFeed): Secret | null {
@@ -251,11 +257,11 @@ async function withdrawVanished(
   for (;;) {
     const keys = await tx.removeUnseen(pull, VANISHED_SLICE);
     if (keys.length === 0) break;
-    await journals.hear(tx, feed, keys, [], now, counts);
+    await journals.hear(tx, feed, new Map(keys.map((key) => [key, null])), [], now, counts);
   }
   for (;;) {
     const ids = await tx.removeUnseenObjects(pull, VANISHED_SLICE);
     if (ids.length === 0) break;
-    await journals.hear(tx, feed, [], ids, now, counts);
+    await journals.hear(tx, feed, NO_NEWS, ids, now, counts);
   }
 }

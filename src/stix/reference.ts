@@ -7,9 +7,24 @@ const MAX_URL = 2048;
 const OUTSIDE_URI = /[^\w\-.~:/?#@!$&'()*+,;=%[\]]/g;
 const encode = (character: string): string => encodeURIComponent(character.toWellFormed());
 
+/** Rows of one article or campaign share their link, and reading a URL costs as much as writing a row. */
+const known = new Map<string, string | null>();
+const MOST_KNOWN = 2000;
+
 /** An absolute http(s) link as RFC 3986 text, or null. A link with a password in it is no reference. */
 export function referenceUrl(text: string): string | null {
-  const url = text.length > MAX_URL ? null : URL.parse(text.trim());
+  if (text.length > MAX_URL) return null;
+  let url = known.get(text);
+  if (url === undefined) {
+    url = readUrl(text);
+    if (known.size >= MOST_KNOWN) known.clear();
+    known.set(text, url);
+  }
+  return url;
+}
+
+function readUrl(text: string): string | null {
+  const url = URL.parse(text.trim());
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return null;
   if (url.username !== '' || url.password !== '' || /[^\w.:[\]-]/.test(url.host)) return null;
   const rest = url.href.slice(url.origin.length);
@@ -56,14 +71,20 @@ function honestName(name: string): string {
  */
 export function sourceReferences(observation: Observation): ExternalReference[] {
   const { source, sourceId, techniques } = observation;
+  const { article_title: title, article_url: url } = source;
   const publisher: ExternalReference = { source_name: source.feed_name };
-  if (source.article_title !== undefined) publisher.description = source.article_title;
-  if (source.article_url !== undefined) publisher.url = source.article_url;
+  if (title !== undefined) publisher.description = title;
+  if (url !== undefined) publisher.url = url;
   if (sourceId !== null) publisher.external_id = sourceId;
-  const attack = techniques.map((technique) => ({
-    source_name: 'mitre-attack',
-    url: `https://attack.mitre.org/techniques/${technique.replace('.', '/')}/`,
-    external_id: technique,
-  }));
-  return [publisher, ...attack].flatMap((reference) => tidyReference(reference) ?? []);
+  const tidy = tidyReference(publisher);
+  const references = tidy === null ? [] : [tidy];
+  for (const technique of techniques) {
+    const path = technique.replace('.', '/');
+    references.push({
+      source_name: 'mitre-attack',
+      url: `https://attack.mitre.org/techniques/${path}/`,
+      external_id: technique,
+    });
+  }
+  return references;
 }

@@ -39,6 +39,46 @@ t.test('one observable in two batches of a pull is one observation, and the next
   t.match(await bench.pull(one, rows[0] as FeedItem[]), { outcome: 'whole', withdrawn: 0 });
 });
 
+t.test('what was heard at once reads the same when it is read back, however its members were ordered', async (t) => {
+  const [one, two] = [feed('one'), feed('two', { confidence: 20 })];
+  const bench = await openBench(t, [one, two], [journal()]);
+  const indicator: FeedItem = {
+    stix: {
+      type: 'indicator',
+      spec_version: '2.1',
+      id: `indicator--${uuidOf('one')}`,
+      created: '2025-12-01T00:00:00.000Z',
+      modified: '2025-12-01T00:00:00.000Z',
+      pattern: "[domain-name:value = 'a.example']",
+      pattern_type: 'stix',
+      valid_from: '2025-12-01T00:00:00.000Z',
+      lang: 'en',
+      kill_chain_phases: [{ phase_name: 'delivery', kill_chain_name: 'lockheed-martin-cyber-kill-chain' }],
+      indicator_types: ['malicious-activity'],
+      object_marking_refs: [`marking-definition--${uuidOf('licence')}`],
+      external_references: [{ url: 'https://a.example/report', external_id: '7', source_name: 'Vendor' }],
+    },
+  };
+  const row = {
+    type: 'domain',
+    value: 'b.example',
+    source: { origin: 'feed', feed_name: 'URLhaus' },
+    references: ['https://b.example/1'],
+  };
+  await bench.pull(one, [indicator, row]);
+  const [b, a] = (await bench.indicators()).live;
+  t.same(JSON.parse(a?.references ?? ''), [
+    { source_name: 'Feed one', external_id: `indicator--${uuidOf('one')}` },
+    { source_name: 'Vendor', url: 'https://a.example/report', external_id: '7' },
+  ]);
+  t.same(JSON.parse(b?.references ?? ''), [{ source_name: 'URLhaus', url: 'https://b.example/1' }], 'links are served');
+  // Another policy has every observation read back and merged anew.
+  const other = await openBench(t, [one, two], [journal({ tlp: 'red' })], bench);
+  t.same((await other.indicators()).live, [b, a], 'and nothing is said twice');
+  await other.pull(two, [{ type: 'domain', value: 'b.example', confidence: 20 }]);
+  t.equal((await other.pull(one, [indicator, row])).entries, 0);
+});
+
 t.test('rows with one id are versions of one row, and the newer stands, whatever their order', async (t) => {
   for (const order of [
     [0, 1],

@@ -10,9 +10,9 @@ import {
   entryFromRow,
   entryValues,
   INSERT_ENTRY,
+  markedUuid,
   NO_OBSERVABLE,
   observableCodes,
-  splitObjectId,
 } from './rows.ts';
 import { countAppended, countChanges } from './segments.ts';
 import { readStanding } from './standing.ts';
@@ -112,41 +112,45 @@ function insertEntries(
   appended: readonly AppendEntry[],
   tally: Tally,
 ): Micros[] {
-  const codes = new Map<string, number>();
+  const codes: Codes = new Map();
   const insert = connection.statement(INSERT_ENTRY);
   return appended.map(({ entry }) => {
-    const id = splitObjectId(entry.objectId);
-    if (id === undefined) throw misuse(`"${entry.objectId}" is no object id`);
-    const code = codeOf(connection, codes, entry, id.stixType);
-    insert.run(...entryValues(journal.id, code, id.word, entry));
+    const { objectId } = entry;
+    const at = objectId.indexOf('--');
+    if (at < 1) throw misuse(`"${objectId}" is no object id`);
+    const code = codeOf(connection, codes, entry, objectId.slice(0, at));
+    insert.run(...entryValues(journal.id, code, markedUuid(objectId, at + 2), entry));
     add(tally, code, entry.superseded ? 1 : 0, entry.kind === 'indicator' && entry.revoked ? 1 : 0, 1);
     return entry.dateAdded;
   });
 }
 
+/** Codes of `entry_types` by STIX type, then by observable and company in one number. */
+type Codes = Map<string, Map<number, number>>;
+
 /** The code of an entry's type, made when it is the first of its kind; `known` holds those of this call. */
-function codeOf(connection: Connection, known: Map<string, number>, entry: Entry, stixType: string): number {
+function codeOf(connection: Connection, known: Codes, entry: Entry, stixType: string): number {
   const observable = entry.kind === 'indicator' ? observableCodes[entry.type] : NO_OBSERVABLE;
   if (observable === undefined) throw misuse(`"${entry.kind === 'indicator' ? entry.type : ''}" is no observable type`);
   if (entry.kind === 'object' && entry.stixType !== stixType) {
     throw misuse(`object ${entry.objectId} cannot be of type "${entry.stixType}"`);
   }
   const company = entry.kind === 'object' && entry.company ? 1 : 0;
-  const name = `${observable} ${company} ${stixType}`;
-  let code = known.get(name);
-  if (code === undefined) {
-    const values = [stixType, observable, company];
-    connection.run(
-      'INSERT INTO entry_types (stix_type, observable, company) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
-      ...values,
-    );
-    [code] = connection.get<[number]>(
-      'SELECT code FROM entry_types WHERE stix_type = ? AND observable = ? AND company = ?',
-      ...values,
-    ) ?? [0];
-    known.set(name, code);
-  }
+  const ofType = known.get(stixType) ?? new Map<number, number>();
+  const standing = ofType.get(observable * 2 + company);
+  if (standing !== undefined) return standing;
+  const code = openCode(connection, stixType, observable, company);
+  known.set(stixType, ofType.set(observable * 2 + company, code));
   return code;
+}
+
+function openCode(connection: Connection, ...type: [stixType: string, observable: number, company: number]): number {
+  connection.run(
+    'INSERT INTO entry_types (stix_type, observable, company) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+    ...type,
+  );
+  const sql = 'SELECT code FROM entry_types WHERE stix_type = ? AND observable = ? AND company = ?';
+  return connection.get<[number]>(sql, ...type)?.[0] as number;
 }
 
 /** Drops or marks what has a successor now. Throws when one of them doesn't stand: two last versions would remain. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { JsonObject } from '../../model/json.ts';
+import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ExternalReference, Observation, Source, StixObject } from '../../model/observation.ts';
 import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
@@ -13,7 +13,7 @@ export interface Kind {
   name: string;
   asText: string;
   fromText(parameter: string): string;
-  /** What `Incoming.values` gives, in its order. */
+  /** What `Incoming.values` gives behind the first four, in its order. */
   columns: readonly string[];
   /** Rows of one name in one pull are one thing said in several rows; else the last of them stands. */
   amended: boolean;
@@ -55,11 +55,12 @@ export const OBJECTS: Kind = {
   count: 'objects',
 };
 
-/** A row on its way in: its name in the feed, a hash over all that it says, and its columns behind these. */
+/** A row on its way in: its name in the feed, and a hash over all that it says. */
 export interface Incoming {
   name: string;
   fingerprint: number;
-  values(): Value[];
+  /** All of its columns: id, feed, name, fingerprint, and then `Kind.columns`. Made only for rows that are written. */
+  values(id: number | null, feed: number): Value[];
 }
 
 /** What nothing is ever selected by: one JSON text, empty parts left out. */
@@ -73,42 +74,53 @@ interface Detail {
   kept?: JsonObject | undefined;
 }
 
-/** Columns are made only for rows that are written: an unchanged re-poll is all fingerprints. */
-export function incomingObservation(observation: Observation): Incoming {
-  const { key, observable, confidence, firstSeen, lastSeen, validFrom, validUntil, sourceId } = observation;
-  const type = observableCodes[observable.type];
-  if (type === undefined) throw misuse(`"${observable.type}" is no observable type`);
-  const tlp = observation.tlp === null ? null : tlpCode(observation.tlp);
-  const revoked = observation.revoked ? 1 : 0;
-  const detail = JSON.stringify(detailOf(observation));
-  // Lengths keep the parts apart, whatever is in them.
-  const text = `${type} ${confidence} ${tlp} ${firstSeen} ${lastSeen} ${validFrom} ${validUntil} ${revoked} ${
-    observable.value.length
-  } ${sourceId?.length} ${observable.value}${sourceId}${detail}`;
-  return {
-    name: key,
-    fingerprint: fingerprintOf(text),
-    values: () => [
-      type,
-      observable.value,
-      confidence,
-      tlp,
-      firstSeen,
-      lastSeen,
-      validFrom,
-      validUntil,
-      revoked,
-      sourceId,
-      detail,
-    ],
-  };
+/** An unchanged re-poll is all fingerprints. */
+export class IncomingObservation implements Incoming {
+  readonly name: string;
+  readonly fingerprint: number;
+  readonly observation: Observation;
+  readonly #type: number;
+  readonly #tlp: number | null;
+  readonly #detail: string;
+
+  constructor(observation: Observation) {
+    const { key, observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId } = observation;
+    const type = observableCodes[observable.type];
+    if (type === undefined) throw misuse(`"${observable.type}" is no observable type`);
+    const tlp = observation.tlp === null ? null : tlpCode(observation.tlp);
+    const { references } = observation;
+    const detail = JSON.stringify(detailOf(observation));
+    // Lengths keep the parts apart, whatever is in them.
+    const text = `${type} ${confidence} ${tlp} ${firstSeen} ${lastSeen} ${validFrom} ${validUntil} ${revoked} ${
+      observable.value.length
+    } ${sourceId?.length} ${observable.value}${sourceId}${detail}${references.length === 0 ? '' : orderless(references)}`;
+    this.name = key;
+    this.fingerprint = fingerprintOf(text);
+    this.observation = observation;
+    this.#type = type;
+    this.#tlp = tlp;
+    // References come back as they were given, and are compared whatever the order of their members.
+    this.#detail =
+      references.length === 0 ? detail : `${detail.slice(0, -1)},"references":${JSON.stringify(references)}}`;
+  }
+
+  values(id: number | null, feed: number): Value[] {
+    const { observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId } = this.observation;
+    // biome-ignore format: in the order of OBSERVATIONS.columns
+    return [
+      id, feed, this.name, this.fingerprint,
+      this.#type, observable.value, confidence, this.#tlp, firstSeen, lastSeen, validFrom, validUntil, revoked ? 1 : 0,
+      sourceId, this.#detail,
+    ];
+  }
 }
 
 export function incomingObject(object: StixObject): Incoming {
+  const fingerprint = fingerprintOf(JSON.stringify([object.type, object.version, sortMembers(object.raw)]));
   return {
     name: object.id,
-    fingerprint: fingerprintOf(JSON.stringify([object.type, object.version, sortMembers(object.raw)])),
-    values: () => [object.type, object.version, JSON.stringify(object.raw)],
+    fingerprint,
+    values: (id, feed) => [id, feed, object.id, fingerprint, object.type, object.version, JSON.stringify(object.raw)],
   };
 }
 
@@ -117,9 +129,15 @@ function fingerprintOf(text: string): number {
   return Number.parseInt(hash('sha1', text, 'hex').slice(0, 12), 16);
 }
 
-/** Members in one order, so that the same content has the same fingerprint however the upstream ordered it. */
-function detailOf(observation: Observation): Detail {
-  const { source, name, description, labels, references, techniques, kept } = observation;
+function orderless(references: readonly ExternalReference[]): string {
+  return JSON.stringify(
+    references.map(({ source_name, description, url, external_id }) => [source_name, description, url, external_id]),
+  );
+}
+
+/** All but the references; members in one order, so that the same content has the same text however it was ordered. */
+function detailOf(observation: Observation): Omit<Detail, 'references'> {
+  const { source, name, description, labels, techniques, kept } = observation;
   return {
     source: {
       feed_name: source.feed_name,
@@ -132,22 +150,9 @@ function detailOf(observation: Observation): Detail {
     name: name ?? undefined,
     description: description ?? undefined,
     labels: labels.length > 0 ? labels : undefined,
-    references: references.length > 0 ? (sortMembers(references) as ExternalReference[]) : undefined,
     techniques: techniques.length > 0 ? techniques : undefined,
     kept: kept === null ? undefined : (sortMembers(kept) as JsonObject),
   };
-}
-
-function sortMembers(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(sortMembers);
-  const members = value as Record<string, unknown>;
-  // fromEntries defines its members: one named __proto__ is content like any other.
-  return Object.fromEntries(
-    Object.keys(members)
-      .sort()
-      .map((name) => [name, sortMembers(members[name])]),
-  );
 }
 
 /** In the order of ObservationRow. */

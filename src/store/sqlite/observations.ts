@@ -1,12 +1,12 @@
 import type { JsonObject } from '../../model/json.ts';
-import type { StixObject } from '../../model/observation.ts';
+import type { Observation, StixObject } from '../../model/observation.ts';
 import type { Observed, Pull, Transaction } from '../store.ts';
 import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import {
   type Incoming,
+  IncomingObservation,
   incomingObject,
-  incomingObservation,
   type Kind,
   OBJECTS,
   OBSERVATION_COLUMNS,
@@ -79,31 +79,33 @@ export function writeObservations(
 
   return {
     observe(pull, observations) {
-      const latest = new Map(observations.map((observation) => [observation.key, observation]));
       const own = touch(pull);
-      const rows = Array.from(latest.values(), incomingObservation);
+      const rows = eachOnce(observations, keyOf).map((observation) => new IncomingObservation(observation));
       return upsert(connection, ids, OBSERVATIONS, own.feed, own.observations, rows);
     },
 
     amend(feed, observations) {
-      const standing = new Map(findObservations(connection, feed, keysOf(observations)).map((row) => [row[0], row]));
+      const standing = new Map(findObservations(connection, feed, observations.map(keyOf)).map((row) => [row[0], row]));
+      const number = findFeed(connection, feed) as number;
+      // The fingerprint stays that of what came first.
       const update = connection.statement(
         `UPDATE observations INDEXED BY observations_by_key SET ${assignments(OBSERVATIONS)}
-         WHERE feed = ? AND key = unhex(?)`,
+         WHERE feed = ?2 AND key = unhex(?3)`,
       );
       return observations.flatMap((observation) => {
         const row = standing.get(observation.key);
         if (row === undefined) throw misuse(`"${feed}" has no observation to amend`);
-        const incoming = incomingObservation(observation);
-        if (incoming.fingerprint === incomingObservation(observationFromRow(feed, row)).fingerprint) return [];
-        update.run(...incoming.values(), findFeed(connection, feed) as number, observation.key);
+        const incoming = new IncomingObservation(observation);
+        const known = new IncomingObservation(observationFromRow(feed, row));
+        if (incoming.fingerprint === known.fingerprint) return [];
+        update.run(...incoming.values(null, number));
         return [observation.key];
       });
     },
 
     observeObjects(pull, objects) {
-      const latest = new Map(objects.map((object) => [object.id, object]));
       const own = touch(pull);
+      const latest = new Map(objects.map((object) => [object.id, object]));
       const rows = Array.from(latest.values(), incomingObject);
       const { changed } = upsert(connection, ids, OBJECTS, own.feed, own.objects, rows);
       return changed.map((id) => latest.get(id) as StixObject);
@@ -181,7 +183,14 @@ export function writeObservations(
   };
 }
 
-const keysOf = (observations: readonly { key: string }[]): string[] => observations.map(({ key }) => key);
+const keyOf = ({ key }: Observation): string => key;
+
+/** Of those with one name the last; nearly always there is nothing to leave out. */
+function eachOnce<T>(all: readonly T[], nameOf: (one: T) => string): readonly T[] {
+  const names = new Set<string>();
+  for (const one of all) names.add(nameOf(one));
+  return names.size === all.length ? all : [...new Map(all.map((one) => [nameOf(one), one])).values()];
+}
 
 function findObservations(connection: Connection, feed: string, keys: readonly string[]): ObservationRow[] {
   return connection.all<ObservationRow>(
@@ -211,8 +220,9 @@ function findObjects(
   });
 }
 
+/** Of the columns behind the first four, whose parameters are ?1 to ?4. */
 function assignments({ columns }: Kind): string {
-  return columns.map((column) => `${column} = ?`).join(', ');
+  return columns.map((column, at) => `${column} = ?${at + 5}`).join(', ');
 }
 
 /** Keeps what is new or differs, marks all of it as seen, and answers the names of the former, and of what came `again`. */
@@ -237,7 +247,7 @@ function upsert(
     `INSERT INTO ${kind.table} (${['id', 'feed', kind.name, 'fingerprint', ...kind.columns].join(', ')})
      VALUES (?, ?, ${kind.fromText('?')}, ?${', ?'.repeat(kind.columns.length)})`,
   );
-  const update = connection.statement(`UPDATE ${kind.table} SET fingerprint = ?, ${assignments(kind)} WHERE id = ?`);
+  const update = connection.statement(`UPDATE ${kind.table} SET fingerprint = ?4, ${assignments(kind)} WHERE id = ?1`);
   const changed: string[] = [];
   const again: string[] = [];
   for (const [at, id, fingerprint] of known) {
@@ -250,13 +260,13 @@ function upsert(
       again.push(row.name);
       continue;
     }
-    update.run(row.fingerprint, ...row.values(), id);
+    update.run(...row.values(id, feed));
     changed.push(row.name);
   }
   for (const [at, row] of rows.entries()) {
     if (isKnown[at] === 1) continue;
     const id = ids.take(connection, kind.table);
-    insert.run(id, feed, row.name, row.fingerprint, ...row.values());
+    insert.run(...row.values(id, feed));
     seen.add(id);
     changed.push(row.name);
   }

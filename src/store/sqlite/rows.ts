@@ -68,9 +68,14 @@ const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 export function splitObjectId(objectId: string): { stixType: string; word: string } | undefined {
   const at = objectId.indexOf('--');
   if (at < 1) return undefined;
-  const rest = objectId.slice(at + 2);
-  const word = CANONICAL_UUID.test(rest) ? rest.replaceAll('-', '') : `:${rest}`;
-  return { stixType: objectId.slice(0, at), word };
+  const uuid = markedUuid(objectId, at + 2);
+  return { stixType: objectId.slice(0, at), word: uuid.startsWith(':') ? uuid : uuid.replaceAll('-', '') };
+}
+
+/** What stands behind the type of an object id: as it is when it is a UUID in canonical form, else with a colon before it. */
+export function markedUuid(objectId: string, from: number): string {
+  const rest = objectId.slice(from);
+  return CANONICAL_UUID.test(rest) ? rest : `:${rest}`;
 }
 
 function joinObjectId(stixType: string, word: string): string {
@@ -152,41 +157,27 @@ function indicatorFromRow(row: EntryRow, type: EntryType, observable: Observable
   };
 }
 
-/** Takes the values of `entryValues` in their order. */
+/** Takes the values of `entryValues` in their order. A UUID keeps its hyphens up to here: SQLite skips them. */
 export const INSERT_ENTRY = `INSERT INTO entries (journal, date_added, type, uuid, version, superseded, revoked, due, raw,
     key, value, generation, created, valid_from, valid_until, reason, confidence, tlp, first_seen, last_seen, name,
     description, labels, refs, sources, kept, fingerprint)
-  VALUES (?1, ?2, ?3, ${uuidFromWord('?4')}, ?5, ?6, ?7, ?8, ?9, unhex(?10), ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-    ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)`;
+  VALUES (?1, ?2, ?3, ifnull(unhex(?4, '-'), substr(?4, 2)), ?5, ?6, ?7, ?8, ?9, unhex(?10), ?11, ?12, ?13, ?14, ?15, ?16,
+    ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)`;
 
 const NO_INDICATOR: Value[] = new Array(18).fill(null);
 
-export function entryValues(journal: number, code: number, word: string, entry: Entry): Value[] {
+/** `uuid`: the id behind its type, with a colon before it when it is no canonical UUID. */
+export function entryValues(journal: number, code: number, uuid: string, entry: Entry): Value[] {
+  const { dateAdded, version, due } = entry;
   const superseded = entry.superseded ? 1 : 0;
-  const head = [journal, entry.dateAdded, code, word, entry.version, superseded];
-  if (entry.kind === 'object') return [...head, 0, entry.due, entry.raw, ...NO_INDICATOR];
+  if (entry.kind === 'object') {
+    return [journal, dateAdded, code, uuid, version, superseded, 0, due, entry.raw, ...NO_INDICATOR];
+  }
+  // biome-ignore format: in the order of INSERT_ENTRY
   return [
-    ...head,
-    entry.revoked ? 1 : 0,
-    entry.due,
-    null,
-    entry.key,
-    entry.value,
-    entry.generation,
-    entry.created,
-    entry.validFrom,
-    entry.validUntil,
-    entry.reason,
-    entry.confidence,
-    tlpCode(entry.tlp),
-    entry.firstSeen,
-    entry.lastSeen,
-    entry.name,
-    entry.description,
-    entry.labels,
-    entry.references,
-    entry.sources,
-    entry.kept,
-    entry.fingerprint,
+    journal, dateAdded, code, uuid, version, superseded, entry.revoked ? 1 : 0, due, null,
+    entry.key, entry.value, entry.generation, entry.created, entry.validFrom, entry.validUntil, entry.reason,
+    entry.confidence, tlpCode(entry.tlp), entry.firstSeen, entry.lastSeen, entry.name,
+    entry.description, entry.labels, entry.references, entry.sources, entry.kept, entry.fingerprint,
   ];
 }

@@ -1,0 +1,30 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { formatMillis, parseTimestamp } from '../../src/model/timestamp.ts';
+
+t.test('the form that most rows have is read as every other form of the same time', async () => {
+  const part = (most: number, digits: number) => fc.nat(most).map((n) => String(n).padStart(digits, '0'));
+  const text = fc
+    .tuple(part(9999, 4), part(14, 2), part(33, 2), part(25, 2), part(61, 2), part(59, 2), part(999, 3))
+    .map(([y, mo, d, h, mi, s, ms]) => `${y}-${mo}-${d}T${h}:${mi}:${s}.${ms}Z`);
+  fc.assert(
+    fc.property(text, (time) => {
+      // Six digits take the way of any form.
+      if (parseTimestamp(time) !== parseTimestamp(`${time.slice(0, -1)}000Z`)) throw new Error(time);
+    }),
+  );
+});
+
+t.test('what only looks like it is no time, and a leap second is one', async (t) => {
+  for (const text of [
+    '2026-02-30T00:00:00.000Z',
+    '1969-12-31T00:00:00.000Z',
+    '2026-01-01T0x:00:00.000Z',
+    '2026-01-01T00:00:00.00xZ',
+    '2026-01-01T24:00:00.000Z',
+  ]) {
+    t.equal(parseTimestamp(text), undefined, text);
+  }
+  t.equal(parseTimestamp('2016-12-31T23:59:60.000Z'), parseTimestamp('2016-12-31T23:59:59.000Z'));
+  t.equal(formatMillis(parseTimestamp('2024-02-29T23:59:59.999Z') ?? 0), '2024-02-29T23:59:59.999Z');
+});
