@@ -70,7 +70,8 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
         isUnchanged: () => false,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
       };
-      const report = await poll(feed, { clock, writer, journals, signal, openUpstream: async () => upstream });
+      const parts = { clock, writer, journals, signal, report: console.error, openUpstream: async () => upstream };
+      const report = await poll(feed, parts);
       if (report.outcome !== 'whole') throw new Error(`the poll was ${report.outcome}: ${report.error?.message}`);
       return report;
     },

@@ -43,11 +43,12 @@ export async function openControl({ config }: LoadedFile): Promise<Control & { c
     if (remote !== null) return remote;
   }
   const lock = lockData(config.data);
+  const log = createLog(config.log.level);
   try {
     const side = await openWriterSide(config, {
       clock: systemClock,
       onClients: () => undefined,
-      onError: () => undefined,
+      onError: (error) => log.error({ err: error }, 'unforeseen'),
     });
     await side.reconcile();
     return {

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadConfigFile, type Overrides } from './load.ts';
-import { createLog } from './log.ts';
+import { createLog, logPoll } from './log.ts';
 import { systemClock } from './model/clock.ts';
 import { openWriterSide } from './writer.ts';
 import type { FromWriter, ToWriter } from './writer-link.ts';
@@ -18,6 +18,7 @@ const side = await openWriterSide(config, {
   clock: systemClock,
   onClients: (clients) => say({ event: 'clients', clients }),
   onError: (error) => log.error({ err: error }, 'the writer met an unforeseen error'),
+  onPoll: (report) => logPoll(log, report),
 });
 
 port.on('message', async (message: ToWriter) => {

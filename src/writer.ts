@@ -3,7 +3,7 @@ import { createKey, hashKey } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { feedFormats } from './feeds/registry.ts';
 import { type Clock, MICROS_PER_MS } from './model/clock.ts';
-import type { Control, DeliveryReport, SinkStatus, StatusReport } from './model/control.ts';
+import type { Control, DeliveryReport, PollReport, SinkStatus, StatusReport } from './model/control.ts';
 import type { FeedDefinition } from './model/definition.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
@@ -11,6 +11,7 @@ import { Delivery } from './pipeline/delivery.ts';
 import type { Flights } from './pipeline/flights.ts';
 import type { ResolveAll } from './pipeline/guard.ts';
 import { Journals } from './pipeline/journals.ts';
+import { keepPace } from './pipeline/outcome.ts';
 import { type ConfiguredFeed, poll, type Upstream } from './pipeline/poll.ts';
 import { refreshOverdue } from './pipeline/refresh.ts';
 import { runSchedule } from './pipeline/schedule.ts';
@@ -47,6 +48,8 @@ export interface WriterOptions {
   onClients(clients: Client[]): void;
   /** Something went wrong that nobody waits for. */
   onError(error: unknown): void;
+  /** A poll ended, by the schedule or for somebody. */
+  onPoll?(report: PollReport): void;
   /** How names are looked up; for tests. */
   resolveAll?: ResolveAll;
 }
@@ -108,10 +111,15 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     if (feed === undefined) throw notPolled(name, config);
     const running = polling.get(name);
     if (running !== undefined) return running;
-    const parts = { clock, writer, journals, openUpstream: upstreamOf, signal: stop.signal };
+    const parts = { clock, writer, journals, openUpstream: upstreamOf, report: onError, signal: stop.signal };
     const started = polls.execute(() => poll(feed, parts));
     polling.set(name, started);
-    return started.finally(() => polling.delete(name));
+    return started
+      .then((report) => {
+        options.onPoll?.(report);
+        return report;
+      })
+      .finally(() => polling.delete(name));
   };
 
   const refreshing = new Map<string, Promise<void>>();
@@ -150,7 +158,10 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   let reconciled: Promise<void> = Promise.resolve();
   return {
     reconcile() {
-      reconciled = journals.reconcile(stop.signal);
+      reconciled = (async () => {
+        await journals.reconcile(stop.signal);
+        for (const { definition } of feeds) await keepPace(definition, { writer });
+      })();
       return reconciled;
     },
     tick: async () => void (await journals.tick(stop.signal)),

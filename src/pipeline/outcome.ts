@@ -43,6 +43,20 @@ export function succeeded(feed: FeedDefinition, startedAt: Micros, now: Micros) 
   };
 }
 
+/** A pace that was changed in the configuration counts from the last poll, not from the next. */
+export async function keepPace(
+  { name, every }: FeedDefinition,
+  { writer }: Pick<OutcomeParts, 'writer'>,
+): Promise<void> {
+  await writer.transaction(async (tx) => {
+    const { attemptedAt, succeededAt, nextPollAt, error } = await tx.feedState(name);
+    // After a failure, or a poll that was cut off, there is a reason for the time that stands.
+    if (attemptedAt === null || succeededAt === null || succeededAt < attemptedAt || error !== null) return;
+    const due = attemptedAt + every * MICROS_PER_MS;
+    if (due !== nextPollAt) await tx.saveFeedState(name, { nextPollAt: due });
+  });
+}
+
 /** Backs off, twice as long each time up to the feed's own pace, and never shorter than the error asks for. */
 export async function keepFailure(
   feed: FeedDefinition,

@@ -39,6 +39,8 @@ export interface PollParts {
   writer: Writer;
   journals: Journals;
   openUpstream(feed: ConfiguredFeed): Promise<Upstream>;
+  /** Told what nobody foresaw: people hear of it in two words. */
+  report(error: unknown): void;
   signal: AbortSignal;
 }
 
@@ -87,6 +89,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
       report.outcome = 'unchanged';
     } else throw new GatewayError('upstream-malformed', `Feed ${name} ended without saying that it was whole.`);
   } catch (error) {
+    if (!(error instanceof GatewayError) && !signal.aborted) parts.report(error);
     report.error = await keepFailure(feed.definition, withoutKey(error, keyOf(feed)), startedAt, parts);
     report.outcome = isHeldBack(error) ? 'held-back' : 'failed';
   }

@@ -116,6 +116,7 @@ export async function openBench(
       writer: own,
       journals,
       signal: never,
+      report: (error) => t.error(error as Error),
       openUpstream: async () => ({
         fetch: () => Promise.reject(new Error('no network here')),
         files: () => Promise.reject(new Error('no disk here')),

@@ -211,6 +211,8 @@ collections: { all: { pool: main, title: All } }
   await closed;
   lookAtFiles();
   look('standard output and error', said.join(''));
+  t.match(said.join(''), /"level":40,[^\n]*"feed":"list",[^\n]*"msg":"feed list: /, 'each failure is in the log');
+  t.match(said.join(''), /"level":30,[^\n]*"feed":"soc",[^\n]*"msg":"feed soc was polled"/, 'and what came in');
   t.ok(
     told.some((what) => /the file data.*(?:db|sqlite)/.test(what)),
     'the store was looked at',

@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { FeedItem } from '../../src/feeds/feed.ts';
+import { stix } from '../../src/feeds/stix.ts';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
 import type { FeedDefinition } from '../../src/model/definition.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
+import { GatewayError } from '../../src/model/error.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
+import { keepPace } from '../../src/pipeline/outcome.ts';
+import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
 import { type Bench, feed, journal, never, openBench, type Script } from '../helpers/journals.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
@@ -164,6 +168,45 @@ t.test('a sweep goes on where it stopped, and round again', async (t) => {
   for (let i = 0; i < 2; i += 1) await bench.journals.tick(never);
   t.equal((await bench.writer.feedState('news')).observations, 0);
 });
+
+t.test('what nobody foresaw is reported with its cause, and told as such', async (t) => {
+  const one = feed('one');
+  const { clock, writer, journals } = await openBench(t, [one], [journal()]);
+  const cause = new TypeError('x is not a function');
+  const reported: unknown[] = [];
+  const upstream = { internal: false, proxy: 'off', refreshOnRead: true } as const;
+  const configured: ConfiguredFeed = { definition: one, format: stix, options: { path: '.' }, upstream };
+  const parts = { clock, writer, journals, signal: never, report: (error: unknown) => void reported.push(error) };
+  const failing = (error: Error) => poll(configured, { ...parts, openUpstream: () => Promise.reject(error) });
+  t.match(await failing(cause), { outcome: 'failed', error: { code: 'internal', message: /unforeseen/ } });
+  t.match(await failing(new GatewayError('upstream-failed', 'Away.')), { error: { code: 'upstream-failed' } });
+  t.strictSame(reported, [cause], 'and what was foreseen is not');
+});
+
+t.test(
+  'a changed pace counts from the last good poll; after a failure the time that stands has its reason',
+  async (t) => {
+    const slow = feed('one', { every: 86_400_000 });
+    const { writer, pull } = await openBench(t, [slow], [journal()]);
+    await keepPace(slow, { writer });
+    t.equal((await writer.feedState('one')).nextPollAt, null, 'never polled: due at once');
+    await pull(slow, [{ value: '198.51.100.1' }]);
+    const { attemptedAt } = await writer.feedState('one');
+    const next = async (): Promise<number> => ((await writer.feedState('one')).nextPollAt ?? 0) - (attemptedAt ?? 0);
+    t.equal(await next(), MICROS_PER_DAY);
+    await keepPace({ ...slow, every: 300_000 }, { writer });
+    t.equal(await next(), 300_000_000);
+    await keepPace(slow, { writer });
+    t.equal(await next(), MICROS_PER_DAY);
+    await writer.transaction((tx) => tx.saveFeedState('one', { attemptedAt: (attemptedAt ?? 0) + 1_000_000_000 }));
+    await keepPace({ ...slow, every: 300_000 }, { writer });
+    t.equal(await next(), MICROS_PER_DAY, 'a poll was cut off');
+    const error = { code: 'upstream-rate-limited', message: '', at: attemptedAt ?? 0 } as const;
+    await writer.transaction((tx) => tx.saveFeedState('one', { attemptedAt, error }));
+    await keepPace({ ...slow, every: 300_000 }, { writer });
+    t.equal(await next(), MICROS_PER_DAY, 'the upstream asked to wait');
+  },
+);
 
 t.test('hundreds of objects on one observable are one observation of bounded size, whatever their order', async (t) => {
   const one = feed('one');
