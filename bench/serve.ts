@@ -1,14 +1,17 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { get as httpGet, type IncomingMessage } from 'node:http';
+import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, get as httpGet, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { formatMicros, parseTimestamp } from '../src/model/timestamp.ts';
+import { machine, median } from './measure.ts';
 
 /**
  * Serving, measured from outside on a gateway of its own: pages kept ready beside nginx's static file of the same bytes, 304s,
- * cold and deep pages, and what a reader feels while rows come in. What is compared takes turns in one run; ratios count.
+ * cold and deep pages, and what a reader feels while rows come in. What is compared takes turns in one run; ratios count. Each
+ * is told twice: by requests a second, which whatever else runs on the machine takes part in, and by processor time a request.
  *
  *   node bench/serve.ts [--rows 1000000] [--seconds 3] [--rounds 3]
  */
@@ -25,7 +28,12 @@ const SECONDS = Number(options.seconds);
 const ROUNDS = Number(options.rounds);
 const FIRST_ROWS = 10_000;
 const COLD_PAGES = 100;
+/** Before any is counted: the compiler has seen a gateway's pages long before the page that somebody waits for. */
+const WARMING_PAGES = 300;
 const CONNECTIONS = 16;
+
+/** Dates that were asked for: a microsecond later is another page of nearly the same objects. */
+let asked = 0;
 
 const launcher = new URL('../bin/sluice.mjs', import.meta.url).pathname;
 const objects = '/api/taxii2/api/collections/all/objects/';
@@ -66,7 +74,7 @@ pools: { main: { feeds: [first, more] } }
 collections: { all: { pool: main } }
 `,
   );
-  const base = await startGateway(config);
+  const { base, pid } = await startGateway(config);
   const command = (...args: string[]) =>
     execFileSync(process.execPath, [launcher, ...args, '--config', config, '--json'], { encoding: 'utf8' });
   command('poll', 'first');
@@ -77,21 +85,26 @@ collections: { all: { pool: main } }
   const plain = await fetchBytes(url, auth);
   const packed = await fetchBytes(url, { ...auth, 'accept-encoding': 'gzip' });
   const gzip = { ...auth, 'accept-encoding': 'gzip' };
+  console.log(machine());
   console.log(`a page of 1000: ${plain.body.length} bytes, gzip ${packed.body.length}`);
-  const rivals = hasNginx ? await startNginx(plain.body, packed.body) : null;
+  const rival = hasNginx ? await startNginx(plain.body, packed.body) : null;
+  const ours = { url, pid };
   const result = compare([
-    ...(rivals === null ? [] : [{ name: 'nginx static', url: rivals, headers: {} }]),
-    { name: 'cached page', url, headers: auth },
-    ...(rivals === null ? [] : [{ name: 'nginx gzip_static', url: rivals, headers: { 'accept-encoding': 'gzip' } }]),
-    { name: 'cached page, gzip', url, headers: gzip },
-    { name: '304', url, headers: { ...gzip, 'if-none-match': String(packed.headers.etag) } },
+    ...(rival === null ? [] : [{ ...rival, name: 'nginx static', headers: {} }]),
+    { ...ours, name: 'cached page', headers: auth },
+    ...(rival === null ? [] : [{ ...rival, name: 'nginx gzip_static', headers: { 'accept-encoding': 'gzip' } }]),
+    { ...ours, name: 'cached page, gzip', headers: gzip },
+    { ...ours, name: '304', headers: { ...gzip, 'if-none-match': String(packed.headers.etag) } },
   ]);
-  const ratio = (a: string, b: string): string => ((result.get(a)?.rate ?? 0) / (result.get(b)?.rate ?? 1)).toFixed(2);
-  if (rivals !== null) {
-    console.log(`  cached / nginx static: ${ratio('cached page', 'nginx static')} (target 0.9)`);
-    console.log(`  cached gzip / gzip_static: ${ratio('cached page, gzip', 'nginx gzip_static')} (target 0.4)`);
-  }
-  console.log(`  304 / cached gzip: ${ratio('304', 'cached page, gzip')} (target 1.5)`);
+  const tell = (a: string, b: string, target: number): void => {
+    const [one, other] = [result.get(a), result.get(b)];
+    if (one === undefined || other === undefined) return;
+    const [byRate, byCpu] = [one.rate / other.rate, other.cpu / one.cpu].map((ratio) => ratio.toFixed(2));
+    console.log(`  ${a} / ${b}: ${byRate}, by processor time ${byCpu} (target ${target})`);
+  };
+  tell('cached page', 'nginx static', 0.9);
+  tell('cached page, gzip', 'nginx gzip_static', 0.4);
+  tell('304', 'cached page, gzip', 1.5);
 
   await coldPages(base, auth, FIRST_ROWS);
   await whileRowsComeIn(url, gzip, () => {
@@ -103,17 +116,38 @@ collections: { all: { pool: main } }
   await coldPages(base, auth, FIRST_ROWS + ROWS);
 }
 
-/** Each takes its turn in each round; the median counts. */
+/** Each takes its turn in each round; the median rate counts, and the least processor time, in microseconds a request. */
 function compare(
-  cases: { name: string; url: string; headers: Record<string, string> }[],
-): Map<string, { rate: number }> {
-  const rates = new Map(cases.map(({ name }) => [name, [] as number[]]));
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const { name, url, headers } of cases) rates.get(name)?.push(load(url, headers, SECONDS).rate);
+  cases: { name: string; url: string; pid: number; headers: Record<string, string> }[],
+): Map<string, { rate: number; cpu: number }> {
+  const runs = new Map(cases.map(({ name }) => [name, [] as { rate: number; cpu: number }[]]));
+  for (let round = -1; round < ROUNDS; round += 1) {
+    for (const { name, url, headers, pid } of cases) {
+      const before = ticksOf(pid);
+      const { rate, requests } = load(url, headers, round < 0 ? 3 * SECONDS : SECONDS);
+      const cpu = ((ticksOf(pid) - before) * 10_000) / requests;
+      // The first round only warms up the compiler.
+      if (round >= 0) runs.get(name)?.push({ rate, cpu });
+    }
   }
-  const result = new Map([...rates].map(([name, all]) => [name, { rate: median(all) }]));
-  for (const [name, { rate }] of result) console.log(`${name}: ${Math.round(rate)} requests/s`);
+  const result = new Map(
+    [...runs].map(([name, all]) => {
+      return [name, { rate: median(all.map(({ rate }) => rate)), cpu: Math.min(...all.map(({ cpu }) => cpu)) }];
+    }),
+  );
+  for (const [name, { rate, cpu }] of result)
+    console.log(`${name}: ${Math.round(rate)} requests/s, ${cpu.toFixed(1)} us of processor time`);
   return result;
+}
+
+/** Processor time of a process with all its threads, in hundredths of a second (proc(5)); NaN where there is no /proc. */
+function ticksOf(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return Number(fields[11]) + Number(fields[12]);
+  } catch {
+    return Number.NaN;
+  }
 }
 
 /** Pages that nobody asked for before, at the beginning, in the middle and near the end: CPU time of the whole process. */
@@ -130,20 +164,29 @@ async function coldPages(base: string, auth: Record<string, string>, count: numb
     if (token === undefined) break;
     next = `&next=${token}`;
   }
-  for (const [name, at] of [
-    ['first', 0],
-    ['middle', Math.floor(dates.length / 2)],
-    ['deep', Math.max(0, dates.length - 3)],
-  ] as const) {
+  const agent = new Agent({ keepAlive: true });
+  // Each date is another page: nothing that is kept answers it.
+  const read = async (after: string, pages: number): Promise<number> => {
+    const start = parseTimestamp(after) as number;
     const before = await cpuSeconds(base);
-    for (let i = 0; i < COLD_PAGES; i += 1) {
-      // Each limit is another page: nothing that is kept answers it.
-      await fetchBytes(`${base}${objects}?limit=${1000 + i}&added_after=${dates[at]}`, auth);
+    for (let i = 0; i < pages; i += 1) {
+      await fetchBytes(`${base}${objects}?limit=1000&added_after=${formatMicros(start + asked++)}`, auth, agent);
     }
-    const spent = (await cpuSeconds(base)) - before;
-    console.log(
-      `cold page of ${count} objects, ${name}: ${((spent * 1000) / COLD_PAGES).toFixed(2)} ms CPU (target 2)`,
-    );
+    return ((await cpuSeconds(base)) - before) / pages;
+  };
+  await read(start, WARMING_PAGES);
+  // The last step may hold hardly anything; what begins before the one before it has a whole page.
+  const last = Math.max(0, dates.length - 3);
+  const costs = [0, Math.floor(last / 2), last].map(() => [] as number[]);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [i, at] of [0, Math.floor(last / 2), last].entries()) {
+      costs[i]?.push(await read(dates[at] as string, COLD_PAGES));
+    }
+  }
+  agent.destroy();
+  for (const [i, name] of ['first', 'middle', 'deep'].entries()) {
+    const ms = Math.min(...(costs[i] ?? [])) * 1000;
+    console.log(`cold page of 1000 among ${count} objects, ${name}: ${ms.toFixed(2)} ms of processor time (target 2)`);
   }
 }
 
@@ -177,10 +220,15 @@ function load(url: string, headers: Record<string, string>, seconds: number) {
   if (/Non-2xx|Socket errors/.test(text)) throw new Error(`wrk met errors:\n${text}`);
   const [, late = '0', unit = 'ms'] = /99%\s+([\d.]+)(us|ms|s)/.exec(text) ?? [];
   const scale = { us: 0.001, ms: 1, s: 1000 }[unit] ?? 1;
-  return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]), late: Number(late) * scale };
+  const numberOf = (pattern: RegExp): number => Number(pattern.exec(text)?.[1]);
+  return {
+    rate: numberOf(/Requests\/sec:\s+([\d.]+)/),
+    requests: numberOf(/(\d+) requests in/),
+    late: Number(late) * scale,
+  };
 }
 
-async function startGateway(config: string): Promise<string> {
+async function startGateway(config: string): Promise<{ base: string; pid: number }> {
   const child = spawn(process.execPath, [launcher, 'serve', '--config', config], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -194,11 +242,11 @@ async function startGateway(config: string): Promise<string> {
     });
     child.once('exit', () => reject(new Error(`the gateway did not start: ${said}`)));
   });
-  return address;
+  return { base: await address, pid: child.pid as number };
 }
 
 /** One process without logs; sendfile off and large buffers, which is its fastest for files from memory over loopback. */
-async function startNginx(plain: Buffer, packed: Buffer): Promise<string> {
+async function startNginx(plain: Buffer, packed: Buffer): Promise<{ url: string; pid: number }> {
   writeFileSync(join(dir, 'page.json'), plain);
   writeFileSync(join(dir, 'page.json.gz'), packed);
   const port = 20_000 + (process.pid % 20_000);
@@ -215,11 +263,12 @@ http {
 }
 `,
   );
-  children.push(spawn('nginx', ['-c', join(dir, 'nginx.conf'), '-p', dir], { stdio: 'inherit' }));
+  const child = spawn('nginx', ['-c', join(dir, 'nginx.conf'), '-p', dir], { stdio: 'inherit' });
+  children.push(child);
   const url = `http://127.0.0.1:${port}/page.json`;
   for (let tries = 0; tries < 100; tries += 1) {
     const reply = await fetchBytes(url, {}).catch(() => null);
-    if (reply?.body.equals(plain)) return url;
+    if (reply?.body.equals(plain)) return { url, pid: child.pid as number };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error('nginx did not answer with the page');
@@ -230,8 +279,9 @@ async function cpuSeconds(base: string): Promise<number> {
   return Number(/^process_cpu_seconds_total ([\d.e-]+)/m.exec(body.toString())?.[1]);
 }
 
-async function fetchBytes(url: string, headers: Record<string, string>) {
-  const [reply] = (await once(httpGet(url, { headers }), 'response')) as [IncomingMessage];
+/** On a connection of its own: one that was kept would have been closed while `load` held up this process. */
+async function fetchBytes(url: string, headers: Record<string, string>, agent: Agent | false = false) {
+  const [reply] = (await once(httpGet(url, { headers, agent }), 'response')) as [IncomingMessage];
   const parts: Buffer[] = [];
   for await (const part of reply) parts.push(part);
   if (reply.statusCode !== 200) throw new Error(`${reply.statusCode} for ${url}`);
@@ -262,8 +312,4 @@ async function writeRows(path: string, from: number, count: number): Promise<voi
   }
   file.end();
   await once(file, 'finish');
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

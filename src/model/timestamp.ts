@@ -100,6 +100,18 @@ export function formatMicros(micros: Micros): string {
  * times as fast as Date, and four are written per indicator: what is written together lies on few days.
  */
 export function formatMillis(micros: Micros): string {
+  // An indicator's first version was modified when it was created.
+  if (micros !== latest) {
+    latest = micros;
+    latestText = textOf(micros);
+  }
+  return latestText;
+}
+
+let latest = Number.NaN;
+let latestText = '';
+
+function textOf(micros: Micros): string {
   const day = Math.floor(micros / MICROS_PER_DAY);
   const inDay = micros - day * MICROS_PER_DAY;
   const minute = Math.floor(inDay / MICROS_PER_MINUTE);

@@ -19,6 +19,35 @@ export function renderEntry(entry: Entry, context: RenderContext): JsonText {
 
 const CLOSE = '}';
 
+/** Where texts become bytes; nothing stays in it after a call. */
+const scratch = Buffer.allocUnsafeSlow(1 << 20);
+/** UTF-8 takes no more bytes for a UTF-16 code unit. */
+const MAX_UNIT_BYTES = 3;
+
+/**
+ * Objects as UTF-8, a comma before each but the first. One by one into the same memory: the text of a whole page would be put
+ * together and then walked through piece by piece, which takes nearly twice as long (measured).
+ */
+export function renderList(entries: readonly Entry[], context: RenderContext): Buffer {
+  const full: Buffer[] = [];
+  let at = 0;
+  const flush = (): void => {
+    full.push(Buffer.from(scratch.subarray(0, at)));
+    at = 0;
+  };
+  let isFirst = true;
+  for (const entry of entries) {
+    const text = isFirst ? renderEntry(entry, context) : `,${renderEntry(entry, context)}`;
+    isFirst = false;
+    const most = text.length * MAX_UNIT_BYTES;
+    if (most > scratch.length - at) flush();
+    if (most > scratch.length) full.push(Buffer.from(text));
+    else at += scratch.write(text, at);
+  }
+  flush();
+  return full.length === 1 ? (full[0] as Buffer) : Buffer.concat(full);
+}
+
 /** One computed property, with what stands before it: the constants of the rows above it, then its own key. */
 interface Step {
   constants: string;

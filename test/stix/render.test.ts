@@ -9,7 +9,7 @@ import { indicatorFields, ownProperties, vulnerabilityFields } from '../../src/s
 import { identityId } from '../../src/stix/id.ts';
 import { markingId } from '../../src/stix/marking.ts';
 import { formatPattern } from '../../src/stix/pattern.ts';
-import { renderEntry } from '../../src/stix/render.ts';
+import { renderEntry, renderList } from '../../src/stix/render.ts';
 import { checkStixObject } from '../../src/stix/validate.ts';
 import { CREATED, indicatorEntry, NAMESPACE } from '../helpers/entry.ts';
 import { judgeStix } from '../helpers/judge-stix.ts';
@@ -154,6 +154,16 @@ t.test('kept properties come last and verbatim; none of ours can be among them',
 t.test('an object that came as STIX is served as it came', async (t) => {
   const raw = jsonText({ type: 'identity', x: 1.5 });
   t.equal(renderEntry({ kind: 'object', raw } as ObjectEntry, context), raw);
+});
+
+t.test('a list is its objects, whatever their sizes', async (t) => {
+  const sized = (units: number) =>
+    ({ kind: 'object', raw: jsonText('\u00e9\u{1f980}'.repeat(units / 3)) }) as ObjectEntry;
+  const sizes = [3, 90_000, 300_000, 3, 1_200_000, 30, 300_000, 300_000];
+  for (const entries of [[], [indicatorEntry(address, {})], [indicatorEntry(cve, {}), ...sizes.map(sized)]]) {
+    const expected = Buffer.from(entries.map((entry) => renderEntry(entry, context)).join(','));
+    t.ok(renderList(entries, context).equals(expected), `${entries.length} objects`);
+  }
 });
 
 t.test('whatever the columns hold, the text is JSON, says what they say, and has no key twice', async () => {
