@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Client } from '@elastic/elasticsearch';
-import { ecsContext, LATEST_INDEX } from '../src/ecs/data-stream.ts';
+import { ecsContext, ecsDestination } from '../src/ecs/data-stream.ts';
 import { ecsDocument } from '../src/ecs/document.ts';
 import { systemClock } from '../src/model/clock.ts';
 import type { IndicatorEntry } from '../src/model/entry.ts';
@@ -23,13 +23,14 @@ import {
 } from './measure.ts';
 
 /**
- * Documents a second into a real node: the whole way from the store (`rebuild`: pages, ECS, bulk, sweep, checkpoint) beside
+ * Documents a second into a real node: the whole way from the store (`rebuild` of an empty index: pages, ECS, bulk, checkpoint) beside
  * `client.helpers.bulk` with documents that are there already. `node bench/push.ts [COUNT] [ROUNDS] [VERSION]`. All take turns on
  * one node, each in a process of its own and on a fresh index. A quarter of COUNT shows whether memory grows with it.
  */
+const { index } = ecsDestination({ target: 'latest' });
 const CONCURRENCY = 4;
 const FLUSH = 5_000_000;
-const HEAP = ['--max-old-space-size=128', '--max-semi-space-size=8'];
+const HEAP = ['--max-old-space-size=256', '--max-semi-space-size=8'];
 const collection = { alias: 'all', title: 'All indicators' };
 const signal = new AbortController().signal;
 
@@ -40,6 +41,8 @@ interface Task {
   /** Of the stores, by their number of entries. */
   base: string;
   count: number;
+  /** Each is the first way to an empty index: a name under which nothing was delivered yet. */
+  round: number;
 }
 interface Result {
   wall: number;
@@ -93,18 +96,18 @@ async function pushReady({ node, count }: Task): Promise<Result> {
       datasource: ready,
       flushBytes: FLUSH,
       concurrency: CONCURRENCY,
-      onDocument: ({ event }) => ({ index: { _index: LATEST_INDEX, _id: (event as any).id } }),
+      onDocument: ({ event }) => ({ index: { _index: index, _id: (event as any).id } }),
     }),
   );
   await client.close();
   return { ...cost, peak: peakMemory() };
 }
 
-async function pushStored({ node, base, count }: Task): Promise<Result> {
+async function pushStored({ node, base, count, round }: Task): Promise<Result> {
   const store = await storeEngines.sqlite.openWriter(join(base, String(count)), systemClock);
   const sink = openSink(node, base);
   const view = { id: '', ...collection, description: null, journal: 'pool:main', types: null, strict: false } as const;
-  const parts = { clock: systemClock, store, name: 'bench', sink, keep: 1, signal };
+  const parts = { clock: systemClock, store, name: `bench-${round}`, sink, keep: 1, signal };
   const cost = await measure(() => rebuild({ ...parts, collection: { ...view, tlp: 'amber' } }));
   await sink.close();
   await store.close();
@@ -124,12 +127,11 @@ async function compare(t: Parameters<typeof startElasticsearch>[0]): Promise<voi
   // The first round warms the node up.
   for (let round = 0; round <= rounds; round += 1) {
     for (const [i, contender] of contenders.entries()) {
-      await node.ask('DELETE', `/${LATEST_INDEX}`);
+      await node.ask('DELETE', `/${index}`);
       for (const step of sink.setup()) await sink.install(step, signal);
-      const task: Task = { contender, node: node.url, base: directory.path, count: sizes[i] ?? count };
+      const task: Task = { contender, node: node.url, base: directory.path, count: sizes[i] ?? count, round };
       const result = await inProcess<Result>(import.meta.filename, task, i === 0 ? [] : HEAP);
-      const held =
-        (await node.ask('POST', `/${LATEST_INDEX}/_refresh`)) && (await node.ask('GET', `/${LATEST_INDEX}/_count`));
+      const held = (await node.ask('POST', `/${index}/_refresh`)) && (await node.ask('GET', `/${index}/_count`));
       if (held.body.count !== task.count)
         throw new Error(`${contender}: ${held.body.count} of ${task.count} documents`);
       if (round > 0) results[i]?.push(result);

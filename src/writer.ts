@@ -7,7 +7,7 @@ import type { Control, DeliveryReport, PollReport, SinkStatus, StatusReport } fr
 import type { FeedDefinition } from './model/definition.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
-import { Delivery } from './pipeline/delivery.ts';
+import { Delivery, shownSetup } from './pipeline/delivery.ts';
 import type { Flights } from './pipeline/flights.ts';
 import type { ResolveAll } from './pipeline/guard.ts';
 import { Journals } from './pipeline/journals.ts';
@@ -17,7 +17,7 @@ import { refreshOverdue } from './pipeline/refresh.ts';
 import { runSchedule } from './pipeline/schedule.ts';
 import { accountNameOf, createDispatchers, limitsOf, openUpstream } from './pipeline/upstream.ts';
 import { sinkKinds } from './sinks/registry.ts';
-import type { SinkKind } from './sinks/sink.ts';
+import type { Sink, SinkKind } from './sinks/sink.ts';
 import { identityId } from './stix/id.ts';
 import { producingIdentity } from './stix/identity.ts';
 import { markingsUpTo } from './stix/marking.ts';
@@ -133,10 +133,12 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     refreshing.set(name, refresh);
   };
 
-  const sinks = config.sinks.map(({ name, kind, options, collections, every }) => {
+  const openSink = ({ name, kind, options }: Pick<Config['sinks'][number], 'name' | 'kind' | 'options'>): Sink => {
     const context = { name, options, base: config.base, identityId: identityId(namespace), clock, userAgent };
-    const sink = (sinkKinds[kind as keyof typeof sinkKinds] as SinkKind).open(context);
-    return { name, kind, sink, collections, every };
+    return (sinkKinds[kind as keyof typeof sinkKinds] as SinkKind).open(context);
+  };
+  const sinks = config.sinks.map(({ name, kind, collections, every, ...rest }) => {
+    return { name, kind, sink: openSink({ name, kind, ...rest }), collections, every };
   });
   const deliveries = new Map(
     sinks.map((own) => {
@@ -199,7 +201,11 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       return statusOf(config, feeds, writer, startedAt, clock, await Promise.all(sinks));
     },
     deliver: async (name) => deliveryOf(name).once(),
-    setUpSink: async (name, dryRun) => deliveryOf(name).setUp(dryRun),
+    async setUpSink(name, dryRun) {
+      // Its key may be what the dry run tells how to make.
+      const idle = dryRun ? config.idleSinks.find((sink) => sink.name === name) : undefined;
+      return idle === undefined ? deliveryOf(name).setUp(dryRun) : shownSetup(openSink(idle));
+    },
     retrySink: async (name) => deliveryOf(name).redeliver(),
     rebuildSink: async (name) => deliveryOf(name).rebuild(),
     rebuildProgress: async (name) => deliveryOf(name).progress(),

@@ -49,6 +49,6 @@ export interface Config {
   metrics: { access: string[] | 'anyone' };
   /** Delivered to, each with its kind's options. */
   sinks: { name: string; kind: string; collections: CollectionDefinition[]; every: number; options: unknown }[];
-  idleSinks: { name: string; kind: string; reason: 'disabled' | 'no-key' }[];
+  idleSinks: { name: string; kind: string; options: unknown; reason: 'disabled' | 'no-key' }[];
   log: { level: string };
 }

@@ -104,6 +104,8 @@ export function resolveSinks(
   });
   return {
     sinks: resolved.flatMap(({ idle, ...sink }) => (idle === null ? [sink] : [])),
-    idleSinks: resolved.flatMap(({ name, kind, idle }) => (idle === null ? [] : [{ name, kind, reason: idle }])),
+    idleSinks: resolved.flatMap(({ name, kind, options, idle }) =>
+      idle === null ? [] : [{ name, kind, options, reason: idle }],
+    ),
   };
 }

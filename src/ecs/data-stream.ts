@@ -24,7 +24,7 @@ export interface EcsContext {
 export interface EcsPlace {
   target: EcsTarget;
   collection: { alias: string; title: string };
-  /** `stream` only: the part of the data stream's name behind `ti_sluice.`; default `indicator`. */
+  /** `latest` and `stream`: the part of the name behind `ti_sluice_latest.` and `ti_sluice.`; default `indicator`. */
   stream?: string;
   /** `stream` only; default `default`. */
   namespace?: string;
@@ -40,7 +40,7 @@ const MODULE = 'ti_sluice';
 /** The context of one collection in one target. */
 export function ecsContext(place: EcsPlace): EcsContext {
   const { target, collection, stream = 'indicator', namespace = 'default' } = place;
-  const dataset = target === 'compat' ? 'ti.socdefenders' : `${MODULE}.${target === 'stream' ? stream : 'indicator'}`;
+  const dataset = target === 'compat' ? 'ti.socdefenders' : `${MODULE}.${stream}`;
   return {
     module: MODULE,
     dataset,
@@ -53,12 +53,20 @@ export function ecsContext(place: EcsPlace): EcsContext {
   };
 }
 
-/** What the documents of a context are written to: an index for `latest`, else a data stream's name (an index on a bare node). */
-export function ecsIndexOf(context: EcsContext): string {
-  const { dataStream } = context;
-  return dataStream === null ? LATEST_INDEX : `${dataStream.type}-${dataStream.dataset}-${dataStream.namespace}`;
+/** Where documents are written to: an alias, or a data stream's name (which is an index where nothing makes it a data stream). */
+export interface EcsDestination {
+  name: string;
+  /** Behind the alias; its number changes with the mapping. Else the same. */
+  index: string;
 }
 
-/** The number changes with the mapping; readers use the alias. */
-export const LATEST_INDEX = 'logs-ti_sluice_latest.indicator-1';
-export const LATEST_ALIAS = 'logs-ti_sluice_latest.indicator';
+export function ecsDestination(place: Pick<EcsPlace, 'target' | 'stream' | 'namespace'>): EcsDestination {
+  const { target, stream = 'indicator', namespace = 'default' } = place;
+  const name =
+    target === 'latest'
+      ? `logs-${MODULE}_latest.${stream}`
+      : target === 'stream'
+        ? `logs-${MODULE}.${stream}-${namespace}`
+        : 'logs-ti.socdefenders-default';
+  return { name, index: target === 'latest' ? `${name}-1` : name };
+}

@@ -63,8 +63,9 @@ const eventRows: readonly EcsRow[] = [
   {
     field: 'tags',
     type: 'keyword',
-    clause: 'ECS Base: first the stream, as integrations do, then TLP for rules that know no markings, then labels',
-    of: ({ entry, context, labels }) => [context.dataset.replace('.', '-'), `tlp:${entry.tlp}`, ...labels],
+    clause:
+      'ECS Base: forwarded and the stream, as integrations do, then TLP for rules that know no markings, then labels',
+    of: ({ entry, context, labels }) => ['forwarded', context.dataset.replace('.', '-'), `tlp:${entry.tlp}`, ...labels],
   },
 ];
 

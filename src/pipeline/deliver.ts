@@ -34,7 +34,7 @@ export interface DeliverParts {
 }
 
 /** About one bulk request, so that what is held grows with neither the collection nor the documents in it. */
-const PAGE = 2500;
+const PAGE = 1000;
 /** Letters, and ids asked for, at a time. */
 const BATCH = 5000;
 /** A checkpoint without news is renewed this often, so that its age says how long the sink was away. */
@@ -66,7 +66,9 @@ export async function deliver(parts: DeliverParts): Promise<DeliveryReport> {
 export async function rebuild(parts: DeliverParts): Promise<DeliveryReport> {
   const { clock, store, sink, collection, signal, progress } = parts;
   const begun = clock.now();
-  await store.transaction((tx) => markBegun(tx, parts));
+  const isFirst = await store.transaction((tx) => markBegun(tx, parts));
+  // To an empty index that nothing was ever sent to, only what lives now will have been given.
+  const isClean = isFirst && sink.holds === 'live' && (await sink.isEmpty(collection, signal));
   const head = (await store.newest(filterOf(collection))) ?? 0;
   const total = Object.entries(await store.countLive(collection.journal))
     .filter(([type]) => collection.types?.includes(type as never) ?? true)
@@ -80,7 +82,7 @@ export async function rebuild(parts: DeliverParts): Promise<DeliveryReport> {
     progress?.(done, Math.max(done, total));
   });
   const isLive = async (objectIds: readonly string[]): Promise<ReadonlySet<string>> => liveAmong(parts, objectIds);
-  report.swept = await sink.sweep(collection, isLive, signal);
+  if (!isClean) report.swept = await sink.sweep(collection, isLive, signal);
   // All was said again: what was refused before and wasn't now is well.
   await dropLetters(parts, ({ view, at }) => view === viewOf(collection) && at < begun);
   await store.transaction(async (tx) => {
@@ -114,6 +116,9 @@ async function* pagesOf(
   }
 }
 
+/** Pages that may have come before the one that is waited for, by those that may be under way. */
+const AHEAD = 2;
+
 /** Pushes pages, several at a time where the sink takes that; each is settled in its turn, when all before it are. */
 async function pushPages(
   parts: DeliverParts,
@@ -122,24 +127,31 @@ async function pushPages(
   options: PushOptions,
   settle: (page: Page) => Promise<void>,
 ): Promise<void> {
-  const underWay: { page: Page; pushed: Promise<unknown> }[] = [];
+  const { atOnce } = parts.sink;
+  const begun: { page: Page; pushed: Promise<unknown>; isUnderWay: boolean }[] = [];
   const settleFirst = async (): Promise<void> => {
-    const first = underWay.shift();
-    await first?.pushed;
+    await begun[0]?.pushed;
+    const first = begun.shift();
     if (first !== undefined) await settle(first.page);
   };
   try {
     for await (const page of pages) {
       const pushed = pushEntries(parts, page.entries, report, options);
-      // Seen to when its turn comes.
-      pushed.catch(() => undefined);
-      underWay.push({ page, pushed });
-      if (underWay.length >= parts.sink.atOnce) await settleFirst();
+      const one = { page, pushed, isUnderWay: true };
+      begun.push(one);
+      // A failure is seen to when its turn comes.
+      const over = () => {
+        one.isUnderWay = false;
+      };
+      pushed.then(over, over);
+      const underWay = begun.filter(({ isUnderWay }) => isUnderWay);
+      if (underWay.length >= atOnce) await Promise.race(underWay.map((each) => each.pushed));
+      while (begun[0]?.isUnderWay === false || begun.length >= AHEAD * atOnce) await settleFirst();
     }
-    while (underWay.length > 0) await settleFirst();
+    while (begun.length > 0) await settleFirst();
   } finally {
     // What is still under way must not meet the next attempt.
-    await Promise.allSettled(underWay.map(({ pushed }) => pushed));
+    await Promise.allSettled(begun.map(({ pushed }) => pushed));
   }
 }
 

@@ -89,11 +89,12 @@ export class Delivery {
   }
 
   async setUp(dryRun: boolean): Promise<SetupReport[]> {
+    const { sink } = this.#sink;
+    if (dryRun) return shownSetup(sink);
     const reports: SetupReport[] = [];
-    for (const step of this.#sink.sink.setup()) {
-      if (step.byHand && !dryRun) continue;
+    for (const step of sink.setup().filter(({ byHand }) => byHand !== true)) {
       const { name, method, path, body } = step;
-      const outcome = dryRun ? null : await this.#sink.sink.install(step, this.#parts.signal);
+      const outcome = await sink.install(step, this.#parts.signal);
       reports.push({ name, method, path, body, outcome });
     }
     return reports;
@@ -180,6 +181,11 @@ export class Delivery {
     this.#error = toldOf(failure, this.#parts.clock.now());
     throw failure;
   }
+}
+
+/** Every request that sets a target up, those among them that are left to its administrator. */
+export function shownSetup(sink: Sink): SetupReport[] {
+  return sink.setup().map(({ name, method, path, body }) => ({ name, method, path, body, outcome: null }));
 }
 
 function toldOf(error: unknown, at: Micros): NonNullable<SinkStatus['error']> {

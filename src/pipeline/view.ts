@@ -43,11 +43,12 @@ export async function findCheckpoint(
 /** `updatedAt` of a first delivery that has begun: all that is known is that the place holds something of the collection. */
 const BEGUN = 0;
 
-/** Remembers that the place may hold something of the collection, before it does. */
-export async function markBegun(tx: Transaction, { name, ...of }: ViewParts): Promise<void> {
+/** Remembers that the place may hold something of the collection, before it does. Answers whether that is new. */
+export async function markBegun(tx: Transaction, { name, ...of }: ViewParts): Promise<boolean> {
   const view = checkpointOf(of);
-  if ((await tx.checkpoint(name, view)) !== null) return;
+  if ((await tx.checkpoint(name, view)) !== null) return false;
   await tx.saveCheckpoint({ sink: name, view, dateAdded: 0, updatedAt: BEGUN });
+  return true;
 }
 
 export async function saveCheckpoint(

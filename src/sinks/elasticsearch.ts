@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { type EcsContext, ecsContext, ecsIndexOf, ecsTargets, LATEST_ALIAS } from '../ecs/data-stream.ts';
+import { type EcsContext, ecsContext, ecsDestination, ecsTargets } from '../ecs/data-stream.ts';
 import { MICROS_PER_MS } from '../model/clock.ts';
 import { durationSchema } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
@@ -7,7 +7,7 @@ import { certificateSchema, secretSchema } from '../model/secret.ts';
 import { createPusher } from './elasticsearch/bulk.ts';
 import { type Connection, connect } from './elasticsearch/connection.ts';
 import { installStep, setupOf } from './elasticsearch/setup.ts';
-import { sweepIndex } from './elasticsearch/sweep.ts';
+import { isEmpty, sweepIndex } from './elasticsearch/sweep.ts';
 import type { SinkCollection, SinkContext, SinkKind } from './sink.ts';
 
 const line = (description: string) =>
@@ -52,13 +52,14 @@ const optionsSchema = Type.Object(
       description:
         'latest: an index with the live set only. stream: a data stream with every version and a transform. compat: the index of the SOC Defenders guide.',
     }),
-    stream: part('target: stream only. The part of the name behind logs-ti_sluice.', 'indicator'),
+    stream: part('The part of the name behind logs-ti_sluice_latest. or logs-ti_sluice.; not for compat.', 'indicator'),
     namespace: part('target: stream only. The last part of the name.', 'default'),
     feed: Type.Optional(
       Type.Object(
         {
           name: line('threat.feed.name. Default: the title of the collection.'),
           reference: line('threat.feed.reference.'),
+          description: line('threat.feed.description.'),
           dashboard_id: line('threat.feed.dashboard_id.'),
         },
         { additionalProperties: false, description: 'What threat.feed.* says of every document.' },
@@ -114,6 +115,8 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
     if (cloud_id !== undefined && !isCloudId(cloud_id)) refuse('cloud_id is not what Elastic Cloud shows');
     if (cloud_id !== undefined && (api_key ?? password) === undefined)
       refuse('cloud_id needs api_key, or username and password');
+    if (ca !== undefined && ca_fingerprint !== undefined) refuse('takes ca or ca_fingerprint, not both');
+    if (cloud_id !== undefined && ca_fingerprint !== undefined) refuse('takes ca_fingerprint with node only');
     const plain = [node ?? []].flat().filter((address) => new URL(address).protocol === 'http:');
     if (plain.length > 0 && (ca ?? ca_fingerprint) !== undefined) refuse('ca and ca_fingerprint need https in node');
     if ((api_key ?? password) !== undefined && plain.some((address) => !isLoopback(new URL(address).hostname))) {
@@ -130,24 +133,26 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
       return known;
     };
     const { target } = options;
-    const destination = target === 'latest' ? LATEST_ALIAS : ecsIndexOf(describe(context, { alias: '', title: '' }));
+    const destination = ecsDestination(options);
     const push = createPusher({
       connection,
       target,
-      destination,
+      destination: destination.name,
       flushBytes: options.flush_bytes,
       contextOf,
     });
     return {
-      place: JSON.stringify([[options.node ?? options.cloud_id ?? ''].flat().sort(), target, destination]),
+      place: JSON.stringify([[options.node ?? options.cloud_id ?? ''].flat().sort(), target, destination.name]),
       holds: target === 'latest' ? 'live' : 'versions',
       // Versions decide, and ids: it doesn't matter in which order operations arrive.
       atOnce: options.concurrency,
       setup: () => setupOf(options, destination),
       install: (step, signal) => installStep(connection, step, signal),
       push,
+      isEmpty: async (collection, signal) =>
+        target === 'latest' && isEmpty(connection, destination.name, collection, signal),
       sweep: (collection, isLive, signal) =>
-        target === 'latest' ? sweepIndex(connection, destination, collection, isLive, signal) : Promise.resolve(0),
+        target === 'latest' ? sweepIndex(connection, destination.name, collection, isLive, signal) : Promise.resolve(0),
       close: () => connection.close(),
     };
   },
@@ -175,6 +180,7 @@ function describe({ options }: SinkContext<ElasticsearchOptions>, { alias, title
     feed: {
       name: feed?.name ?? title,
       ...(feed?.reference === undefined ? {} : { reference: feed.reference }),
+      ...(feed?.description === undefined ? {} : { description: feed.description }),
       ...(feed?.dashboard_id === undefined ? {} : { dashboardId: feed.dashboard_id }),
     },
     expirationDuration: duration * MICROS_PER_MS,

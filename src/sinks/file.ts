@@ -65,6 +65,7 @@ export const file: SinkKind<Options> = {
         await lines.write(entries.map((entry) => `${lineOf(entry, collection)}\n`).join(''));
         return { written: entries.length, unchanged: 0, refused: [], later: [] };
       },
+      isEmpty: async () => false,
       sweep: async () => 0,
       async close() {
         await Promise.all([...files.values()].map((lines) => lines.close()));

@@ -63,6 +63,8 @@ export interface Sink {
     signal: AbortSignal,
     anew?: boolean,
   ): Promise<PushReport>;
+  /** `live` only: does it hold nothing of the collection? Throws as `push`. */
+  isEmpty(collection: SinkCollection, signal: AbortSignal): Promise<boolean>;
   /**
    * `live` only: takes out what is held of the collection without being live, whatever became of the checkpoint. `isLive`
    * answers for a list of STIX ids. Answers how many left. Throws as `push`.

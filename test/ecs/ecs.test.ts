@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
-import { ecsContext, ecsIndexOf, ecsTargets } from '../../src/ecs/data-stream.ts';
+import { ecsContext, ecsDestination, ecsTargets } from '../../src/ecs/data-stream.ts';
 import { ecsDocument, writeEcs } from '../../src/ecs/document.ts';
 import { factsOf } from '../../src/ecs/facts.ts';
 import { confidenceWord } from '../../src/ecs/fields/threat.ts';
@@ -122,19 +122,21 @@ t.test("the guide's mapping table holds: the same facts stand in the same fields
     threat: { indicator: { type: 'ipv4-addr', ip: '198.51.100.3', provider: 'URLhaus' } },
   });
   const compat = ecsContext({ target: 'compat', collection });
-  t.equal(ecsIndexOf(compat), 'logs-ti.socdefenders-default');
+  t.equal(ecsDestination({ target: 'compat' }).name, 'logs-ti.socdefenders-default');
   t.equal(at(ecsDocument(entryOf('ipv4'), compat), 'event.dataset'), 'ti.socdefenders', 'its EQL asks for this');
 });
 
 t.test("where documents lie: names that Elastic's default threat index finds", async (t) => {
-  const names = Object.fromEntries(ecsTargets.map((target, i) => [target, ecsIndexOf(contexts[i] ?? latest)]));
+  const names = Object.fromEntries(ecsTargets.map((target) => [target, ecsDestination({ target }).index]));
   t.same(names, {
     latest: 'logs-ti_sluice_latest.indicator-1',
     stream: 'logs-ti_sluice.indicator-default',
     compat: 'logs-ti.socdefenders-default',
   });
   const soc = ecsContext({ target: 'stream', collection, stream: 'ips', namespace: 'soc' });
-  t.equal(ecsIndexOf(soc), 'logs-ti_sluice.ips-soc');
+  t.equal(ecsDestination({ target: 'stream', stream: 'ips', namespace: 'soc' }).name, 'logs-ti_sluice.ips-soc');
+  const own = ecsDestination({ target: 'latest', stream: 'lab' });
+  t.same(own, { name: 'logs-ti_sluice_latest.lab', index: 'logs-ti_sluice_latest.lab-1' });
   t.match(ecsDocument(entryOf('ipv4'), soc), {
     event: { dataset: 'ti_sluice.ips' },
     data_stream: { type: 'logs', dataset: 'ti_sluice.ips', namespace: 'soc' },

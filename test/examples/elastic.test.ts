@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { parse as parseYaml } from 'yaml';
-import { ecsContext, ecsIndexOf, LATEST_ALIAS, LATEST_INDEX } from '../../src/ecs/data-stream.ts';
+import { ecsContext, ecsDestination } from '../../src/ecs/data-stream.ts';
 import { ecsDocument } from '../../src/ecs/document.ts';
 import { ecsFields } from '../../src/ecs/fields.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
@@ -14,6 +14,7 @@ import { readGoldens } from '../helpers/ecs.ts';
 import { indicatorEntry } from '../helpers/entry.ts';
 import { runCel } from '../helpers/mito.ts';
 import { samples } from '../helpers/observables.ts';
+import { few, openPushing } from '../helpers/pushing.ts';
 
 const folder = new URL('../../examples/elastic/', import.meta.url);
 const textOf = (name: string): string => readFileSync(new URL(name, folder), 'utf8');
@@ -143,6 +144,27 @@ t.test('the CEL program tells a fault as one event and keeps its place', async (
   t.same(again?.last['cursor'], {}, 'then the time');
   api.pages[''] = { more: false, objects: indicators('1'), head: T2 };
   t.same(idsOf((await interval(t, again?.last ?? {}))?.states ?? []), ['1'], 'and the walk begins anew');
+});
+
+t.test('the CEL program reads Sluice itself: all of it, then only what is new, withdrawals among it', async (t) => {
+  const { write, listen, key, clock } = await openPushing(t, { url: '' }, '');
+  await write(few);
+  const start = { url: `${await listen()}/api/v1/iocs/stix`, api_key: key, limit: 2, collection: 'agent' };
+  const patterns = ({ states }: { states: JsonObject[] }): string[] =>
+    states
+      .flatMap(({ events }) => (events as { message: string }[]).map(({ message }) => JSON.parse(message)))
+      .filter(({ type }) => type === 'indicator')
+      .map(({ pattern, revoked }) => `${revoked ? 'withdrawn ' : ''}${pattern}`);
+  const first = await interval(t, start);
+  if (first === null) return;
+  // The profile leaves networks out, which the integration can't map.
+  const expected = few.map(({ pattern }) => pattern).filter((pattern) => !pattern.includes('/24'));
+  t.same(patterns(first).sort(), expected.sort(), 'over several pages, each once');
+  t.same((await interval(t, first.last))?.last['events'], [], 'nothing new');
+  await clock.advance(5000);
+  await write(few.slice(1));
+  const second = await interval(t, { ...start, cursor: first.last['cursor'] as JsonObject });
+  t.same(second === null ? [] : patterns(second), [`withdrawn ${few[0]?.pattern}`]);
 });
 
 t.test('the initial state has what the program reads, and no more', async (t) => {
@@ -282,7 +304,8 @@ t.test('rules are what Kibana imports: one a line, each with its id, all of them
       from: 'now-65m',
     });
   }
-  for (const name of [LATEST_INDEX, LATEST_ALIAS, ecsIndexOf(ecsContext({ target: 'stream', collection }))]) {
+  const places = (['latest', 'stream'] as const).map((target) => ecsDestination({ target }));
+  for (const name of places.flatMap(({ name, index }) => [name, index])) {
     t.match(name, /^logs-ti_/, 'the index pattern of the rules finds it');
   }
 });
@@ -357,9 +380,12 @@ t.test("the guide's queries stand word for word, on indices and fields that Slui
       .trimEnd();
   t.equal(without('seed.esql'), esql);
   t.equal(without('seed.eql'), eql);
-  t.equal(without('latest.esql'), esql.replace('logs-ti.socdefenders-default', LATEST_ALIAS));
+  t.equal(
+    without('latest.esql'),
+    esql.replace('logs-ti.socdefenders-default', ecsDestination({ target: 'latest' }).name),
+  );
   const compat = ecsContext({ target: 'compat', collection });
-  t.equal(ecsIndexOf(compat), 'logs-ti.socdefenders-default');
+  t.equal(ecsDestination({ target: 'compat' }).name, 'logs-ti.socdefenders-default');
   const document = ecsDocument(indicatorEntry({ type: 'ipv4', value: '198.51.100.3' }), compat);
   for (const field of ['threat.indicator.type', 'threat.indicator.ip', 'threat.indicator.confidence']) {
     t.equal(valuesAt(document, field).length, 1, field);

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import type { Test } from 'tap';
@@ -45,7 +46,8 @@ export interface ElasticServer {
   live(collection?: string): string[];
 }
 
-export async function startElasticServer(t: Test): Promise<ElasticServer> {
+/** `tls`: PEM texts of the certificate that it shows. */
+export async function startElasticServer(t: Test, tls?: { cert: string; key: string }): Promise<ElasticServer> {
   const gone = new Map<string, number>();
   const state: ElasticServer = {
     url: '',
@@ -118,7 +120,7 @@ export async function startElasticServer(t: Test): Promise<ElasticServer> {
     };
   };
 
-  const server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk) => chunks.push(chunk));
     request.on('end', () => {
@@ -141,9 +143,13 @@ export async function startElasticServer(t: Test): Promise<ElasticServer> {
           ? search(body)
           : path.endsWith('_pit') && request.method === 'POST'
             ? { id: 'pit' }
-            : path.endsWith('_mget')
-              ? { docs: body.ids.map((id: string) => ({ found: state.documents.has(`${path.split('/')[1]} ${id}`) })) }
-              : { acknowledged: true };
+            : path.endsWith('_count')
+              ? { count: state.live(body.query.bool.filter[0].term['sluice.collection']).length }
+              : path.endsWith('_mget')
+                ? {
+                    docs: body.ids.map((id: string) => ({ found: state.documents.has(`${path.split('/')[1]} ${id}`) })),
+                  }
+                : { acknowledged: true };
       if (fault === 'reset') return void request.socket.destroy();
       if (fault === 'half') {
         const whole = JSON.stringify(reply);
@@ -153,9 +159,10 @@ export async function startElasticServer(t: Test): Promise<ElasticServer> {
       }
       answer(response, 200, reply);
     });
-  });
+  };
+  const server = tls === undefined ? createServer(serve) : createSecureServer(tls, serve);
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  state.url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
   t.teardown(() => {
     server.closeAllConnections();
     server.close();

@@ -21,15 +21,18 @@ export type ElasticsearchVersion = keyof typeof elasticsearchVersions;
 export interface ElasticsearchNode {
   version: ElasticsearchVersion;
   url: string;
-  /** Of the user `elastic`, where the node was started with security. */
-  password: string | null;
   /** SIGKILL, as a machine that loses power; the data stay. */
   kill(): Promise<void>;
-  /** Starts it again on the same port and data. */
-  restart(): Promise<void>;
-  /** One request as that user, answered as parsed JSON together with its status. */
+  /**
+   * Starts it again on the same port and data. `users`: from now on with security, and these users by name; nodes like these
+   * can keep users and roles in files only. There is `elastic` as well, with `elasticPassword`.
+   */
+  restart(users?: Record<string, { password: string; role: object }>): Promise<void>;
+  /** One request, as `elastic` where there is security, answered as parsed JSON together with its status. */
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
 }
+
+export const elasticPassword = 'test-only-bootstrap';
 
 const cache = fileURLToPath(new URL('../../.cache/', import.meta.url));
 const run = promisify(execFile);
@@ -61,8 +64,6 @@ const esqlJars = [
 export async function startElasticsearch(
   t: Pick<Test, 'teardown' | 'pass'>,
   version: ElasticsearchVersion,
-  /** `users`: with security on, by name; these nodes can keep users and roles in files only. */
-  options: { users?: Record<string, { password: string; role: object }> } = {},
 ): Promise<ElasticsearchNode | null> {
   const missing = await missingFor(version);
   let home = '';
@@ -82,9 +83,8 @@ export async function startElasticsearch(
   }
   const java = (await findJava(elasticsearchVersions[version])) as string;
   const work = await mkdtemp(join(tmpdir(), 'sluice-es-'));
-  const password = options.users === undefined ? null : 'test-only-bootstrap';
   const port = await freePort();
-  const node = await prepare({ version, home, java, work, port, password, users: options.users ?? {} });
+  const node = await prepare({ home, java, work, port });
   let child = await node.start();
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -101,27 +101,17 @@ export async function startElasticsearch(
   return {
     version,
     url: node.url,
-    password,
     ask: node.ask,
     kill: stop,
-    async restart() {
+    async restart(users) {
+      if (users !== undefined) await node.secure(users);
       child = await node.start();
       await node.ready(child);
     },
   };
 }
 
-interface Parts {
-  version: ElasticsearchVersion;
-  home: string;
-  java: string;
-  work: string;
-  port: number;
-  password: string | null;
-  users: Record<string, { password: string; role: object }>;
-}
-
-async function prepare({ home, java, work, port, password, users }: Parts) {
+async function prepare({ home, java, work, port }: { home: string; java: string; work: string; port: number }) {
   const url = `http://127.0.0.1:${port}`;
   const config = join(work, 'config');
   const runHome = await reachableHome(home, work);
@@ -136,9 +126,10 @@ async function prepare({ home, java, work, port, password, users }: Parts) {
     `path.logs: ${join(work, 'logs')}`,
     'cluster.routing.allocation.disk.threshold_enabled: false',
     'xpack.security.autoconfiguration.enabled: false',
-    `xpack.security.enabled: ${password !== null}`,
   ];
-  await writeFile(join(config, 'elasticsearch.yml'), `${settings.join('\n')}\n`);
+  const configure = (isSecure: boolean): Promise<void> =>
+    writeFile(join(config, 'elasticsearch.yml'), [...settings, `xpack.security.enabled: ${isSecure}`, ''].join('\n'));
+  await configure(false);
   const env = {
     PATH: process.env['PATH'] ?? '',
     ES_JAVA_HOME: java,
@@ -148,24 +139,29 @@ async function prepare({ home, java, work, port, password, users }: Parts) {
     LIBFFI_TMPDIR: join(work, 'tmp'),
   };
   for (const part of ['tmp', 'data', 'logs']) await mkdir(join(work, part));
-  if (password !== null) {
-    await run(join(runHome, 'bin', 'elasticsearch-keystore'), ['create'], { env });
-    const adding = spawn(join(runHome, 'bin', 'elasticsearch-keystore'), ['add', '-x', 'bootstrap.password'], { env });
-    adding.stdin.end(password);
-    await once(adding, 'exit');
+  if (isRoot) await giveAway(work);
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+
+  const secure = async (users: Record<string, { password: string; role: object }>): Promise<void> => {
+    await configure(true);
+    headers['authorization'] = `Basic ${btoa(`elastic:${elasticPassword}`)}`;
+    const keystore = join(runHome, 'bin', 'elasticsearch-keystore');
+    // The one that a node made on its own at its first start takes no more.
+    await rm(join(config, 'elasticsearch.keystore'), { force: true });
+    await run(keystore, ['create'], { env });
+    const adding = spawn(keystore, ['add', '-x', 'bootstrap.password'], { env });
+    adding.stdin.end(elasticPassword);
+    const [code] = await once(adding, 'exit');
+    if (code !== 0) throw new Error(`The keystore took no password (${code}).`);
     const roles = Object.entries(users).map(([name, { role }]) => `${name}: ${JSON.stringify(role)}`);
     await writeFile(join(config, 'roles.yml'), `${roles.join('\n')}\n`);
     for (const [name, user] of Object.entries(users)) {
       const add = ['useradd', name, '-p', user.password, '-r', name];
       await run(join(runHome, 'bin', 'elasticsearch-users'), add, { env });
     }
-  }
-  if (isRoot) await giveAway(work);
-
-  const headers = {
-    'content-type': 'application/json',
-    ...(password === null ? {} : { authorization: `Basic ${btoa(`elastic:${password}`)}` }),
+    if (isRoot) await giveAway(work);
   };
+
   const ask = async (method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> => {
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
     const reply = await fetch(url + path, { method, headers, ...(text === undefined ? {} : { body: text }) });
@@ -175,6 +171,7 @@ async function prepare({ home, java, work, port, password, users }: Parts) {
   return {
     url,
     ask,
+    secure,
     async start(): Promise<ChildProcess> {
       const command = [join(runHome, 'bin', 'elasticsearch')];
       const drop = ['setpriv', '--reuid', `${UNPRIVILEGED}`, '--regid', `${UNPRIVILEGED}`, '--clear-groups'];

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -36,9 +37,13 @@ export async function runCel(t: Test, program: string, state: JsonObject): Promi
     t.pass(`skipped: ${ready.missing}`, { skip: ready.missing });
     return null;
   }
-  const data = join(t.testdir({}), `state-${hash('sha1', JSON.stringify(state)).slice(0, 8)}.json`);
+  // Not in the test's own directory, which a gateway may live in.
+  const work = await mkdtemp(join(tmpdir(), 'sluice-cel-'));
+  const data = join(work, 'state.json');
   await writeFile(data, JSON.stringify(state));
-  const { stdout, stderr } = await run(ready.mito, ['-data', data, program], { timeout: RUN_MS });
+  const { stdout, stderr } = await run(ready.mito, ['-data', data, program], { timeout: RUN_MS }).finally(() =>
+    rm(work, { recursive: true }),
+  );
   // One indented object after another.
   const states = JSON.parse(`[${stdout.trim().replaceAll('\n}\n{', '\n},\n{')}]`) as JsonObject[];
   return { states, stderr };

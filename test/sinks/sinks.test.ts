@@ -6,6 +6,7 @@ import { Secret } from '../../src/model/secret.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collection, entryOf, openSink, type SinkScenario, testSinkKind } from '../contracts/sink.contract.ts';
 import { type ElasticFault, startElasticServer } from '../helpers/elastic-server.ts';
+import { openGateway } from '../helpers/gateway.ts';
 
 const never = new AbortController().signal;
 const defaults = {
@@ -237,4 +238,20 @@ t.test('file: size and number are bounded, names are known, no line is cut', asy
       t.equal(JSON.parse(line).event.kind, 'enrichment');
     }
   }
+});
+
+t.test('a dry run needs no key: it tells how to make one', async (t) => {
+  const yaml = `
+feeds: { drop: { format: stix, path: . } }
+pools: { main: { feeds: [drop] } }
+collections: { all: { pool: main } }
+sinks: { siem: { type: elasticsearch, node: "https://es.example:9200", api_key: { env: ES_API_KEY, optional: true }, collections: [all] } }
+`;
+  const { side } = await openGateway(t, t.testdir(), yaml);
+  t.match((await side.status()).sinks, [{ name: 'siem', idle: 'no-key' }]);
+  const shown = await side.setUpSink('siem', true);
+  t.ok(shown.length > 3);
+  t.ok(shown.every(({ outcome }) => outcome === null));
+  t.match(shown.at(-1), { method: 'POST', path: '/_security/api_key', body: { name: 'sluice' } });
+  await t.rejects(side.setUpSink('siem', false), { code: 'not-found' });
 });

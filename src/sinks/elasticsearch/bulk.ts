@@ -139,23 +139,42 @@ interface Encoding {
 
 /** Bodies of up to `most` bytes, each made when it is asked for. */
 function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: number): Generator<Flush> {
-  let lines: string[] = [];
-  let chars = 0;
+  let body = new Body();
   let taken: IndicatorEntry[] = [];
-  const flush = (): Flush => {
-    const done = { body: Buffer.from(lines.join('')), entries: taken };
-    [lines, chars, taken] = [[], 0, []];
-    return done;
-  };
   for (const entry of entries) {
-    const line = operationOf(entry, how);
+    const text = operationOf(entry, how);
     // UTF-16 units for bytes: what is not ASCII is rare in these documents, and the bound is no protocol's.
-    if (taken.length > 0 && chars + line.length > most) yield flush();
-    lines.push(line);
-    chars += line.length;
+    if (taken.length > 0 && body.length + text.length > most) {
+      yield { body: body.bytes(), entries: taken };
+      [body, taken] = [new Body(), []];
+    }
+    body.add(text);
     taken.push(entry);
   }
-  if (taken.length > 0) yield flush();
+  if (taken.length > 0) yield { body: body.bytes(), entries: taken };
+}
+
+const FIRST_BYTES = 64 * 1024;
+
+/** Text that becomes bytes as it comes: strings of megabytes, put together of thousands, are what a collector is slowest with. */
+class Body {
+  length = 0;
+  #buffer = Buffer.allocUnsafe(FIRST_BYTES);
+
+  add(text: string): void {
+    // A UTF-16 unit takes three bytes at most.
+    const needed = this.length + 3 * text.length;
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length));
+      this.#buffer.copy(larger, 0, 0, this.length);
+      this.#buffer = larger;
+    }
+    this.length += this.#buffer.write(text, this.length);
+  }
+
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.length);
+  }
 }
 
 /** Action and document as bulk wants them; ids are 27 characters without padding, so that Lucene packs them well. */
@@ -213,7 +232,8 @@ function typeOf(error: unknown): string {
 
 /** Without index nobody is to blame but the setup; else it may be what was sent. */
 function refusal(answered: Answered, destination: string, where: string): GatewayError {
-  const { code, message, retryAfter } = inWords(answered, where, `takes nothing for ${destination}`);
-  if (answered.status === 404) return new GatewayError(code, `${message} Run \`sluice sink setup\`.`);
+  const error = inWords(answered, where, `takes nothing for ${destination}`);
+  if (answered.status === 404) return error;
+  const { code, message, retryAfter } = error;
   return new NothingTaken(code, message, retryAfter === undefined ? {} : { retryAfter });
 }

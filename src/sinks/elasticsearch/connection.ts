@@ -2,6 +2,7 @@ import { Client, type ClientOptions, errors } from '@elastic/elasticsearch';
 import { GatewayError } from '../../model/error.ts';
 import type { ElasticsearchOptions } from '../elasticsearch.ts';
 import type { SinkContext } from '../sink.ts';
+import { fetchAuthority } from './authority.ts';
 
 export interface Connection {
   /** Where to, for messages. */
@@ -40,13 +41,21 @@ export class Answered extends Error {
 }
 
 export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions>): Connection {
-  const client = new Client({ ...clientOptions(options), headers: { 'user-agent': userAgent } });
   const nodes = [options.node ?? []].flat();
   const where = nodes[0] === undefined ? 'the cloud deployment' : new URL(nodes[0]).host;
+  let opened: Promise<Client> | null = null;
+  const open = async (): Promise<Client> =>
+    new Client({ ...clientOptions(options, await authorityOf(options, nodes)), headers: { 'user-agent': userAgent } });
   return {
     where,
     async send({ method, path, query = {}, body }, signal) {
+      signal.throwIfAborted();
       const isBulk = Buffer.isBuffer(body);
+      opened ??= open();
+      const client = await opened.catch((error: unknown) => {
+        opened = null;
+        throw error;
+      });
       try {
         return await client.transport.request(
           {
@@ -62,8 +71,20 @@ export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions
         throw inOurWords(error, where);
       }
     },
-    close: () => client.close(),
+    close: async () => (await opened?.catch(() => null))?.close(),
   };
+}
+
+/** Undefined: whom the system trusts. */
+async function authorityOf(
+  { ca, ca_fingerprint, timeout }: ElasticsearchOptions,
+  nodes: readonly string[],
+): Promise<string | undefined> {
+  if (ca_fingerprint === undefined) return ca?.reveal();
+  const asked = nodes.map((node) => fetchAuthority(node, ca_fingerprint, timeout));
+  return Promise.any(asked).catch(({ errors: [first] }: AggregateError) => {
+    throw first;
+  });
 }
 
 /** The media type of version 8 is understood by clusters of version 8 and 9 alike. */
@@ -75,25 +96,20 @@ function headersOf(body: ElasticRequest['body']): Record<string, string> {
   };
 }
 
-function clientOptions(options: ElasticsearchOptions): ClientOptions {
-  const { node, cloud_id, api_key, username, password, ca, ca_fingerprint, timeout } = options;
+function clientOptions(options: ElasticsearchOptions, ca: string | undefined): ClientOptions {
+  const { node, cloud_id, api_key, username, password, timeout } = options;
   // Packing costs more time than a network of one's own, and less than the way to a cloud.
   const { compression = cloud_id !== undefined } = options;
   return {
     ...(cloud_id === undefined ? { nodes: [node ?? []].flat() } : { cloud: { id: cloud_id } }),
     ...(api_key === undefined ? {} : { auth: { apiKey: api_key.reveal() } }),
     ...(username === undefined ? {} : { auth: { username, password: password?.reveal() ?? '' } }),
-    ...(ca === undefined ? {} : { tls: { ca: ca.reveal() } }),
-    ...(ca_fingerprint === undefined ? {} : { caFingerprint: colons(ca_fingerprint) }),
+    ...(ca === undefined ? {} : { tls: { ca } }),
     requestTimeout: timeout,
     // Repeats are the delivery's, by its clock and its checkpoint.
     maxRetries: 0,
     compression,
   };
-}
-
-function colons(fingerprint: string): string {
-  return (fingerprint.replaceAll(':', '').toUpperCase().match(/../g) ?? []).join(':');
 }
 
 /** Errors of the client hold the request, key and all: only their status and reason travel on. */
@@ -108,8 +124,7 @@ function inOurWords(error: unknown, where: string): Error {
   if (error instanceof errors.ProductNotSupportedError) return refused(`${where} is no Elasticsearch.`);
   if (error instanceof errors.TimeoutError) return unavailable(`${where} did not answer in time.`);
   if (error instanceof errors.ConnectionError || error instanceof errors.NoLivingConnectionsError) {
-    const { code } = (error.cause ?? error) as { code?: unknown };
-    return unavailable(`${where} could not be reached${typeof code === 'string' ? ` (${code})` : ''}.`);
+    return unavailable(`${where} could not be reached (${error.message.replace(/[\p{Cc}\s]+/gu, ' ').slice(0, 200)}).`);
   }
   const name = error instanceof Error ? error.name : 'unknown';
   return unavailable(`${where} could not be read (${name}).`);
@@ -119,7 +134,8 @@ function inOurWords(error: unknown, where: string): Error {
 export function inWords({ status, message, isAway, retryAfter }: Answered, where: string, what: string): GatewayError {
   if (isAway) return unavailable(`${where} answered ${status}.`, retryAfter);
   if (status === 403) return refused(`${where} does not allow this (403): ${message}.`);
-  return refused(`${where} ${what} (${status}): ${message}.`);
+  const hint = status === 404 ? ' Run `sluice sink setup`.' : '';
+  return refused(`${where} ${what} (${status}): ${message}.${hint}`);
 }
 
 function refused(message: string): GatewayError {

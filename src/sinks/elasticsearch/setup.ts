@@ -1,4 +1,4 @@
-import { LATEST_ALIAS, LATEST_INDEX } from '../../ecs/data-stream.ts';
+import type { EcsDestination } from '../../ecs/data-stream.ts';
 import { ecsMappings } from '../../ecs/mapping.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { ElasticsearchOptions } from '../elasticsearch.ts';
@@ -17,14 +17,17 @@ const HOOK = 'ti_sluice@custom';
 const RETENTION = '5d';
 
 /** What a target needs before the first push. */
-export function setupOf(options: ElasticsearchOptions, destination: string): SetupStep[] {
+export function setupOf(options: ElasticsearchOptions, destination: EcsDestination): SetupStep[] {
   return [...targetSteps(options, destination), ...credentialSteps(options.target, destination)];
 }
 
 /** Least privilege: to push, and for `latest` to look for what has to leave. Setting up takes more, once (docs/elasticsearch.md). */
-function credentialSteps(target: ElasticsearchOptions['target'], destination: string): SetupStep[] {
+function credentialSteps(
+  target: ElasticsearchOptions['target'],
+  { name: destination, index }: EcsDestination,
+): SetupStep[] {
   const isLatest = target === 'latest';
-  const names = isLatest ? [LATEST_ALIAS, LATEST_INDEX] : [destination];
+  const names = isLatest ? [destination, index] : [destination];
   const privileges = isLatest ? ['index', 'delete', 'read', 'maintenance'] : ['create_doc', 'auto_configure'];
   const role = { cluster: [], indices: [{ names, privileges }] };
   const name = `sluice_${target}`;
@@ -36,9 +39,9 @@ function credentialSteps(target: ElasticsearchOptions['target'], destination: st
   ];
 }
 
-function targetSteps({ target, stream }: ElasticsearchOptions, destination: string): SetupStep[] {
+function targetSteps({ target, stream }: ElasticsearchOptions, destination: EcsDestination): SetupStep[] {
   const common = [pipelineStep(), mappingsStep()];
-  if (target === 'latest') return [...common, latestTemplate(), latestIndex()];
+  if (target === 'latest') return [...common, latestTemplate(destination), latestIndex(destination)];
   if (target === 'compat')
     return [...common, streamTemplate('logs-ti.socdefenders', 'logs-ti.socdefenders-*', FORGIVING)];
   const name = `logs-ti_sluice.${stream}`;
@@ -47,7 +50,7 @@ function targetSteps({ target, stream }: ElasticsearchOptions, destination: stri
     streamTemplate(name, `${name}-*`),
     transformTemplate(stream),
     transformPipeline(),
-    transformStep(stream, destination),
+    transformStep(stream, destination.name),
     transformStart(stream),
   ];
 }
@@ -101,13 +104,13 @@ const composed = {
   version: VERSION,
 };
 
-function latestTemplate(): SetupStep {
+function latestTemplate({ name }: EcsDestination): SetupStep {
   return {
     name: 'index template: latest',
     method: 'PUT',
-    path: `/_index_template/${LATEST_ALIAS}`,
+    path: `/_index_template/${name}`,
     body: {
-      index_patterns: [`${LATEST_ALIAS}-*`],
+      index_patterns: [`${name}-*`],
       ...composed,
       template: {
         settings: {
@@ -122,12 +125,12 @@ function latestTemplate(): SetupStep {
   };
 }
 
-function latestIndex(): SetupStep {
+function latestIndex({ name, index }: EcsDestination): SetupStep {
   return {
     name: 'index and alias',
     method: 'PUT',
-    path: `/${LATEST_INDEX}`,
-    body: { aliases: { [LATEST_ALIAS]: { is_write_index: true } } },
+    path: `/${index}`,
+    body: { aliases: { [name]: { is_write_index: true } } },
   };
 }
 

@@ -14,6 +14,29 @@ interface Hit {
   sort: unknown[];
 }
 
+/** Does the index hold nothing of a collection? */
+export async function isEmpty(
+  connection: Connection,
+  alias: string,
+  collection: SinkCollection,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await connection.send({ method: 'POST', path: `/${alias}/_refresh` }, signal);
+    const body = { query: queryOf(collection) };
+    const { count } = (await connection.send({ method: 'POST', path: `/${alias}/_count`, body }, signal)) as {
+      count: number;
+    };
+    return count === 0;
+  } catch (error) {
+    throw error instanceof Answered ? inWords(error, connection.where, 'could not be counted') : error;
+  }
+}
+
+function queryOf({ alias }: SinkCollection): object {
+  return { bool: { filter: [{ term: { 'sluice.collection': alias } }] } };
+}
+
 /**
  * Takes out every document of a collection whose STIX id is not live. Each delete holds only for the very document that was
  * looked at, so one that is written meanwhile stays.
@@ -53,7 +76,7 @@ async function sweepPages(
     const body = {
       size: PAGE,
       pit: { id: pit, keep_alive: KEEP_ALIVE },
-      query: { bool: { filter: [{ term: { 'sluice.collection': collection.alias } }] } },
+      query: queryOf(collection),
       sort: [{ _shard_doc: 'asc' }],
       version: true,
       track_total_hits: false,
