@@ -1,23 +1,14 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { hash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
+import { type ElasticsearchVersion, elasticsearchVersions, install } from './elasticsearch-home.ts';
 
-/**
- * Elasticsearch itself, from Maven Central, on loopback: downloaded and unpacked once into `.cache/`, never part of the project
- * (its licences are Elastic's). These packages hold the server without most of its modules: there is no ILM, transform, EQL,
- * and no way to delete a data stream.
- */
-export const elasticsearchVersions = { '9.5.3': 21, '8.19.21': 17 } as const;
-export type ElasticsearchVersion = keyof typeof elasticsearchVersions;
-
+/** A node that runs on loopback (elasticsearch-home.ts says what it is made of). */
 export interface ElasticsearchNode {
   version: ElasticsearchVersion;
   url: string;
@@ -34,28 +25,11 @@ export interface ElasticsearchNode {
 
 export const elasticPassword = 'test-only-bootstrap';
 
-const cache = fileURLToPath(new URL('../../.cache/', import.meta.url));
 const run = promisify(execFile);
-const COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
-const DOWNLOAD_MS = 15 * 60_000;
 const START_MS = 180_000;
 /** `nobody`: Elasticsearch refuses to run as root. */
 const UNPRIVILEGED = 65534;
 const isRoot = process.getuid?.() === 0;
-
-/** ES|QL comes apart from the server, and complete for 8.19 only. */
-const esqlJars = [
-  'org.elasticsearch.plugin:x-pack-esql:8.19.21',
-  'org.elasticsearch.plugin:x-pack-esql-core:8.19.21',
-  'org.elasticsearch.plugin:x-pack-esql-compute:8.19.21',
-  'org.elasticsearch.plugin:arrow:8.19.21',
-  'org.elasticsearch.plugin:elasticsearch-scripting-painless-spi:8.19.21',
-  'org.elasticsearch:elasticsearch-dissect:8.19.21',
-  'org.antlr:antlr4-runtime:4.13.1',
-  'org.locationtech.jts:jts-core:1.20.0',
-  'org.apache.commons:commons-math3:3.6.1',
-  'org.apache.lucene:lucene-spatial3d:9.12.2',
-];
 
 /**
  * A node that ends with the test; null, after a printed skip, where none can run. With `CI` set only a missing JDK or Maven is a
@@ -234,56 +208,6 @@ async function findJava(least: number): Promise<string | null> {
     if (version >= least) found.push({ home, version });
   }
   return found.sort((a, b) => b.version - a.version)[0]?.home ?? null;
-}
-
-/** Unpacked under `.cache/`, with ES|QL where there is one. Safe between processes: the first to rename wins. */
-async function install(version: ElasticsearchVersion): Promise<string> {
-  // What it is put together from is part of its name: another list is another home.
-  const parts = hash('sha1', version === '8.19.21' ? esqlJars.join() : '').slice(0, 8);
-  const home = join(cache, `elasticsearch-${version}-${parts}`);
-  if (existsSync(home)) return home;
-  await mkdir(cache, { recursive: true });
-  const draft = await mkdtemp(`${home}.`);
-  try {
-    await copyArtifact(`org.elasticsearch.distribution.integ-test-zip:elasticsearch:${version}:zip`, draft);
-    await run('unzip', ['-q', join(draft, `elasticsearch-${version}.zip`), '-d', draft]);
-    const unpacked = join(draft, `elasticsearch-${version}`);
-    if (version === '8.19.21') await addEsql(unpacked);
-    await chmod(unpacked, 0o755);
-    await rename(unpacked, home).catch((error) => {
-      if (!existsSync(home)) throw error;
-    });
-    return home;
-  } finally {
-    await rm(draft, { recursive: true, force: true });
-  }
-}
-
-async function addEsql(home: string): Promise<void> {
-  const folder = join(home, 'modules', 'x-pack-esql');
-  await mkdir(folder);
-  for (const jar of esqlJars) await copyArtifact(`${jar}:jar`, folder);
-  const descriptor = {
-    description: 'ES|QL',
-    version: '8.19.21',
-    name: 'x-pack-esql',
-    'java.version': '17',
-    'elasticsearch.version': '8.19.21',
-    classname: 'org.elasticsearch.xpack.esql.plugin.EsqlPlugin',
-    'extended.plugins': 'x-pack-core',
-    'has.native.controller': 'false',
-  };
-  const lines = Object.entries(descriptor).map(([key, value]) => `${key}=${value}`);
-  await writeFile(join(folder, 'plugin-descriptor.properties'), `${lines.join('\n')}\n`);
-}
-
-async function copyArtifact(coordinate: string, folder: string): Promise<void> {
-  const options = ['-q', '-B', COPY, `-Dartifact=${coordinate}`, `-DoutputDirectory=${folder}`];
-  try {
-    await run('mvn', [...options, '-Dmdep.useBaseVersion=true'], { timeout: DOWNLOAD_MS, cwd: tmpdir() });
-  } catch {
-    throw new Error(`Maven Central did not give ${coordinate}`);
-  }
 }
 
 async function freePort(): Promise<number> {

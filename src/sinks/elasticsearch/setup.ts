@@ -5,7 +5,7 @@ import type { ElasticsearchOptions } from '../elasticsearch.ts';
 import type { SetupStep } from '../sink.ts';
 import { Answered, type Connection, inWords } from './connection.ts';
 
-/** Rises with what the templates say; an older Sluice doesn't overwrite a newer one's. */
+/** Rises with what the templates say. */
 const VERSION = 1;
 /** Above Elastic's built-in templates for `logs-*-*` (100) and those of its integrations (200). */
 const PRIORITY = 700;
