@@ -224,7 +224,7 @@ collections: { all: { pool: main } }
   };
 
   const dir = t.testdir();
-  for (let life = 1; clock.truth() < end; life += 1) {
+  for (let life = 1; clock.truth() < end && t.passing(); life += 1) {
     const until = Math.min(end, clock.truth() + Math.floor(random() * 30 * HOUR));
     await t.test(`life ${life}`, async (t) => {
       const gateway = await openGateway(t, dir, yaml, { clock, env: { SOC_KEY: UPSTREAM_KEY }, resolveAll });
