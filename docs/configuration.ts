@@ -1,4 +1,5 @@
-import { feedSchema, fileSchema, sinkSchema } from '../src/config/schema.ts';
+import { feedSchema } from '../src/config/schema/feed.ts';
+import { fileSchema, sinkSchema } from '../src/config/schema.ts';
 import { listWords, type SchemaNode } from '../src/config/wording.ts';
 import type { FeedFormat } from '../src/feeds/feed.ts';
 import { presets } from '../src/feeds/presets.ts';

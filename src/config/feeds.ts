@@ -8,7 +8,8 @@ import type { Config } from './config.ts';
 import { type ConfigEntry, type ConfigNode, nodeOf } from './document.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import { type ReadContext, readValue } from './read.ts';
-import { type FeedSection, feedSchema } from './schema.ts';
+import { feedSchema } from './schema/feed.ts';
+import type { FeedSection } from './schema.ts';
 import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './wording.ts';
 
 /** A well-known feed as data: the format that reads it, and keys of `feeds.NAME` in the file's words. */

@@ -4,7 +4,8 @@ import { parseDuration } from '../model/duration.ts';
 import type { ObservableType } from '../model/observable.ts';
 import type { Config } from './config.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
-import { type CollectionSection, type ConfigFile, policyKeys } from './schema.ts';
+import { policyKeys } from './schema/pool.ts';
+import type { CollectionSection, ConfigFile } from './schema.ts';
 import { didYouMean } from './wording.ts';
 
 export interface ResolveContext {
@@ -38,7 +39,15 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
     keep: pool.keep,
     keepVersions: 'last',
   }));
-  checkPools(pools, feeds, context);
+  // A pool with something wrong has none of the rest, but its feeds are looked at.
+  const listing = Object.entries(file.pools ?? {}).filter(
+    ([name, pool]) => pool?.feeds !== undefined && context.isSound(['pools', name, 'feeds']),
+  );
+  checkPools(
+    listing.map(([name, pool]) => ({ name, feeds: pool.feeds })),
+    feeds,
+    context,
+  );
 
   const collections: CollectionDefinition[] = [];
   for (const [name, section] of Object.entries(file.collections ?? {})) {

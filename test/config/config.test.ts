@@ -766,6 +766,14 @@ t.test('TLS is loaded and proven before the start', { skip: !mayMakeCertificates
   ]);
 });
 
+t.test('a pool with one thing wrong is still asked for the rest', async (t) => {
+  const text = 'feeds:\n  a: { format: web, url: x }\npools:\n  p: { profile: elastic, feeds: [b] }\n';
+  t.strictSame(
+    problemsIn(text).map(({ path }) => path),
+    ['pools.p.profile', 'pools.p.feeds[0]'],
+  );
+});
+
 t.test('print-config can be loaded in the place of the file, and prints the same again', async (t) => {
   const text = `listen: { port: 9000 }
 identity: { name: CERT, description: "two\\nlines", contact: cert@corp.example }

@@ -1,58 +1,12 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { makeCertificates } from '../helpers/certificates.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { judgeStix } from '../helpers/judge-stix.ts';
 import { runPython } from '../helpers/python.ts';
 
 const walk = new URL('./walk.py', import.meta.url);
-
-/** A test authority and a certificate of it for localhost; null, with a printed skip, where openssl is missing. */
-function makeCertificates(t: Test, dir: string): { ca: string } | null {
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' });
-  try {
-    openssl('version');
-  } catch {
-    if (process.env['CI']) throw new Error('CI must have openssl');
-    t.pass('skipped: no openssl', { skip: 'no openssl' });
-    return null;
-  }
-  writeFileSync(join(dir, 'san.cnf'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n');
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  openssl(
-    'req',
-    '-x509',
-    ...newKey,
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.crt',
-    '-subj',
-    '/CN=Test authority',
-    '-days',
-    '2',
-  );
-  openssl('req', ...newKey, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost');
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    'server.csr',
-    '-CA',
-    'ca.crt',
-    '-CAkey',
-    'ca.key',
-    '-CAcreateserial',
-    '-out',
-    'server.crt',
-    '-days',
-    '2',
-    '-extfile',
-    'san.cnf',
-  );
-  return { ca: join(dir, 'ca.crt') };
-}
 
 const indicator = (n: number, confidence = 50) => ({
   type: 'indicator',
@@ -91,7 +45,7 @@ collections: { all: { pool: main, title: all } }
   const gateway = await openGateway(t, dir, yaml);
   const report = await gateway.side.poll('rows');
   t.match(report, { outcome: 'whole', accepted: count, entries: count });
-  return { dir, gateway, base: await gateway.listen(), ca: certificates?.ca ?? null };
+  return { dir, gateway, base: await gateway.listen(), ca: certificates === null ? null : join(dir, 'ca.crt') };
 }
 
 interface Report {

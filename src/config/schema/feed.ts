@@ -1,0 +1,67 @@
+import Type from 'typebox';
+import { durationSchema } from '../../model/duration.ts';
+import { observableTypes } from '../../model/observable.ts';
+import { closed, line, proxySchema, reference, tlpSchema } from './words.ts';
+
+/** Safety's usual ages: addresses change hands within a month, names and URLs within two, hashes never. */
+const lifetimeDefault = { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' };
+const lifetimeBounds = { minimum: '1m', maximum: '3650d' } as const;
+const typeLifetimes = [...observableTypes, 'default' as const].map((type) => [
+  type,
+  Type.Optional(durationSchema(lifetimeBounds)),
+]);
+
+/** Keys of every feed, whatever its format. */
+export const feedSchema = Type.Object(
+  {
+    preset: Type.Optional(reference('A well-known feed; sets format and everything else that is not given here.')),
+    format: Type.Optional(reference('How the feed is read; its own keys stand beside these.')),
+    enabled: Type.Boolean({
+      default: true,
+      description: 'false: no more polls. What the feed said stays until it ages out; delete the feed to withdraw it.',
+    }),
+    title: Type.Optional(line('The source shown for rows that name none. Default: the format says.')),
+    mode: Type.Optional(
+      Type.Enum(['snapshot', 'delta'], {
+        description:
+          'snapshot: what a pull no longer holds is withdrawn. delta: a pull holds news only. Default: the format says.',
+      }),
+    ),
+    every: Type.Optional(
+      durationSchema({ minimum: '1s', maximum: '366d', description: 'Time between polls. Default: the format says.' }),
+    ),
+    confidence: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100, description: 'For rows that say nothing themselves.' }),
+    ),
+    tlp: tlpSchema('For rows that say nothing themselves.', 'amber'),
+    lifetime: Type.Union(
+      [
+        durationSchema(lifetimeBounds),
+        Type.Object(Object.fromEntries(typeLifetimes) as Record<string, ReturnType<typeof durationSchema>>, closed),
+      ],
+      {
+        default: lifetimeDefault,
+        description:
+          'How long a row counts after it was last seen or confirmed: one duration, or one per type over the defaults.',
+      },
+    ),
+    shrink_guard: Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Literal('off')], {
+      default: 0.5,
+      'x-expects': 'a share between 0 and 1, or off',
+      description: 'A snapshot that would withdraw more than this share of the rows is held back and reported.',
+    }),
+    empty_allowed: Type.Optional(
+      Type.Boolean({ description: 'Is a snapshot without a single row believable? Default: the format says.' }),
+    ),
+    internal: Type.Boolean({
+      default: false,
+      description: "The feed's own host may stand inside this network: private and loopback addresses.",
+    }),
+    proxy: Type.Optional(proxySchema('How this feed is reached. Default: as proxy at the top says.')),
+    refresh_on_read: Type.Boolean({
+      default: true,
+      description: 'A reader who finds the feed overdue after failures brings its next try forward, within the budget.',
+    }),
+  },
+  closed,
+);

@@ -1,0 +1,57 @@
+import Type from 'typebox';
+import { closed, keepSchema, line, profileSchema, reference, text, tlpSchema, typesSchema } from './words.ts';
+
+/** What merges with what, and who reads which part of it. */
+
+export const poolSchema = Type.Object(
+  {
+    feeds: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+      minItems: 1,
+      uniqueItems: true,
+      description: 'Whose rows merge into one indicator per observable. What a pool says comes from these alone.',
+    }),
+    profile: profileSchema('How STIX is issued: stix, or elastic-agent for the Elastic Agent integration.', 'stix'),
+    tlp: tlpSchema('Ceiling: rows above it are left out before merging.', 'amber'),
+    keep: keepSchema('30d'),
+  },
+  closed,
+);
+
+export const collectionSchema = Type.Object(
+  {
+    pool: reference('The pool whose indicators these are.'),
+    types: Type.Optional(typesSchema),
+    title: Type.Optional(line('Default: the name.')),
+    description: Type.Optional(text('Shown to readers.')),
+    id: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
+        'x-expects': 'a UUID of version 4 in lower case',
+        description: 'Default: made from the name, so a new name is a new id.',
+      }),
+    ),
+    strict: Type.Boolean({
+      default: false,
+      description: "Answer as the letter of TAXII 2.1 says where the field's clients need otherwise.",
+    }),
+    min_confidence: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100, description: 'Indicators below it stay out.' }),
+    ),
+    sources: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100, description: 'Least number of independent sources.' }),
+    ),
+    tlp: Type.Optional(tlpSchema("Ceiling. Default: the pool's.")),
+    objects: Type.Optional(
+      Type.Enum(['indicators', 'all'], { description: 'all: other STIX objects of the feeds pass as they came.' }),
+    ),
+    profile: Type.Optional(profileSchema("Default: the pool's.")),
+    keep: Type.Optional(keepSchema()),
+    keep_versions: Type.Optional(
+      Type.Enum(['last', 'all'], { description: 'all: earlier versions of an object stay readable. Default: last.' }),
+    ),
+  },
+  closed,
+);
+
+/** Keys that give a collection a journal, and so ids, of its own; one that sets none of them is a view on its pool. */
+export const policyKeys = ['min_confidence', 'sources', 'tlp', 'objects', 'profile', 'keep', 'keep_versions'] as const;
