@@ -49,6 +49,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
     feeds: Object.values(feeds),
     pools: [{ name: 'main', feeds: Object.keys(feeds) }],
     journals: [journal],
+    collections: [],
     companyOf: () => [producingIdentity(namespace, 'Bench', clock.now()), ...markingsUpTo('amber')],
   });
   await journals.reconcile(signal);

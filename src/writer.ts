@@ -78,6 +78,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     feeds: definitions,
     pools: config.pools,
     journals: config.journals,
+    collections: config.collections,
     companyOf: ({ policy }) => [
       producingIdentity(namespace, config.identity.name, clock.now()),
       ...markingsUpTo(policy.tlp),

@@ -3,12 +3,13 @@ import { curate, type JournalView, type News } from '../curate/curate.ts';
 import { expiryOf, type FeedView } from '../curate/merge.ts';
 import { curateObjects, objectEntry } from '../curate/objects.ts';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
-import type { FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
+import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import { fitsElastic } from '../stix/elastic.ts';
 import { rowText } from '../stix/validate.ts';
 import type { Transaction, Writer } from '../store/store.ts';
+import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './views.ts';
 
 /** Keys brought up to date per transaction where there is no batch to follow. */
 const SLICE = 20_000;
@@ -23,6 +24,8 @@ export interface JournalsParts {
   feeds: FeedDefinition[];
   pools: PoolDefinition[];
   journals: JournalDefinition[];
+  /** What readers see of the journals. */
+  collections: readonly Pick<CollectionDefinition, 'id' | 'journal' | 'types'>[];
   namespace: string;
   /** The first entries of a journal: the producing identity and the markings up to its ceiling. */
   companyOf(journal: JournalDefinition): StixObject[];
@@ -94,18 +97,24 @@ export class Journals {
     });
   }
 
-  /** Makes journals that are new, and brings those whose policy or feeds changed up to what they now say. */
+  /** Makes journals that are new, and brings those whose policy, feeds or views changed up to what they now say. */
   async reconcile(signal: AbortSignal): Promise<void> {
     const { writer } = this.#parts;
     for (const definition of this.#parts.journals) {
-      const wanted = this.#policyHash(definition);
+      const views = viewsOf(definition.name, this.#parts.collections);
+      const hash = this.#policyHash(definition);
       const journal = await writer.transaction((tx) => this.#open(tx, definition));
-      if (journal.policyHash === wanted) continue;
-      const feeds = this.#feedsOf(definition).map(({ name }) => name);
-      await this.#walk(definition, signal, (tx, after) => tx.observedKeys(feeds, after, SLICE));
-      await this.#walk(definition, signal, (tx, after) => tx.liveKeys(definition.name, after, SLICE));
-      await this.#reconcileObjects(definition, feeds, signal);
-      await writer.transaction((tx) => tx.setPolicyHash(definition.name, wanted));
+      if (journal.policyHash === sealPolicy(hash, views)) continue;
+      const before = openPolicy(journal.policyHash);
+      if (before.hash !== hash) {
+        const feeds = this.#feedsOf(definition).map(({ name }) => name);
+        await this.#walk(definition, signal, (tx, after) => tx.observedKeys(feeds, after, SLICE));
+        await this.#walk(definition, signal, (tx, after) => tx.liveKeys(definition.name, after, SLICE));
+        await this.#reconcileObjects(definition, feeds, signal);
+      }
+      const added = widened(before.views, views);
+      if (added.length > 0) await readmit(writer, definition.name, added, SLICE, signal);
+      await writer.transaction((tx) => tx.setPolicyHash(definition.name, sealPolicy(hash, views)));
     }
     await this.#dropUnknownFeeds(signal);
   }

@@ -34,7 +34,7 @@ export interface Journal {
   pool: string;
   /** dateAdded of the newest entry ever appended; null when none was. Never goes back, purge or not. */
   head: Micros | null;
-  /** Hash of the definition whose policy the journal's entries satisfy; differs from the configured one until reconciled. */
+  /** Stands for the definition and the views that the journal's entries satisfy; another than the configured until reconciled. */
   policyHash: string | null;
   keepVersions: 'last' | 'all';
 }

@@ -7,7 +7,7 @@ import type { Micros } from '../../src/model/clock.ts';
 import type { PollReport } from '../../src/model/control.ts';
 import type { FeedDefinition, JournalDefinition, JournalPolicy } from '../../src/model/definition.ts';
 import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
-import { Journals } from '../../src/pipeline/journals.ts';
+import { Journals, type JournalsParts } from '../../src/pipeline/journals.ts';
 import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Writer } from '../../src/store/store.ts';
@@ -65,6 +65,7 @@ export async function openBench(
   feeds: FeedDefinition[],
   definitions: JournalDefinition[],
   from?: Bench,
+  collections: JournalsParts['collections'] = [],
 ): Promise<Bench> {
   const clock = from?.clock ?? scriptedClock(START, { auto: true });
   const location = join(t.testdir(), 'store');
@@ -81,6 +82,7 @@ export async function openBench(
     feeds,
     pools: [{ name: 'main', feeds: feeds.map(({ name }) => name) }],
     journals: definitions,
+    collections,
     namespace: uuidOf('namespace'),
     companyOf: () => [],
   });

@@ -7,6 +7,7 @@ import type { FeedDefinition } from '../../src/model/definition.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { JsonObject } from '../../src/model/json.ts';
+import type { ObservableType } from '../../src/model/observable.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { keepPace } from '../../src/pipeline/outcome.ts';
 import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
@@ -167,6 +168,52 @@ t.test('a sweep goes on where it stopped, and round again', async (t) => {
   bench.clock.set(START + 6 * MICROS_PER_DAY);
   for (let i = 0; i < 2; i += 1) await bench.journals.tick(never);
   t.equal((await bench.writer.feedState('news')).observations, 0);
+});
+
+t.test('what a view admits from now on is news to its readers, once', async (t) => {
+  const one = feed('one');
+  const view = (types: ObservableType[] | null) => [{ id: 'ips', journal: 'pool:main', types }];
+  const first = await openBench(t, [one], [journal()], undefined, view(['ipv4']));
+  const rows = [
+    { value: '198.51.100.1' },
+    { value: 'a.example.com' },
+    { value: 'b.example.com' },
+    { value: 'CVE-2026-1234' },
+  ];
+  await first.pull(one, rows);
+  await first.pull(one, rows.slice(0, 2).concat(rows.slice(3)));
+  const standing = async ({ indicators }: Bench) => {
+    const { live, dead } = await indicators();
+    return new Map([...live, ...dead].map((entry) => [entry.value, entry]));
+  };
+  const moved = (a: Map<string, IndicatorEntry>, b: Map<string, IndicatorEntry>) =>
+    [...b].filter(([value, { dateAdded }]) => a.get(value)?.dateAdded !== dateAdded).map(([value]) => value);
+  const before = await standing(first);
+  const head = Math.max(...[...before.values()].map(({ dateAdded }) => dateAdded));
+
+  const wider = await openBench(t, [one], [journal()], first, view(['ipv4', 'domain']));
+  const after = await standing(wider);
+  t.strictSame(moved(before, after), ['a.example.com'], 'what is live, and nothing else');
+  const [was, is] = [before.get('a.example.com'), after.get('a.example.com')];
+  t.ok((is?.dateAdded ?? 0) > head, 'behind all that a reader has seen');
+  t.strictSame({ ...is, dateAdded: 0 }, { ...was, dateAdded: 0 }, 'as it was');
+  t.match(await wider.pull(one, rows.slice(0, 2)), { entries: 1, withdrawn: 1 }, 'and goes on from there');
+
+  const now = await standing(wider);
+  for (const types of [['ipv4', 'domain'], ['ipv4']] as ObservableType[][]) {
+    t.strictSame(
+      moved(now, await standing(await openBench(t, [one], [journal()], first, view(types)))),
+      [],
+      `${types}`,
+    );
+  }
+  const whole = await openBench(t, [one], [journal()], first, view(null));
+  t.strictSame(moved(now, await standing(whole)), ['a.example.com'], 'all types');
+  const other = await openBench(t, [one], [journal()], first, [
+    ...view(null),
+    { id: 'new', journal: 'pool:main', types: null },
+  ]);
+  t.strictSame(moved(await standing(whole), await standing(other)), [], 'a new collection has no readers yet');
 });
 
 t.test('what nobody foresaw is reported with its cause, and told as such', async (t) => {

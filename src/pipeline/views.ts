@@ -1,0 +1,74 @@
+import type { Micros } from '../model/clock.ts';
+import type { CollectionDefinition } from '../model/definition.ts';
+import { type ObservableType, observableTypes } from '../model/observable.ts';
+import type { Writer } from '../store/store.ts';
+
+/**
+ * Collections that only name types read a part of their pool's journal. One that names more of them than before has readers
+ * who are past what it now admits: that is told anew, at a new date, so that news are news to them. Readers of other views
+ * see the same version once more, which changes nothing for them.
+ */
+
+/** The types of each collection on a journal, by its id; null: all. */
+export type Views = Record<string, readonly ObservableType[] | null>;
+
+export function viewsOf(
+  journal: string,
+  collections: readonly Pick<CollectionDefinition, 'id' | 'journal' | 'types'>[],
+) {
+  return Object.fromEntries(
+    collections.filter((collection) => collection.journal === journal).map(({ id, types }) => [id, types]),
+  ) satisfies Views;
+}
+
+/** What a journal was last brought up to, as one text that the store keeps. */
+export function sealPolicy(hash: string, views: Views): string {
+  return `${hash} ${JSON.stringify(views)}`;
+}
+
+export function openPolicy(text: string | null): { hash: string | null; views: Views } {
+  const [hash = '', ...views] = text?.split(' ') ?? [];
+  return { hash: hash === '' ? null : hash, views: views.length === 0 ? {} : JSON.parse(views.join(' ')) };
+}
+
+/** Types that a view admits and, with the same readers, did not before. */
+export function widened(before: Views, now: Views): ObservableType[] {
+  const added = Object.entries(now).flatMap(([id, types]) => {
+    const known = before[id];
+    if (known === undefined || known === null) return [];
+    return (types ?? observableTypes).filter((type) => !known.includes(type));
+  });
+  return [...new Set(added)];
+}
+
+/** Appends the live indicators of these types again, as they are. Cut off, it is done from the beginning. */
+export async function readmit(
+  writer: Pick<Writer, 'transaction'>,
+  journal: string,
+  types: readonly ObservableType[],
+  slice: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const versions = { last: true, first: false, all: false, exact: [] };
+  const filter = { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
+  let after: Micros = 0;
+  let end: Micros | null = null;
+  do {
+    signal.throwIfAborted();
+    const from: Micros = after;
+    const until: Micros | null = end;
+    [after, end] = await writer.transaction(async (tx): Promise<[Micros, Micros]> => {
+      const last = until ?? (await tx.journals()).find(({ name }) => name === journal)?.head ?? 0;
+      const { entries } = await tx.page({ ...filter, after: from, limit: slice });
+      const standing = entries.filter(({ dateAdded }) => dateAdded <= last);
+      const live = standing.filter((entry) => entry.kind === 'indicator' && !entry.revoked);
+      const dates = await tx.stamp(journal, live.length);
+      const again = live.map((entry, i) => ({
+        entry: { ...entry, dateAdded: dates[i] as Micros },
+        replaces: entry.dateAdded,
+      }));
+      if (again.length > 0) await tx.append(journal, again);
+      return [standing.at(-1)?.dateAdded ?? last, last];
+    });
+  } while (after < end);
+}
