@@ -116,13 +116,16 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     await listen(app, config);
     const socket = await serveControl(socketOf(config), writer.side, { log: createLog(config.log.level) });
     closing.unshift(() => socket.close());
-    await Promise.race([writer.side.reconcile(), writer.died]);
+    // It may take minutes, which nobody who stops a process waits for; the next start goes on.
+    const stopped = aborted(signal);
+    await Promise.race([writer.side.reconcile(), stopped, writer.died]);
+    if (signal.aborted) return;
     hindrance = null;
 
     const base = `${config.listen.tls === null ? 'http' : 'https'}://${hostFor(config.listen.host)}:${portOf(app)}`;
     await welcome(config, base, writer.side, { say, isTerminal });
     writer.side.start();
-    await Promise.race([aborted(signal), writer.died]);
+    await Promise.race([stopped, writer.died]);
   } finally {
     for (const close of closing) await close();
   }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { curate, type JournalView, type News } from '../curate/curate.ts';
 import { expiryOf, type FeedView } from '../curate/merge.ts';
 import { curateObjects, objectEntry } from '../curate/objects.ts';
@@ -41,12 +42,16 @@ function add(counts: Counts, done: Counts): void {
   counts.withdrawn += done.withdrawn;
 }
 
-/** Steps that each answer where they came to, until one came nowhere. Throws the signal's reason. */
+/**
+ * Steps that each answer where they came to, until one came nowhere. The store answers at once, so without a pause a thousand
+ * steps are one turn of the thread: messages, a stop among them, would wait for the last. Throws the signal's reason.
+ */
 async function walk<Place>(signal: AbortSignal, step: (after: Place | null) => Promise<Place | null>): Promise<void> {
   let after: Place | null = null;
   do {
     signal.throwIfAborted();
     after = await step(after);
+    await nextTurn();
   } while (after !== null);
 }
 
@@ -151,6 +156,7 @@ export class Journals {
       while (!signal.aborted) {
         const seen = await this.#parts.writer.transaction((tx) => this.#tickSlice(tx, definition, now, counts));
         if (seen < SLICE) break;
+        await nextTurn();
       }
     }
     if (!signal.aborted) await this.#sweep(now - MICROS_PER_DAY);
@@ -235,6 +241,7 @@ export class Journals {
           return slice;
         });
         if (keys.length === 0) break;
+        await nextTurn();
       }
       await writer.transaction((tx) => tx.removeFeed(feed));
     }

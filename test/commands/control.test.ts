@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,6 +18,7 @@ import { Client } from 'undici';
 import { hashKey } from '../../src/auth.ts';
 import { type ControlConnection, connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
 import { keepFirstClient } from '../../src/first-client.ts';
+import { serve } from '../../src/gateway.ts';
 import { loadConfigFile } from '../../src/load.ts';
 import { lockData } from '../../src/lock.ts';
 import { systemClock } from '../../src/model/clock.ts';
@@ -311,14 +321,23 @@ ${collections}
     const reconciled = side.reconcile().then(() => {
       isReconciled = true;
     });
+    let turns = 0;
+    const turn = (): void => {
+      turns += 1;
+      if (!isReconciled) setImmediate(turn);
+    };
+    setImmediate(turn);
     const polled = side.poll('a');
     const attempts: unknown[] = [];
     for (;;) {
       const { feeds } = await side.status();
       if (isReconciled) break;
       attempts.push(feeds[0]?.attemptedAt);
+      // As the thread's messages do, this waits for its turn.
+      await new Promise((resolve) => setImmediate(resolve));
     }
     t.ok(attempts.length > 1, 'the status is told meanwhile');
+    t.ok(turns > 60, `${turns} times the thread could have heard a message`);
     t.ok(
       attempts.every((at) => at === null),
       'and nobody has polled',
@@ -328,3 +347,20 @@ ${collections}
     await reconciled;
   },
 );
+
+t.test('a stop while journals are being brought up is heard, and nothing is begun after it', async (t) => {
+  const yaml = `listen: { port: 0 }
+log: { level: silent }
+data: ./data
+feeds: { a: { format: stix, path: ./a.json } }
+pools: { p: { feeds: [a] } }
+collections: { c: { pool: p } }
+`;
+  const dir = t.testdir({ 'sluice.yaml': yaml, 'a.json': '{}' });
+  const said: string[] = [];
+  const say = (line: string): void => void said.push(line);
+  await serve(await loadConfigFile(join(dir, 'sluice.yaml')), { say, isTerminal: false, signal: AbortSignal.abort() });
+  t.strictSame(said, [], 'no welcome');
+  t.notOk(existsSync(join(dir, 'data', 'initial.key')), 'no first client');
+  lockData(join(dir, 'data')).release();
+});
