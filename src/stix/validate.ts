@@ -134,11 +134,12 @@ function withoutNothing(value: Json, depth: number): Json | undefined {
 
 /** A row as a rejection keeps it. */
 export function rowText(row: unknown): string {
-  const text = typeof row === 'string' ? row : safeJson(row);
+  const text = typeof row === 'string' ? row : wholeText(row);
   return text.slice(0, MAX_REJECTED_ROW).toWellFormed();
 }
 
-function safeJson(row: unknown): string {
+/** The JSON of anything that a feed may hold, uncut; never throws, however deep it is. */
+export function wholeText(row: unknown): string {
   try {
     return JSON.stringify(row) ?? String(row);
   } catch {

@@ -89,6 +89,20 @@ t.test('a row that is no object is a rejection that shows it', async (t) => {
   ]);
 });
 
+t.test('a row deeper than any stack costs itself and no other', async (t) => {
+  const { upstream, bench } = await openSoc(t);
+  const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+  const rows = [
+    `{"type":"domain","value":"a.example","source":${deep}}`,
+    deep,
+    '{"type":"domain","value":"b.example"}',
+  ];
+  upstream.faults = [(_, reply) => void reply.end(`{"data":[${rows.join(',')}]}`)];
+  const { items, rejected, error } = await pull(socdefenders, bench.context());
+  t.equal(error, null);
+  t.strictSame([items.length, rejected.length], [2, 1]);
+});
+
 t.test('the key travels as a Bearer header and never in an address', async (t) => {
   const { upstream, bench } = await openSoc(t);
   upstream.rows = rowsBetween(250, START - HOUR, START);

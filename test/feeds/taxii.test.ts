@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import type { FeedBatch, FeedItem } from '../../src/feeds/feed.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { restartsBehind } from '../../src/feeds/taxii/bookmark.ts';
-import { readPage } from '../../src/feeds/taxii/page.ts';
+import { printOf, readPage } from '../../src/feeds/taxii/page.ts';
 import { taxii } from '../../src/feeds/taxii.ts';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
 import type { GatewayError } from '../../src/model/error.ts';
@@ -569,6 +569,13 @@ t.test('a page is an envelope, a bundle or a list, and its dates are only what c
   );
   for (const body of [null, 'x', { title: 'no' }, { objects: 'x' }, { objects: {} }])
     t.throws(() => page(body), { code: 'upstream-malformed' });
+});
+
+t.test('what tells pages apart stands whatever an object holds', async (t) => {
+  const deep = JSON.parse(`${'['.repeat(200_000)}${']'.repeat(200_000)}`);
+  const print = (objects: unknown[]) => printOf(readPage({ body: { objects }, headers: {} }, 'it'));
+  const prints = [[deep], [{ id: deep, modified: deep }, 'a'], [{ id: 'a' }], [{ id: 'a', modified: 'b' }], ['a'], [7]];
+  t.equal(new Set(prints.map(print)).size, prints.length);
 });
 
 t.test('behind a date that is cut, reading goes on from the last full second', async (t) => {

@@ -3,7 +3,7 @@ import { GatewayError } from '../../model/error.ts';
 import { isJsonObject, type JsonObject } from '../../model/json.ts';
 import type { Rejection } from '../../model/observation.ts';
 import { parseHttpDate, parseTimestamp } from '../../model/timestamp.ts';
-import { rowText } from '../../stix/validate.ts';
+import { rowText, wholeText } from '../../stix/validate.ts';
 import type { FeedItem, FeedResponse } from '../feed.ts';
 
 /** One answer of `GET /api/v1/iocs`. Of `meta` and `links` everything may be absent. */
@@ -82,5 +82,5 @@ function itemOf(row: JsonObject): FeedItem {
 /** What tells a row from its neighbours: enough to find one's place in a list again. */
 export function identityOf(row: unknown): string {
   if (!isJsonObject(row)) return rowText(row);
-  return typeof row['id'] === 'string' ? row['id'] : JSON.stringify([row['type'], row['value'], row['source']]);
+  return typeof row['id'] === 'string' ? row['id'] : wholeText([row['type'], row['value'], row['source']]);
 }

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { GatewayError } from '../../model/error.ts';
 import { isJsonObject, type Json } from '../../model/json.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
+import { wholeText } from '../../stix/validate.ts';
 import type { Reply } from './server.ts';
 
 /** One answer of `GET .../objects/`. */
@@ -59,8 +60,6 @@ function dateOf(header: string | undefined): string | null {
 
 /** What tells a page from any other: the objects and their versions. */
 export function printOf({ objects }: Page): string {
-  const names = objects.map((object) =>
-    isJsonObject(object) ? `${String(object['id'])} ${String(object['modified'])}` : JSON.stringify(object),
-  );
+  const names = objects.map((object) => wholeText(isJsonObject(object) ? [object['id'], object['modified']] : object));
   return hash('sha1', names.join('\n'), 'hex');
 }
