@@ -52,13 +52,15 @@ export async function curate(
   const keys = news === null ? (about as readonly ObservableKey[]) : [...news.observations.keys()];
   if (keys.length === 0) return { entries: 0, withdrawn: 0 };
   const { name } = view.definition;
-  const said = await gather(tx, view, keys, news);
+  const others = await saidByOthers(tx, view, keys, news);
   const live = new Map((await tx.liveEntries(name, keys)).map((entry) => [entry.key, entry]));
   const steps: Step[] = [];
   const dues: { dateAdded: Micros; due: Micros | null }[] = [];
   for (const key of keys) {
-    const current = live.get(key) ?? null;
-    const step = decide(key, said.get(key) ?? [], current, view, now, dues);
+    const said = others.get(key) ?? [];
+    const observation = news?.observations.get(key) ?? null;
+    if (news !== null && observation !== null) said.push({ feed: news.feed, observation });
+    const step = decide(key, said, live.get(key) ?? null, view, now, dues);
     if (step !== null) steps.push(step);
   }
   if (dues.length > 0) await tx.setDue(name, dues);
@@ -125,26 +127,19 @@ async function append(
   return { entries: entries.length, withdrawn };
 }
 
-/** What the pool's feeds say: the news, and beside it what the store holds of the others. */
-async function gather(
+/** What the store holds of the pool's feeds, but for the one whose news these are. */
+async function saidByOthers(
   tx: Transaction,
   { feeds }: JournalView,
   keys: readonly ObservableKey[],
   news: News | null,
 ): Promise<Map<ObservableKey, Said[]>> {
   const said = new Map<ObservableKey, Said[]>();
-  const add = (key: ObservableKey, one: Said): void => {
-    const others = said.get(key);
-    if (others === undefined) said.set(key, [one]);
-    else others.push(one);
-  };
-  if (news !== null) {
-    for (const [key, observation] of news.observations) {
-      if (observation !== null) add(key, { feed: news.feed, observation });
-    }
-  }
   const others = [...feeds.keys()].filter((feed) => feed !== news?.feed);
-  for (const { feed, ...observation } of await tx.observations(others, keys))
-    add(observation.key, { feed, observation });
+  for (const { feed, ...observation } of await tx.observations(others, keys)) {
+    const before = said.get(observation.key);
+    if (before === undefined) said.set(observation.key, [{ feed, observation }]);
+    else before.push({ feed, observation });
+  }
   return said;
 }

@@ -64,10 +64,11 @@ export const stix: FeedFormat<Options> = {
     if (documents === null) return;
     let batch = emptyBatch();
     for (const { name, body } of documents) {
-      for await (const found of readObjects(name, body, feed.signal)) {
-        if ('rejection' in found) batch.rejected.push(found.rejection);
-        else add(batch, found.value);
-        if (batch.items.length + batch.rejected.length >= BATCH_ROWS) {
+      for await (const objects of readObjects(name, body, feed.signal)) {
+        for (const found of objects) {
+          if ('rejection' in found) batch.rejected.push(found.rejection);
+          else add(batch, found.value);
+          if (batch.items.length + batch.rejected.length < BATCH_ROWS) continue;
           yield batch;
           batch = emptyBatch();
         }

@@ -31,11 +31,16 @@ export async function settleStatements(
   observations: readonly Observation[],
   isLast: boolean,
 ): Promise<{ rows: Observation[]; statements: Map<ObservableKey, Observation> }> {
-  const byKey = Map.groupBy(
-    observations.filter((observation) => statementOf(observation) !== null),
-    ({ key }) => key,
-  );
-  const rows = observations.filter((observation) => statementOf(observation) === null);
+  const rows: Observation[] = [];
+  const byKey = new Map<ObservableKey, Observation[]>();
+  for (const observation of observations) {
+    if (statementOf(observation) === null) rows.push(observation);
+    else {
+      const said = byKey.get(observation.key);
+      if (said === undefined) byKey.set(observation.key, [observation]);
+      else said.push(observation);
+    }
+  }
   const held = heldBack.get(pull) ?? new Map<ObservableKey, Observation>();
   heldBack.set(pull, held);
   if (byKey.size === 0) return { rows, statements: isLast ? drain(held) : new Map() };
@@ -76,6 +81,8 @@ function statementOf({ sourceId }: Observation): string | null {
 
 /** Null: nothing that was said changes anything. */
 function settle(known: Observation | null, said: readonly Observation[], feed: FeedDefinition): Observation | null {
+  // Of nearly all there is one, and nothing to settle it with.
+  if (known === null && said.length === 1) return said[0] as Observation;
   const { title } = feed;
   const latest = new Map<string | null, Observation>();
   for (const observation of said) {

@@ -1,13 +1,13 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { JSONParser } from '@streamparser/json';
 import { GatewayError } from '../../model/error.ts';
 import { isJsonObject, type Json } from '../../model/json.ts';
 import type { Rejection } from '../../model/observation.ts';
 import { rowText } from '../../stix/validate.ts';
+import { malformed, type Part, parse, readParts, together } from './texts.ts';
 
 /**
- * STIX objects out of a document of any size, one by one, in bounded memory. A document whose first line is a JSON text of
+ * STIX objects out of a document of any size, in bounded memory, as many at once as a piece of it holds. A document whose first line is a JSON text of
  * its own is read line by line, each line an object or a bundle; any other is parsed as JSON texts, one behind the other.
  */
 export type Found = { value: Json } | { rejection: Rejection };
@@ -30,7 +30,7 @@ export async function* readObjects(
   name: string,
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-): AsyncGenerator<Found> {
+): AsyncGenerator<Found[]> {
   const chunks = unpack(name, body, signal);
   try {
     const { start, line } = await peek(chunks);
@@ -106,7 +106,7 @@ async function* unpack(
 }
 
 /** A line that is no JSON costs only itself, unless it is the last and was cut. */
-async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Found> {
+async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Found[]> {
   let held: Buffer[] = [];
   let size = 0;
   let number = 0;
@@ -131,7 +131,7 @@ async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
       yield { rejection: { reason: 'bad-stix', detail: `line ${number} is no JSON`, row: rowText(line) } };
     } else throw malformed(name, 'its last line is cut');
   };
-  for await (const chunk of chunks) {
+  const takeAll = function* (chunk: Buffer): Generator<Found> {
     let from = 0;
     for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, from)) {
       yield* take(chunk.subarray(from, end), true);
@@ -141,55 +141,23 @@ async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
     size += rest.length;
     if (size <= MOST_HELD) held.push(rest);
     else held = [];
-  }
-  yield* take(Buffer.alloc(0), false);
+  };
+  for await (const chunk of chunks) yield* together(takeAll(chunk));
+  yield* together(take(Buffer.alloc(0), false));
 }
 
-/** JSON texts with their objects given as they come, so that a bundle of any length is never held. */
-async function* readTexts(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Found> {
-  const found: { value: Json; isRoot: boolean }[] = [];
-  const parser = new JSONParser({ paths: ['$', '$.objects.*'], keepStack: false, separator: '' });
-  let held = 0;
-  let failure: Error | null = null;
-  parser.onError = (error) => {
-    failure ??= error;
-  };
-  parser.onValue = ({ value, parent, stack }) => {
-    if (stack.length > 0) {
-      // `objects` that is no list, as in the observed-data of STIX 2.0, belongs to its object.
-      if (!Array.isArray(parent)) return;
-      // The parser itself keeps members of what it will also give as a whole.
-      parent.length -= 1;
-    }
-    held = 0;
-    found.push({ value: value as Json, isRoot: stack.length === 0 });
-  };
+async function* readTexts(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Found[]> {
   let texts = 0;
-  let isWrapper = false;
-  const drain = function* (): Generator<Found> {
-    for (const { value, isRoot } of found.splice(0)) {
-      if (!isRoot) {
-        isWrapper = true;
-        yield { value };
-        continue;
+  const foundIn = function* (parts: readonly Part[]): Generator<Found> {
+    for (const part of parts) {
+      if ('member' in part) yield { value: part.member };
+      else {
+        if (part.members === 0) yield* unwrap(name, part.root, texts === 0);
+        texts += 1;
       }
-      if (!isWrapper) yield* unwrap(name, value, texts === 0);
-      isWrapper = false;
-      texts += 1;
     }
   };
-  for await (const chunk of chunks) {
-    held += chunk.length;
-    parser.write(chunk);
-    yield* drain();
-    if (failure !== null) throw malformed(name, reasonOf(failure));
-    if (held > MOST_HELD) {
-      throw new GatewayError('upstream-too-large', `${name} holds an object of more than ${MOST_HELD} bytes.`);
-    }
-  }
-  if (!parser.isEnded) parser.end();
-  yield* drain();
-  if (failure !== null) throw malformed(name, reasonOf(failure));
+  for await (const parts of readParts(name, chunks)) yield* together(foundIn(parts));
 }
 
 /** An object, or what a bundle (STIX 2.1 section 8), an envelope (TAXII 2.1 section 3.7) or a list holds. */
@@ -208,20 +176,4 @@ function* unwrap(name: string, value: Json, isFirst: boolean): Generator<Found> 
     throw malformed(name, `it begins with ${rowText(value).slice(0, 60)}`);
   }
   yield { value };
-}
-
-function parse(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
-}
-
-function reasonOf(error: Error): string {
-  return error.message.replace(/[\p{Cc}\s]+/gu, ' ').slice(0, 200);
-}
-
-function malformed(name: string, why: string): GatewayError {
-  return new GatewayError('upstream-malformed', `${name} is no whole STIX: ${why}.`);
 }

@@ -165,8 +165,10 @@ export function writeObservations(
     },
 
     observations(feeds, keys) {
+      const speaking = [...new Set(feeds)].filter((feed) => hasAny(connection, OBSERVATIONS, feed));
+      if (speaking.length === 0) return [];
       const wanted = [...new Set(keys)];
-      return [...new Set(feeds)].flatMap((feed) =>
+      return speaking.flatMap((feed) =>
         findObservations(connection, feed, wanted).map((row) => observationFromRow(feed, row)),
       );
     },
@@ -272,6 +274,10 @@ function upsert(
   }
   countRows(connection, kind, feed, rows.length - known.length);
   return { changed, again };
+}
+
+function hasAny(connection: Connection, { count }: Kind, feed: string): boolean {
+  return connection.get<[number]>(`SELECT 1 FROM feeds WHERE name = ? AND ${count} > 0`, feed) !== undefined;
 }
 
 function countRows(connection: Connection, kind: Kind, feed: number, change: number): void {

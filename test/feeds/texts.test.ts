@@ -1,0 +1,106 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { readObjects } from '../../src/feeds/stix/document.ts';
+import { readParts } from '../../src/feeds/stix/texts.ts';
+import type { JsonObject } from '../../src/model/json.ts';
+
+/** `text` in pieces of these sizes, over and over. */
+async function* pieces(text: string, sizes: readonly number[]): AsyncGenerator<Buffer> {
+  const bytes = Buffer.from(text);
+  for (let at = 0, i = 0; at < bytes.length; i += 1) {
+    const size = sizes[i % sizes.length] ?? bytes.length;
+    yield bytes.subarray(at, at + size);
+    at += size;
+  }
+}
+
+async function membersOf(text: string, sizes: readonly number[] = []): Promise<unknown[]> {
+  const members: unknown[] = [];
+  for await (const parts of readParts('it', pieces(text, sizes))) {
+    members.push(...parts.flatMap((part) => ('member' in part ? [part.member] : [])));
+  }
+  return members;
+}
+
+t.test('members are what JSON.parse finds, wherever the text is cut into pieces', async () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 });
+  const indent = fc.constantFrom(0, 1, 2);
+  const head = fc.dictionary(fc.string(), fc.jsonValue(), { maxKeys: 3 });
+  const members = fc.array(fc.jsonValue());
+  await fc.assert(
+    fc.asyncProperty(head, members, head, indent, sizes, async (before, list, after, space, cuts) => {
+      const { objects: _, ...rest } = { ...before, ...after } as JsonObject;
+      const { objects: __, ...first } = before as JsonObject;
+      const text = JSON.stringify({ ...first, objects: list, ...rest }, null, space);
+      const found = await membersOf(text, cuts);
+      if (JSON.stringify(found) !== JSON.stringify(JSON.parse(text).objects)) throw new Error(text);
+      const asList = await membersOf(JSON.stringify(list, null, space), cuts);
+      if (JSON.stringify(asList) !== JSON.stringify(list)) throw new Error('as a list');
+    }),
+  );
+});
+
+const object = (n: number, more: JsonObject = {}): JsonObject => ({ type: 'x-thing', id: `x-thing--${n}`, ...more });
+const bundle = JSON.stringify({
+  type: 'bundle',
+  id: 'bundle--1',
+  objects: [object(1, { objects: [1, 2], text: 'a "quoted" \\ ]}, [{' }), object(2, { objects: { 0: [] } })],
+});
+
+t.test('a text that stops anywhere is malformed', async (t) => {
+  t.equal((await membersOf(bundle)).length, 2);
+  for (let end = 1; end < bundle.length; end += 1) {
+    await t.rejects(membersOf(bundle.slice(0, end), [7]), { code: 'upstream-malformed' }, `${end}`);
+  }
+});
+
+t.test('what stands between members is one comma and nothing else', async (t) => {
+  const texts = [
+    '[{} {}]',
+    '[{},,{}]',
+    '[,{}]',
+    '[{},]',
+    '{"objects":[{}}',
+    '{"objects":[{},]}',
+    '[{"a":1}x]',
+    '[{]}]',
+    ',',
+    ']',
+    '{"objects":[1 2]}',
+  ];
+  for (const text of texts) {
+    await t.rejects(membersOf(text), { code: 'upstream-malformed' }, text);
+    await t.rejects(membersOf(text, [1]), { code: 'upstream-malformed' }, `${text}, byte by byte`);
+  }
+  t.same(await membersOf('[ {} , 1 , "]" , null , [[]] , -1.5e3 ]', [1]), [{}, 1, ']', null, [[]], -1500]);
+});
+
+t.test('`objects` is a list of members only at the root, and only as a name', async (t) => {
+  const found = async (text: string) => {
+    const values: unknown[] = [];
+    for await (const one of readObjects('it', pieces(text, [5]), new AbortController().signal)) values.push(...one);
+    return values;
+  };
+  const nested = object(1, { inner: { objects: [object(2)] }, list: [['objects', [1]]] });
+  t.same(await found(JSON.stringify(nested)), [{ value: nested }]);
+  const observed = { type: 'observed-data', objects: { 0: { type: 'file' } } };
+  t.same(await found(JSON.stringify(observed)), [{ value: observed }], 'as in STIX 2.0');
+  t.same(await found(`${JSON.stringify(nested, null, 1)}\n${JSON.stringify([nested], null, 1)}`), [
+    { value: nested },
+    { value: nested },
+  ]);
+  t.same(await found('{"type":"bundle","\\u006fbjects":[{"a":1}]}'), [{ value: { a: 1 } }], 'however it is spelt');
+  t.same(await found('{"type":"bundle",\n"objects":[]}'), []);
+  t.same(await found('{"type":"bundle",\n"objects":[{"a":1}],"objects":[{"b":2}]}'), [
+    { value: { a: 1 } },
+    { value: { b: 2 } },
+  ]);
+});
+
+t.test('a member and a root are held up to a size, a list is not', async (t) => {
+  const large = 'x'.repeat(1024 * 1024);
+  const many = JSON.stringify(Array.from({ length: 40 }, () => [large]));
+  t.equal((await membersOf(many, [65_536])).length, 40);
+  await t.rejects(membersOf(JSON.stringify([large.repeat(17)]), [65_536]), { code: 'upstream-too-large' });
+  await t.rejects(membersOf(JSON.stringify({ a: large.repeat(17) }), [65_536]), { code: 'upstream-too-large' });
+});
