@@ -205,35 +205,6 @@ t.test('the ingest hook adds fields that ECS has and Sluice writes, and never lo
   for (const field of written) t.ok(known.has(field), field);
 });
 
-t.test('the ingest hook on a node that has ingest processors', async (t) => {
-  const node = process.env['SLUICE_TEST_INGEST_NODE'];
-  if (node === undefined) {
-    const reason = 'SLUICE_TEST_INGEST_NODE names no loopback node with ingest processors (a large download)';
-    t.comment(`opt-in, not run: ${reason}`);
-    return;
-  }
-  t.ok(['127.0.0.1', 'localhost', '[::1]'].includes(new URL(node).hostname), 'only loopback is contacted');
-  const sha512 = samples.sha512;
-  const docs = [
-    { threat: { indicator: { type: 'url', url: { original: ['http://evil.example/a?b=1'] } } } },
-    { threat: { indicator: { type: 'domain-name', url: { original: ['evil.example'] } } } },
-    { stix: { pattern: `[file:hashes.'SHA-512' = '${sha512}']` }, threat: { indicator: { type: 'file' } } },
-    { threat: { indicator: { type: 'ipv4-addr', ip: ['198.51.100.3'] } } },
-  ];
-  const body = { pipeline: JSON.parse(textOf(`${PIPELINE}.json`)), docs: docs.map((_source) => ({ _source })) };
-  const answer = await fetch(new URL('/_ingest/pipeline/_simulate', node), {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  const results = ((await answer.json()) as { docs: { doc: { _source: JsonObject } }[] }).docs;
-  const [url, domain, hash, address] = results.map(({ doc }) => doc._source);
-  t.match(url, { threat: { indicator: { url: { full: ['http://evil.example/a?b=1'], domain: 'evil.example' } } } });
-  t.match(domain, { threat: { indicator: { url: { domain: ['evil.example'] } } } });
-  t.match(hash, { threat: { indicator: { file: { hash: { sha512 } } } }, related: { hash: [sha512] } });
-  t.same(address, docs[3], 'what it is not about stays as it was');
-});
-
 // The rules.
 
 interface Rule extends JsonObject {

@@ -91,7 +91,7 @@ type Step =
   | { do: 'rebuild'; fault: ElasticFault | null }
   | { do: 'view'; types: ObservableType[] | null }
   | { do: 'retry'; fault: ElasticFault | null }
-  | { do: 'refuse'; value: string | null };
+  | { do: 'refuse'; value: string | null; status: number };
 
 const fault = fc.option(
   fc.constantFrom<ElasticFault>('drop', 'reset', 'half', { status: 503 }, { status: 429 }, { status: 401 }),
@@ -123,7 +123,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ do: fc.constant('refuse' as const), value: fc.option(fc.constantFrom(...pool)) }),
+    arbitrary: fc.record({
+      do: fc.constant('refuse' as const),
+      value: fc.option(fc.constantFrom(...pool)),
+      status: fc.constantFrom(400, 500),
+    }),
   },
 );
 
@@ -151,7 +155,7 @@ async function play(stage: Stage, steps: readonly Step[]): Promise<ObservableTyp
     else if (each.do === 'refuse') {
       server.refuse = ({ source }) =>
         each.value !== null && source?.document?.threat.indicator.name === each.value
-          ? { status: 400, type: 'document_parsing_exception', reason: 'no' }
+          ? { status: each.status, type: 'document_parsing_exception', reason: 'no' }
           : null;
     } else if (each.do === 'rebuild') await quietly(rebuild(parts));
     else if (each.do === 'retry') await quietly(redeliver(parts));
