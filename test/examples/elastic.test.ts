@@ -186,10 +186,11 @@ t.test('the ingest hook adds fields that ECS has and Sluice writes, and never lo
   const tags = new Set<string>();
   for (const processor of pipeline.processors) {
     const [[type, options]] = Object.entries(processor) as [[string, JsonObject]];
-    t.ok(['set', 'foreach', 'remove', 'grok', 'append'].includes(type), `${type}: in every ingest node`);
+    t.ok(['set', 'foreach', 'remove', 'grok', 'script'].includes(type), `${type}: in every ingest node`);
     t.ok(options['ignore_failure'] === true || options['ignore_missing'] === true, `${options['tag']} may not fail`);
     tags.add(String(options['tag']));
-    if (type === 'set' || type === 'append') written.add(String(options['field']));
+    if (type === 'set') written.add(String(options['field']));
+    for (const [, field = ''] of String(options['source'] ?? '').matchAll(/ctx\.(\w+\.\w+) = /g)) written.add(field);
     for (const pattern of type === 'grok' ? (options['patterns'] as string[]) : []) {
       for (const [, field = ''] of pattern.matchAll(/%\{\w+:([\w.]+)\}/g)) written.add(field);
     }

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { ecsDestination } from '../../../src/ecs/data-stream.ts';
 import { Secret } from '../../../src/model/secret.ts';
@@ -21,25 +24,37 @@ const sinkFor = (target: (typeof TARGETS)[number], node: string, credentials: ob
   );
 
 /**
- * The node is killed in mid-push and comes back with security on, and the gateway starts anew as well: in the end `latest` holds
- * the live set. Then, with the roles that setup shows, each sink can do its work and no more than that.
+ * The gateway is killed in mid-push, then the node, which comes back with security on: in the end `latest` holds the live set.
  */
 export async function proveOutage(t: Test, node: ElasticsearchNode): Promise<void> {
   const { index } = ecsDestination({ target: 'latest', stream: 'outage' });
   const common = 'collections: [ips], stream: outage, flush_bytes: 400000, concurrency: 2';
-  const first = await openPushing(t, node, sinkOf('siem', common));
-  await first.side.setUpSink('siem', false);
-  await first.write(addresses(12_000));
+  const filling = await openPushing(t, node, sinkOf('siem', common));
+  await filling.side.setUpSink('siem', false);
+  await filling.write(addresses(12_000));
+  await filling.side.close();
+  const indexed = async (least: number): Promise<number> => {
+    for (;;) {
+      const { body } = await node.ask('GET', `/${index}/_stats/indexing`);
+      const total = body._all.primaries.indexing.index_total;
+      if (total > least) return total;
+    }
+  };
+  const script = fileURLToPath(new URL('killed.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, filling.dir, node.url, sinkOf('siem', common)], { stdio: 'inherit' });
+  const gone = once(child, 'exit');
+  const before = await indexed(1000);
+  child.kill('SIGKILL');
+  t.same(await gone, [null, 'SIGKILL'], 'the gateway is killed in mid-push');
+
+  const first = await openPushing(t, node, sinkOf('siem', common), { dir: filling.dir, clock: filling.clock });
   const pushing = first.side.deliver('siem').then(
     () => 'delivered',
     (error) => error.code,
   );
-  for (;;) {
-    const { body } = await node.ask('GET', `/${index}/_stats/indexing`);
-    if (body._all.primaries.indexing.index_total > 1000) break;
-  }
+  await indexed(before + 1000);
   await node.kill();
-  t.equal(await pushing, 'sink-unavailable', 'killed in mid-push');
+  t.equal(await pushing, 'sink-unavailable', 'and so is the node');
   await t.rejects(first.side.deliver('siem'), { code: 'sink-unavailable' }, 'and down');
   t.match((await first.side.status()).sinks, [{ failures: 2, failed: 0, error: { code: 'sink-unavailable' } }]);
   // Half are withdrawn and some come new while it is down, and the gateway starts anew as well.
@@ -68,6 +83,7 @@ export async function proveOutage(t: Test, node: ElasticsearchNode): Promise<voi
   t.equal((await held(node, 'outage', 'ips')).length, 6002);
 }
 
+/** With the roles that setup shows each sink can do its work, and no more than that. */
 export async function proveRoles(t: Test, node: ElasticsearchNode): Promise<void> {
   for (const target of TARGETS) {
     const as = (username: string, password: string) => {
