@@ -91,12 +91,16 @@ export async function startElasticServer(t: Test, tls?: { cert: string; key: str
   const bulk = (path: string, body: string): object => {
     const lines = body.split('\n').filter((line) => line !== '');
     const items: object[] = [];
+    const ids = new Set<string>();
     for (let i = 0; i < lines.length; i += 1) {
       const [[action, meta]] = Object.entries<any>(JSON.parse(lines[i] as string)) as [[BulkOperation['action'], any]];
       const gte = meta.version_type === 'external_gte';
       if (action !== 'delete') i += 1;
       const document = action === 'delete' ? null : JSON.parse(lines[i] as string);
       const source = action === 'create' ? document : { gte, document };
+      // A real one takes that, in an order of its own where it is repeated: nobody who pushes may rely on it.
+      if (ids.has(meta._id)) t.fail(`two operations on ${meta._id} in one bulk`);
+      ids.add(meta._id);
       const index = meta._index ?? path;
       items.push({
         [action]: operate({ action, index, id: meta._id, version: meta.version ?? null, source }),
