@@ -141,13 +141,16 @@ async function keepRefused(
   const letters = refused.map(({ entry: { dateAdded, objectId }, reason }) => {
     return { sink: name, view, dateAdded, objectId, reason, attempts: (attempts.get(dateAdded) ?? 0) + 1, at };
   });
-  const known = await store.deadLetterCount(name);
-  if (attempts.size === 0 && known + letters.length > MAX_DEAD_LETTERS) {
-    const why = letters[0]?.reason ?? '';
-    throw new GatewayError(
-      'sink-refused',
-      `${known} entries were refused, and ${letters.length} more would be. Mend that, then run sink retry ${name}. ${why}`,
-    );
-  }
-  await store.transaction((tx) => tx.addDeadLetters(letters));
+  // In one transaction: pages that are under way together count together.
+  await store.transaction(async (tx) => {
+    const known = await tx.deadLetterCount(name);
+    if (attempts.size === 0 && known + letters.length > MAX_DEAD_LETTERS) {
+      const why = letters[0]?.reason ?? '';
+      throw new GatewayError(
+        'sink-refused',
+        `${known} entries were refused, and ${letters.length} more would be. Mend that, then run sink retry ${name}. ${why}`,
+      );
+    }
+    await tx.addDeadLetters(letters);
+  });
 }
