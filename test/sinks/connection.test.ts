@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import dns from 'node:dns';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Secret } from '../../src/model/secret.ts';
@@ -12,13 +14,13 @@ import { startElasticServer } from '../helpers/elastic-server.ts';
 const never = new AbortController().signal;
 const key = new Secret('canary-key');
 
-function push(t: Test, options: object): Promise<unknown> {
+function push(t: Test, options: object, signal = never): Promise<unknown> {
   const common = { target: 'latest', stream: 'indicator', namespace: 'default', ioc_expiration_duration: 86_400_000 };
   const rest = { flush_bytes: 100_000, concurrency: 1, timeout: 5000, ...options };
   sinkKinds.elasticsearch.check({ ...common, ...rest } as never);
   const sink = openSink(sinkKinds.elasticsearch, { ...common, ...rest }, '.');
   t.teardown(() => sink.close());
-  return sink.push(collection, [entryOf(1)], never);
+  return sink.push(collection, [entryOf(1)], signal);
 }
 
 const written = { written: 1, refused: [], later: [] };
@@ -112,4 +114,22 @@ t.test('requests are packed where that was asked for', async (t) => {
     t.match(await push(t, { node: server.url, ...(compression === undefined ? {} : { compression }) }), written);
     t.equal(server.requests.at(-1)?.headers['content-encoding'], encoding, String(compression));
   }
+});
+
+t.test('a node that never shakes hands holds up neither a push nor a stop for long', async (t) => {
+  const mute = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(mute, 'listening');
+  const sockets: Socket[] = [];
+  mute.on('connection', (socket) => sockets.push(socket));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    mute.close();
+  });
+  const { port } = mute.address() as AddressInfo;
+  const options = { node: `https://127.0.0.1:${port}`, ca_fingerprint: 'ab'.repeat(32) };
+  await t.rejects(push(t, { ...options, timeout: 100 }), { code: 'sink-unavailable', message: /timeout/ });
+  const stop = new AbortController();
+  const pushing = push(t, { ...options, timeout: 60_000 }, stop.signal);
+  stop.abort(new Error('stopping'));
+  await t.rejects(pushing, { message: 'stopping' });
 });

@@ -9,12 +9,18 @@ import { GatewayError } from '../../model/error.ts';
  * do, would leave their signatures unverified, and a certificate is no secret.
  * Throws `sink-unavailable`, and `sink-refused` when it shows no such certificate.
  */
-export async function fetchAuthority(node: string, fingerprint: string, timeout: number): Promise<string> {
+export async function fetchAuthority(
+  node: string,
+  fingerprint: string,
+  { timeout, signal }: { timeout: number; signal: AbortSignal },
+): Promise<string> {
   const wanted = fingerprint.replaceAll(':', '').toUpperCase();
   const { hostname, port, host } = new URL(node);
   const name = hostname.replace(/^\[|\]$/g, '');
   const servername = isIP(name) === 0 ? name : '';
   const socket = connect({ host: name, port: Number(port || 443), servername, rejectUnauthorized: false, timeout });
+  const abort = (): void => void socket.destroy(new Error('aborted'));
+  signal.addEventListener('abort', abort, { once: true });
   try {
     await new Promise<void>((done, fail) => {
       socket.once('secureConnect', done);
@@ -28,6 +34,7 @@ export async function fetchAuthority(node: string, fingerprint: string, timeout:
     const { code, message } = error as NodeJS.ErrnoException;
     throw new GatewayError('sink-unavailable', `${host} could not be reached (${code ?? message}).`);
   } finally {
+    signal.removeEventListener('abort', abort);
     socket.destroy();
   }
   throw new GatewayError('sink-refused', `${host} shows no certificate with the fingerprint that is configured.`);

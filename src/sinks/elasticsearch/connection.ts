@@ -44,16 +44,19 @@ export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions
   const nodes = [options.node ?? []].flat();
   const where = nodes[0] === undefined ? 'the cloud deployment' : new URL(nodes[0]).host;
   let opened: Promise<Client> | null = null;
-  const open = async (): Promise<Client> =>
-    new Client({ ...clientOptions(options, await authorityOf(options, nodes)), headers: { 'user-agent': userAgent } });
+  const open = async (signal: AbortSignal): Promise<Client> => {
+    const ca = await authorityOf(options, nodes, signal);
+    return new Client({ ...clientOptions(options, ca), headers: { 'user-agent': userAgent } });
+  };
   return {
     where,
     async send({ method, path, query = {}, body }, signal) {
       signal.throwIfAborted();
       const isBulk = Buffer.isBuffer(body);
-      opened ??= open();
+      opened ??= open(signal);
       const client = await opened.catch((error: unknown) => {
         opened = null;
+        signal.throwIfAborted();
         throw error;
       });
       try {
@@ -79,9 +82,10 @@ export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions
 async function authorityOf(
   { ca, ca_fingerprint, timeout }: ElasticsearchOptions,
   nodes: readonly string[],
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   if (ca_fingerprint === undefined) return ca?.reveal();
-  const asked = nodes.map((node) => fetchAuthority(node, ca_fingerprint, timeout));
+  const asked = nodes.map((node) => fetchAuthority(node, ca_fingerprint, { timeout, signal }));
   return Promise.any(asked).catch(({ errors: [first] }: AggregateError) => {
     throw first;
   });
