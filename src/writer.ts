@@ -1,13 +1,10 @@
 import { bulkhead } from 'cockatiel';
-import { createKey, hashKey } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { feedFormats } from './feeds/registry.ts';
-import { type Clock, MICROS_PER_MS } from './model/clock.ts';
-import type { Control, DeliveryReport, PollReport, SinkStatus, StatusReport } from './model/control.ts';
-import type { FeedDefinition } from './model/definition.ts';
+import type { Clock } from './model/clock.ts';
+import type { Control, PollReport } from './model/control.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
-import { Delivery, shownSetup } from './pipeline/delivery.ts';
 import type { Flights } from './pipeline/flights.ts';
 import type { ResolveAll } from './pipeline/guard.ts';
 import { Journals } from './pipeline/journals.ts';
@@ -16,16 +13,15 @@ import { type ConfiguredFeed, poll, type Upstream } from './pipeline/poll.ts';
 import { refreshOverdue } from './pipeline/refresh.ts';
 import { runSchedule } from './pipeline/schedule.ts';
 import { accountNameOf, createDispatchers, limitsOf, openUpstream } from './pipeline/upstream.ts';
-import { sinkKinds } from './sinks/registry.ts';
-import type { Sink, SinkKind } from './sinks/sink.ts';
-import { identityId } from './stix/id.ts';
 import { producingIdentity } from './stix/identity.ts';
 import { markingsUpTo } from './stix/marking.ts';
 import { storeEngines } from './store/registry.ts';
-import type { Writer } from './store/store.ts';
 import { version } from './version.ts';
+import { administerClients, type ClientAdministration } from './writer-clients.ts';
+import { openSinks, type SinkAdministration } from './writer-sinks.ts';
+import { statusOf } from './writer-status.ts';
 
-export interface WriterSide extends Control {
+export interface WriterSide extends Control, ClientAdministration, SinkAdministration {
   /** Polls and ticks by the clock until closed. */
   start(): void;
   /** Brings journals up to a changed configuration; done once before the first poll. */
@@ -34,10 +30,6 @@ export interface WriterSide extends Control {
   tick(): Promise<void>;
   /** Somebody reads this journal: feeds behind it that are overdue may be tried again. Answers nothing, never throws. */
   touch(journal: string): void;
-  /** Delivers to this sink now, as happens every few seconds after `start`. Throws as `rebuildSink`. */
-  deliver(sink: string): Promise<DeliveryReport>;
-  /** Adds the client `initial` with the key of this hash, unless there is or was any client; answers whether it did. */
-  addFirstClient(keyHash: string): Promise<boolean>;
   /** Waits for what is being written, then closes the store. */
   close(): Promise<void>;
 }
@@ -53,8 +45,6 @@ export interface WriterOptions {
   /** How names are looked up; for tests. */
   resolveAll?: ResolveAll;
 }
-
-const firstClient = { name: 'initial', collections: null, tlp: 'amber', rate: { max: 600, per: 60_000 } } as const;
 
 /** Each holds some megabytes while it reads; what waits in a bulkhead holds nothing. */
 const POLLS_AT_ONCE = 16;
@@ -134,27 +124,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     refreshing.set(name, refresh);
   };
 
-  const openSink = ({ name, kind, options }: Pick<Config['sinks'][number], 'name' | 'kind' | 'options'>): Sink => {
-    const context = { name, options, base: config.base, identityId: identityId(namespace), clock, userAgent };
-    return (sinkKinds[kind as keyof typeof sinkKinds] as SinkKind).open(context);
-  };
-  const sinks = config.sinks.map(({ name, kind, collections, every, ...rest }) => {
-    return { name, kind, sink: openSink({ name, kind, ...rest }), collections, every };
-  });
-  const deliveries = new Map(
-    sinks.map((own) => {
-      const keepOf = (journal: string): number => config.journals.find((j) => j.name === journal)?.keep ?? 0;
-      const parts = { clock, store: writer, keepOf, report: onError, signal: stop.signal };
-      const others = sinks.filter(({ name, sink }) => name !== own.name && sink.place === own.sink.place);
-      const elsewhere = new Set(others.flatMap(({ collections }) => collections.map(({ alias }) => alias)));
-      return [own.name, { delivery: new Delivery({ ...own, elsewhere }, parts), sink: own.sink }];
-    }),
-  );
-  const deliveryOf = (name: string): Delivery => {
-    const found = deliveries.get(name)?.delivery;
-    if (found === undefined) throw new GatewayError('not-found', `No sink is called ${name}, or it is switched off.`);
-    return found;
-  };
+  const sinks = openSinks(config, { clock, writer, namespace, userAgent, onError, signal: stop.signal });
 
   let background: Promise<unknown> = Promise.resolve();
   /** Journals hear nothing before they are what the configuration says. */
@@ -179,14 +149,14 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
           report: onError,
           signal: stop.signal,
         }),
-        ...[...deliveries.values()].map(({ delivery }) => delivery.run()),
+        sinks.run(),
       ]);
     },
     async close() {
       stop.abort(new GatewayError('unavailable', 'Sluice is stopping.'));
       await Promise.allSettled([background, ...polling.values(), ...refreshing.values()]);
       await dispatchers.close();
-      await Promise.allSettled([...deliveries.values()].map(({ sink }) => sink.close()));
+      await sinks.close();
       await writer.close();
     },
     touch(name) {
@@ -197,69 +167,15 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       await reconciled;
       return pollOnce(name);
     },
-    status: async () => {
-      const sinks = [...deliveries.values()].map(({ delivery }) => delivery.status());
-      return statusOf(config, feeds, writer, startedAt, clock, await Promise.all(sinks));
-    },
-    deliver: async (name) => deliveryOf(name).once(),
-    async setUpSink(name, dryRun) {
-      // Its key may be what the dry run tells how to make.
-      const idle = dryRun ? config.idleSinks.find((sink) => sink.name === name) : undefined;
-      return idle === undefined ? deliveryOf(name).setUp(dryRun) : shownSetup(openSink(idle));
-    },
-    retrySink: async (name) => deliveryOf(name).redeliver(),
-    rebuildSink: async (name) => deliveryOf(name).rebuild(),
-    rebuildProgress: async (name) => deliveryOf(name).progress(),
-    deadLetters: async (name, limit) => {
-      if (![...config.sinks, ...config.idleSinks].some((sink) => sink.name === name)) deliveryOf(name);
-      return writer.deadLetters(name, null, limit);
-    },
+    status: async () => statusOf(config, feeds, writer, startedAt, clock, await sinks.status()),
+    ...sinks.methods,
     async rejections(feed, limit) {
       if (!definitions.some(({ name }) => name === feed)) {
         throw new GatewayError('not-found', `No feed is called ${feed}.`);
       }
       return writer.rejections(feed, limit);
     },
-    async addClient(client) {
-      const unknown = (client.collections ?? []).filter((name) => !config.collections.some((c) => c.alias === name));
-      if (unknown.length > 0) throw new GatewayError('unprocessable', `No such collection: ${unknown.join(', ')}.`);
-      const certificates = client.certificates ?? [];
-      // Who signs in with a certificate has no key that could be lost as well.
-      const key = certificates.length > 0 ? null : createKey();
-      await writer.transaction(async (tx) => {
-        const standing = (await tx.clients()).filter(({ revokedAt }) => revokedAt === null);
-        if (standing.some(({ name }) => name === client.name)) {
-          throw new GatewayError('unprocessable', `A client called ${client.name} exists already.`);
-        }
-        const other = standing.find((known) => certificates.some((each) => known.certificates.includes(each)));
-        if (other !== undefined) {
-          throw new GatewayError('unprocessable', `The client ${other.name} has this certificate already.`);
-        }
-        const keyHashes = key === null ? [] : [hashKey(key)];
-        await tx.saveClient({ ...client, createdAt: clock.now(), revokedAt: null, keyHashes, certificates });
-      });
-      onClients(await writer.clients());
-      return { ...client, key };
-    },
-    async addFirstClient(keyHash) {
-      const isFirst = await writer.transaction(async (tx) => {
-        if ((await tx.clients()).length > 0) return false;
-        const standing = { createdAt: clock.now(), revokedAt: null, keyHashes: [keyHash], certificates: [] };
-        await tx.saveClient({ ...firstClient, ...standing });
-        return true;
-      });
-      onClients(await writer.clients());
-      return isFirst;
-    },
-    listClients: () => writer.clients(),
-    async revokeClient(name) {
-      await writer.transaction(async (tx) => {
-        const client = (await tx.clients()).find((c) => c.name === name && c.revokedAt === null);
-        if (client === undefined) throw new GatewayError('not-found', `No client is called ${name}.`);
-        await tx.saveClient({ ...client, revokedAt: clock.now() });
-      });
-      onClients(await writer.clients());
-    },
+    ...administerClients(config, { clock, writer, onClients }),
   };
 }
 
@@ -278,54 +194,4 @@ export function configuredFeeds(config: Pick<Config, 'feeds'>): ConfiguredFeed[]
     upstream,
     format: feedFormats[definition.format as keyof typeof feedFormats],
   }));
-}
-
-async function statusOf(
-  config: Config,
-  feeds: ConfiguredFeed[],
-  store: Writer,
-  startedAt: number,
-  clock: Clock,
-  sinks: SinkStatus[],
-): Promise<StatusReport> {
-  const now = clock.now();
-  const heads = new Map((await store.journals()).map(({ name, head }) => [name, head]));
-  const stateOf = async ({ name, every }: FeedDefinition) => {
-    const state = await store.feedState(name);
-    return {
-      ...state,
-      pools: config.pools.filter((pool) => pool.feeds.includes(name)).map((pool) => pool.name),
-      stale: state.succeededAt === null || now - state.succeededAt > 2 * every * MICROS_PER_MS,
-    };
-  };
-  const states = await Promise.all([
-    ...feeds.map(async ({ definition, format, options }) => ({
-      ...(await stateOf(definition)),
-      account: format.account(options)?.origin ?? null,
-      idle: null,
-    })),
-    ...config.idleFeeds.map(async ({ definition, reason }) => ({
-      ...(await stateOf(definition)),
-      account: null,
-      idle: reason,
-    })),
-  ]);
-  const collections = config.collections.map(async ({ alias, id, title, journal, types }) => {
-    const live = heads.has(journal) ? await store.countLive(journal) : {};
-    const seen = Object.entries(live).filter(([type]) => types === null || types.includes(type as never));
-    return { alias, id, title, journal, head: heads.get(journal) ?? null, live: Object.fromEntries(seen) };
-  });
-  return {
-    version,
-    startedAt,
-    now,
-    feeds: states,
-    accounts: await store.accounts(),
-    sinks: [...sinks, ...config.idleSinks.map(idleStatus)],
-    collections: await Promise.all(collections),
-  };
-}
-
-function idleStatus({ name, kind, reason }: Config['idleSinks'][number]): SinkStatus {
-  return { name, kind, idle: reason, collections: [], failed: 0, failures: 0, error: null };
 }

@@ -2,8 +2,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from '../../model/error.ts';
 import { first } from './migrations/001-first.ts';
-import { clientCertificates } from './migrations/002-client-certificates.ts';
-import { gaps } from './migrations/003-gaps.ts';
 
 export interface Migration {
   /** 1, 2, 3 …: becomes the file's `user_version`. */
@@ -12,7 +10,7 @@ export interface Migration {
 }
 
 /** In order, without a gap. A published one is never edited. */
-export const migrations: readonly Migration[] = [first, clientCertificates, gaps];
+export const migrations: readonly Migration[] = [first];
 
 /** "SLUC": tells a store of ours from any other SQLite file (https://sqlite.org/pragma.html#pragma_application_id). */
 export const APPLICATION_ID = 0x534c5543;

@@ -19,7 +19,7 @@ CREATE TABLE feeds (
   cursor TEXT, etag TEXT, last_modified TEXT, body_hash TEXT,
   confirmed_at INT, succeeded_at INT, attempted_at INT, next_poll_at INT,
   failures INT NOT NULL DEFAULT 0,
-  error TEXT,
+  error TEXT, gap TEXT,
   accepted INT NOT NULL DEFAULT 0,
   rejected INT NOT NULL DEFAULT 0,
   observations INT NOT NULL DEFAULT 0,
@@ -159,6 +159,12 @@ CREATE TABLE clients (
   revoked_at INT
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE client_keys (hash BLOB PRIMARY KEY CHECK (length(hash) = 32), client TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- A revoked client keeps its own, so one may be named by another client again.
+CREATE TABLE client_certificates (
+  client TEXT NOT NULL,
+  fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32),
+  PRIMARY KEY (client, fingerprint)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE checkpoints (
   sink TEXT NOT NULL,
