@@ -114,10 +114,16 @@ for (const profile of ['stix', 'elastic-agent']) {
     const text = bundle([stixIndicator('198.51.100.1'), stixIndicator('198.51.100.2')]);
     write('one', text);
     await side.poll('one');
-    for (const broken of [text.slice(0, text.length - 20), '<html><body>Sign in</body></html>']) {
+    for (const [broken, message] of [
+      [text.slice(0, text.length - 20), /is no whole STIX: .*[^.]\.$/],
+      [
+        '\n\n<html>\n<body>Sign in</body></html>',
+        /is no whole STIX: it begins with <html> <body>Sign in<\/body><\/html>\.$/,
+      ],
+    ] as const) {
       write('one', broken);
       const report = await side.poll('one');
-      t.match(report, { outcome: 'failed', error: { code: 'upstream-malformed' }, withdrawn: 0 });
+      t.match(report, { outcome: 'failed', error: { code: 'upstream-malformed', message }, withdrawn: 0 });
     }
     t.equal(live(await readAll(gateway, 'all')).length, 2, 'what was served stays served');
     const status = await side.status();

@@ -37,6 +37,12 @@ export async function* readObjects(
     if (line?.trim() === '') {
       throw malformed(name, 'it is empty, and a bundle without objects would say that there are none');
     }
+    const from = start.findIndex((byte) => byte > 0x20);
+    // A page for people, most often: it is shown, and not what a parser makes of it.
+    if (from !== -1 && start[from] !== 0x7b && start[from] !== 0x5b) {
+      const text = start.toString('utf8', from, from + 240).replace(/[\p{Cc}\s]+/gu, ' ');
+      throw malformed(name, `it begins with ${text.slice(0, 60)}`);
+    }
     const whole = (async function* () {
       yield start;
       yield* chunks;
