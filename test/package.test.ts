@@ -72,8 +72,11 @@ t.test('npm pack gives a package that runs on a Node of the system', async (t) =
   t.match(await reply.json(), { objects: [{ type: 'indicator' }, { type: 'indicator' }, { type: 'indicator' }] });
   const status = run(process.execPath, [bin, 'status', '--json'], directory, env);
   t.match(JSON.parse(status.stdout), { feeds: [{ name: 'example', state: 'ok' }, { state: 'no-key' }] });
+  const isHealthy = () => run(process.execPath, [join(directory, 'bin', 'health.mjs')], directory, env);
+  t.match(isHealthy(), { status: 0, stderr: '' });
   served.kill('SIGTERM');
   t.equal(await ended, 0, 'it stops when it is asked to');
+  t.match(isHealthy(), { status: 1, stderr: /does not answer \(ENOENT\)|ECONNREFUSED/ });
 });
 
 t.test(
@@ -92,6 +95,8 @@ t.test(
       lines.find((line) => line.startsWith('USER ')),
       /^USER node$/,
     );
+    const script = /^HEALTHCHECK .*"\/app\/([^"]+)"\]$/m.exec(lines.join('\n'))?.[1] ?? '';
+    t.ok(existsSync(join(project, script)), `the health check runs ${script}`);
   },
 );
 
