@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
@@ -307,6 +308,38 @@ t.test('iocs: a reader who takes a page slowly holds up neither the store nor th
   const { data } = JSON.parse(text);
   t.equal(data.length, 6000);
   t.ok(slices - planned > 2, `${slices - planned} slices were read after the answer had begun`);
+});
+
+t.test('stix: who goes away in the middle ends the reading, in every coding', async (t) => {
+  const store = await openApp(t);
+  await store.append(Array.from({ length: 8000 }, (_, i) => indicatorEntry({ value: `${randomUUID()}${i}.example` })));
+  for (const coding of ['identity', 'gzip', 'zstd']) {
+    let pages = 0;
+    const closed = Promise.withResolvers<void>();
+    const reader: RouteParts['reader'] = {
+      ...store.reader,
+      page: async (query) => {
+        pages += 1;
+        // By then the first slices are on their way, and the reader has gone.
+        if (pages === 5) await closed.promise;
+        return store.reader.page(query);
+      },
+    };
+    const { app } = await openApp(t, { reader });
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    app.server.on('connection', (socket) => socket.on('close', () => closed.resolve()));
+    const { port } = app.server.address() as { port: number };
+    const headers = { authorization: 'Bearer slc_reader', 'accept-encoding': coding };
+    const asked = httpRequest({ port, path: `${IOCS}/stix`, headers }, (reply) => {
+      reply.on('error', () => undefined);
+      reply.once('data', () => asked.destroy());
+    });
+    asked.on('error', () => undefined).end();
+    await closed.promise;
+    for (let i = 0; i < 100; i += 1) await new Promise((resolve) => setImmediate(resolve));
+    t.ok(pages <= 7, `${coding}: ${pages} of 17 slices were read`);
+    t.equal((await app.inject({ url: '/healthz' })).statusCode, 200);
+  }
 });
 
 t.test('iocs: collections that the caller may not read are not there', async (t) => {
