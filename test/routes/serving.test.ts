@@ -455,6 +455,18 @@ t.test('/metrics: for named clients only, counts what happened, and holds no sec
   t.ok(figureOf(reply.body, /^process_resident_memory_bytes/) > 0);
   const again = await get('/metrics', key);
   t.equal(figureOf(again.body, /^sluice_page_cache_hits_total /), 2, 'looking does not count');
+  const makeUp = async (name: string): Promise<void> => {
+    const object = `${OBJECTS}indicator--${name}/`;
+    for (const url of [`/${name}`, `/api/v1/${name}`, `/docs/${name}`, OBJECTS.replace('all', name), object])
+      for (const as of [null, `slc_${name}`, gateway.key]) await get(url, as);
+  };
+  const seriesIn = async (): Promise<number> => (await get('/metrics', key)).body.match(/^sluice_/gm)?.length ?? 0;
+  // So often that failed sign-ins are answered 429 as well.
+  for (let i = 0; i < 10; i += 1) await makeUp(`first${i}`);
+  await seriesIn();
+  const series = await seriesIn();
+  for (let i = 0; i < 20; i += 1) await makeUp(`name${i}`);
+  t.equal(await seriesIn(), series, 'callers can make up no series');
   for (const secret of [canary, key, gateway.key, 'CANARY']) t.notMatch(again.body, new RegExp(`${secret}`));
 });
 
