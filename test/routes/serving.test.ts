@@ -187,7 +187,37 @@ t.test('TLS: 1.2 and 1.3 and nothing older; a known certificate signs in, beside
     t.equal((await get(name, key)).status, 200, `${name} with a key`);
   }
   t.equal((await get('blue', { authorization: 'Bearer wrong' })).status, 401, 'a key that is brought is what counts');
-  await gateway.side.revokeClient('blue');
+  /** A second connection that resumes the first one's session: was it resumed, and what is it answered? */
+  const resume = async (
+    version: 'TLSv1.2' | 'TLSv1.3',
+    name: string,
+    between = async (): Promise<void> => undefined,
+  ) => {
+    const pair = { cert: file(`${name}.crt`), key: file(`${name}.key`) };
+    let session: Buffer | undefined;
+    for (const isSecond of [false, true]) {
+      if (isSecond) await between();
+      const versions = { minVersion: version, maxVersion: version };
+      const socket = connectTls({ port, host: 'localhost', ca, ...versions, ...pair, ...(session && { session }) });
+      await once(socket, 'secureConnect');
+      const isReused = socket.isSessionReused();
+      socket.on('session', (later) => {
+        session = later;
+      });
+      session = version === 'TLSv1.2' ? socket.getSession() : session;
+      socket.write(`GET ${OBJECTS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+      let text = '';
+      for await (const part of socket) text += part;
+      if (isSecond) return [isReused, Number(text.slice(9, 12))];
+    }
+    return [];
+  };
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    t.strictSame(await resume(version, 'blue'), [true, 200], `${version}: a resumed session is who it was`);
+    t.strictSame(await resume(version, 'unknown'), [true, 401], `${version}: or nobody`);
+  }
+  const revoke = () => gateway.side.revokeClient('blue');
+  t.strictSame(await resume('TLSv1.3', 'blue', revoke), [true, 401], 'and nobody once it is revoked');
   t.equal((await get('blue')).status, 401, 'revoked');
   await gateway.side.addClient({ ...blue, name: 'heir', certificates: [...blue.certificates] });
   t.equal((await get('blue')).status, 200, 'a revoked client’s certificate may be given to another');
