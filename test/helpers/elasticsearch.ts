@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { pbkdf2Sync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -15,15 +16,15 @@ export interface ElasticsearchNode {
   /** SIGKILL, as a machine that loses power; the data stay. */
   kill(): Promise<void>;
   /**
-   * Starts it again on the same port and data. `users`: from now on with security, and these users by name; nodes like these
-   * can keep users and roles in files only. There is `elastic` as well, with `elasticPassword`.
+   * Starts it again on the same port and data. `users`: from now on with security, and these users by name beside the
+   * administrator; nodes like these can keep users and roles in files only.
    */
   restart(users?: Record<string, { password: string; role: object }>): Promise<void>;
-  /** One request, as `elastic` where there is security, answered as parsed JSON together with its status. */
+  /** One request, as the administrator where there is security, answered as parsed JSON together with its status. */
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
 }
 
-export const elasticPassword = 'test-only-bootstrap';
+export const administrator = { username: 'admin', password: 'test-only-password' };
 
 const run = promisify(execFile);
 const START_MS = 180_000;
@@ -118,21 +119,18 @@ async function prepare({ home, java, work, port }: { home: string; java: string;
 
   const secure = async (users: Record<string, { password: string; role: object }>): Promise<void> => {
     await configure(true);
-    headers['authorization'] = `Basic ${btoa(`elastic:${elasticPassword}`)}`;
-    const keystore = join(runHome, 'bin', 'elasticsearch-keystore');
-    // The one that a node made on its own at its first start takes no more.
-    await rm(join(config, 'elasticsearch.keystore'), { force: true });
-    await run(keystore, ['create'], { env });
-    const adding = spawn(keystore, ['add', '-x', 'bootstrap.password'], { env });
-    adding.stdin.end(elasticPassword);
-    const [code] = await once(adding, 'exit');
-    if (code !== 0) throw new Error(`The keystore took no password (${code}).`);
-    const roles = Object.entries(users).map(([name, { role }]) => `${name}: ${JSON.stringify(role)}`);
-    await writeFile(join(config, 'roles.yml'), `${roles.join('\n')}\n`);
-    for (const [name, user] of Object.entries(users)) {
-      const add = ['useradd', name, '-p', user.password, '-r', name];
-      await run(join(runHome, 'bin', 'elasticsearch-users'), add, { env });
-    }
+    const { username, password } = administrator;
+    headers['authorization'] = `Basic ${btoa(`${username}:${password}`)}`;
+    const named = Object.entries(users);
+    const roles = named.map(([name, { role }]) => `${name}: ${JSON.stringify(role)}`);
+    const hashes = named.map(([name, user]) => `${name}:${hashOf(user.password)}`);
+    const holders = named.map(([name]) => `${name}:${name}`);
+    const files: [string, string[]][] = [
+      ['roles.yml', roles],
+      ['users', [`${username}:${hashOf(password)}`, ...hashes]],
+      ['users_roles', [`superuser:${username}`, ...holders]],
+    ];
+    for (const [name, lines] of files) await writeFile(join(config, name), `${lines.join('\n')}\n`);
     if (isRoot) await giveAway(work);
   };
 
@@ -163,6 +161,13 @@ async function prepare({ home, java, work, port }: { home: string; java: string;
       throw new Error(`Elasticsearch did not start: ${log.slice(-3000)}`);
     },
   };
+}
+
+/** A password as Elasticsearch keeps it: PBKDF2 with SHA-512, told by its prefix; its own tool takes a JVM for each. */
+function hashOf(password: string): string {
+  const salt = randomBytes(32);
+  const key = pbkdf2Sync(password, salt, 1000, 32, 'sha512');
+  return `{PBKDF2}1000$${salt.toString('base64')}$${key.toString('base64')}`;
 }
 
 /** The unprivileged user may not see a home under a private directory: it then gets a copy. */

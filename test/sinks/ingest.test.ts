@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { Secret } from '../../src/model/secret.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collection, entryOf, openSink } from '../contracts/sink.contract.ts';
-import { type ElasticsearchNode, elasticPassword, startElasticsearch } from '../helpers/elasticsearch.ts';
+import { administrator, type ElasticsearchNode, startElasticsearch } from '../helpers/elasticsearch.ts';
 import { samples } from '../helpers/observables.ts';
 
 /**
@@ -94,7 +94,7 @@ async function proveKeys(t: Test, node: ElasticsearchNode): Promise<void> {
     await node.ask('DELETE', '/_security/api_key', { ids: [made.body.id] });
     await t.rejects(sink.push(collection, [entryOf(3)], never), { code: 'sink-refused', message: /credentials/ });
   }
-  const user = { username: 'elastic', password: new Secret(elasticPassword) };
+  const user = { username: administrator.username, password: new Secret(administrator.password) };
   t.match(await open(t, node, 'latest', user).push(collection, [entryOf(4)], never), { written: 1 });
 }
 

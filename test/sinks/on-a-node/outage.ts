@@ -6,7 +6,7 @@ import { ecsDestination } from '../../../src/ecs/data-stream.ts';
 import { Secret } from '../../../src/model/secret.ts';
 import { sinkKinds } from '../../../src/sinks/registry.ts';
 import { collection, entryOf, openSink } from '../../contracts/sink.contract.ts';
-import { type ElasticsearchNode, elasticPassword } from '../../helpers/elasticsearch.ts';
+import { administrator, type ElasticsearchNode } from '../../helpers/elasticsearch.ts';
 import { addresses, few, held, liveIn, openPushing, sinkOf } from '../../helpers/pushing.ts';
 
 const never = new AbortController().signal;
@@ -75,8 +75,8 @@ export async function proveOutage(t: Test, node: ElasticsearchNode): Promise<voi
   );
   t.match((await locked.side.status()).sinks, [{ failed: 0 }]);
   await locked.side.close();
-  const login = `${common}, username: elastic, password: { env: ES_PASSWORD }`;
-  const options = { dir: first.dir, clock: first.clock, env: { ES_PASSWORD: elasticPassword } };
+  const login = `${common}, username: ${administrator.username}, password: { env: ES_PASSWORD }`;
+  const options = { dir: first.dir, clock: first.clock, env: { ES_PASSWORD: administrator.password } };
   const second = await openPushing(t, node, sinkOf('siem', login), options);
   await second.side.deliver('siem');
   t.same(await held(node, 'outage', 'ips'), await liveIn(second, 'ips'));
@@ -91,7 +91,7 @@ export async function proveRoles(t: Test, node: ElasticsearchNode): Promise<void
       t.teardown(() => sink.close());
       return sink;
     };
-    const admin = as('elastic', elasticPassword);
+    const admin = as(administrator.username, administrator.password);
     for (const step of admin.setup().filter(({ byHand }) => byHand !== true)) await admin.install(step, never);
     const sink = as(target, PASSWORD);
     const entries = [entryOf(1), entryOf(2)];
