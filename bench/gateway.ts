@@ -50,7 +50,10 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
     pools: [{ name: 'main', feeds: Object.keys(feeds) }],
     journals: [journal],
     collections: [],
-    companyOf: () => [producingIdentity(namespace, 'Bench', clock.now()), ...markingsUpTo('amber')],
+    companyOf: () => [
+      producingIdentity(namespace, { name: 'Bench', description: null, contact: null }, clock.now()),
+      ...markingsUpTo('amber'),
+    ],
   });
   await journals.reconcile(signal);
   return {

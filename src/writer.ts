@@ -70,7 +70,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     journals: config.journals,
     collections: config.collections,
     companyOf: ({ policy }) => [
-      producingIdentity(namespace, config.identity.name, clock.now()),
+      producingIdentity(namespace, config.identity, clock.now()),
       ...markingsUpTo(policy.tlp),
     ],
   });

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { curate, type JournalView, type News } from '../curate/curate.ts';
 import { expiryOf, type FeedView } from '../curate/merge.ts';
-import { curateObjects, objectEntry } from '../curate/objects.ts';
+import { curateObjects } from '../curate/objects.ts';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
@@ -10,6 +10,7 @@ import type { Observation, Rejection, StixObject } from '../model/observation.ts
 import { fitsElastic } from '../stix/elastic.ts';
 import { rowText } from '../stix/validate.ts';
 import type { Transaction, Writer } from '../store/store.ts';
+import { bringCompany, settleIdentity } from './company.ts';
 import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './views.ts';
 
 /** Keys brought up to date per transaction where there is no batch to follow. */
@@ -64,6 +65,7 @@ function standingIn({ name }: JournalDefinition) {
 export class Journals {
   readonly #parts: JournalsParts;
   /** Where the sweep of each delta feed goes on; null: from its first row. */
+  #identity: StixObject | null = null;
   readonly #sweptTo = new Map<string, ObservableKey | null>();
 
   constructor(parts: JournalsParts) {
@@ -203,14 +205,13 @@ export class Journals {
 
   async #open(tx: Transaction, definition: JournalDefinition) {
     const journal = await tx.openJournal(definition);
-    if (journal.head !== null) return journal;
-    const company = this.#parts.companyOf(definition);
-    const dates = await tx.stamp(definition.name, company.length);
-    const entries = company.map((object, i) => ({
-      entry: objectEntry(object, dates[i] as Micros, true),
-      replaces: null,
-    }));
-    await tx.append(definition.name, entries);
+    const company = this.#parts.companyOf(definition).map(async (object) => {
+      if (object.type !== 'identity') return object;
+      // Once for all journals, so that it is the same in all of them.
+      this.#identity ??= await settleIdentity(tx, object);
+      return this.#identity;
+    });
+    await bringCompany(tx, definition.name, await Promise.all(company));
     return journal;
   }
 

@@ -4,10 +4,14 @@ import { formatMillis } from '../model/timestamp.ts';
 import { identityId } from './id.ts';
 
 /**
- * Who issues the objects (STIX 2.1 section 4.5): what `created_by_ref` of every indicator names. `at` is the moment it was
- * first issued and must stay the same, so that the object does.
+ * Who issues the objects (STIX 2.1 section 4.5): what `created_by_ref` of every indicator names. `at`: when it was issued,
+ * should it not have been before (pipeline/company.ts).
  */
-export function producingIdentity(namespace: string, name: string, at: Micros): StixObject {
+export function producingIdentity(
+  namespace: string,
+  { name, description, contact }: { name: string; description: string | null; contact: string | null },
+  at: Micros,
+): StixObject {
   const id = identityId(namespace);
   const issued = formatMillis(at);
   return {
@@ -21,8 +25,9 @@ export function producingIdentity(namespace: string, name: string, at: Micros): 
       created: issued,
       modified: issued,
       name,
-      description: 'The feed gateway that merges and issues these indicators.',
+      description: description ?? 'The feed gateway that merges and issues these indicators.',
       identity_class: 'organization',
+      ...(contact === null ? {} : { contact_information: contact }),
     },
   };
 }

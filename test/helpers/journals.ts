@@ -65,7 +65,7 @@ export async function openBench(
   feeds: FeedDefinition[],
   definitions: JournalDefinition[],
   from?: Bench,
-  collections: JournalsParts['collections'] = [],
+  more: Partial<Pick<JournalsParts, 'collections' | 'companyOf'>> = {},
 ): Promise<Bench> {
   const clock = from?.clock ?? scriptedClock(START, { auto: true });
   const location = join(t.testdir(), 'store');
@@ -82,9 +82,10 @@ export async function openBench(
     feeds,
     pools: [{ name: 'main', feeds: feeds.map(({ name }) => name) }],
     journals: definitions,
-    collections,
+    collections: [],
     namespace: uuidOf('namespace'),
     companyOf: () => [],
+    ...more,
   });
   await journals.reconcile(never);
   const own = writer;

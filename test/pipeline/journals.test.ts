@@ -9,8 +9,11 @@ import { GatewayError } from '../../src/model/error.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { ObservableType } from '../../src/model/observable.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
+import type { JournalsParts } from '../../src/pipeline/journals.ts';
 import { keepPace } from '../../src/pipeline/outcome.ts';
 import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
+import { producingIdentity } from '../../src/stix/identity.ts';
+import { markingsUpTo } from '../../src/stix/marking.ts';
 import { type Bench, feed, journal, never, openBench, type Script } from '../helpers/journals.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
@@ -172,7 +175,7 @@ t.test('a sweep goes on where it stopped, and round again', async (t) => {
 
 t.test('what a view admits from now on is news to its readers, once', async (t) => {
   const one = feed('one');
-  const view = (types: ObservableType[] | null) => [{ id: 'ips', journal: 'pool:main', types }];
+  const view = (types: ObservableType[] | null) => ({ collections: [{ id: 'ips', journal: 'pool:main', types }] });
   const first = await openBench(t, [one], [journal()], undefined, view(['ipv4']));
   const rows = [
     { value: '198.51.100.1' },
@@ -209,12 +212,66 @@ t.test('what a view admits from now on is news to its readers, once', async (t) 
   }
   const whole = await openBench(t, [one], [journal()], first, view(null));
   t.strictSame(moved(now, await standing(whole)), ['a.example.com'], 'all types');
-  const other = await openBench(t, [one], [journal()], first, [
-    ...view(null),
-    { id: 'new', journal: 'pool:main', types: null },
-  ]);
+  const other = await openBench(t, [one], [journal()], first, {
+    collections: [...view(null).collections, { id: 'new', journal: 'pool:main', types: null }],
+  });
   t.strictSame(moved(await standing(whole), await standing(other)), [], 'a new collection has no readers yet');
 });
+
+t.test(
+  'all journals say who issues them in the same version, and a new name or a higher ceiling is told',
+  async (t) => {
+    const one = feed('one');
+    const block = journal({ minConfidence: 50 }, { name: 'collection:block' });
+    const namespace = uuidOf('namespace');
+    const by = (name: string, contact: string | null = null): Partial<JournalsParts> => ({
+      companyOf: ({ policy }) => [
+        producingIdentity(namespace, { name, description: null, contact }, clock()),
+        ...markingsUpTo(policy.tlp),
+      ],
+    });
+    let clock = (): number => START;
+    const first = await openBench(t, [one], [journal()], undefined, by('Sluice'));
+    clock = () => first.clock.now() + 5_000_000;
+    const raws = async (bench: Bench, name: string) =>
+      (await bench.entries(name)).flatMap((entry) => (entry.kind === 'object' ? [JSON.parse(entry.raw)] : []));
+    const identity = async (bench: Bench, name: string) =>
+      (await raws(bench, name)).filter(({ type }) => type === 'identity');
+
+    const second = await openBench(t, [one], [journal(), block], first, by('Sluice'));
+    const [issued] = await identity(second, 'pool:main');
+    t.strictSame(await identity(second, 'collection:block'), [issued], 'a journal made later holds the same object');
+    const head = (await second.entries()).at(-1)?.dateAdded ?? 0;
+    await openBench(t, [one], [journal(), block], first, by('Sluice'));
+    t.equal((await second.entries()).at(-1)?.dateAdded, head, 'a start like the last one tells nothing');
+
+    const third = await openBench(
+      t,
+      [one],
+      [journal({ tlp: 'red' }), block],
+      first,
+      by('Corp SOC', 'soc@corp.example'),
+    );
+    const [renamed] = await identity(third, 'pool:main');
+    t.match(renamed, {
+      id: issued.id,
+      created: issued.created,
+      name: 'Corp SOC',
+      contact_information: 'soc@corp.example',
+    });
+    t.ok(renamed.modified > issued.modified);
+    t.strictSame(await identity(third, 'collection:block'), [renamed]);
+    const news = (await third.entries('pool:main', head)).map(({ objectId }) => objectId);
+    const marked = markingsUpTo('red')
+      .slice(3)
+      .map(({ id }) => id);
+    t.strictSame(
+      news.toSorted(),
+      [issued.id, ...marked].toSorted(),
+      'with the markings that were lacking, and no others',
+    );
+  },
+);
 
 t.test('what nobody foresaw is reported with its cause, and told as such', async (t) => {
   const one = feed('one');

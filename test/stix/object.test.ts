@@ -132,7 +132,11 @@ t.test('the markings up to a ceiling are those that OASIS publishes', async (t) 
 });
 
 t.test('markings and the producing identity stand before the OASIS validator', async (t) => {
-  const identity = producingIdentity(NAMESPACE, 'Sluice "gateway"', CREATED);
+  const identity = producingIdentity(
+    NAMESPACE,
+    { name: 'Sluice "gateway"', description: null, contact: 'soc@corp.example' },
+    CREATED,
+  );
   t.equal(identity.id, identityId(NAMESPACE));
   t.equal(identity.raw['created'], '2026-11-20T10:11:12.345Z');
   t.equal(identity.raw['identity_class'], 'organization');
