@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatMicros, parseTimestamp } from '../src/model/timestamp.ts';
 import { machine, median } from './measure.ts';
+import { keepPage, type Rival, startFastify, startNginx } from './rivals.ts';
 
 /**
  * Serving, measured from outside on a gateway of its own: pages kept ready beside nginx's static file of the same bytes, 304s,
@@ -87,24 +88,37 @@ collections: { all: { pool: main } }
   const gzip = { ...auth, 'accept-encoding': 'gzip' };
   console.log(machine());
   console.log(`a page of 1000: ${plain.body.length} bytes, gzip ${packed.body.length}`);
-  const rival = hasNginx ? await startNginx(plain.body, packed.body) : null;
+  keepPage(dir, plain, packed);
   const ours = { url, pid };
+  const fastify = await rival(startFastify(dir));
+  const bare = { url: `${fastify.base}/page`, pid: fastify.pid };
+  const nginx = hasNginx ? await rival(startNginx(dir)) : null;
+  const file = nginx === null ? null : { url: `${nginx.base}/page.json`, pid: nginx.pid };
+  const unchanged = { ...gzip, 'if-none-match': String(packed.headers.etag) };
   const result = compare([
-    ...(rival === null ? [] : [{ ...rival, name: 'nginx static', headers: {} }]),
+    ...(file === null ? [] : [{ ...file, name: 'nginx static', headers: {} }]),
     { ...ours, name: 'cached page', headers: auth },
-    ...(rival === null ? [] : [{ ...rival, name: 'nginx gzip_static', headers: { 'accept-encoding': 'gzip' } }]),
+    { ...bare, url: `${fastify.base}/objects`, name: 'the page from objects', headers: auth },
+    ...(file === null ? [] : [{ ...file, name: 'nginx gzip_static', headers: { 'accept-encoding': 'gzip' } }]),
+    { ...bare, name: 'bare Fastify, gzip', headers: gzip },
     { ...ours, name: 'cached page, gzip', headers: gzip },
-    { ...ours, name: '304', headers: { ...gzip, 'if-none-match': String(packed.headers.etag) } },
+    { ...bare, name: 'bare Fastify, 304', headers: unchanged },
+    { ...ours, name: '304', headers: unchanged },
   ]);
-  const tell = (a: string, b: string, target: number): void => {
+  const tell = (a: string, b: string, target?: number): void => {
     const [one, other] = [result.get(a), result.get(b)];
     if (one === undefined || other === undefined) return;
     const [byRate, byCpu] = [one.rate / other.rate, other.cpu / one.cpu].map((ratio) => ratio.toFixed(2));
-    console.log(`  ${a} / ${b}: ${byRate}, by processor time ${byCpu} (target ${target})`);
+    console.log(`  ${a} / ${b}: ${byRate}, by processor time ${byCpu}${target ? ` (target ${target})` : ''}`);
   };
   tell('cached page', 'nginx static', 0.9);
   tell('cached page, gzip', 'nginx gzip_static', 0.4);
   tell('304', 'cached page, gzip', 1.5);
+  tell('cached page', 'the page from objects', 10);
+  tell('cached page, gzip', 'bare Fastify, gzip');
+  tell('304', 'bare Fastify, 304');
+  tell('bare Fastify, gzip', 'nginx gzip_static');
+  tell('bare Fastify, 304', 'bare Fastify, gzip');
 
   await coldPages(base, auth, FIRST_ROWS);
   await whileRowsComeIn(url, gzip, () => {
@@ -228,6 +242,12 @@ function load(url: string, headers: Record<string, string>, seconds: number) {
   };
 }
 
+async function rival(starting: Promise<Rival>): Promise<{ base: string; pid: number }> {
+  const { base, child } = await starting;
+  children.push(child);
+  return { base, pid: child.pid as number };
+}
+
 async function startGateway(config: string): Promise<{ base: string; pid: number }> {
   const child = spawn(process.execPath, [launcher, 'serve', '--config', config], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -243,35 +263,6 @@ async function startGateway(config: string): Promise<{ base: string; pid: number
     child.once('exit', () => reject(new Error(`the gateway did not start: ${said}`)));
   });
   return { base: await address, pid: child.pid as number };
-}
-
-/** One process without logs; sendfile off and large buffers, which is its fastest for files from memory over loopback. */
-async function startNginx(plain: Buffer, packed: Buffer): Promise<{ url: string; pid: number }> {
-  writeFileSync(join(dir, 'page.json'), plain);
-  writeFileSync(join(dir, 'page.json.gz'), packed);
-  const port = 20_000 + (process.pid % 20_000);
-  writeFileSync(
-    join(dir, 'nginx.conf'),
-    `daemon off; master_process off; pid ${dir}/nginx.pid; error_log stderr crit;
-events { worker_connections 1024; }
-http {
-  access_log off; sendfile off; output_buffers 2 1m; gzip_static on; keepalive_requests 100000000;
-  default_type application/taxii+json;
-  client_body_temp_path ${dir}/t1; proxy_temp_path ${dir}/t2; fastcgi_temp_path ${dir}/t3; uwsgi_temp_path ${dir}/t4;
-  scgi_temp_path ${dir}/t5;
-  server { listen 127.0.0.1:${port}; root ${dir}; }
-}
-`,
-  );
-  const child = spawn('nginx', ['-c', join(dir, 'nginx.conf'), '-p', dir], { stdio: 'inherit' });
-  children.push(child);
-  const url = `http://127.0.0.1:${port}/page.json`;
-  for (let tries = 0; tries < 100; tries += 1) {
-    const reply = await fetchBytes(url, {}).catch(() => null);
-    if (reply?.body.equals(plain)) return { url, pid: child.pid as number };
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('nginx did not answer with the page');
 }
 
 async function cpuSeconds(base: string): Promise<number> {

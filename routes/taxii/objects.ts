@@ -5,7 +5,7 @@ import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { formatMicros, formatMillis } from '../../src/model/timestamp.ts';
-import { renderList } from '../../src/stix/render.ts';
+import { ListWriter } from '../../src/stix/render.ts';
 import type { EntryFilter, PageValidity } from '../../src/store/store.ts';
 import { sealCursor } from '../cursor.ts';
 import type { RenderedPage } from '../page-cache.ts';
@@ -37,8 +37,8 @@ interface Walk {
 interface Content {
   entries: readonly { dateAdded: Micros }[];
   more: boolean;
-  /** JSON of an array, one item per entry. */
-  items: Buffer;
+  /** JSON of an array, one item per entry, between these texts. */
+  enclose(opening: string, closing: string): Buffer;
   /** Up to where the journal decides what the page says, null: to its end; where that holds, null for wide walks. */
   range: { validity: PageValidity; until: Micros | null } | null;
 }
@@ -84,7 +84,7 @@ export function manifest(
       version: versionText(version),
       media_type: STIX_TYPE,
     }));
-    return { ...page, items: Buffer.from(JSON.stringify(records)) };
+    return { ...page, enclose: encloseJson(records) };
   });
 }
 
@@ -107,7 +107,7 @@ export function versions(
       ? { entries: [], more: false }
       : await parts.reader.versions(filter, filters.after, filters.limit);
     const texts = entries.map(({ version }) => versionText(version));
-    return { entries, more, items: Buffer.from(JSON.stringify(texts)), range: null };
+    return { entries, more, enclose: encloseJson(texts), range: null };
   });
 }
 
@@ -155,7 +155,7 @@ async function requireObject({ filter }: Walk, { reader }: RouteParts): Promise<
 async function readPage(
   { filter, filters }: Walk,
   { reader }: RouteParts,
-): Promise<Omit<Content, 'items' | 'entries'> & { entries: Entry[] }> {
+): Promise<Omit<Content, 'enclose' | 'entries'> & { entries: Entry[] }> {
   if (filters.isEmpty) return { entries: [], more: false, range: null };
   const { limit } = filters;
   const { entries, more, validity } = await reader.page({ ...filter, after: filters.after, limit: limit + 1 });
@@ -165,19 +165,17 @@ async function readPage(
 
 async function readObjects(walk: Walk, parts: RouteParts): Promise<Content> {
   const page = await readPage(walk, parts);
-  const pieces = [OPENING];
+  const list = new ListWriter({ identityId: parts.identityId });
   for (let start = 0; start < page.entries.length; start += SLICE) {
-    if (start > 0) {
-      await nextTurn();
-      pieces.push(COMMA);
-    }
-    pieces.push(renderList(page.entries.slice(start, start + SLICE), { identityId: parts.identityId }));
+    if (start > 0) await nextTurn();
+    list.add(page.entries.slice(start, start + SLICE));
   }
-  pieces.push(CLOSING);
-  return { ...page, items: Buffer.concat(pieces) };
+  return { ...page, enclose: (opening, closing) => list.take(`${opening}[`, `]${closing}`) };
 }
 
-const [OPENING, COMMA, CLOSING] = ['[', ',', ']'].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
+function encloseJson(list: unknown[]): Content['enclose'] {
+  return (opening, closing) => Buffer.from(opening + JSON.stringify(list) + closing);
+}
 
 /** Sends the page that `read` reads, or one that says the same and was kept. */
 function sendPage(
@@ -212,7 +210,7 @@ async function renderPage(
   content: Content,
 ): Promise<Pick<RenderedPage, 'body' | 'headers'>> {
   const { filters, collection, resource, member } = walk;
-  const { entries, more, items } = content;
+  const { entries, more, enclose } = content;
   const headers: Record<string, string> = { 'content-type': TAXII_TYPE };
   const first = entries[0]?.dateAdded ?? null;
   const last = entries.at(-1)?.dateAdded ?? null;
@@ -235,9 +233,7 @@ async function renderPage(
       : null;
   const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
   const isOmitted = entries.length === 0 && (collection.strict || member === 'versions');
-  const body = isOmitted
-    ? Buffer.from(`{${head}}`)
-    : Buffer.concat([Buffer.from(`{${head},"${member}":`), items, Buffer.from('}')]);
+  const body = isOmitted ? Buffer.from(`{${head}}`) : enclose(`{${head},"${member}":`, '}');
   return { body, headers };
 }
 

@@ -19,33 +19,52 @@ export function renderEntry(entry: Entry, context: RenderContext): JsonText {
 
 const CLOSE = '}';
 
-/** Where texts become bytes; nothing stays in it after a call. */
-const scratch = Buffer.allocUnsafeSlow(1 << 20);
+/** Memory that writers used before; a page of 1000 objects fits, and more of it is not worth keeping. */
+const spare: Buffer[] = [];
+const SPARE_BYTES = 1 << 21;
+const MAX_SPARE = 4;
 /** UTF-8 takes no more bytes for a UTF-16 code unit. */
 const MAX_UNIT_BYTES = 3;
 
 /**
- * Objects as UTF-8, a comma before each but the first. One by one into the same memory: the text of a whole page would be put
- * together and then walked through piece by piece, which takes nearly twice as long (measured).
+ * Collects objects as UTF-8 with commas between them, one by one into memory that is used again: the text of a whole page would
+ * be put together and then walked through piece by piece, and every megabyte that comes and goes makes V8 collect sooner.
  */
-export function renderList(entries: readonly Entry[], context: RenderContext): Buffer {
-  const full: Buffer[] = [];
-  let at = 0;
-  const flush = (): void => {
-    full.push(Buffer.from(scratch.subarray(0, at)));
-    at = 0;
-  };
-  let isFirst = true;
-  for (const entry of entries) {
-    const text = isFirst ? renderEntry(entry, context) : `,${renderEntry(entry, context)}`;
-    isFirst = false;
-    const most = text.length * MAX_UNIT_BYTES;
-    if (most > scratch.length - at) flush();
-    if (most > scratch.length) full.push(Buffer.from(text));
-    else at += scratch.write(text, at);
+export class ListWriter {
+  readonly #context: RenderContext;
+  #bytes = spare.pop() ?? Buffer.allocUnsafeSlow(SPARE_BYTES);
+  #end = 0;
+
+  constructor(context: RenderContext) {
+    this.#context = context;
   }
-  flush();
-  return full.length === 1 ? (full[0] as Buffer) : Buffer.concat(full);
+
+  add(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const text = renderEntry(entry, this.#context);
+      this.#write(this.#end === 0 ? text : `,${text}`);
+    }
+  }
+
+  #write(text: string): void {
+    const most = this.#end + text.length * MAX_UNIT_BYTES;
+    if (most > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(most, 2 * this.#bytes.length));
+      this.#bytes.copy(larger, 0, 0, this.#end);
+      this.#bytes = larger;
+    }
+    this.#end += this.#bytes.write(text, this.#end);
+  }
+
+  /** What was collected, between these texts. The writer is spent. */
+  take(opening: string, closing: string): Buffer {
+    const taken = [Buffer.from(opening), this.#bytes.subarray(0, this.#end), Buffer.from(closing)];
+    const list = Buffer.concat(taken);
+    if (this.#bytes.length === SPARE_BYTES && spare.length < MAX_SPARE) spare.push(this.#bytes);
+    this.#bytes = Buffer.alloc(0);
+    this.#end = 0;
+    return list;
+  }
 }
 
 /** One computed property, with what stands before it: the constants of the rows above it, then its own key. */

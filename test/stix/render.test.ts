@@ -9,7 +9,7 @@ import { indicatorFields, ownProperties, vulnerabilityFields } from '../../src/s
 import { identityId } from '../../src/stix/id.ts';
 import { markingId } from '../../src/stix/marking.ts';
 import { formatPattern } from '../../src/stix/pattern.ts';
-import { renderEntry, renderList } from '../../src/stix/render.ts';
+import { ListWriter, renderEntry } from '../../src/stix/render.ts';
 import { checkStixObject } from '../../src/stix/validate.ts';
 import { CREATED, indicatorEntry, NAMESPACE } from '../helpers/entry.ts';
 import { judgeStix } from '../helpers/judge-stix.ts';
@@ -161,8 +161,15 @@ t.test('a list is its objects, whatever their sizes', async (t) => {
     ({ kind: 'object', raw: jsonText('\u00e9\u{1f980}'.repeat(units / 3)) }) as ObjectEntry;
   const sizes = [3, 90_000, 300_000, 3, 1_200_000, 30, 300_000, 300_000];
   for (const entries of [[], [indicatorEntry(address, {})], [indicatorEntry(cve, {}), ...sizes.map(sized)]]) {
-    const expected = Buffer.from(entries.map((entry) => renderEntry(entry, context)).join(','));
-    t.ok(renderList(entries, context).equals(expected), `${entries.length} objects`);
+    const list = new ListWriter(context);
+    list.add(entries.slice(0, 3));
+    // What another writer gives back in between is not what this one holds.
+    const other = new ListWriter(context);
+    other.add([indicatorEntry(address, {})]);
+    t.equal(other.take('', '').toString(), renderEntry(indicatorEntry(address, {}), context));
+    list.add(entries.slice(3));
+    const expected = Buffer.from(`[${entries.map((entry) => renderEntry(entry, context)).join(',')}]`);
+    t.ok(list.take('[', ']').equals(expected), `${entries.length} objects`);
   }
 });
 
