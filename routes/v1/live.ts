@@ -77,22 +77,21 @@ export interface PageBounds {
   count: number;
   /** Where the next page begins; null at the end. */
   next: Micros | null;
-  /** The entries themselves, when one slice held them all. */
+  /** The entries themselves, when they are no more than a slice, however many rows were looked at to find them. */
   entries: IndicatorEntry[] | null;
 }
 
 export async function findBounds(reader: Reader, page: LivePage): Promise<PageBounds> {
   const bounds: PageBounds = { newest: null, oldest: null, count: 0, next: null, entries: null };
-  let slices = 0;
+  const kept: IndicatorEntry[] = [];
   for await (const { entries, reached, more } of readLive(reader, page)) {
-    slices += 1;
-    bounds.entries = slices === 1 ? entries : null;
     bounds.newest ??= entries[0]?.dateAdded ?? null;
     bounds.oldest = entries.at(-1)?.dateAdded ?? bounds.oldest;
     bounds.count += entries.length;
+    if (bounds.count <= SLICE) kept.push(...entries);
     bounds.next = more ? reached : null;
   }
-  return bounds;
+  return bounds.count <= SLICE ? { ...bounds, entries: kept } : bounds;
 }
 
 /** The entries between these bounds; those of a long page as they stand when they are read. */
