@@ -19,6 +19,11 @@ const side = await openWriterSide(config, {
   onClients: (clients) => say({ event: 'clients', clients }),
   onError: (error) => log.error({ err: error }, 'the writer met an unforeseen error'),
   onPoll: (report) => logPoll(log, report),
+  onDatesAhead: (ahead) =>
+    log.warn(
+      { seconds: Math.round(ahead / 1000) },
+      'the clock was set back: dates rise by as little as can be until it is right',
+    ),
 });
 
 port.on('message', async (message: ToWriter) => {

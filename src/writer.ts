@@ -1,7 +1,7 @@
 import { bulkhead } from 'cockatiel';
 import type { Config } from './config/config.ts';
 import { feedFormats } from './feeds/registry.ts';
-import type { Clock } from './model/clock.ts';
+import { type Clock, MICROS_PER_MS } from './model/clock.ts';
 import type { Control, PollReport } from './model/control.ts';
 import { GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
@@ -40,11 +40,16 @@ export interface WriterOptions {
   onClients(clients: Client[]): void;
   /** Something went wrong that nobody waits for. */
   onError(error: unknown): void;
+  /** Dates that readers page by are ahead of the clock, in milliseconds: it was set back. Told once until it has caught up. */
+  onDatesAhead?(ahead: number): void;
   /** A poll ended, by the schedule or for somebody. */
   onPoll?(report: PollReport): void;
   /** How names are looked up; for tests. */
   resolveAll?: ResolveAll;
 }
+
+/** A large batch's own dates may be a little ahead. */
+const DATES_AHEAD_MS = 2000;
 
 /** Each holds some megabytes while it reads; what waits in a bulkhead holds nothing. */
 const POLLS_AT_ONCE = 16;
@@ -126,6 +131,15 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
 
   const sinks = openSinks(config, { clock, writer, namespace, userAgent, onError, signal: stop.signal });
 
+  let areDatesAhead = false;
+  const tick = async (): Promise<void> => {
+    await journals.tick(stop.signal);
+    const newest = Math.max(0, ...(await writer.journals()).map(({ head }) => head ?? 0));
+    const ahead = (newest - clock.now()) / MICROS_PER_MS;
+    if (ahead > DATES_AHEAD_MS && !areDatesAhead) options.onDatesAhead?.(ahead);
+    areDatesAhead = ahead > DATES_AHEAD_MS;
+  };
+
   let background: Promise<unknown> = Promise.resolve();
   /** Journals hear nothing before they are what the configuration says. */
   let reconciled: Promise<void> = Promise.resolve();
@@ -137,7 +151,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       })();
       return reconciled;
     },
-    tick: async () => void (await journals.tick(stop.signal)),
+    tick,
     start() {
       background = Promise.all([
         runSchedule({
@@ -145,7 +159,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
           store: writer,
           feeds,
           poll: pollOnce,
-          tick: async () => void (await journals.tick(stop.signal)),
+          tick,
           report: onError,
           signal: stop.signal,
         }),

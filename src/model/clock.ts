@@ -15,8 +15,18 @@ export interface Clock {
 /** Longest delay a Node timer takes (2^31 - 1 ms); a longer one fires at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
+/** Microseconds come from a clock that stands still while the machine sleeps, and knows nothing of one that is set. */
+let origin = performance.timeOrigin;
+/** So far, in milliseconds, it may be from what the machine says. */
+const APART_MS = 50;
+
 export const systemClock: Clock = {
-  now: () => Math.round((performance.timeOrigin + performance.now()) * MICROS_PER_MS),
+  now() {
+    const elapsed = performance.now();
+    const wall = Date.now();
+    if (Math.abs(origin + elapsed - wall) > APART_MS) origin = wall - elapsed;
+    return Math.round((origin + elapsed) * MICROS_PER_MS);
+  },
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

@@ -34,7 +34,9 @@ function parsePlain(text: string): Micros | undefined {
   const ms = number(text, 20, 23);
   // NaN, where something is no digit, fails each of these as well.
   if (!(day >= 0 && hour < 24 && minute < 60 && second < 60 && ms >= 0)) return undefined;
-  return day + (((hour * 60 + minute) * 60 + second) * 1000 + ms) * MICROS_PER_MS;
+  const micros = day + (((hour * 60 + minute) * 60 + second) * 1000 + ms) * MICROS_PER_MS;
+  // Past what a number holds, the other way knows what to cut.
+  return micros <= Number.MAX_SAFE_INTEGER ? micros : undefined;
 }
 
 function number(text: string, from: number, to: number): number {

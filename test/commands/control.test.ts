@@ -25,6 +25,7 @@ import { systemClock } from '../../src/model/clock.ts';
 import type { Control, NewClient } from '../../src/model/control.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { openWriterSide } from '../../src/writer.ts';
+import { scriptedClock } from '../helpers/clock.ts';
 
 /** Answers what it was asked, so that a test sees both ways at once. */
 function echo(): Control & { asked: unknown[][] } {
@@ -363,4 +364,28 @@ collections: { c: { pool: p } }
   t.strictSame(said, [], 'no welcome');
   t.notOk(existsSync(join(dir, 'data', 'initial.key')), 'no first client');
   lockData(join(dir, 'data')).release();
+});
+
+t.test('dates ahead of a clock that was set back are told once, until it has caught up', async (t) => {
+  const dir = t.testdir({
+    'sluice.yaml': 'data: ./data\npools: { p: { feeds: [a] } }\nfeeds: { a: { format: stix, path: . } }',
+  });
+  const { config } = await loadConfigFile(join(dir, 'sluice.yaml'));
+  const clock = scriptedClock(1_795_000_000_000_000);
+  const told: number[] = [];
+  const quiet = { onClients: () => {}, onError: t.error, onDatesAhead: (ahead: number) => void told.push(ahead) };
+  const side = await openWriterSide(config, { clock, ...quiet });
+  t.teardown(() => side.close());
+  await side.reconcile();
+  await side.tick();
+  t.strictSame(told, []);
+  clock.set(clock.now() - 3_600_000_000);
+  for (let i = 0; i < 3; i += 1) await side.tick();
+  t.equal(told.length, 1);
+  t.ok((told[0] ?? 0) >= 3_600_000);
+  clock.set(clock.now() + 3_700_000_000);
+  await side.tick();
+  clock.set(clock.now() - 3_700_000_000);
+  await side.tick();
+  t.equal(told.length, 2, 'and again when it happens again');
 });

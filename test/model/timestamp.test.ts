@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { systemClock } from '../../src/model/clock.ts';
 import { formatMillis, parseTimestamp } from '../../src/model/timestamp.ts';
 
 t.test('the form that most rows have is read as every other form of the same time', async () => {
@@ -27,4 +28,24 @@ t.test('what only looks like it is no time, and a leap second is one', async (t)
   }
   t.equal(parseTimestamp('2016-12-31T23:59:60.000Z'), parseTimestamp('2016-12-31T23:59:59.000Z'));
   t.equal(formatMillis(parseTimestamp('2024-02-29T23:59:59.999Z') ?? 0), '2024-02-29T23:59:59.999Z');
+});
+
+t.test('the clock is the machine’s, whatever becomes of that, and knows microseconds', async (t) => {
+  const real = Date.now;
+  t.teardown(() => {
+    Date.now = real;
+  });
+  const near = (ms: number): boolean => Math.abs(systemClock.now() / 1000 - ms) < 1000;
+  t.ok(near(real()));
+  for (const step of [8 * 3_600_000, -3_600_000]) {
+    // A machine that slept, and one that was set back.
+    Date.now = () => real() + step;
+    t.ok(near(real() + step), `${step}`);
+  }
+  const times = Array.from({ length: 1000 }, () => systemClock.now());
+  t.ok(times.every((time, i) => i === 0 || time >= (times[i - 1] ?? 0)));
+  t.ok(
+    times.some((time) => time % 1000 !== 0),
+    'not whole milliseconds only',
+  );
 });
