@@ -81,15 +81,16 @@ function decide(
     const reason = 'absent' in member ? member.absent : 'vanished';
     return live === null ? null : { do: 'withdraw', old: live, reason };
   }
-  const wanted = { key, as: member.as, merged: member.said, material: materialOf(member.as, member.said) };
-  if (live === null) return { do: 'issue', issue: { ...wanted, previous: null }, replaces: null };
+  const material = materialOf(member.as, member.said);
+  const wanted: Issue = { key, as: member.as, merged: member.said, material, previous: null };
+  if (live === null) return { do: 'issue', issue: wanted, replaces: null };
   const elastic = definition.profile === 'elastic-agent';
   const end = validUntilOf(definition.profile, result.merged.validUntil, now);
-  const changed = wanted.material.fingerprint !== live.fingerprint;
+  const changed = material.fingerprint !== live.fingerprint;
   if (changed || needsRenewal(live, end, now) || (elastic && now >= reissueAt(live))) {
     // Elastic drops later versions of an id, so there every change is a new indicator.
     return elastic
-      ? { do: 'reissue', issue: { ...wanted, previous: null }, old: live }
+      ? { do: 'reissue', issue: wanted, old: live }
       : { do: 'issue', issue: { ...wanted, previous: live }, replaces: live };
   }
   const comesSooner = end !== null && (live.due === null || end < live.due);

@@ -25,13 +25,14 @@ export class Connection {
 
   /**
    * For the one writer. FULL costs 1 to 2% of ingest at 20,000 rows a commit (measured) and keeps what was acknowledged
-   * through a power cut as well (https://sqlite.org/pragma.html#pragma_synchronous).
+   * through a power cut as well (https://sqlite.org/pragma.html#pragma_synchronous). 32 MB of pages take in 400,000 rows at
+   * the processor time of 64 MB; 16 MB cost a quarter more, in reading pages again (measured).
    */
   static openForWriting(file: string): Connection {
     return Connection.#open(file, false, [
       'PRAGMA page_size = 8192',
       'PRAGMA synchronous = FULL',
-      'PRAGMA cache_size = -65536',
+      'PRAGMA cache_size = -32768',
       'PRAGMA wal_autocheckpoint = 16000',
       'PRAGMA journal_size_limit = 134217728',
     ]);
