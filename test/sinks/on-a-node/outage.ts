@@ -33,8 +33,9 @@ export async function proveOutage(t: Test, node: ElasticsearchNode): Promise<voi
   await filling.side.setUpSink('siem', false);
   await filling.write(addresses(12_000));
   await filling.side.close();
-  const indexed = async (least: number): Promise<number> => {
+  const indexed = async (least: number, isPushing = () => true): Promise<number> => {
     for (;;) {
+      if (!isPushing()) throw new Error('the push ended before it was killed');
       const { body } = await node.ask('GET', `/${index}/_stats/indexing`);
       const total = body._all.primaries.indexing.index_total;
       if (total > least) return total;
@@ -43,16 +44,22 @@ export async function proveOutage(t: Test, node: ElasticsearchNode): Promise<voi
   const script = fileURLToPath(new URL('killed.ts', import.meta.url));
   const child = spawn(process.execPath, [script, filling.dir, node.url, sinkOf('siem', common)], { stdio: 'inherit' });
   const gone = once(child, 'exit');
-  const before = await indexed(1000);
+  const before = await indexed(1000, () => child.exitCode === null);
   child.kill('SIGKILL');
   t.same(await gone, [null, 'SIGKILL'], 'the gateway is killed in mid-push');
 
   const first = await openPushing(t, node, sinkOf('siem', common), { dir: filling.dir, clock: filling.clock });
-  const pushing = first.side.deliver('siem').then(
-    () => 'delivered',
-    (error) => error.code,
-  );
-  await indexed(before + 1000);
+  let isPushing = true;
+  const pushing = first.side
+    .deliver('siem')
+    .then(
+      () => 'delivered',
+      (error) => error.code,
+    )
+    .finally(() => {
+      isPushing = false;
+    });
+  await indexed(before + 1000, () => isPushing);
   await node.kill();
   t.equal(await pushing, 'sink-unavailable', 'and so is the node');
   await t.rejects(first.side.deliver('siem'), { code: 'sink-unavailable' }, 'and down');
