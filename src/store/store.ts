@@ -189,7 +189,10 @@ export interface Transaction extends Omit<Reader, 'close'> {
   removeUnseenObjects(pull: Pull, limit: number): Promise<string[]>;
   /** Removes observations of a feed: expired ones, or all those of a feed that was taken out of the configuration. */
   removeObservations(feed: string, keys: readonly ObservableKey[]): Promise<void>;
-  /** What these feeds say about these observables, in no particular order. */
+  /**
+   * What these feeds say about these observables, in no particular order. Members of `kept` come sorted, at every depth; all
+   * else is, as text too, what was observed.
+   */
   observations(feeds: readonly string[], keys: readonly ObservableKey[]): Promise<StoredObservation[]>;
   /** Walks the keys that any of these feeds has an observation on, ascending; strictly after `after`. */
   observedKeys(feeds: readonly string[], after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;

@@ -49,6 +49,7 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
       );
       const full = kept.find(({ observable }) => observable.value === 'full.example');
       t.equal(JSON.stringify(full?.kept), '{"__proto__":{"x":1},"a":[{"b":2,"y":null}],"z":1}');
+      t.equal(JSON.stringify(full?.references), '[{"source_name":"s","url":"u","external_id":"e","description":"d"}]');
     });
   });
 
