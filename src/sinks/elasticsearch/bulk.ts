@@ -139,14 +139,15 @@ interface Encoding {
 
 /** Bodies of up to `most` bytes, each made when it is asked for. */
 function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: number): Generator<Flush> {
-  let body = new Body();
+  const guess = Math.min(most, entries.length * USUAL_BYTES);
+  let body = new Body(guess);
   let taken: IndicatorEntry[] = [];
   for (const entry of entries) {
     const text = operationOf(entry, how);
     // UTF-16 units for bytes: what is not ASCII is rare in these documents, and the bound is no protocol's.
     if (taken.length > 0 && body.length + text.length > most) {
       yield { body: body.bytes(), entries: taken };
-      [body, taken] = [new Body(), []];
+      [body, taken] = [new Body(guess), []];
     }
     body.add(text);
     taken.push(entry);
@@ -154,12 +155,17 @@ function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: num
   if (taken.length > 0) yield { body: body.bytes(), entries: taken };
 }
 
-const FIRST_BYTES = 64 * 1024;
+/** Of an operation with its document; a body that was guessed right is not copied while it grows. */
+const USUAL_BYTES = 2560;
 
 /** Text that becomes bytes as it comes: strings of megabytes, put together of thousands, are what a collector is slowest with. */
 class Body {
   length = 0;
-  #buffer = Buffer.allocUnsafe(FIRST_BYTES);
+  #buffer: Buffer;
+
+  constructor(bytes: number) {
+    this.#buffer = Buffer.allocUnsafe(bytes);
+  }
 
   add(text: string): void {
     // A UTF-16 unit takes three bytes at most.
