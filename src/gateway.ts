@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import type { Hindrance } from '../routes/readiness.ts';
 import { buildApp, closeApp } from './app.ts';
 import { createClientMap } from './auth.ts';
 import type { Config } from './config/config.ts';
-import { connectControl, serveControl } from './control/socket.ts';
+import { type ControlConnection, connectControl, serveControl, socketPathOf } from './control/socket.ts';
 import { feedFactsOf } from './feed-facts.ts';
 import { keepFirstClient } from './first-client.ts';
-import type { LoadedFile } from './load.ts';
+import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
 import { lockData } from './lock.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
@@ -33,15 +33,18 @@ export interface ServeOptions {
   signal: AbortSignal;
 }
 
-const socketOf = (config: Config): string => join(config.data, 'sluice.sock');
+/**
+ * The server that runs on this file's store, or null when none does. It needs none of the keys that the file names: whoever asks
+ * it has another environment than it has.
+ */
+export async function connectServer(path: string, overrides: Overrides): Promise<ControlConnection | null> {
+  const data = await findDataDirectory(path, overrides);
+  const socket = data === null ? null : socketPathOf(data);
+  return socket !== null && existsSync(socket) ? connectControl(socket) : null;
+}
 
-/** Asks the running server through its socket; where none runs, takes the lock and opens the store itself. */
+/** Takes the lock and opens the store itself, where no server runs. Throws `data-locked` when one does. */
 export async function openControl({ config }: LoadedFile): Promise<Control & { close(): Promise<void> }> {
-  const path = socketOf(config);
-  if (existsSync(path)) {
-    const remote = await connectControl(path);
-    if (remote !== null) return remote;
-  }
   const lock = lockData(config.data);
   const log = createLog(config.log.level);
   try {
@@ -114,7 +117,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     });
     // It answers from here on, and says that it isn't ready: what takes long must not look like what is dead.
     await listen(app, config);
-    const socket = await serveControl(socketOf(config), writer.side, { log: createLog(config.log.level) });
+    const socket = await serveControl(socketPathOf(config.data), writer.side, { log: createLog(config.log.level) });
     closing.unshift(() => socket.close());
     // It may take minutes, which nobody who stops a process waits for; the next start goes on.
     const stopped = aborted(signal);

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { MAX_CONFIG_BYTES } from './config/document.ts';
-import { type LoadedConfig, loadConfig } from './config/load.ts';
+import { dataDirectoryOf, type LoadedConfig, loadConfig } from './config/load.ts';
 import { presets } from './feeds/presets.ts';
 import { feedFormats } from './feeds/registry.ts';
 import { GatewayError } from './model/error.ts';
@@ -23,13 +23,7 @@ export interface LoadedFile extends LoadedConfig {
 
 /** Reads a configuration file with all formats and engines there are. Throws `config-invalid`. */
 export async function loadConfigFile(path: string, overrides: Overrides = {}): Promise<LoadedFile> {
-  const absolute = resolve(path);
-  // A byte more than it may hold is enough to see that it is too long, whatever the path is.
-  const text = await readAll(createReadStream(absolute, { end: MAX_CONFIG_BYTES })).catch((cause: unknown) => {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new GatewayError('config-invalid', `The configuration file ${path} can't be read (${code}).`, { cause });
-  });
-  const loaded = loadConfig(text, {
+  const loaded = loadConfig(await readText(path), {
     path,
     env: process.env,
     overrides,
@@ -39,5 +33,18 @@ export async function loadConfigFile(path: string, overrides: Overrides = {}): P
     sinks: sinkKinds,
     collectionIdOf,
   });
-  return { ...loaded, path: absolute, overrides };
+  return { ...loaded, path: resolve(path), overrides };
+}
+
+/** Where the file says that the store is; null when it doesn't say so readably. Throws `config-invalid` without a file. */
+export async function findDataDirectory(path: string, { data }: Overrides): Promise<string | null> {
+  return dataDirectoryOf(await readText(path), path, data);
+}
+
+async function readText(path: string): Promise<string> {
+  // A byte more than it may hold is enough to see that it is too long, whatever the path is.
+  return readAll(createReadStream(resolve(path), { end: MAX_CONFIG_BYTES })).catch((cause: unknown) => {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new GatewayError('config-invalid', `The configuration file ${path} can't be read (${code}).`, { cause });
+  });
 }

@@ -6,7 +6,10 @@ import { GatewayError } from '../model/error.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What commands need of the gateway; tests give a fake one. */
-export type Gateway = Pick<typeof import('../gateway.ts'), 'loadConfigFile' | 'openControl' | 'serve' | 'version'>;
+export type Gateway = Pick<
+  typeof import('../gateway.ts'),
+  'loadConfigFile' | 'connectServer' | 'openControl' | 'serve' | 'version'
+>;
 
 export interface CommandContext {
   terminal: Terminal;
@@ -72,8 +75,11 @@ export async function withControl<T>(
   options: ConfigOption,
   ask: (control: Control) => Promise<T>,
 ): Promise<T> {
-  const loaded = await loadFile(context, options);
-  const control = await context.gateway.openControl(loaded);
+  const { gateway } = context;
+  const [file, overrides] = [options.config ?? (await findFile(context)), { data: options.data }];
+  const control =
+    (await gateway.connectServer(file, overrides)) ??
+    (await gateway.openControl(await gateway.loadConfigFile(file, overrides)));
   try {
     return await ask(control);
   } finally {

@@ -16,7 +16,7 @@ import {
 } from './problem.ts';
 import { type ReadContext, readValue } from './read.ts';
 import { checkApiRoots, type ResolveContext, resolveCollections } from './resolve.ts';
-import { type ConfigFile, fileSchema } from './schema.ts';
+import { type ConfigFile, DEFAULT_DATA, fileSchema } from './schema.ts';
 import { readSink, resolveSinks } from './sinks.ts';
 import { didYouMean, listWords, type SchemaNode } from './wording.ts';
 
@@ -98,6 +98,19 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   const data = options.overrides?.data === undefined ? resolve(base, file.data) : resolve(options.overrides.data);
   const config = { base, listen, data, ...assemble(file, feeds), ...resolved, ...delivered };
   return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, { feeds, sinks }) };
+}
+
+/**
+ * Where the store is, whatever else is wrong with the file or not there yet, such as a key in the environment; null when the
+ * file doesn't say it readably.
+ */
+export function dataDirectoryOf(text: string, path: string, override: string | undefined): string | null {
+  if (override !== undefined) return resolve(override);
+  const root = readDocument(text, () => undefined);
+  if (root?.kind !== 'map') return null;
+  const node = root.entries.get('data')?.node;
+  if (node === undefined) return resolve(dirname(resolve(path)), DEFAULT_DATA);
+  return node.kind === 'scalar' && typeof node.value === 'string' ? resolve(dirname(resolve(path)), node.value) : null;
 }
 
 /** Nearest place that is written down. */

@@ -35,12 +35,14 @@ export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 's
 
 const nameKey = Type.String({ pattern: namePattern });
 
+export const DEFAULT_DATA = './data';
+
 /** Feeds and sinks are read one by one, each by the common keys and those of its format or kind. */
 export const fileSchema = Type.Object(
   {
     listen: listenSchema,
     data: Type.String({
-      default: './data',
+      default: DEFAULT_DATA,
       minLength: 1,
       maxLength: 4096,
       pattern: '^\\P{Cc}*$',

@@ -18,7 +18,7 @@ import { Client } from 'undici';
 import { hashKey } from '../../src/auth.ts';
 import { type ControlConnection, connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
 import { keepFirstClient } from '../../src/first-client.ts';
-import { serve } from '../../src/gateway.ts';
+import { connectServer, serve } from '../../src/gateway.ts';
 import { loadConfigFile } from '../../src/load.ts';
 import { lockData } from '../../src/lock.ts';
 import { systemClock } from '../../src/model/clock.ts';
@@ -93,6 +93,34 @@ t.test('each method crosses the socket with its arguments and its answer', async
   await server.close();
   t.strictSame(readdirSync(dirname(path)), [], 'no socket is left behind');
   t.equal(await connectControl(path), null);
+});
+
+t.test('a running server is found by its data directory, without the keys that it was started with', async (t) => {
+  const dir = shortDirectory(t);
+  const file = join(dir, 'sluice.yaml');
+  const feeds = 'feeds:\n  soc: { preset: socdefenders, key: { env: NOBODY_HAS_SET_THIS } }\n';
+  mkdirSync(join(dir, 'data'));
+  writeFileSync(file, feeds);
+  t.equal(await connectServer(file, {}), null, 'none runs');
+  const server = await serveControl(socketPathOf(join(dir, 'data')), echo());
+  t.teardown(() => server.close());
+  await t.rejects(loadConfigFile(file), { code: 'config-invalid' });
+  for (const [text, overrides] of [
+    [feeds, {}],
+    [`data: ./data\n${feeds}`, {}],
+    ['data: ./data\nunknown: true\n', {}],
+    [`data: ./elsewhere\n${feeds}`, { data: join(dir, 'data') }],
+  ] as const) {
+    writeFileSync(file, text);
+    const remote = await connectServer(file, overrides);
+    t.match(await remote?.status(), { version: '1' }, text);
+    await remote?.close();
+  }
+  for (const text of [`data: ./elsewhere\n${feeds}`, 'data: [./data]\n', 'data: "\n']) {
+    writeFileSync(file, text);
+    t.equal(await connectServer(file, {}), null, text);
+  }
+  await t.rejects(connectServer(join(dir, 'none.yaml'), {}), { code: 'config-invalid', message: /ENOENT/ });
 });
 
 t.test('errors cross the socket with code, message, details and time to wait', async (t) => {

@@ -62,6 +62,7 @@ async function run(
         effective: 'data: ./data\n',
       };
     },
+    connectServer: async () => null,
     openControl: async () => ({ ...silent, ...control, close: async () => void ran.closed++ }),
     serve: refuse,
     ...more,

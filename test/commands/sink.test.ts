@@ -11,6 +11,7 @@ async function run(args: string[], control: Partial<Control>, isTerminal = false
   const gateway = {
     version: '0.0.0',
     loadConfigFile,
+    connectServer: async () => null,
     openControl: async () => ({ ...control, close: async () => undefined }),
   };
   const terminal = {
