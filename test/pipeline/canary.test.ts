@@ -11,7 +11,7 @@ import { systemClock } from '../../src/model/clock.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { fullRow, startUpstream } from '../helpers/upstream.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 
 const SERVE = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 /** Planted as the key of a feed, of a list and of the proxy; never one that could stand anywhere by chance. The reader's joins. */

@@ -23,7 +23,7 @@ const FILE_ROWS = 30_000;
 const SHARED = 2000;
 const LATE_ROWS = 100;
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 const launcher = fileURLToPath(new URL('../../bin/sluice.mjs', import.meta.url));
 

@@ -8,7 +8,7 @@ import { START } from '../helpers/store.ts';
 import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
 
 // Days of requests, each of them real.
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 const MINUTE = 60 * MICROS_PER_SECOND;
 const HOUR = 60 * MINUTE;

@@ -11,7 +11,7 @@ import { START, uuidOf } from '../helpers/store.ts';
 import { fullRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
 
 // A week of requests, each of them real.
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 const MINUTE = 60 * MICROS_PER_SECOND;
 const HOUR = 60 * MINUTE;

@@ -8,7 +8,7 @@ import { type AgentOptions, agentGet, ElasticAgent, ElasticIndex, matchedField }
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 const HOUR = 3600 * MICROS_PER_SECOND;
 const INTERVAL = 720 * HOUR;
