@@ -5,7 +5,7 @@ import type { ExternalReference, Observation, Rejection, StixObject } from '../m
 import { parseTimestamp } from '../model/timestamp.ts';
 import { isStixId } from '../stix/id.ts';
 import { rowText } from '../stix/validate.ts';
-import type { Pull, Transaction } from '../store/store.ts';
+import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
 
 /**
@@ -17,6 +17,8 @@ import { combineRows } from './combine.ts';
 const heldBack = new WeakMap<Pull, Map<ObservableKey, Observation>>();
 /** Beyond it the newest word is taken at once, and may be taken back by the same pull. */
 const MOST_HELD = 100_000;
+/** Observations read back together, so that they stay young garbage. */
+const READ_AT_ONCE = 1000;
 
 /**
  * What STIX objects of a batch say, one observation per observable, none of them older than what is known; and the rows
@@ -45,21 +47,31 @@ export async function settleStatements(
   heldBack.set(pull, held);
   if (byKey.size === 0) return { rows, statements: isLast ? drain(held) : new Map() };
   const keys = [...byKey.keys()];
-  const stored = await tx.observations([feed.name], keys);
-  const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
-  // Its feed is named again when it is stored.
-  const known = new Map(stored.map(({ feed: _, ...observation }) => [observation.key, observation]));
   const statements = new Map<ObservableKey, Observation>();
-  for (const [key, said] of byKey) {
-    const before = known.get(key) ?? null;
-    const isCurrent = seen === null || seen.has(key);
-    const now = settle(isCurrent ? before : (held.get(key) ?? null), said, feed);
-    if (now === null) continue;
-    held.delete(key);
-    if (!isCurrent && before !== null && !covers(now, before, feed.title) && held.size < MOST_HELD) held.set(key, now);
-    else statements.set(key, now);
+  for (let start = 0; start < keys.length; start += READ_AT_ONCE) {
+    const slice = keys.slice(start, start + READ_AT_ONCE);
+    const known = new Map((await tx.observations([feed.name], slice)).map((stored) => [stored.key, stored]));
+    const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, slice) : null;
+    for (const key of slice) {
+      const before = known.get(key) ?? null;
+      const isCurrent = seen === null || seen.has(key);
+      const standing = isCurrent ? nameless(before) : (held.get(key) ?? null);
+      const now = settle(standing, byKey.get(key) as Observation[], feed);
+      if (now === null) continue;
+      held.delete(key);
+      const isShort = !isCurrent && before !== null && !covers(now, before, feed.title);
+      if (isShort && held.size < MOST_HELD) held.set(key, now);
+      else statements.set(key, now);
+    }
   }
   return { rows, statements: isLast ? new Map([...statements, ...drain(held)]) : statements };
+}
+
+/** Its feed is named again when it is stored. */
+function nameless(stored: StoredObservation | null): Observation | null {
+  if (stored === null) return null;
+  const { feed: _, ...observation } = stored;
+  return observation;
 }
 
 function drain(held: Map<ObservableKey, Observation>): Map<ObservableKey, Observation> {
