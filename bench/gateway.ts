@@ -72,6 +72,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
         files: files.files,
         requests: () => 0,
         isUnchanged: () => false,
+        committed: () => undefined,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
       };
       const parts = { clock, writer, journals, signal, report: console.error, openUpstream: async () => upstream };

@@ -10,6 +10,7 @@ import type { ResolveAll } from './pipeline/guard.ts';
 import { Journals } from './pipeline/journals.ts';
 import { keepPace } from './pipeline/outcome.ts';
 import { type ConfiguredFeed, poll, type Upstream } from './pipeline/poll.ts';
+import { createPlaces } from './pipeline/reading.ts';
 import { refreshOverdue } from './pipeline/refresh.ts';
 import { runSchedule } from './pipeline/schedule.ts';
 import { accountNameOf, createDispatchers, limitsOf, openUpstream } from './pipeline/upstream.ts';
@@ -51,7 +52,7 @@ export interface WriterOptions {
 /** A large batch's own dates may be a little ahead. */
 const DATES_AHEAD_MS = 2000;
 
-/** Each holds some megabytes while it reads; what waits in a bulkhead holds nothing. */
+/** Most of them wait for an upstream; how many hold what they read is bounded on its own (pipeline/reading.ts). */
 const POLLS_AT_ONCE = 16;
 
 /** Everything that writes, behind one door: fetch to commit, the minute tick, and what commands ask for. */
@@ -82,6 +83,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   const polling = new Map<string, ReturnType<typeof poll>>();
   const polls = bulkhead(POLLS_AT_ONCE, feeds.length);
   const flights: Flights = new Map();
+  const openPlace = createPlaces(stop.signal);
   const dispatchers = createDispatchers(options.resolveAll);
   const limits = limitsOf(feeds);
   const accountOf = (feed: ConfiguredFeed) => {
@@ -99,6 +101,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       limits: accountOf(feed)?.limits ?? null,
       dispatchers: dispatchers.of(feed),
       flights,
+      place: openPlace(),
     });
 
   /** One poll of a feed at a time; whoever asks meanwhile gets the one that runs. */

@@ -160,3 +160,5 @@ export interface FeedRow {
 
 /** Rows per batch: one transaction of the writer each. */
 export const BATCH_ROWS = 20_000;
+/** The same for objects of any size, as they were sent. */
+export const BATCH_BYTES = 16 * 1024 * 1024;

@@ -4,7 +4,7 @@ import { isJsonObject, type Json } from '../model/json.ts';
 import type { Rejection } from '../model/observation.ts';
 import { secretSchema } from '../model/secret.ts';
 import { rowText } from '../stix/validate.ts';
-import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from './feed.ts';
+import { BATCH_BYTES, BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from './feed.ts';
 import { readObjects } from './stix/document.ts';
 
 const optionsSchema = Type.Object(
@@ -62,15 +62,16 @@ export const stix: FeedFormat<Options> = {
   async *read(feed) {
     const documents = await open(feed);
     if (documents === null) return;
-    let batch = emptyBatch();
+    let [batch, bytes] = [emptyBatch(), 0];
     for (const { name, body } of documents) {
       for await (const objects of readObjects(name, body, feed.signal)) {
         for (const found of objects) {
           if ('rejection' in found) batch.rejected.push(found.rejection);
           else add(batch, found.value);
-          if (batch.items.length + batch.rejected.length < BATCH_ROWS) continue;
+          bytes += found.bytes;
+          if (batch.items.length + batch.rejected.length < BATCH_ROWS && bytes < BATCH_BYTES) continue;
           yield batch;
-          batch = emptyBatch();
+          [batch, bytes] = [emptyBatch(), 0];
         }
       }
     }

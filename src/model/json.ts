@@ -10,6 +10,22 @@ export function jsonText(value: unknown): JsonText {
   return JSON.stringify(value) as JsonText;
 }
 
+/** Most values in one JSON text that is parsed: each takes some fifty bytes then, though `{}` is written in two. */
+export const MAX_JSON_VALUES = 1_000_000;
+
+/** Would parsing it take memory out of all proportion? What stands inside strings counts as well. */
+export function holdsTooMuch(text: string): boolean {
+  if (text.length <= MAX_JSON_VALUES) return false;
+  let values = 1;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === COMMA || code === BRACKET || code === BRACE) values += 1;
+  }
+  return values > MAX_JSON_VALUES;
+}
+
+const [COMMA, BRACKET, BRACE] = [0x2c, 0x5b, 0x7b];
+
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -22,7 +22,7 @@ export interface BodyCaps {
 const MB = 1024 * 1024;
 export const bodyCaps: BodyCaps = {
   size: 1024 * MB,
-  json: 64 * MB,
+  json: 32 * MB,
   ratio: 200,
   ratioFrom: 16 * MB,
   total: 30 * 60_000,

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { FeedFetch, FeedRequest, FeedResponse } from '../feeds/feed.ts';
 import { GatewayError } from '../model/error.ts';
+import { holdsTooMuch, MAX_JSON_VALUES } from '../model/json.ts';
 import type { Secret } from '../model/secret.ts';
 import { type BodyCaps, bodyCaps, decodeBody, type HeldBody, holdBody, readStart, readText } from './body.ts';
 import { type Flights, shareFlight } from './flights.ts';
@@ -192,6 +193,9 @@ function refusal(
 
 async function readJson(body: AsyncIterable<Uint8Array>, request: FeedRequest, most: number, host: string) {
   const text = await readText(body, most, host);
+  if (holdsTooMuch(text)) {
+    throw new GatewayError('upstream-too-large', `${host} sent more than ${MAX_JSON_VALUES} values in one answer.`);
+  }
   try {
     return JSON.parse(text) as unknown;
   } catch {

@@ -30,6 +30,8 @@ export interface Upstream {
   requests(): number;
   /** Everything the format asked for is as the last whole pull left it. */
   isUnchanged(): boolean;
+  /** Nothing that was read is held any more. */
+  committed(): void;
   /** What a whole pull commits. */
   validators(): { etag: string | null; lastModified: string | null; bodyHash: string | null };
 }
@@ -82,6 +84,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     for await (const batch of read) {
       isWhole = batch.last;
       await commitBatch(feed, batch, pull, upstream, startedAt, parts, report);
+      upstream.committed();
     }
     if (isWhole) report.outcome = 'whole';
     else if (upstream.isUnchanged()) {
@@ -92,6 +95,8 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     if (!(error instanceof GatewayError) && !signal.aborted) parts.report(error);
     report.error = await keepFailure(feed.definition, withoutKey(error, keyOf(feed)), startedAt, parts);
     report.outcome = isHeldBack(error) ? 'held-back' : 'failed';
+  } finally {
+    upstream?.committed();
   }
   report.requests = upstream?.requests() ?? 0;
   return report;

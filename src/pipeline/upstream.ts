@@ -10,6 +10,7 @@ import { createFiles } from './files.ts';
 import type { Flights } from './flights.ts';
 import { openGuardedDispatcher, type ResolveAll } from './guard.ts';
 import type { ConfiguredFeed, Upstream } from './poll.ts';
+import { type Place, readIn } from './reading.ts';
 import { siteOf } from './redirect.ts';
 import type { Dispatchers, Validators } from './send.ts';
 
@@ -24,6 +25,7 @@ export interface UpstreamParts {
   limits: AccountLimits | null;
   dispatchers: Dispatchers;
   flights: Flights;
+  place: Place;
 }
 
 /**
@@ -89,6 +91,7 @@ export function createDispatchers(resolveAll: ResolveAll | undefined) {
 export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): Promise<Upstream> {
   const reading = readingOf(feed, parts.userAgent);
   const known = recall(await parts.writer.feedState(feed.definition.name), reading);
+  const { place } = parts;
   const files = createFiles(parts.base, known.bodyHash);
   const account = feed.format.account(feed.options);
   const accountName = accountNameOf(feed);
@@ -104,9 +107,16 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
   return {
     fetch: async (request) => {
       if (fetcher === null) throw new GatewayError('internal', `Format ${feed.format.name} declares no account.`);
-      return fetcher.fetch(request);
+      const response = await fetcher.fetch(request);
+      if (response === null) return null;
+      const json = (): Promise<unknown> => place.begin().then(response.json);
+      return { ...response, json, body: readIn(place, response.body) };
     },
-    files: files.files,
+    files: async (path) => {
+      const listed = await files.files(path);
+      return listed?.map((file) => ({ ...file, body: readIn(place, file.body) })) ?? null;
+    },
+    committed: () => place.end(),
     requests: () => fetcher?.requests() ?? 0,
     isUnchanged: () => (fetcher?.isUnchanged() ?? false) || files.isUnchanged(),
     validators: () => {

@@ -10,7 +10,7 @@ import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collectionIdOf } from '../../src/stix/id.ts';
 import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts';
 import { scriptedClock } from '../helpers/clock.ts';
-import { openFeedBench } from '../helpers/feed.ts';
+import { openFeedBench, pull } from '../helpers/feed.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 import { indicatorOf, startTaxii } from '../helpers/taxii-upstream.ts';
 import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
@@ -154,4 +154,19 @@ collections: { all: { pool: main } }
       });
     t.throws(load, { message }, feed);
   }
+});
+
+t.test('a batch of STIX ends by its size as well as by its rows', async (t) => {
+  const large = (n: number) => ({
+    type: 'note',
+    id: `note--${uuidOf(String(n))}`,
+    content: 'x'.repeat(6 * 1024 * 1024),
+  });
+  const dir = t.testdir({ 'bundle.json': JSON.stringify({ type: 'bundle', objects: [1, 2, 3, 4, 5].map(large) }) });
+  const bench = await openFeedBench(t, feedFormats.stix, { path: './bundle.json' }, { base: dir });
+  const { batches } = await pull(feedFormats.stix, await bench.context());
+  t.same(
+    batches.map(({ items }) => items.length),
+    [3, 2],
+  );
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { readObjects } from '../../src/feeds/stix/document.ts';
 import { readParts } from '../../src/feeds/stix/texts.ts';
-import type { JsonObject } from '../../src/model/json.ts';
+import { holdsTooMuch, type JsonObject } from '../../src/model/json.ts';
 
 /** `text` in pieces of these sizes, over and over. */
 async function* pieces(text: string, sizes: readonly number[]): AsyncGenerator<Buffer> {
@@ -78,7 +78,9 @@ t.test('what stands between members is one comma and nothing else', async (t) =>
 t.test('`objects` is a list of members only at the root, and only as a name', async (t) => {
   const found = async (text: string) => {
     const values: unknown[] = [];
-    for await (const one of readObjects('it', pieces(text, [5]), new AbortController().signal)) values.push(...one);
+    for await (const found of readObjects('it', pieces(text, [5]), new AbortController().signal)) {
+      values.push(...found.map(({ bytes, ...one }) => one));
+    }
     return values;
   };
   const nested = object(1, { inner: { objects: [object(2)] }, list: [['objects', [1]]] });
@@ -103,4 +105,17 @@ t.test('a member and a root are held up to a size, a list is not', async (t) => 
   t.equal((await membersOf(many, [65_536])).length, 40);
   await t.rejects(membersOf(JSON.stringify([large.repeat(17)]), [65_536]), { code: 'upstream-too-large' });
   await t.rejects(membersOf(JSON.stringify({ a: large.repeat(17) }), [65_536]), { code: 'upstream-too-large' });
+});
+
+t.test('what would take memory out of all proportion once it is parsed is not parsed', async (t) => {
+  const many = `[${'{},'.repeat(1_000_000)}{}]`;
+  await t.rejects(membersOf(`[${many}]`, [65_536]), { code: 'upstream-too-large', message: /1000000 values/ });
+  t.equal((await membersOf(many, [65_536])).length, 1_000_001, 'a list of members may be as long as it likes');
+  const found: unknown[] = [];
+  const lines = `{"type":"a"}\n{"type":"b","list":${many}}\n{"type":"c"}\n`;
+  for await (const part of readObjects('it', pieces(lines, [65_536]), new AbortController().signal))
+    found.push(...part);
+  t.match(found, [{ value: { type: 'a' } }, { rejection: { reason: 'too-long' } }, { value: { type: 'c' } }]);
+  t.equal(holdsTooMuch(JSON.stringify(','.repeat(900_000))), false);
+  t.equal(holdsTooMuch(JSON.stringify(Array(1_000_001).fill(1))), true);
 });

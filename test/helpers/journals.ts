@@ -125,6 +125,7 @@ export async function openBench(
         files: () => Promise.reject(new Error('no disk here')),
         requests: () => 0,
         isUnchanged: () => false,
+        committed: () => undefined,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
       }),
     });

@@ -251,6 +251,12 @@ t.test('JSON that is larger than may be held is refused; a mark at its beginning
   t.equal((await failureOf((small as FeedResponse).json())).code, 'upstream-too-large');
 });
 
+t.test('an answer that would fill the heap once it is parsed is refused before it is', async (t) => {
+  const bench = await open(t, (_, reply) => reply.end(`[${'{},'.repeat(1_000_000)}{}]`));
+  const answer = (await bench.fetcher().fetch(bench.ask())) as FeedResponse;
+  t.match(await failureOf(answer.json()), { code: 'upstream-too-large', message: /more than 1000000 values/ });
+});
+
 t.test('a silent upstream, before or inside its answer, is a timeout; one that drips for ever as well', async (t) => {
   const bench = await open(t, () => undefined);
   t.match(await failureOf(bench.fetcher().fetch(bench.ask())), { code: 'upstream-timeout', message: /did not answer/ });

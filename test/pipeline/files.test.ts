@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { FeedFile } from '../../src/feeds/feed.ts';
 import { createFiles } from '../../src/pipeline/files.ts';
+import { createPlaces, readIn } from '../../src/pipeline/reading.ts';
 
 async function textOf({ body }: FeedFile): Promise<string> {
   const parts: Uint8Array[] = [];
@@ -161,4 +162,30 @@ t.test('a directory of more files than anybody means is refused', async (t) => {
   const { base, dir } = drop(t, {});
   for (let i = 0; i <= 10_000; i += 1) writeFileSync(join(dir, String(i)), '');
   await t.rejects(read(base, 'drop'), { code: 'upstream-too-large', message: /more than 10000 files/ });
+});
+
+t.test('however many feeds are read at once, only so many hold what is not committed', async (t) => {
+  const stop = new AbortController();
+  const open = createPlaces(stop.signal, 2);
+  const polls = ['a', 'b', 'c', 'd'].map((name) => ({ name, place: open() }));
+  const begun: string[] = [];
+  const body = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('x');
+    yield Buffer.from('y');
+  };
+  const readings = polls.map(async ({ name, place }) => {
+    for await (const _ of readIn(place, body())) begun.push(name);
+  });
+  const settle = () => new Promise(setImmediate);
+  await settle();
+  t.same(begun.toSorted(), ['a', 'a', 'b', 'b']);
+  polls[0]?.place.end();
+  polls[0]?.place.end();
+  await settle();
+  t.same(begun.slice(4), ['c', 'c'], 'who waits longest is next, and nobody gives back twice');
+  stop.abort(new Error('stopping'));
+  await t.rejects(readings[3] as Promise<void>, { message: 'stopping' });
+  polls[1]?.place.end();
+  polls[3]?.place.end();
+  await t.rejects(open().begin(), { message: 'stopping' });
 });

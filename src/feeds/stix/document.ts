@@ -1,16 +1,16 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { GatewayError } from '../../model/error.ts';
-import { isJsonObject, type Json } from '../../model/json.ts';
+import { holdsTooMuch, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
 import type { Rejection } from '../../model/observation.ts';
 import { rowText } from '../../stix/validate.ts';
 import { malformed, type Part, parse, readParts, together } from './texts.ts';
 
 /**
- * STIX objects out of a document of any size, in bounded memory, as many at once as a piece of it holds. A document whose first line is a JSON text of
- * its own is read line by line, each line an object or a bundle; any other is parsed as JSON texts, one behind the other.
+ * STIX objects out of a document of any size, in bounded memory, as many at once as a piece of it holds. A document whose first
+ * line is a JSON text of its own is read line by line, each line an object or a bundle; any other is parsed as JSON texts, one behind the other.
  */
-export type Found = { value: Json } | { rejection: Rejection };
+export type Found = ({ value: Json } | { rejection: Rejection }) & { bytes: number };
 
 const MB = 1024 * 1024;
 /** A first line longer than this is no line of its own. */
@@ -119,6 +119,7 @@ async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
   const take = function* (part: Buffer, isWhole: boolean): Generator<Found> {
     number += 1;
     size += part.length;
+    const bytes = size;
     const line =
       size > MOST_HELD
         ? null
@@ -128,13 +129,14 @@ async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
     held = [];
     size = 0;
     if (line === '') return;
-    const value = line === null ? undefined : parse(line);
-    if (line === null) {
-      const detail = `line ${number} is longer than ${MOST_HELD} bytes`;
-      yield { rejection: { reason: 'too-long', detail, row: '' } };
-    } else if (value !== undefined) yield* unwrap(name, value, number === 1);
+    if (line === null || holdsTooMuch(line)) {
+      const detail = `line ${number} is longer than ${MOST_HELD} bytes, or holds more than ${MAX_JSON_VALUES} values`;
+      return yield { rejection: { reason: 'too-long', detail, row: '' }, bytes: 0 };
+    }
+    const value = parse(line);
+    if (value !== undefined) yield* unwrap(name, value, number === 1, bytes);
     else if (isWhole) {
-      yield { rejection: { reason: 'bad-stix', detail: `line ${number} is no JSON`, row: rowText(line) } };
+      yield { rejection: { reason: 'bad-stix', detail: `line ${number} is no JSON`, row: rowText(line) }, bytes };
     } else throw malformed(name, 'its last line is cut');
   };
   const takeAll = function* (chunk: Buffer): Generator<Found> {
@@ -156,9 +158,9 @@ async function* readTexts(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
   let texts = 0;
   const foundIn = function* (parts: readonly Part[]): Generator<Found> {
     for (const part of parts) {
-      if ('member' in part) yield { value: part.member };
+      if ('member' in part) yield { value: part.member, bytes: part.bytes };
       else {
-        if (part.members === 0) yield* unwrap(name, part.root, texts === 0);
+        if (part.members === 0) yield* unwrap(name, part.root, texts === 0, part.bytes);
         texts += 1;
       }
     }
@@ -167,19 +169,18 @@ async function* readTexts(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
 }
 
 /** An object, or what a bundle (STIX 2.1 section 8), an envelope (TAXII 2.1 section 3.7) or a list holds. */
-function* unwrap(name: string, value: Json, isFirst: boolean): Generator<Found> {
-  if (Array.isArray(value)) {
-    for (const member of value) yield { value: member };
-    return;
-  }
+function* unwrap(name: string, value: Json, isFirst: boolean, bytes: number): Generator<Found> {
+  const each = function* (members: readonly Json[]): Generator<Found> {
+    for (const member of members) yield { value: member, bytes: bytes / members.length };
+  };
+  if (Array.isArray(value)) return yield* each(value);
   const isEnvelope = isJsonObject(value) && Object.keys(value).every((key) => /^(?:more|next|objects)$/.test(key));
   if (isJsonObject(value) && (value['type'] === 'bundle' || Array.isArray(value['objects']) || isEnvelope)) {
-    for (const member of Array.isArray(value['objects']) ? value['objects'] : []) yield { value: member };
-    return;
+    return yield* each(Array.isArray(value['objects']) ? value['objects'] : []);
   }
   // An error message in JSON must not pass for a feed with one odd row.
   if (isFirst && !(isJsonObject(value) && typeof value['type'] === 'string')) {
     throw malformed(name, `it begins with ${rowText(value).slice(0, 60)}`);
   }
-  yield { value };
+  yield { value, bytes };
 }

@@ -1,12 +1,12 @@
 import { GatewayError } from '../../model/error.ts';
-import type { Json } from '../../model/json.ts';
+import { holdsTooMuch, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
 
 /**
  * JSON texts, one behind the other, of any length: members of a root list, or of the list `objects` of a root object, are
  * given as they come, and what is around them when the root ends. Only where a value begins and ends is looked for here, and
  * JSON.parse reads it: three times as fast as a tokenizer in JavaScript, at a fifth of its garbage (measured).
  */
-export type Part = { member: Json } | { root: Json; members: number };
+export type Part = ({ member: Json } | { root: Json; members: number }) & { bytes: number };
 
 const [QUOTE, BACKSLASH, COMMA, OPEN_LIST, CLOSE_LIST, OPEN, CLOSE] = Buffer.from('"\\,[]{}') as unknown as [
   number,
@@ -93,18 +93,26 @@ class Reader {
 
   #take(): Part {
     const isMember = this.#state === 'member';
-    const text = (isMember ? this.#member : this.#root).take();
+    const held = isMember ? this.#member : this.#root;
+    const bytes = held.size;
+    const text = held.take();
+    if (holdsTooMuch(text)) {
+      throw new GatewayError(
+        'upstream-too-large',
+        `${this.#name} holds an object of more than ${MAX_JSON_VALUES} values.`,
+      );
+    }
     const value = parse(text);
     if (value === undefined)
       throw malformed(this.#name, `it stops in its middle, or this is no JSON: ${text.slice(0, 80)}`);
     this.#state = isMember ? 'comma or end' : 'between roots';
     if (isMember) {
       this.#members += 1;
-      return { member: value };
+      return { member: value, bytes };
     }
     const members = this.#members;
     this.#members = 0;
-    return { root: value, members };
+    return { root: value, members, bytes };
   }
 }
 
