@@ -1,4 +1,4 @@
-import { Client, type ClientOptions, errors } from '@elastic/elasticsearch';
+import type { Client, ClientOptions, errors } from '@elastic/elasticsearch';
 import { GatewayError } from '../../model/error.ts';
 import type { ElasticsearchOptions } from '../elasticsearch.ts';
 import type { SinkContext } from '../sink.ts';
@@ -40,12 +40,16 @@ export class Answered extends Error {
   }
 }
 
+/** Twenty megabytes of it, which only a process that really pushes needs: a gateway loads the kinds of sinks in every thread. */
+const library = () => import('@elastic/elasticsearch');
+
 export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions>): Connection {
   const nodes = [options.node ?? []].flat();
   const where = nodes[0] === undefined ? 'the cloud deployment' : new URL(nodes[0]).host;
   let opened: Promise<Client> | null = null;
   const open = async (signal: AbortSignal): Promise<Client> => {
     const ca = await authorityOf(options, nodes, signal);
+    const { Client } = await library();
     return new Client({ ...clientOptions(options, ca), headers: { 'user-agent': userAgent } });
   };
   return {
@@ -71,7 +75,7 @@ export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions
         );
       } catch (error) {
         signal.throwIfAborted();
-        throw inOurWords(error, where);
+        throw inOurWords(error, where, await library());
       }
     },
     close: async () => (await opened?.catch(() => null))?.close(),
@@ -117,7 +121,7 @@ function clientOptions(options: ElasticsearchOptions, ca: string | undefined): C
 }
 
 /** Errors of the client hold the request, key and all: only their status and reason travel on. */
-function inOurWords(error: unknown, where: string): Error {
+function inOurWords(error: unknown, where: string, { errors }: Awaited<ReturnType<typeof library>>): Error {
   if (error instanceof errors.ResponseError) {
     const status = error.statusCode ?? 0;
     const reason = reasonOf(error.meta.body);
