@@ -64,8 +64,8 @@ function standingIn({ name }: JournalDefinition) {
 /** Every journal of the configuration, as the pipeline tells them things. */
 export class Journals {
   readonly #parts: JournalsParts;
-  /** Where the sweep of each delta feed goes on; null: from its first row. */
   #identity: StixObject | null = null;
+  /** Where the sweep of each delta feed goes on; null: from its first row. */
   readonly #sweptTo = new Map<string, ObservableKey | null>();
 
   constructor(parts: JournalsParts) {
