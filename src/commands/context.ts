@@ -77,11 +77,17 @@ export async function withControl<T>(
 ): Promise<T> {
   const { gateway } = context;
   const [file, overrides] = [options.config ?? (await findFile(context)), { data: options.data }];
-  const control =
-    (await gateway.connectServer(file, overrides)) ??
-    (await gateway.openControl(await gateway.loadConfigFile(file, overrides)));
+  const server = await gateway.connectServer(file, overrides);
+  const control = server ?? (await gateway.openControl(await gateway.loadConfigFile(file, overrides)));
   try {
     return await ask(control);
+  } catch (error) {
+    if (server === null || !(error instanceof GatewayError) || error.code !== 'not-found') throw error;
+    // Most often it is in the file by now.
+    throw new GatewayError(
+      'not-found',
+      `${error.message} The running server has the configuration it was started with.`,
+    );
   } finally {
     await control.close();
   }

@@ -201,6 +201,17 @@ t.test('serve hands over what the command line overrides, and shows warnings fir
   t.strictSame(served, [['x.yaml', { data: 'd', listen: ':1' }], false]);
 });
 
+t.test('what a running server does not know may be in the file by now', async (t) => {
+  const unknown = async () => {
+    throw new GatewayError('not-found', 'No feed is called new.');
+  };
+  const server = { ...silent, poll: unknown, close: async () => undefined };
+  const asked = await run(['poll', 'new', ...C], {}, { connectServer: async () => server });
+  t.strictSame([asked.code, asked.loaded], [1, []], 'the file is not even read');
+  t.match(asked.err, /No feed is called new\. The running server has the configuration it was started with\.\n$/);
+  t.match((await run(['poll', 'new', ...C], { poll: unknown })).err, /No feed is called new\.\n$/);
+});
+
 t.test('poll tells what came of it, and fails when it did not end well', async (t) => {
   const poll = (change: Partial<PollReport>) => ({ poll: async (feed: string) => ({ ...report, feed, ...change }) });
   const good = await run(['poll', 'house', ...C], poll({}));
