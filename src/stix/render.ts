@@ -1,5 +1,6 @@
 import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import type { JsonText } from '../model/json.ts';
+import { TextBytes } from '../model/text-bytes.ts';
 import { type FieldRow, indicatorFields, keptMembers, type RenderContext, vulnerabilityFields } from './fields.ts';
 
 /**
@@ -23,8 +24,6 @@ const CLOSE = '}';
 const spare: Buffer[] = [];
 const SPARE_BYTES = 1 << 21;
 const MAX_SPARE = 4;
-/** UTF-8 takes no more bytes for a UTF-16 code unit. */
-const MAX_UNIT_BYTES = 3;
 
 /**
  * Collects objects as UTF-8 with commas between them, one by one into memory that is used again: the text of a whole page would
@@ -32,8 +31,7 @@ const MAX_UNIT_BYTES = 3;
  */
 export class ListWriter {
   readonly #context: RenderContext;
-  #bytes = spare.pop() ?? Buffer.allocUnsafeSlow(SPARE_BYTES);
-  #end = 0;
+  #list = new TextBytes(spare.pop() ?? Buffer.allocUnsafeSlow(SPARE_BYTES));
 
   constructor(context: RenderContext) {
     this.#context = context;
@@ -42,27 +40,16 @@ export class ListWriter {
   add(entries: readonly Entry[]): void {
     for (const entry of entries) {
       const text = renderEntry(entry, this.#context);
-      this.#write(this.#end === 0 ? text : `,${text}`);
+      this.#list.add(this.#list.length === 0 ? text : `,${text}`);
     }
-  }
-
-  #write(text: string): void {
-    const most = this.#end + text.length * MAX_UNIT_BYTES;
-    if (most > this.#bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(most, 2 * this.#bytes.length));
-      this.#bytes.copy(larger, 0, 0, this.#end);
-      this.#bytes = larger;
-    }
-    this.#end += this.#bytes.write(text, this.#end);
   }
 
   /** What was collected, between these texts. The writer is spent. */
   take(opening: string, closing: string): Buffer {
-    const taken = [Buffer.from(opening), this.#bytes.subarray(0, this.#end), Buffer.from(closing)];
-    const list = Buffer.concat(taken);
-    if (this.#bytes.length === SPARE_BYTES && spare.length < MAX_SPARE) spare.push(this.#bytes);
-    this.#bytes = Buffer.alloc(0);
-    this.#end = 0;
+    const { buffer } = this.#list;
+    const list = Buffer.concat([Buffer.from(opening), this.#list.bytes(), Buffer.from(closing)]);
+    if (buffer.length === SPARE_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
+    this.#list = new TextBytes(Buffer.alloc(0));
     return list;
   }
 }

@@ -3,6 +3,7 @@ import type { EcsContext, EcsTarget } from '../../ecs/data-stream.ts';
 import { writeEcs } from '../../ecs/document.ts';
 import type { IndicatorEntry } from '../../model/entry.ts';
 import { GatewayError } from '../../model/error.ts';
+import { TextBytes } from '../../model/text-bytes.ts';
 import { NothingTaken, type PushReport, type Sink, type SinkCollection } from '../sink.ts';
 import { Answered, type Connection, inWords, reasonOf } from './connection.ts';
 
@@ -140,14 +141,14 @@ interface Encoding {
 /** Bodies of up to `most` bytes, each made when it is asked for. */
 function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: number): Generator<Flush> {
   const guess = Math.min(most, entries.length * USUAL_BYTES);
-  let body = new Body(guess);
+  let body = new TextBytes(Buffer.allocUnsafe(guess));
   let taken: IndicatorEntry[] = [];
   for (const entry of entries) {
     const text = operationOf(entry, how);
     // UTF-16 units for bytes: what is not ASCII is rare in these documents, and the bound is no protocol's.
     if (taken.length > 0 && body.length + text.length > most) {
       yield { body: body.bytes(), entries: taken };
-      [body, taken] = [new Body(guess), []];
+      [body, taken] = [new TextBytes(Buffer.allocUnsafe(guess)), []];
     }
     body.add(text);
     taken.push(entry);
@@ -157,31 +158,6 @@ function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: num
 
 /** Of an operation with its document; a body that was guessed right is not copied while it grows. */
 const USUAL_BYTES = 2560;
-
-/** Text that becomes bytes as it comes: strings of megabytes, put together of thousands, are what a collector is slowest with. */
-class Body {
-  length = 0;
-  #buffer: Buffer;
-
-  constructor(bytes: number) {
-    this.#buffer = Buffer.allocUnsafe(bytes);
-  }
-
-  add(text: string): void {
-    // A UTF-16 unit takes three bytes at most.
-    const needed = this.length + 3 * text.length;
-    if (needed > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length));
-      this.#buffer.copy(larger, 0, 0, this.length);
-      this.#buffer = larger;
-    }
-    this.length += this.#buffer.write(text, this.length);
-  }
-
-  bytes(): Buffer {
-    return this.#buffer.subarray(0, this.length);
-  }
-}
 
 /** Action and document as bulk wants them; ids are 27 characters without padding, so that Lucene packs them well. */
 function operationOf(entry: IndicatorEntry, { target, context, again }: Encoding): string {
