@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { ClientDirectory } from '../src/auth.ts';
 import type { Clock, Micros } from '../src/model/clock.ts';
-import type { CollectionDefinition, FeedDefinition } from '../src/model/definition.ts';
+import type { CollectionDefinition, FeedDefinition, TaxiiDefinition } from '../src/model/definition.ts';
 import type { Observable, ObservableType } from '../src/model/observable.ts';
 import type { AccountState, Allowance } from '../src/model/state.ts';
 import type { Reader } from '../src/store/store.ts';
@@ -20,14 +20,7 @@ export interface RouteParts {
   pages: PageCache;
   clients: ClientDirectory;
   collections: CollectionDefinition[];
-  taxii: {
-    title: string;
-    description: string | null;
-    contact: string | null;
-    apiRoots: { path: string; title: string; description: string | null }[];
-    pageSize: number;
-    maxPage: number;
-  };
+  taxii: TaxiiDefinition;
   /** What is counted here, and the names of the clients that may read it. */
   metrics: { register: Registry; access: readonly string[] | 'anyone' };
   /** What is left of the upstream accounts' plans. */

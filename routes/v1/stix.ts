@@ -5,7 +5,7 @@ import type { Micros } from '../../src/model/clock.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { renderEntry } from '../../src/stix/render.ts';
-import type { EntryFilter } from '../../src/store/store.ts';
+import { type EntryFilter, lastVersions } from '../../src/store/store.ts';
 import { openCursor, sealCursor } from '../cursor.ts';
 import { addResource, type Operation } from '../methods.ts';
 import { numberParameter, wordParameter } from '../operation.ts';
@@ -17,7 +17,6 @@ import { restOperation } from './schemas.ts';
 import { filterMembers, filterParameters, findCollection, readSelection, type Selection } from './selection.ts';
 
 const formats = ['stix', 'ndjson'] as const satisfies OutputName[];
-const LAST = { last: true, first: false, all: false, exact: [] };
 
 const ours = {
   format: wordParameter(formats, { description: 'A bundle or a line per object; decides over Accept.' }),
@@ -109,7 +108,7 @@ async function* readStanding(selection: Selection, { reader }: RouteContext): As
 }
 
 function filterOf({ collection, types }: Selection): EntryFilter {
-  return { journal: collection.journal, observableTypes: types, stixTypes: null, objectIds: null, versions: LAST };
+  return lastVersions(collection.journal, types);
 }
 
 function admits(entry: Entry, selection: Selection, mayBeRevoked: boolean): boolean {

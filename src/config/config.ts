@@ -3,6 +3,7 @@ import type {
   FeedDefinition,
   JournalDefinition,
   PoolDefinition,
+  TaxiiDefinition,
   UpstreamDefinition,
 } from '../model/definition.ts';
 import type { Secret } from '../model/secret.ts';
@@ -23,15 +24,7 @@ export interface Config {
   /** Name of the storage engine. */
   store: string;
   identity: { name: string; description: string | null; contact: string | null };
-  taxii: {
-    title: string;
-    description: string | null;
-    contact: string | null;
-    /** Paths start and end with `/`. */
-    apiRoots: { path: string; title: string; description: string | null }[];
-    pageSize: number;
-    maxPage: number;
-  };
+  taxii: TaxiiDefinition;
   /** Polled, each with its format's options. */
   feeds: { definition: FeedDefinition; options: unknown; upstream: UpstreamDefinition }[];
   /**

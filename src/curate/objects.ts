@@ -5,7 +5,7 @@ import type { StixObject } from '../model/observation.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { isWithin, type Tlp } from '../model/tlp.ts';
 import { isTlpMarking, tlpOfObject } from '../stix/marking.ts';
-import type { Transaction } from '../store/store.ts';
+import { lastVersions, type Transaction } from '../store/store.ts';
 import type { Curated, JournalView } from './curate.ts';
 import type { FeedView } from './merge.ts';
 
@@ -108,14 +108,14 @@ export function objectEntry(object: StixObject, dateAdded: Micros, company = fal
   };
 }
 
-async function standingObjects(
+/** What of these objects stands in a journal, in its last version. */
+export async function standingObjects(
   tx: Transaction,
   journal: string,
   ids: readonly string[],
 ): Promise<Map<string, ObjectEntry>> {
   const standing = new Map<string, ObjectEntry>();
-  const versions = { last: true, first: false, all: false, exact: [] };
-  const filter = { journal, observableTypes: null, stixTypes: null, versions };
+  const filter = lastVersions(journal);
   for (let start = 0; start < ids.length; start += 1000) {
     const objectIds = ids.slice(start, start + 1000);
     const { entries } = await tx.page({ ...filter, objectIds, after: 0, limit: objectIds.length });

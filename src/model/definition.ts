@@ -90,3 +90,15 @@ export interface ClientRate {
   /** Milliseconds. */
   per: number;
 }
+
+/** What the TAXII server says of itself, and how large its pages are. */
+export interface TaxiiDefinition {
+  title: string;
+  description: string | null;
+  contact: string | null;
+  /** Paths start and end with `/`. */
+  apiRoots: { path: string; title: string; description: string | null }[];
+  /** Objects in a page when a client names no limit. */
+  pageSize: number;
+  maxPage: number;
+}

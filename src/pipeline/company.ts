@@ -1,4 +1,4 @@
-import { objectEntry } from '../curate/objects.ts';
+import { objectEntry, standingObjects } from '../curate/objects.ts';
 import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import type { ObjectEntry } from '../model/entry.ts';
 import { type JsonObject, jsonText } from '../model/json.ts';
@@ -15,7 +15,7 @@ import type { Transaction } from '../store/store.ts';
 export async function settleIdentity(tx: Transaction, wanted: StixObject): Promise<StixObject> {
   let newest: ObjectEntry | null = null;
   for (const { name } of await tx.journals()) {
-    const entry = (await standing(tx, name, [wanted.id])).get(wanted.id);
+    const entry = (await standingObjects(tx, name, [wanted.id])).get(wanted.id);
     if (entry !== undefined && (newest === null || entry.version > newest.version)) newest = entry;
   }
   if (newest === null) return wanted;
@@ -28,7 +28,7 @@ export async function settleIdentity(tx: Transaction, wanted: StixObject): Promi
 
 /** Appends what a journal lacks of its company, or has in another version. */
 export async function bringCompany(tx: Transaction, journal: string, company: readonly StixObject[]): Promise<void> {
-  const known = await standing(
+  const known = await standingObjects(
     tx,
     journal,
     company.map(({ id }) => id),
@@ -40,14 +40,6 @@ export async function bringCompany(tx: Transaction, journal: string, company: re
     replaces: known.get(object.id)?.dateAdded ?? null,
   }));
   if (entries.length > 0) await tx.append(journal, entries);
-}
-
-async function standing(tx: Transaction, journal: string, ids: readonly string[]): Promise<Map<string, ObjectEntry>> {
-  if (ids.length === 0) return new Map();
-  const versions = { last: true, first: false, all: false, exact: [] };
-  const filter = { journal, observableTypes: null, stixTypes: null, objectIds: ids, versions };
-  const { entries } = await tx.page({ ...filter, after: 0, limit: ids.length });
-  return new Map(entries.flatMap((entry) => (entry.kind === 'object' ? [[entry.objectId, entry]] : [])));
 }
 
 /** Everything but when. */

@@ -6,7 +6,7 @@ import type { Sink } from '../sinks/sink.ts';
 import type { Writer } from '../store/store.ts';
 import { deliver, rebuild, redeliver, withdrawDropped } from './deliver.ts';
 import { waitFor } from './push.ts';
-import { findCheckpoint } from './view.ts';
+import { filterOf, findCheckpoint } from './view.ts';
 
 /** A sink of the configuration, opened. */
 export interface ConfiguredSink {
@@ -107,15 +107,12 @@ export class Delivery {
   async status(): Promise<SinkStatus> {
     const { store } = this.#parts;
     const { name, kind, collections } = this.#sink;
-    const versions = { last: true, first: false, all: false, exact: [] };
     const views = collections.map(async (collection) => {
       const checkpoint = await findCheckpoint(store, { name, collection, sink: this.#sink.sink });
-      const { journal, types } = collection;
-      const filter = { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
       return {
         alias: collection.alias,
         deliveredTo: checkpoint?.dateAdded ?? null,
-        head: await store.newest(filter),
+        head: await store.newest(filterOf(collection)),
         updatedAt: checkpoint?.updatedAt ?? null,
       };
     });

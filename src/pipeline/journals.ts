@@ -9,7 +9,7 @@ import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import { fitsElastic } from '../stix/elastic.ts';
 import { rowText } from '../stix/validate.ts';
-import type { Transaction, Writer } from '../store/store.ts';
+import { lastVersions, type Transaction, type Writer } from '../store/store.ts';
 import { bringCompany, settleIdentity } from './company.ts';
 import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './views.ts';
 
@@ -54,11 +54,6 @@ async function walk<Place>(signal: AbortSignal, step: (after: Place | null) => P
     after = await step(after);
     await nextTurn();
   } while (after !== null);
-}
-
-function standingIn({ name }: JournalDefinition) {
-  const versions = { last: true, first: false, all: false, exact: [] };
-  return { journal: name, observableTypes: null, stixTypes: null, objectIds: null, versions };
 }
 
 /** Every journal of the configuration, as the pipeline tells them things. */
@@ -142,7 +137,7 @@ export class Journals {
     }
     await walk(signal, (after: Micros | null) =>
       writer.transaction(async (tx) => {
-        const { entries } = await tx.page({ ...standingIn(definition), after: after ?? 0, limit: OBJECT_SLICE });
+        const { entries } = await tx.page({ ...lastVersions(definition.name), after: after ?? 0, limit: OBJECT_SLICE });
         const ids = entries.flatMap((entry) => (entry.kind === 'object' && !entry.company ? [entry.objectId] : []));
         await told(tx, ids);
         return entries.at(-1)?.dateAdded ?? null;

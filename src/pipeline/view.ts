@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { CollectionDefinition } from '../model/definition.ts';
 import type { Checkpoint } from '../model/state.ts';
 import type { Sink } from '../sinks/sink.ts';
-import type { EntryFilter, Reader, Transaction } from '../store/store.ts';
+import { type EntryFilter, lastVersions, type Reader, type Transaction } from '../store/store.ts';
 
 /** Whose checkpoint: a sink's name in the configuration, what it is open to, and what it delivers. */
 export interface ViewParts {
@@ -18,8 +18,7 @@ export function viewOf({ alias, journal, types }: ViewParts['collection']): stri
 
 /** What of the journal the collection shows. */
 export function filterOf({ journal, types }: ViewParts['collection']): EntryFilter {
-  const versions = { last: true, first: false, all: false, exact: [] };
-  return { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
+  return lastVersions(journal, types);
 }
 
 /** A checkpoint is of a view in a place: another index or cluster under the same name begins anew. */

@@ -1,7 +1,7 @@
 import type { Micros } from '../model/clock.ts';
 import type { CollectionDefinition } from '../model/definition.ts';
 import { type ObservableType, observableTypes } from '../model/observable.ts';
-import type { Writer } from '../store/store.ts';
+import { lastVersions, type Writer } from '../store/store.ts';
 
 /**
  * Collections that only name types read a part of their pool's journal. One that names more of them than before has readers
@@ -49,8 +49,7 @@ export async function readmit(
   slice: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const versions = { last: true, first: false, all: false, exact: [] };
-  const filter = { journal, observableTypes: types, stixTypes: null, objectIds: null, versions };
+  const filter = lastVersions(journal, types);
   let after: Micros = 0;
   let end: Micros | null = null;
   do {

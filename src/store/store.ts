@@ -59,6 +59,12 @@ export interface EntryFilter {
   versions: VersionFilter;
 }
 
+/** What a reader sees who asks for nothing else: the last version of every object, in a view that names these types. */
+export function lastVersions(journal: string, observableTypes: EntryFilter['observableTypes'] = null): EntryFilter {
+  const versions = { last: true, first: false, all: false, exact: [] };
+  return { journal, observableTypes, stixTypes: null, objectIds: null, versions };
+}
+
 export interface PageQuery extends EntryFilter {
   /** Strictly after. */
   after: Micros;
