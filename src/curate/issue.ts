@@ -4,7 +4,7 @@ import type { IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
 import { jsonText } from '../model/json.ts';
 import type { Observable, ObservableKey } from '../model/observable.ts';
 import { floorToMillis } from '../model/timestamp.ts';
-import { stixTypeOf } from '../stix/fields.ts';
+import { stixTypeOf } from '../stix/properties.ts';
 import { objectIdOf } from '../stix/id.ts';
 import { subjectOf } from '../stix/pattern.ts';
 import { dueOf, validUntilOf } from './lifetime.ts';

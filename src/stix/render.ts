@@ -1,24 +1,91 @@
 import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import type { JsonText } from '../model/json.ts';
 import { TextBytes } from '../model/text-bytes.ts';
-import { type FieldRow, indicatorFields, keptMembers, type RenderContext, vulnerabilityFields } from './fields.ts';
+import { formatMillis } from '../model/timestamp.ts';
+import { markingId, type TlpVersion } from './marking.ts';
+import { escapeLiteral, patternHead, patternTail } from './pattern.ts';
+import { describe, indicatorTypes, keptMarkings, keptMembers } from './properties.ts';
+
+export interface RenderContext {
+  /** `created_by_ref` of all that is issued: the id of the producing identity. */
+  identityId: string;
+  /** Which markings are referred to; 2 unless readers know only TLP 1. */
+  tlpVersion?: TlpVersion;
+}
 
 /**
- * The JSON text of one STIX 2.1 object: an indicator or vulnerability from its columns (fields.ts), anything else as it came.
- * Written as text because nothing needs the object in between.
+ * The JSON text of one STIX 2.1 object: an indicator or vulnerability from its columns, anything else as it came. Written as
+ * text because nothing needs the object in between; columns that hold JSON are spliced in as they are.
  */
 export function renderEntry(entry: Entry, context: RenderContext): JsonText {
   if (entry.kind === 'object') return entry.raw;
-  const { steps, end } = entry.type === 'cve' ? vulnerabilityPlan : indicatorPlan;
-  let text = '';
-  for (const step of steps) {
-    const value = step.text(entry, context);
-    text += value === null ? step.constants : step.opening + value;
-  }
-  return (text + end + keptMembers(entry.kept) + CLOSE) as JsonText;
+  return (entry.type === 'cve' ? vulnerability(entry, context) : indicator(entry, context)) as JsonText;
 }
 
-const CLOSE = '}';
+/** STIX 2.1 section 4.7. */
+function indicator(entry: IndicatorEntry, context: RenderContext): string {
+  const { type, value, validUntil, references } = entry;
+  const types = indicatorTypes(entry);
+  const literal = isPlain(value) ? value : JSON.stringify(escapeLiteral(value)).slice(1, -1);
+  let text = `{"type":"indicator",${issued(entry, context)}`;
+  text += `,"name":${quote(entry.name ?? value)},"description":${describe(entry)}`;
+  if (types !== null) text += `,"indicator_types":${types}`;
+  text += `,"pattern":"${patternHead(entry)}${literal}${patternTail(type)}","pattern_type":"stix","pattern_version":"2.1"`;
+  text += `,"valid_from":"${formatMillis(entry.validFrom)}"`;
+  if (validUntil !== null) text += `,"valid_until":"${formatMillis(validUntil)}"`;
+  text += graded(entry);
+  if (!isEmptyList(references)) text += `,"external_references":${references}`;
+  return text + marked(entry, context);
+}
+
+/** STIX 2.1 section 4.19: a CVE has no pattern and no validity; its name is its id, and `cve` its first reference. */
+function vulnerability(entry: IndicatorEntry, context: RenderContext): string {
+  const { value, references } = entry;
+  let text = `{"type":"vulnerability",${issued(entry, context)}`;
+  text += `,"name":${quote(value)},"description":${describe(entry)}`;
+  text += graded(entry);
+  text += `,"external_references":[{"source_name":"cve","external_id":"${value}"}${others(references)}`;
+  return text + marked(entry, context);
+}
+
+/** How all that is issued begins (STIX 2.1 section 3.2). Only tombstones carry `revoked`: absent means false. */
+function issued({ objectId, created, version, revoked }: IndicatorEntry, { identityId }: RenderContext): string {
+  let text = `"spec_version":"2.1","id":"${objectId}","created_by_ref":"${identityId}"`;
+  text += `,"created":"${formatMillis(created)}","modified":"${formatMillis(version)}"`;
+  return revoked ? `${text},"revoked":true` : text;
+}
+
+/** The level is a label as well: it stays readable for tools that know no markings. */
+function graded({ confidence, labels, tlp }: IndicatorEntry): string {
+  const text = `,"labels":["tlp:${tlp}"${others(labels)}`;
+  return confidence === null ? text : `,"confidence":${confidence}${text}`;
+}
+
+/** How all that is issued ends: with its markings, and with what upstream says that Sluice doesn't model. */
+function marked({ kept, tlp }: IndicatorEntry, { tlpVersion }: RenderContext): string {
+  const id = markingId(tlp, tlpVersion);
+  return `,"object_marking_refs":["${id}"${others(keptMarkings(kept))}${keptMembers(kept)}}`;
+}
+
+/** The rest of a JSON list behind an item of ours, which comes first so that it is found even where readers cut. */
+function others(list: string | null): string {
+  return isEmptyList(list) ? ']' : `,${(list as string).slice(1)}`;
+}
+
+function isEmptyList(list: string | null): boolean {
+  return list === null || list.length <= 2;
+}
+
+/** Text that needs an escape in JSON or in a pattern, or is no well-formed Unicode. */
+const NEEDS_ESCAPE = /["\\'\p{Cc}\p{Cs}]/u;
+
+function isPlain(text: string): boolean {
+  return !NEEDS_ESCAPE.test(text);
+}
+
+function quote(text: string): string {
+  return isPlain(text) ? `"${text}"` : JSON.stringify(text);
+}
 
 /** Memory that writers used before; a page of 1000 objects fits, and more of it is not worth keeping. */
 const spare: Buffer[] = [];
@@ -53,32 +120,3 @@ export class ListWriter {
     return list;
   }
 }
-
-/** One computed property, with what stands before it: the constants of the rows above it, then its own key. */
-interface Step {
-  constants: string;
-  opening: string;
-  text(entry: IndicatorEntry, context: RenderContext): string | null;
-}
-
-/** Folds what doesn't change between entries into the text before each value: fewer pieces to join per object. */
-function plan(rows: readonly FieldRow[]): { steps: Step[]; end: string } {
-  const steps: Step[] = [];
-  let constants = '{';
-  for (const row of rows) {
-    const key = `${constants === '{' ? '' : ','}"${row.property}":`;
-    if ('constant' in row) {
-      constants += key + row.constant;
-    } else if ('plain' in row) {
-      steps.push({ constants, opening: `${constants}${key}"`, text: row.plain });
-      constants = '"';
-    } else {
-      steps.push({ constants, opening: constants + key, text: row.text });
-      constants = '';
-    }
-  }
-  return { steps, end: constants };
-}
-
-const indicatorPlan = plan(indicatorFields);
-const vulnerabilityPlan = plan(vulnerabilityFields);

@@ -2,7 +2,7 @@ import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { jsonText } from '../../src/model/json.ts';
 import { type Observable, observableKey } from '../../src/model/observable.ts';
 import { parseTimestamp } from '../../src/model/timestamp.ts';
-import { stixTypeOf } from '../../src/stix/fields.ts';
+import { stixTypeOf } from '../../src/stix/properties.ts';
 import { objectIdOf } from '../../src/stix/id.ts';
 import { subjectOf } from '../../src/stix/pattern.ts';
 

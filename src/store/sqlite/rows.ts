@@ -80,10 +80,10 @@ export function markedUuid(objectId: string, from: number): string {
 
 function joinObjectId(stixType: string, word: string): string {
   if (word.startsWith(':')) return `${stixType}--${word.slice(1)}`;
-  // In pieces as large as V8 copies at once: what is joined from more is slower to write out.
-  const middle = `${word.slice(8, 12)}-${word.slice(12, 16)}-`;
-  const end = `${word.slice(16, 20)}-${word.slice(20)}`;
-  return `${stixType}--${word.slice(0, 8)}-${middle}${end}`;
+  // In pieces of twelve characters: V8 writes shorter strings out at once and only ties longer ones together.
+  const first = `${word.slice(0, 8)}-${word.slice(8, 11)}`;
+  const second = `${word.slice(11, 12)}-${word.slice(12, 16)}-${word.slice(16, 20)}-`;
+  return `${stixType}--${first}${second}${word.slice(20)}`;
 }
 
 /** SQL that makes a word of splitObjectId the value of column `uuid`. */
