@@ -4,10 +4,10 @@ import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/
 import { type ObservableType, observableKey } from '../model/observable.ts';
 import type { ExternalReference, Observation, Rejection, StixObject } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
-import { ownProperties } from '../stix/properties.ts';
 import { isStixId } from '../stix/id.ts';
 import { MAX_STATEMENTS, statementsOf, tlpOfObject } from '../stix/marking.ts';
 import { isPatternShaped, parsePattern } from '../stix/pattern.ts';
+import { ownProperties } from '../stix/properties.ts';
 import { tidyReference } from '../stix/reference.ts';
 import { checkStixObject, rowText } from '../stix/validate.ts';
 import { canonical } from './canonical.ts';

@@ -2,9 +2,9 @@ import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { jsonText } from '../../src/model/json.ts';
 import { type Observable, observableKey } from '../../src/model/observable.ts';
 import { parseTimestamp } from '../../src/model/timestamp.ts';
-import { stixTypeOf } from '../../src/stix/properties.ts';
 import { objectIdOf } from '../../src/stix/id.ts';
 import { subjectOf } from '../../src/stix/pattern.ts';
+import { stixTypeOf } from '../../src/stix/properties.ts';
 
 export const NAMESPACE = '6f1c1b7e-52c4-4b5a-9d3b-0c7f4f2f9f11';
 export const CREATED = parseTimestamp('2026-11-20T10:11:12.345Z') as number;

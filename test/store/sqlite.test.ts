@@ -10,7 +10,7 @@ import { Connection } from '../../src/store/sqlite/connection.ts';
 import { sqlite } from '../../src/store/sqlite/engine.ts';
 import { requireJournal } from '../../src/store/sqlite/journals.ts';
 import { APPLICATION_ID, migrate, migrations } from '../../src/store/sqlite/migrate.ts';
-import { ENTRY_COLUMNS } from '../../src/store/sqlite/rows.ts';
+import { TAKE_ENTRY } from '../../src/store/sqlite/rows.ts';
 import { type Selection, select, selectNearby, wantFiltered, wantLive } from '../../src/store/sqlite/selection.ts';
 import { readStanding } from '../../src/store/sqlite/standing.ts';
 import { scriptedClock } from '../helpers/clock.ts';
@@ -129,8 +129,8 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
   ]) {
     const wanted = wantFiltered(journal, standing, entryFilter(filter), START, 10);
     for (const each of [wanted, { ...wanted, newestFirst: true }]) {
-      const plans = [planOf(select(each, ENTRY_COLUMNS))];
-      const nearby = selectNearby(connection, each, ENTRY_COLUMNS);
+      const plans = [planOf(select(each, TAKE_ENTRY))];
+      const nearby = selectNearby(connection, each, TAKE_ENTRY);
       if (nearby !== null) plans.push(planOf(nearby));
       for (const plan of plans) proveOrdered(t, plan, JSON.stringify(filter));
     }
@@ -142,14 +142,34 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
     { observableTypes: null, minConfidence: 90, maxConfidence: null },
   ]) {
     const wanted = wantLive(journal, standing, { journal: 'pool:main', ...query, ...bounds });
-    proveOrdered(t, planOf(select(wanted, ENTRY_COLUMNS)), JSON.stringify(query));
+    proveOrdered(t, planOf(select(wanted, TAKE_ENTRY)), JSON.stringify(query));
   }
   const byId = wantFiltered(journal, standing, entryFilter({ objectIds: [indicatorEntry().objectId] }), 0, 10);
-  const plan = planOf(select(byId, ENTRY_COLUMNS));
+  const plan = planOf(select(byId, TAKE_ENTRY));
   t.ok(
     plan.some((detail) => detail.includes('INDEX entries_by_uuid (journal=? AND uuid=? ')),
     `an object is found by its id: ${plan}`,
   );
+});
+
+t.test('rows that are taken are those of the result, in its order, whatever the plan', async (t) => {
+  const { location } = await openJournalStore(t);
+  const connection = Connection.openForReading(join(location, FILE));
+  t.teardown(() => connection.close());
+  const from = `FROM (VALUES (1, 'b'), (2, 'c' || char(0) || 'd'), (3, NULL), (9007199254740991, 'a'), (5, x'00ff')) v
+    WHERE column1 <> :not ORDER BY column2 DESC LIMIT 3 OFFSET 1`;
+  for (let again = 0; again < 2; again += 1) {
+    const rows = connection.taken(`SELECT take(column1, column2, 1.5) ${from}`, { not: 3 });
+    t.strictSame(rows, connection.allNamed(`SELECT column1, column2, 1.5 ${from}`, { not: 3 }));
+    t.strictSame(rows, [
+      [2, 'c\0d', 1.5],
+      [1, 'b', 1.5],
+      [9007199254740991, 'a', 1.5],
+    ]);
+  }
+  t.strictSame(connection.taken('SELECT take(?) WHERE false', 1), []);
+  t.throws(() => connection.taken('SELECT take(1 << 60)'), { code: 'ERR_OUT_OF_RANGE' });
+  t.strictSame(connection.taken('SELECT take(?)', 7), [[7]], 'nothing is left of what failed');
 });
 
 const BY_TYPE =

@@ -2,9 +2,9 @@ import { MICROS_PER_MS, type Micros } from '../../model/clock.ts';
 import { formatDuration } from '../../model/duration.ts';
 import type { Json } from '../../model/json.ts';
 import { formatMillis } from '../../model/timestamp.ts';
-import { stixTypeOf } from '../../stix/properties.ts';
 import { markingId } from '../../stix/marking.ts';
 import { formatPattern } from '../../stix/pattern.ts';
+import { stixTypeOf } from '../../stix/properties.ts';
 import { type Facts, some, timeOf } from '../facts.ts';
 import { type EcsRow, patterned } from '../row.ts';
 

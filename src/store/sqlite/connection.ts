@@ -18,9 +18,11 @@ const BUSY_TIMEOUT = 5000;
 export class Connection {
   readonly db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  #taken: unknown[][] = [];
 
   private constructor(db: DatabaseSync) {
     this.db = db;
+    db.function('take', { varargs: true, directOnly: true }, (...row: unknown[]) => this.#taken.push(row) - 1);
   }
 
   /**
@@ -83,6 +85,19 @@ export class Connection {
 
   allNamed<Row extends readonly unknown[]>(sql: string, values: Named): Row[] {
     return this.statement(sql).all(values) as unknown as Row[];
+  }
+
+  /**
+   * Wide rows, in two thirds of the time: each as what `take(a, b, …)` was given, the only column of the query. SQLite locks for
+   * each look at a column of a result, not at an argument of a function. `take` answers by which number its row is found again,
+   * so the rows are those of the result, in its order, whatever the plan.
+   */
+  taken<Row extends readonly unknown[]>(sql: string, ...values: Value[] | [Named]): Row[] {
+    this.#taken = [];
+    const numbers = this.statement(sql).all(...(values as Value[])) as unknown as [number][];
+    const rows = this.#taken as unknown[] as Row[];
+    this.#taken = [];
+    return numbers.map(([number]) => rows[number] as Row);
   }
 
   /** Answers how many rows changed. */

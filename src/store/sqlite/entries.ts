@@ -5,7 +5,6 @@ import { type Connection, misuse, requireLimit, type Sync } from './connection.t
 import { findJournal, type JournalRow, type Reservations, requireJournal } from './journals.ts';
 import { entriesOnKeys } from './pages.ts';
 import {
-  ENTRY_COLUMNS,
   type EntryRow,
   entryFromRow,
   entryValues,
@@ -13,6 +12,7 @@ import {
   markedUuid,
   NO_OBSERVABLE,
   observableCodes,
+  TAKE_ENTRY,
 } from './rows.ts';
 import { countAppended, countChanges } from './segments.ts';
 import { readStanding } from './standing.ts';
@@ -68,8 +68,8 @@ export function writeEntries(connection: Connection, reservations: Reservations)
       const journal = findJournal(connection, name);
       if (journal === undefined) return [];
       const types = new Map(readStanding(connection, journal.id).map((type) => [type.code, type]));
-      const rows = connection.all<EntryRow>(
-        `SELECT ${ENTRY_COLUMNS} FROM entries e INDEXED BY entries_by_due
+      const rows = connection.taken<EntryRow>(
+        `SELECT ${TAKE_ENTRY} FROM entries e INDEXED BY entries_by_due
          WHERE e.journal = ? AND e.due IS NOT NULL AND e.due <= ? ORDER BY e.due, e.date_added LIMIT ?`,
         journal.id,
         now,

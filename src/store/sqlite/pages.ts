@@ -4,7 +4,7 @@ import type { ObservableKey, ObservableType } from '../../model/observable.ts';
 import type { EntryPage, PageValidity, Reader, VersionFilter } from '../store.ts';
 import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { findJournal, type JournalRow } from './journals.ts';
-import { ENTRY_COLUMNS, type EntryRow, type EntryType, entryFromRow } from './rows.ts';
+import { type EntryRow, type EntryType, entryFromRow, TAKE_ENTRY } from './rows.ts';
 import { changesWithin } from './segments.ts';
 import { select, selectCount, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
 import { isLive, readStanding, type Standing } from './standing.ts';
@@ -119,8 +119,8 @@ export function entriesOnKeys(
   keys: readonly ObservableKey[],
   and: '' | 'AND e.revoked = 0',
 ): IndicatorEntry[] {
-  const rows = connection.all<EntryRow>(
-    `SELECT ${ENTRY_COLUMNS} FROM json_each(?) k CROSS JOIN entries e INDEXED BY entries_by_key
+  const rows = connection.taken<EntryRow>(
+    `SELECT ${TAKE_ENTRY} FROM json_each(?) k CROSS JOIN entries e INDEXED BY entries_by_key
      ON e.journal = ? AND e.key = unhex(k.value) AND e.superseded = 0 ${and}`,
     JSON.stringify([...new Set(keys)]),
     journal.id,
@@ -129,12 +129,13 @@ export function entriesOnKeys(
 }
 
 function fetchEntries(connection: Connection, wanted: Wanted): Entry[] {
-  const nearby = selectNearby(connection, wanted, ENTRY_COLUMNS);
+  const nearby = selectNearby(connection, wanted, TAKE_ENTRY);
   if (nearby !== null) {
-    const rows = connection.allNamed<EntryRow>(nearby.sql, nearby.values);
+    const rows = connection.taken<EntryRow>(nearby.sql, nearby.values);
     if (nearby.isAll || rows.length === wanted.limit) return toEntries(rows, wanted.standing);
   }
-  return toEntries(fetchRows<EntryRow>(connection, wanted, ENTRY_COLUMNS), wanted.standing);
+  const selection = select(wanted, TAKE_ENTRY);
+  return selection === null ? [] : toEntries(connection.taken(selection.sql, selection.values), wanted.standing);
 }
 
 function fetchRows<Row extends readonly unknown[]>(connection: Connection, wanted: Wanted, columns: string): Row[] {
