@@ -8,11 +8,11 @@ import type { Observation, Rejection, StixObject } from '../model/observation.ts
 import type { Secret } from '../model/secret.ts';
 import { normalise } from '../normalise/normalise.ts';
 import type { Pull, Transaction, Writer } from '../store/store.ts';
-import { combineRows } from './combine.ts';
 import type { Journals } from './journals.ts';
+import { observe } from './observe.ts';
 import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './outcome.ts';
 import { redact, withoutKey } from './redact.ts';
-import { settleObjects, settleStatements } from './versions.ts';
+import { settleObjects } from './versions.ts';
 
 /** A feed of the configuration with its format and what its format was told. */
 export interface ConfiguredFeed {
@@ -46,8 +46,6 @@ export interface PollParts {
   signal: AbortSignal;
 }
 
-/** Rows of a batch that are kept, merged and journalled before the next: what they need on the way stays young garbage. */
-const HEARD_AT_ONCE = 1000;
 const NO_NEWS = new Map<ObservableKey, null>();
 /** Vanished rows taken out per store call. */
 const VANISHED_SLICE = BATCH_ROWS;
@@ -151,47 +149,6 @@ async function commitBatch(
       report.accepted = accepted;
       report.rejected = rejected;
     });
-}
-
-/** Keeps what a batch says, beside what earlier batches of this pull said; gives what the journals must hear of, bit by bit. */
-async function* observe(
-  tx: Transaction,
-  feed: FeedDefinition,
-  pull: Pull,
-  observations: readonly Observation[],
-  isLast: boolean,
-): AsyncGenerator<Map<ObservableKey, Observation>> {
-  const { rows, statements } = await settleStatements(tx, pull, feed, observations, isLast);
-  const said = combineRows([...rows, ...statements.values()], feed);
-  const all = [...said.values()];
-  for (let start = 0; start < all.length; start += HEARD_AT_ONCE) {
-    const { changed, again } = await tx.observe(pull, all.slice(start, start + HEARD_AT_ONCE));
-    const news = new Map(changed.map((key) => [key, said.get(key) as Observation]));
-    if (again.length > 0) {
-      for (const observation of await amend(tx, feed, again, said, statements)) news.set(observation.key, observation);
-    }
-    yield news;
-  }
-}
-
-/** Rows are combined with what this pull said before; what STIX objects say is settled with that already. */
-async function amend(
-  tx: Transaction,
-  feed: FeedDefinition,
-  again: readonly ObservableKey[],
-  said: ReadonlyMap<ObservableKey, Observation>,
-  statements: ReadonlyMap<ObservableKey, Observation>,
-): Promise<Observation[]> {
-  const final = again.flatMap((key) => statements.get(key) ?? []);
-  const repeated = again.filter((key) => !statements.has(key));
-  const earlier = await tx.observations([feed.name], repeated);
-  const both = combineRows(
-    earlier.flatMap(({ feed: _, ...observation }) => [observation, said.get(observation.key) as Observation]),
-    feed,
-  );
-  const amended = [...final, ...both.values()];
-  const changed = new Set(await tx.amend(feed.name, amended));
-  return amended.filter(({ key }) => changed.has(key));
 }
 
 function keyOf({ format, options }: ConfiguredFeed): Secret | null {

@@ -17,54 +17,60 @@ import { combineRows } from './combine.ts';
 const heldBack = new WeakMap<Pull, Map<ObservableKey, Observation>>();
 /** Beyond it the newest word is taken at once, and may be taken back by the same pull. */
 const MOST_HELD = 100_000;
-/** Observations read back together, so that they stay young garbage. */
-const READ_AT_ONCE = 1000;
 
 /**
- * What STIX objects of a batch say, one observation per observable, none of them older than what is known; and the rows
- * that are no objects. A snapshot holds
+ * What STIX objects of a batch say, one observation per observable, none of them older than what is known. A snapshot holds
  * what it says now: what was said before stands only until the pull has said as much, so that rows which come in several
- * pages, each with a part of it, change nothing when they come again.
+ * pages, each with a part of it, change nothing when they come again. What is as it was is left out.
  */
 export async function settleStatements(
   tx: Transaction,
   pull: Pull,
   feed: FeedDefinition,
-  observations: readonly Observation[],
-  isLast: boolean,
-): Promise<{ rows: Observation[]; statements: Map<ObservableKey, Observation> }> {
-  const rows: Observation[] = [];
-  const byKey = new Map<ObservableKey, Observation[]>();
-  for (const observation of observations) {
-    if (statementOf(observation) === null) rows.push(observation);
-    else {
-      const said = byKey.get(observation.key);
-      if (said === undefined) byKey.set(observation.key, [observation]);
-      else said.push(observation);
-    }
+  said: ReadonlyMap<ObservableKey, readonly Observation[]>,
+): Promise<Map<ObservableKey, Observation>> {
+  if (said.size === 0) return new Map();
+  const held = heldBy(pull);
+  // Of nearly all there is one, and it is new or says what it said: there is nothing to settle it with.
+  const single = [...said.values()].flatMap((all) => (all.length === 1 && !held.has(keyOf(all)) ? all : []));
+  const { fresh, different } = await tx.confirm(pull, single);
+  const statements = new Map(fresh.map((observation) => [observation.key, observation]));
+  const several = [...said.values()].filter((all) => all.length > 1 || held.has(keyOf(all)));
+  const open = [...several, ...different.map((observation) => [observation])];
+  if (open.length === 0) return statements;
+  const keys = open.map(keyOf);
+  const known = new Map((await tx.observations([feed.name], keys)).map((stored) => [stored.key, stored]));
+  const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
+  for (const all of open) {
+    const key = keyOf(all);
+    const before = known.get(key) ?? null;
+    const isCurrent = seen === null || seen.has(key);
+    const standing = isCurrent ? nameless(before) : (held.get(key) ?? null);
+    const now = settle(standing, all, feed);
+    if (now === null) continue;
+    held.delete(key);
+    const isShort = !isCurrent && before !== null && !covers(now, before, feed.title);
+    if (isShort && held.size < MOST_HELD) held.set(key, now);
+    else statements.set(key, now);
   }
+  return statements;
+}
+
+/** What was held back when the pull has said everything. */
+export function takeHeld(pull: Pull): Observation[] {
+  const held = [...heldBy(pull).values()];
+  heldBack.delete(pull);
+  return held;
+}
+
+function heldBy(pull: Pull): Map<ObservableKey, Observation> {
   const held = heldBack.get(pull) ?? new Map<ObservableKey, Observation>();
   heldBack.set(pull, held);
-  if (byKey.size === 0) return { rows, statements: isLast ? drain(held) : new Map() };
-  const keys = [...byKey.keys()];
-  const statements = new Map<ObservableKey, Observation>();
-  for (let start = 0; start < keys.length; start += READ_AT_ONCE) {
-    const slice = keys.slice(start, start + READ_AT_ONCE);
-    const known = new Map((await tx.observations([feed.name], slice)).map((stored) => [stored.key, stored]));
-    const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, slice) : null;
-    for (const key of slice) {
-      const before = known.get(key) ?? null;
-      const isCurrent = seen === null || seen.has(key);
-      const standing = isCurrent ? nameless(before) : (held.get(key) ?? null);
-      const now = settle(standing, byKey.get(key) as Observation[], feed);
-      if (now === null) continue;
-      held.delete(key);
-      const isShort = !isCurrent && before !== null && !covers(now, before, feed.title);
-      if (isShort && held.size < MOST_HELD) held.set(key, now);
-      else statements.set(key, now);
-    }
-  }
-  return { rows, statements: isLast ? new Map([...statements, ...drain(held)]) : statements };
+  return held;
+}
+
+function keyOf([first]: readonly Observation[]): ObservableKey {
+  return (first as Observation).key;
 }
 
 /** Its feed is named again when it is stored. */
@@ -74,12 +80,6 @@ function nameless(stored: StoredObservation | null): Observation | null {
   return observation;
 }
 
-function drain(held: Map<ObservableKey, Observation>): Map<ObservableKey, Observation> {
-  const all = new Map(held);
-  held.clear();
-  return all;
-}
-
 /** Has the pull heard of every object that stood behind what was said before? */
 function covers(now: Observation, before: Observation, title: string): boolean {
   const ids = idsOf(now, title);
@@ -87,7 +87,7 @@ function covers(now: Observation, before: Observation, title: string): boolean {
 }
 
 /** The upstream object that an observation was made from; null for rows, and for ids that name nothing for sure. */
-function statementOf({ sourceId }: Observation): string | null {
+export function statementOf({ sourceId }: Observation): string | null {
   return isStixId(sourceId) ? sourceId : null;
 }
 

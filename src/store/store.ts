@@ -171,6 +171,14 @@ export type StoredObservation = Observation & { feed: string };
 export interface Transaction extends Omit<Reader, 'close'> {
   // What feeds said.
   /**
+   * Marks those that are kept in these very words as seen in the pull, and answers the others: `fresh` are those on keys that the
+   * feed said nothing on. Nothing is written. Each key may come once.
+   */
+  confirm(
+    pull: Pull,
+    observations: readonly Observation[],
+  ): Promise<{ fresh: Observation[]; different: Observation[] }>;
+  /**
    * Upserts by (feed, key) and marks each as seen in the pull. `changed`: new, or different in any property from what the
    * last pull brought first. `again`: this pull brought the key before and now says something else; those are not written,
    * but for `amend` to do, so that a feed which says one thing in two rows doesn't seem to change its mind in every pull.

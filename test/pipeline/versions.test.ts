@@ -141,6 +141,21 @@ t.test('a snapshot that says things about one value on several pages says nothin
   }
 });
 
+t.test('what a snapshot says on two pages loses the half that is gone in the very next pull', async (t) => {
+  for (const profile of ['stix', 'elastic-agent']) {
+    const { side, server, add, gateway } = await openPool(t, { mode: 'snapshot', profile });
+    add(server, alike(1, 'a', 0, { confidence: 90 }), laterOf(2, 0), laterOf(3, 0), alike(1, 'b', 5), laterOf(4, 0));
+    await side.poll('f0');
+    const one = async () => live(await readAll(gateway, 'all')).find(({ pattern }) => pattern.includes('host-1.'));
+    t.match(JSON.stringify(await one()), uuidOf('b'));
+    server.rows = server.rows.filter(({ object }) => (object as JsonObject)['id'] !== `indicator--${uuidOf('b')}`);
+    await side.poll('f0');
+    t.equal((await one())?.['confidence'], 90, 'what is left speaks for itself');
+    t.notMatch(JSON.stringify(await one()), uuidOf('b'));
+    t.match(await side.poll('f0'), { outcome: 'whole', entries: 0 });
+  }
+});
+
 const sdo = (type: string, id: string, over: JsonObject = {}): JsonObject => ({
   type,
   spec_version: '2.1',

@@ -1,10 +1,9 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { Observation, StixObject } from '../../model/observation.ts';
-import type { Observed, Pull, Transaction } from '../store.ts';
+import type { Pull, Transaction } from '../store.ts';
 import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import {
-  type Incoming,
   IncomingObservation,
   incomingObject,
   type Kind,
@@ -15,9 +14,11 @@ import {
   observationFromRow,
 } from './observation-rows.ts';
 import type { Seen, SqlitePull } from './pull.ts';
+import { assignments, compare, countRows, type RowIds, upsert } from './upsert.ts';
 
 type Observations = Pick<
   Transaction,
+  | 'confirm'
   | 'observe'
   | 'amend'
   | 'observeObjects'
@@ -32,18 +33,6 @@ type Observations = Pick<
   | 'objects'
   | 'objectsById'
 >;
-
-/** Row ids are never given twice while the process lives, so a mark in a pull never comes to mean another row. */
-export class RowIds {
-  readonly #next = new Map<Kind['table'], number>();
-
-  take(connection: Connection, table: Kind['table']): number {
-    const next =
-      this.#next.get(table) ?? connection.get<[number]>(`SELECT coalesce(max(id), 0) + 1 FROM ${table}`)?.[0] ?? 1;
-    this.#next.set(table, next + 1);
-    return next;
-  }
-}
 
 /** `touch` makes a pull's marks part of the running transaction and refuses a pull that another store made. */
 export function writeObservations(
@@ -78,18 +67,28 @@ export function writeObservations(
   };
 
   return {
+    confirm(pull, observations) {
+      const own = touch(pull);
+      const rows = observations.map((observation) => new IncomingObservation(observation));
+      const feed = openFeed(connection, own.feed);
+      const { fresh, different } = compare(connection, OBSERVATIONS, feed, own.observations, rows);
+      const others = different.map(({ row }) => row);
+      own.compared = new Map([...fresh, ...others].map((row) => [row.observation, row]));
+      return { fresh: fresh.map(observationOf), different: others.map(observationOf) };
+    },
+
     observe(pull, observations) {
       const own = touch(pull);
-      const rows = eachOnce(observations, keyOf).map((observation) => new IncomingObservation(observation));
-      return upsert(connection, ids, OBSERVATIONS, own.feed, own.observations, rows);
+      if (observations.length === 0) return { changed: [], again: [] };
+      const rows = eachOnce(observations, keyOf).map((one) => own.compared.get(one) ?? new IncomingObservation(one));
+      return upsert(connection, ids, OBSERVATIONS, openFeed(connection, own.feed), own.observations, rows);
     },
 
     amend(feed, observations) {
       const standing = new Map(findObservations(connection, feed, observations.map(keyOf)).map((row) => [row[0], row]));
       const number = findFeed(connection, feed) as number;
-      // The fingerprint stays that of what came first.
       const update = connection.statement(
-        `UPDATE observations INDEXED BY observations_by_key SET ${assignments(OBSERVATIONS)}
+        `UPDATE observations INDEXED BY observations_by_key SET fingerprint = -abs(fingerprint), ${assignments(OBSERVATIONS)}
          WHERE feed = ?2 AND key = unhex(?3)`,
       );
       return observations.flatMap((observation) => {
@@ -107,7 +106,8 @@ export function writeObservations(
       const own = touch(pull);
       const latest = new Map(objects.map((object) => [object.id, object]));
       const rows = Array.from(latest.values(), incomingObject);
-      const { changed } = upsert(connection, ids, OBJECTS, own.feed, own.objects, rows);
+      if (rows.length === 0) return [];
+      const { changed } = upsert(connection, ids, OBJECTS, openFeed(connection, own.feed), own.objects, rows);
       return changed.map((id) => latest.get(id) as StixObject);
     },
 
@@ -186,6 +186,7 @@ export function writeObservations(
 }
 
 const keyOf = ({ key }: Observation): string => key;
+const observationOf = ({ observation }: IncomingObservation): Observation => observation;
 
 /** Of those with one name the last; nearly always there is nothing to leave out. */
 function eachOnce<T>(all: readonly T[], nameOf: (one: T) => string): readonly T[] {
@@ -222,67 +223,8 @@ function findObjects(
   });
 }
 
-/** Of the columns behind the first four, whose parameters are ?1 to ?4. */
-function assignments({ columns }: Kind): string {
-  return columns.map((column, at) => `${column} = ?${at + 5}`).join(', ');
-}
-
-/** Keeps what is new or differs, marks all of it as seen, and answers the names of the former, and of what came `again`. */
-function upsert(
-  connection: Connection,
-  ids: RowIds,
-  kind: Kind,
-  feedName: string,
-  seen: Seen,
-  rows: readonly Incoming[],
-): Observed {
-  if (rows.length === 0) return { changed: [], again: [] };
-  const feed = openFeed(connection, feedName);
-  const known = connection.all<[number, number, number]>(
-    `SELECT n.key, o.id, o.fingerprint FROM json_each(?) n CROSS JOIN ${kind.table} o INDEXED BY ${kind.index}
-     ON o.feed = ? AND o.${kind.name} = ${kind.fromText('n.value')}`,
-    JSON.stringify(rows.map(({ name }) => name)),
-    feed,
-  );
-  const isKnown = new Uint8Array(rows.length);
-  const insert = connection.statement(
-    `INSERT INTO ${kind.table} (${['id', 'feed', kind.name, 'fingerprint', ...kind.columns].join(', ')})
-     VALUES (?, ?, ${kind.fromText('?')}, ?${', ?'.repeat(kind.columns.length)})`,
-  );
-  const update = connection.statement(`UPDATE ${kind.table} SET fingerprint = ?4, ${assignments(kind)} WHERE id = ?1`);
-  const changed: string[] = [];
-  const again: string[] = [];
-  for (const [at, id, fingerprint] of known) {
-    const row = rows[at] as Incoming;
-    isKnown[at] = 1;
-    const isAgain = kind.amended && seen.has(id);
-    seen.add(id);
-    if (row.fingerprint === fingerprint) continue;
-    if (isAgain) {
-      again.push(row.name);
-      continue;
-    }
-    update.run(...row.values(id, feed));
-    changed.push(row.name);
-  }
-  for (const [at, row] of rows.entries()) {
-    if (isKnown[at] === 1) continue;
-    const id = ids.take(connection, kind.table);
-    insert.run(...row.values(id, feed));
-    seen.add(id);
-    changed.push(row.name);
-  }
-  countRows(connection, kind, feed, rows.length - known.length);
-  return { changed, again };
-}
-
 function hasAny(connection: Connection, { count }: Kind, feed: string): boolean {
   return connection.get<[number]>(`SELECT 1 FROM feeds WHERE name = ? AND ${count} > 0`, feed) !== undefined;
-}
-
-function countRows(connection: Connection, kind: Kind, feed: number, change: number): void {
-  if (change === 0) return;
-  connection.run(`UPDATE feeds SET ${kind.count} = ${kind.count} + ? WHERE id = ?`, change, feed);
 }
 
 /** The first `limit` names of these feeds together, each once, ascending as SQLite compares them. */

@@ -1,4 +1,6 @@
+import type { Observation } from '../../model/observation.ts';
 import type { Pull } from '../store.ts';
+import type { IncomingObservation } from './observation-rows.ts';
 
 /** Rows per piece of a SeenSet: 8 KB, made when the first of them is seen. */
 const PIECE_BITS = 65_536;
@@ -77,6 +79,8 @@ export class SqlitePull implements Pull {
   readonly feed: string;
   readonly observations = new Seen();
   readonly objects = new Seen();
+  /** What `confirm` answered last, as it was compared: most of it is kept next, and is fingerprinted only once. */
+  compared: ReadonlyMap<Observation, IncomingObservation> = new Map();
 
   constructor(feed: string) {
     this.feed = feed;

@@ -6,10 +6,11 @@ import { asStoreError, type Connection, misuse, promised, type Sync } from './co
 import { writeEntries } from './entries.ts';
 import { writeFeeds } from './feeds.ts';
 import { type Reservations, writeJournals } from './journals.ts';
-import { RowIds, writeObservations } from './observations.ts';
+import { writeObservations } from './observations.ts';
 import { SqlitePull } from './pull.ts';
 import { createReader, readAll } from './reader.ts';
 import { writeState } from './state.ts';
+import { RowIds } from './upsert.ts';
 
 /** What lives as long as one transaction. */
 interface Scope {

@@ -134,6 +134,40 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     );
   });
 
+  t.test('what is said in the very words that are kept is confirmed, and all else answered', async (t) => {
+    const { writer } = await open(t);
+    const [a, b, c] = named('a', 'b', 'c') as [Observation, Observation, Observation];
+    const other = { ...b, confidence: 1 };
+    await writer.transaction(async (tx) => tx.observe(await writer.beginPull('house'), [a, b]));
+    const pull = await writer.beginPull('house');
+    await writer.transaction(async (tx) => {
+      t.strictSame(await tx.confirm(pull, []), { fresh: [], different: [] });
+      t.strictSame(await tx.confirm(pull, [a, other, c]), { fresh: [c], different: [other] });
+      t.strictSame(await tx.unseen(pull), { unseen: 1, total: 2 }, 'nothing is written, and only the same marked');
+      t.strictSame((await tx.observe(pull, [c, { ...other, confidence: 2 }])).changed.sort(), keysOf([b, c]).sort());
+      t.strictSame(await tx.confirm(pull, [{ ...other, confidence: 2 }, c]), { fresh: [], different: [] });
+      t.strictSame(await tx.confirm(await writer.beginPull('nobody'), [a]), { fresh: [a], different: [] });
+    });
+  });
+
+  t.test('what was amended is confirmed by nothing, though observed by what came first', async (t) => {
+    const { writer } = await open(t);
+    const [first, both] = [observation({ labels: ['a'] }), observation({ labels: ['a', 'b'] })];
+    await writer.transaction(async (tx) => {
+      await tx.observe(await writer.beginPull('house'), [first]);
+      await tx.amend('house', [both]);
+      const pull = await writer.beginPull('house');
+      t.strictSame(await tx.confirm(pull, [first]), { fresh: [], different: [first] });
+      t.strictSame(await tx.confirm(pull, [both]), { fresh: [], different: [both] });
+      t.strictSame(await tx.observe(pull, [first]), { changed: [], again: [] });
+      t.strictSame(await tx.amend('house', [first]), [first.key], 'and may be amended to what came first');
+      t.strictSame(await tx.observations(['house'], [first.key]), [{ feed: 'house', ...first }]);
+      t.strictSame(await tx.observe(await writer.beginPull('house'), [first]), { changed: [], again: [] });
+      t.strictSame((await tx.observe(await writer.beginPull('house'), [both])).changed, [first.key]);
+      t.strictSame(await tx.confirm(pull, [both]), { fresh: [], different: [] });
+    });
+  });
+
   t.test('two feeds say their own about one observable', async (t) => {
     const { writer } = await open(t);
     const [house, other] = [observation({ confidence: 10 }), observation({ confidence: 90, tlp: 'red' })];

@@ -26,7 +26,8 @@ CREATE TABLE feeds (
   objects INT NOT NULL DEFAULT 0
 ) STRICT;
 
--- What each feed says about each observable. The index alone answers an unchanged re-poll.
+-- What each feed says about each observable. The index alone answers an unchanged re-poll. The fingerprint is of what came
+-- first in a pull; negative once that was amended.
 CREATE TABLE observations (
   id INTEGER PRIMARY KEY,
   feed INT NOT NULL,

@@ -1,0 +1,97 @@
+import type { Observed } from '../store.ts';
+import type { Connection } from './connection.ts';
+import type { Incoming, Kind } from './observation-rows.ts';
+import type { Seen } from './pull.ts';
+
+/** What an upsert is, of both kinds: rows are found by their names, compared by fingerprint, and marked as seen. */
+
+/** Row ids are never given twice while the process lives, so a mark in a pull never comes to mean another row. */
+export class RowIds {
+  readonly #next = new Map<Kind['table'], number>();
+
+  take(connection: Connection, table: Kind['table']): number {
+    const next =
+      this.#next.get(table) ?? connection.get<[number]>(`SELECT coalesce(max(id), 0) + 1 FROM ${table}`)?.[0] ?? 1;
+    this.#next.set(table, next + 1);
+    return next;
+  }
+}
+
+/** Rows beside what stands under their names; no two of them have the same name. */
+interface Compared<Row> {
+  fresh: Row[];
+  different: { row: Row; id: number; fingerprint: number }[];
+}
+
+/** Marks those that stand word for word, and answers the others. */
+export function compare<Row extends Incoming>(
+  connection: Connection,
+  kind: Kind,
+  feed: number,
+  seen: Seen,
+  rows: readonly Row[],
+): Compared<Row> {
+  const standing = connection.all<[number, number, number]>(
+    `SELECT n.key, o.id, o.fingerprint FROM json_each(?) n CROSS JOIN ${kind.table} o INDEXED BY ${kind.index}
+     ON o.feed = ? AND o.${kind.name} = ${kind.fromText('n.value')}`,
+    JSON.stringify(rows.map(({ name }) => name)),
+    feed,
+  );
+  const isKnown = new Uint8Array(rows.length);
+  const different: Compared<Row>['different'] = [];
+  for (const [at, id, fingerprint] of standing) {
+    const row = rows[at] as Row;
+    isKnown[at] = 1;
+    if (row.fingerprint === fingerprint) seen.add(id);
+    else different.push({ row, id, fingerprint });
+  }
+  return { fresh: standing.length === 0 ? [...rows] : rows.filter((_, at) => isKnown[at] === 0), different };
+}
+
+/** Keeps what is new or differs, marks all of it as seen, and answers the names of the former, and of what came `again`. */
+export function upsert(
+  connection: Connection,
+  ids: RowIds,
+  kind: Kind,
+  feed: number,
+  seen: Seen,
+  rows: readonly Incoming[],
+): Observed {
+  const { fresh, different } = compare(connection, kind, feed, seen, rows);
+  const changed: string[] = [];
+  const again: string[] = [];
+  const update = connection.statement(`UPDATE ${kind.table} SET fingerprint = ?4, ${assignments(kind)} WHERE id = ?1`);
+  for (const { row, id, fingerprint } of different) {
+    const isAgain = kind.amended && seen.has(id);
+    seen.add(id);
+    // Amended since, but what came first is the same.
+    if (row.fingerprint === -fingerprint) continue;
+    if (isAgain) again.push(row.name);
+    else {
+      update.run(...row.values(id, feed));
+      changed.push(row.name);
+    }
+  }
+  const insert = connection.statement(
+    `INSERT INTO ${kind.table} (${['id', 'feed', kind.name, 'fingerprint', ...kind.columns].join(', ')})
+     VALUES (?, ?, ${kind.fromText('?')}, ?${', ?'.repeat(kind.columns.length)})`,
+  );
+  for (const row of fresh) {
+    const id = ids.take(connection, kind.table);
+    insert.run(...row.values(id, feed));
+    seen.add(id);
+    changed.push(row.name);
+  }
+  countRows(connection, kind, feed, fresh.length);
+  return { changed, again };
+}
+
+/** Of the columns behind the first four, whose parameters are ?1 to ?4. */
+export function assignments({ columns }: Kind): string {
+  return columns.map((column, at) => `${column} = ?${at + 5}`).join(', ');
+}
+
+export function countRows(connection: Connection, kind: Kind, feed: number, change: number): void {
+  if (change === 0) return;
+  connection.run(`UPDATE feeds SET ${kind.count} = ${kind.count} + ? WHERE id = ?`, change, feed);
+}
