@@ -14,7 +14,7 @@ import { bringCompany, settleIdentity } from './company.ts';
 import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './views.ts';
 
 /** Keys brought up to date per transaction where there is no batch to follow. */
-const SLICE = 20_000;
+const SLICE = 10_000;
 /** The same for whole objects, which may be large. */
 const OBJECT_SLICE = 1000;
 /** Rows of each delta feed that are looked at in a tick: a million come round in three hours. */

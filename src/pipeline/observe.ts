@@ -6,7 +6,7 @@ import { combineRows } from './combine.ts';
 import { settleStatements, statementOf, takeHeld } from './versions.ts';
 
 /** Observables whose news are kept, merged and journalled before the next: what they need on the way stays young garbage. */
-const HEARD_AT_ONCE = 1000;
+const HEARD_AT_ONCE = 250;
 
 type News = Map<ObservableKey, Observation>;
 const NOTHING: ReadonlyMap<ObservableKey, Observation> = new Map();

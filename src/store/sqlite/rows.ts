@@ -164,8 +164,8 @@ function indicatorFromRow(row: EntryRow, type: EntryType, observable: Observable
 export const INSERT_ENTRY = `INSERT INTO entries (journal, date_added, type, uuid, version, superseded, revoked, due, raw,
     key, value, generation, created, valid_from, valid_until, reason, confidence, tlp, first_seen, last_seen, name,
     description, labels, refs, sources, kept, fingerprint)
-  VALUES (?1, ?2, ?3, ifnull(unhex(?4, '-'), substr(?4, 2)), ?5, ?6, ?7, ?8, ?9, unhex(?10), ?11, ?12, ?13, ?14, ?15, ?16,
-    ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)`;
+  VALUES (?, ?, ?, ifnull(unhex(?4, '-'), substr(?4, 2)), ?, ?, ?, ?, ?, unhex(?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    ?, ?, ?)`;
 
 const NO_INDICATOR: Value[] = new Array(18).fill(null);
 
