@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatMicros, parseTimestamp } from '../src/model/timestamp.ts';
-import { machine, median } from './measure.ts';
+import { keepAwake, machine, median } from './measure.ts';
 import { keepPage, type Rival, startFastify, startNginx } from './rivals.ts';
 
 /**
@@ -14,14 +14,14 @@ import { keepPage, type Rival, startFastify, startNginx } from './rivals.ts';
  * cold and deep pages, and what a reader feels while rows come in. What is compared takes turns in one run; ratios count. Each
  * is told twice: by requests a second, which whatever else runs on the machine takes part in, and by processor time a request.
  *
- *   node bench/serve.ts [--rows 1000000] [--seconds 3] [--rounds 3]
+ *   node bench/serve.ts [--rows 1000000] [--seconds 2] [--rounds 7]
  */
 
 const { values: options } = parseArgs({
   options: {
     rows: { type: 'string', default: '1000000' },
-    seconds: { type: 'string', default: '3' },
-    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '7' },
   },
 });
 const ROWS = Number(options.rows);
@@ -87,6 +87,7 @@ collections: { all: { pool: main } }
   const packed = await fetchBytes(url, { ...auth, 'accept-encoding': 'gzip' });
   const gzip = { ...auth, 'accept-encoding': 'gzip' };
   console.log(machine());
+  console.log(keepAwake());
   console.log(`a page of 1000: ${plain.body.length} bytes, gzip ${packed.body.length}`);
   keepPage(dir, plain, packed);
   const ours = { url, pid };
@@ -108,8 +109,11 @@ collections: { all: { pool: main } }
   const tell = (a: string, b: string, target?: number): void => {
     const [one, other] = [result.get(a), result.get(b)];
     if (one === undefined || other === undefined) return;
-    const [byRate, byCpu] = [one.rate / other.rate, other.cpu / one.cpu].map((ratio) => ratio.toFixed(2));
-    console.log(`  ${a} / ${b}: ${byRate}, by processor time ${byCpu}${target ? ` (target ${target})` : ''}`);
+    // Of the same round: a machine that others share is as fast for both.
+    const byRate = median(one.map(({ rate }, i) => rate / (other[i]?.rate ?? Number.NaN)));
+    const byCpu = median(one.map(({ cpu }, i) => (other[i]?.cpu ?? Number.NaN) / cpu));
+    const ratios = `${byRate.toFixed(2)}, by processor time ${byCpu.toFixed(2)}`;
+    console.log(`  ${a} / ${b}: ${ratios}${target ? ` (target ${target})` : ''}`);
   };
   tell('cached page', 'nginx static', 0.9);
   tell('cached page, gzip', 'nginx gzip_static', 0.4);
@@ -130,28 +134,32 @@ collections: { all: { pool: main } }
   await coldPages(base, auth, FIRST_ROWS + ROWS);
 }
 
-/** Each takes its turn in each round; the median rate counts, and the least processor time, in microseconds a request. */
+interface Run {
+  rate: number;
+  /** Microseconds a request. */
+  cpu: number;
+}
+
+/** Each takes its turn in each round. */
 function compare(
   cases: { name: string; url: string; pid: number; headers: Record<string, string> }[],
-): Map<string, { rate: number; cpu: number }> {
-  const runs = new Map(cases.map(({ name }) => [name, [] as { rate: number; cpu: number }[]]));
+): Map<string, Run[]> {
+  const runs = new Map(cases.map(({ name }) => [name, [] as Run[]]));
   for (let round = -1; round < ROUNDS; round += 1) {
     for (const { name, url, headers, pid } of cases) {
       const before = ticksOf(pid);
-      const { rate, requests } = load(url, headers, round < 0 ? 3 * SECONDS : SECONDS);
+      const { rate, requests } = load(url, headers, round < 0 ? 4 * SECONDS : SECONDS);
       const cpu = ((ticksOf(pid) - before) * 10_000) / requests;
       // The first round only warms up the compiler.
       if (round >= 0) runs.get(name)?.push({ rate, cpu });
     }
   }
-  const result = new Map(
-    [...runs].map(([name, all]) => {
-      return [name, { rate: median(all.map(({ rate }) => rate)), cpu: Math.min(...all.map(({ cpu }) => cpu)) }];
-    }),
-  );
-  for (const [name, { rate, cpu }] of result)
-    console.log(`${name}: ${Math.round(rate)} requests/s, ${cpu.toFixed(1)} us of processor time`);
-  return result;
+  for (const [name, all] of runs) {
+    const rate = Math.round(median(all.map((run) => run.rate)));
+    const cpu = median(all.map((run) => run.cpu)).toFixed(1);
+    console.log(`${name}: ${rate} requests/s, ${cpu} us of processor time`);
+  }
+  return runs;
 }
 
 /** Processor time of a process with all its threads, in hundredths of a second (proc(5)); NaN where there is no /proc. */
