@@ -16,7 +16,7 @@ export async function makeDocument(): Promise<string> {
     pages: {} as RouteParts['pages'],
     metrics: { register: new Registry(), access: 'anyone' },
     allowances: async () => [],
-    clients: { find: () => null, findByCertificate: () => null },
+    clients: { generation: 0, find: () => null, findByCertificate: () => null },
     collections: [],
     taxii: {
       title: 'Sluice',

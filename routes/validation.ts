@@ -15,8 +15,17 @@ type Complaint = ReturnType<ReturnType<typeof Compile>['Errors']>[number];
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
-  return (value: unknown) =>
+  const check = (value: unknown) =>
     validator.Check(value) ? { value } : { error: refusalOf(validator.Errors(value), schema as Described, httpPart) };
+  if (httpPart !== 'querystring') return check;
+  // What is asked again is the same object, which nobody can change (query.ts).
+  const good = new WeakSet<object>();
+  return (query: object) => {
+    if (good.has(query)) return { value: query };
+    const result = check(query);
+    if (!('error' in result)) good.add(query);
+    return result;
+  };
 };
 
 function refusalOf(complaints: Complaint[], schema: Described, part: string | undefined): GatewayError {

@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import basicAuth from '@fastify/basic-auth';
 import rateLimit from '@fastify/rate-limit';
@@ -18,6 +19,8 @@ declare module 'fastify' {
 
 /** Finds a client by the SHA-256 of its key or of its certificate, in constant time whatever the number of clients. */
 export interface ClientDirectory {
+  /** Another number as soon as any client is another than it was. */
+  readonly generation: number;
   find(keyHash: string): Client | null;
   findByCertificate(fingerprint: string): Client | null;
 }
@@ -26,8 +29,13 @@ export interface ClientDirectory {
 export function createClientMap(): ClientDirectory & { replace(clients: readonly Client[]): void } {
   let byKey = new Map<string, Client>();
   let byCertificate = new Map<string, Client>();
+  let generation = 0;
   return {
+    get generation() {
+      return generation;
+    },
     replace(clients) {
+      generation += 1;
       const standing = clients.filter(({ revokedAt }) => revokedAt === null);
       byKey = new Map(standing.flatMap((client) => client.keyHashes.map((hash) => [hash, client] as const)));
       byCertificate = new Map(standing.flatMap((client) => client.certificates.map((each) => [each, client] as const)));
@@ -76,14 +84,14 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
     hook: 'preParsing',
     max: (request: FastifyRequest) => request.client.rate.max,
     timeWindow: (request: FastifyRequest) => request.client.rate.per,
-    keyGenerator: (request: FastifyRequest) => `client ${request.client.name}`,
+    keyGenerator: (request: FastifyRequest) => request.client.name,
     enableDraftSpec: true,
     errorResponseBuilder: (_, { ttl }) => tooMany('This client has used up its rate.', ttl),
   });
   const countFailure = scope.createRateLimit({
     max: FAILED_SIGN_INS,
     timeWindow: MINUTE_MS,
-    keyGenerator: (request: FastifyRequest) => `address ${addressGroup(request.ip)}`,
+    keyGenerator: (request: FastifyRequest) => addressGroup(request.ip),
   });
   await scope.register(basicAuth, {
     authenticate: false,
@@ -98,8 +106,21 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
     if (error instanceof GatewayError) return error;
     return new GatewayError('unauthenticated', 'A key is needed: Basic with the key as password, or Bearer.');
   };
+  const signIns = new WeakMap<Socket, SignIn>();
   // No promise on the way of a good key: it is every request's way.
   scope.addHook('onRequest', (request, reply, done) => {
+    const { socket } = request.raw;
+    const { generation } = clients;
+    const before = signIns.get(socket);
+    if (before?.generation === generation && isRepeated(before, request)) {
+      request.client = before.client;
+      return done();
+    }
+    const admit = (): void => {
+      const { headers, client } = request;
+      signIns.set(socket, { authorization: headers.authorization, apiKey: headers['x-api-key'], client, generation });
+      done();
+    };
     const refuse = (error: unknown): void => void refusalOf(request, error).then(done, done);
     try {
       const key = keyOf(request);
@@ -107,12 +128,25 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
       if (key !== null) request.client = known(clients, key);
       else if (request.headers.authorization === undefined && fingerprint !== null) {
         request.client = shown(clients, fingerprint);
-      } else return scope.basicAuth(request, reply, (error) => (error ? refuse(error) : done()));
+      } else return scope.basicAuth(request, reply, (error) => (error ? refuse(error) : admit()));
     } catch (error) {
       return refuse(error);
     }
-    done();
+    admit();
   });
+}
+
+/** The last one that succeeded on a connection, and in what words: most clients say the same each time. */
+interface SignIn {
+  authorization: string | undefined;
+  apiKey: string | string[] | undefined;
+  client: Client;
+  /** Of the clients, read before the look: when one changes, all are looked up anew. */
+  generation: number;
+}
+
+function isRepeated({ authorization, apiKey }: SignIn, { headers }: FastifyRequest): boolean {
+  return headers.authorization === authorization && headers['x-api-key'] === apiKey;
 }
 
 function tooMany(message: string, ttl: number): GatewayError {

@@ -62,7 +62,7 @@ export async function openApp(
     clock: store.clock,
     touch: () => undefined,
     reader: store.reader,
-    clients: { find: (hash) => byHash.get(hash) ?? null, findByCertificate: () => null },
+    clients: { generation: 0, find: (hash) => byHash.get(hash) ?? null, findByCertificate: () => null },
     collections: [
       collection('all'),
       collection('ips', { types: ['ipv4', 'ipv6'] }),

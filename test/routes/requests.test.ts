@@ -1,7 +1,9 @@
 import { METHODS } from 'node:http';
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
+import { Client as Connection } from 'undici';
 import { MAX_URL } from '../../routes/query.ts';
+import { createClientMap, hashKey } from '../../src/auth.ts';
 import { client, openApp, type TestApp } from '../helpers/app.ts';
 import { indicatorEntry } from '../helpers/store.ts';
 
@@ -223,6 +225,52 @@ t.test('a client has one rate over all doors, and what is refused counts as well
   }
   t.equal((await ask('/api/v1/iocs', { headers })).json().error.code, 'rate_limit_exceeded');
   t.equal((await ask('/api/v1/iocs')).statusCode, 200, 'others have their own');
+});
+
+t.test('on one connection each request is whose it says, and a change of clients holds from the next on', async (t) => {
+  const clients = createClientMap();
+  const known = (name: string, max: number) =>
+    client({ name, rate: { max, per: 60_000 }, keyHashes: [hashKey(`slc_${name}`)] });
+  clients.replace([known('one', 1000), known('two', 2000)]);
+  const { app } = await openApp(t, { clients });
+  let connections = 0;
+  app.server.on('connection', () => {
+    connections += 1;
+  });
+  const connection = new Connection(await app.listen({ host: '127.0.0.1', port: 0 }));
+  t.teardown(() => connection.close());
+  /** The rate tells who was let in. */
+  const ask = async (headers: Record<string, string>) => {
+    const {
+      statusCode,
+      headers: fields,
+      body,
+    } = await connection.request({ method: 'GET', path: '/taxii2/', headers });
+    await body.dump();
+    return statusCode === 200 ? Number(fields['ratelimit-limit']) : statusCode;
+  };
+  const bearer = (name: string) => ({ authorization: `Bearer slc_${name}` });
+  const basic = (name: string) => ({ authorization: `Basic ${Buffer.from(`any:slc_${name}`).toString('base64')}` });
+  for (const [headers, expected] of [
+    [bearer('one'), 1000],
+    [bearer('one'), 1000],
+    [{}, 401],
+    [basic('two'), 2000],
+    [basic('two'), 2000],
+    [basic('nobody'), 401],
+    [basic('one'), 1000],
+    [{ 'x-api-key': 'slc_two' }, 2000],
+    [{ 'x-api-key': 'slc_two', ...bearer('one') }, 2000],
+    [bearer('one'), 1000],
+    [{ 'x-api-key': 'slc_nobody', ...bearer('one') }, 401],
+    [bearer('one'), 1000],
+  ] as const) {
+    t.equal(await ask(headers), expected, JSON.stringify(headers));
+  }
+  clients.replace([{ ...known('one', 1000), revokedAt: 1 }, known('two', 50)]);
+  t.equal(await ask(bearer('one')), 401, 'its key was revoked');
+  t.equal(await ask(basic('two')), 50, 'it has another rate');
+  t.equal(connections, 1);
 });
 
 t.test('an unforeseen failure says nothing but the id under which the log has it', async (t) => {

@@ -245,6 +245,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
     pressure: NO_PRESSURE,
     clients: {
       find: () => ({ ...client, collections: null, keyHashes: [], certificates: [] }),
+      generation: 0,
       findByCertificate: () => null,
     },
     collections: [{ ...collection, journal: 'pool:main', types: null, tlp: 'amber', strict: false }],
