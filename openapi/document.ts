@@ -13,6 +13,7 @@ export async function makeDocument(): Promise<string> {
     reader: { accounts: async () => [] } as unknown as RouteParts['reader'],
     hindrance: () => null,
     pressure: { eventLoopDelay: 0, heapBytes: 0 },
+    isClosing: () => false,
     pages: {} as RouteParts['pages'],
     metrics: { register: new Registry(), access: 'anyone' },
     allowances: async () => [],

@@ -13,6 +13,7 @@ import { replyWithProblem } from './problem.ts';
 import { checkQuery } from './query.ts';
 import { refuseWhenHindered } from './readiness.ts';
 import { countReads } from './reads.ts';
+import { sendAlways } from './standing-headers.ts';
 import { addApiRoot } from './taxii/api-root.ts';
 import { addDiscovery } from './taxii/discovery.ts';
 import { replyWithErrorMessage } from './taxii/error-message.ts';
@@ -88,10 +89,7 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   app.register(async (guarded) => {
     // Unless a route says better: RFC 9111 keeps a shared cache from an answer for its Authorization field alone, but keys
     // come in other ways as well, and a 404 for one client must never be shown to another.
-    guarded.addHook('onRequest', (_request, reply, done) => {
-      reply.header('cache-control', 'private, no-cache').header('vary', 'Authorization, X-API-Key');
-      done();
-    });
+    sendAlways(guarded, { 'cache-control': 'private, no-cache', vary: 'Authorization, X-API-Key' });
     await protect(guarded, parts.clients);
     const rows = table.filter(({ access }) => access === 'clients');
     for (const row of rows.filter(({ always }) => always)) open(guarded, row);

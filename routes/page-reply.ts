@@ -1,35 +1,49 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { acceptedCodings } from './coding.ts';
-import type { PageCache, PageQuestion } from './page-cache.ts';
+import type { Page, PageQuestion } from './page-cache.ts';
+import type { RouteParts } from './parts.ts';
 
-/**
- * Only for whoever brought the key, and asked about each time: what is kept is never shown stale, and an unchanged page costs
- * a 304 (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
- */
-const CACHE_CONTROL = 'private, no-cache';
-/** What a page may differ by, among them every way to bring a key (RFC 9110 section 12.5.5). */
-const VARY = 'Accept, Accept-Encoding, Authorization, X-API-Key';
+/** What @fastify/rate-limit said of this request: all that differs between two answers with one page. */
+const OWN_FIELDS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const;
 
 /** Sends a page from the cache, or 304 to who has it. Throws `not-acceptable`, and what rendering throws. */
-export async function replyWithPage(
+export function replyWithPage(
   request: FastifyRequest,
   reply: FastifyReply,
-  pages: PageCache,
+  parts: Pick<RouteParts, 'pages' | 'isClosing'>,
   question: PageQuestion,
-): Promise<FastifyReply> {
-  const { body, headers, coding, etag } = await pages.read(
-    question,
-    acceptedCodings(request.headers['accept-encoding']),
-  );
-  reply.headers(headers).header('etag', etag).header('cache-control', CACHE_CONTROL).header('vary', VARY);
-  if (isHeld(request.headers['if-none-match'], etag)) return reply.removeHeader('content-type').code(304).send();
-  if (coding !== 'identity') reply.header('content-encoding', coding);
-  return reply.send(body);
+): undefined | Promise<undefined> {
+  const page = parts.pages.read(question, acceptedCodings(request.headers['accept-encoding']));
+  if (page instanceof Promise) return page.then((made) => sendPage(request, reply, made, parts));
+  return sendPage(request, reply, page, parts);
+}
+
+/**
+ * Past Fastify's own sending, whose hooks would go through header fields that are ready: they are a third of what a page costs that
+ * is kept. Its hooks after the answer run as ever.
+ */
+function sendPage(
+  { headers }: FastifyRequest,
+  reply: FastifyReply,
+  { body, fields, etag }: Page,
+  { isClosing }: Pick<RouteParts, 'isClosing'>,
+): undefined {
+  const isUnchanged = isHeld(headers['if-none-match'], etag);
+  const own: (string | number)[] = [...(isUnchanged ? fields.unchanged : fields.whole)];
+  for (const name of OWN_FIELDS) {
+    const value = reply.getHeader(name) as number | undefined;
+    if (value !== undefined) own.push(name, value);
+  }
+  if (isClosing()) own.push('connection', 'close');
+  reply.hijack();
+  reply.raw.writeHead(isUnchanged ? 304 : 200, own as string[]);
+  reply.raw.end(isUnchanged ? undefined : body);
 }
 
 /** If-None-Match by weak comparison (RFC 9110 section 13.1.2): does the client have what would be sent? */
 export function isHeld(field: string | undefined, etag: string): boolean {
   if (field === undefined) return false;
+  if (field === etag) return true;
   if (field.trim() === '*') return true;
   // Our tags hold no comma, so cutting other servers' tags in two can't make one of ours.
   return field.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);

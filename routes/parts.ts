@@ -16,6 +16,8 @@ export interface RouteParts {
   /** What keeps the gateway from serving right now. */
   hindrance(): Hindrance | null;
   pressure: Pressure;
+  /** No connection is to be kept: the application is being closed. */
+  isClosing(): boolean;
   /** Pages ready to be sent, for every route that reads one journal. */
   pages: PageCache;
   clients: ClientDirectory;

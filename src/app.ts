@@ -7,10 +7,11 @@ import { countAnswers } from '../routes/metrics.ts';
 import { createPageCache } from '../routes/page-cache.ts';
 import type { RouteParts } from '../routes/parts.ts';
 import { parseQuery } from '../routes/query.ts';
+import { sendAlways } from '../routes/standing-headers.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './model/clock.ts';
 
-export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics'> {
+export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClosing'> {
   /** Names of the clients that may read /metrics. */
   metricsAccess: RouteParts['metrics']['access'];
   tls: Config['listen']['tls'];
@@ -85,20 +86,18 @@ export function buildApp(parts: AppParts): FastifyInstance {
     frameworkErrors: frameworkErrorsOf(parts),
     clientErrorHandler: writeClientError,
   }) as unknown as FastifyInstance;
-  endConnectionsOnClose(app);
+  const isClosing = endConnectionsOnClose(app);
   app.server.maxConnections = parts.maxConnections;
   const security = securityHeaders(tls !== null);
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(security);
-    done();
-  });
+  sendAlways(app, security);
   const metrics = { register: countAnswers(app), access: parts.metricsAccess };
-  registerRoutes(app, { ...parts, metrics, pages: createPageCache(parts.reader, parts.cacheBytes) });
+  const pages = createPageCache(parts.reader, parts.cacheBytes, security);
+  registerRoutes(app, { ...parts, metrics, pages, isClosing });
   return app;
 }
 
 /** Fastify says so only to requests that begin after the close; without it, one in flight would keep its connection open. */
-function endConnectionsOnClose(app: FastifyInstance): void {
+function endConnectionsOnClose(app: FastifyInstance): () => boolean {
   let isClosing = false;
   app.addHook('preClose', (done) => {
     isClosing = true;
@@ -108,6 +107,7 @@ function endConnectionsOnClose(app: FastifyInstance): void {
     if (isClosing) reply.header('connection', 'close');
     done(null, payload);
   });
+  return () => isClosing;
 }
 
 /** Stops taking connections and ends those that are idle; requests in flight may finish until the grace is over. */

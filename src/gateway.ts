@@ -17,6 +17,7 @@ import { GatewayError } from './model/error.ts';
 import { canonical } from './normalise/canonical.ts';
 import { allowancesOf } from './pipeline/allowance.ts';
 import { identityId } from './stix/id.ts';
+import { Commits } from './store/commits.ts';
 import { storeEngines } from './store/registry.ts';
 import { version } from './version.ts';
 import { configuredFeeds, openWriterSide, type WriterSide } from './writer.ts';
@@ -78,10 +79,11 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
   const closing: (() => unknown)[] = [() => lock.release()];
   try {
     const clients = createClientMap();
-    const writer = await startWriter(loaded.path, loaded.overrides, (list) => clients.replace(list));
+    const commits = new Commits();
+    const writer = await startWriter(loaded.path, loaded.overrides, commits, (list) => clients.replace(list));
     closing.unshift(() => writer.side.close());
     const engine = storeEngines[config.store as keyof typeof storeEngines];
-    const reader = await engine.openReader(config.data);
+    const reader = await engine.openReader(config.data, commits);
     closing.unshift(() => reader.close());
     let hindrance: Hindrance | null = 'reconciling';
     writer.died.catch(() => {

@@ -4,6 +4,7 @@ import type { Overrides } from './load.ts';
 import { type Clock, MICROS_PER_MS, type Micros, systemClock } from './model/clock.ts';
 import { type ErrorCode, GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
+import type { Commits } from './store/commits.ts';
 import type { WriterSide } from './writer.ts';
 
 export type ToWriter = { id: number; method: keyof WriterSide; args: unknown[] } | { touch: string };
@@ -23,6 +24,14 @@ export type FromWriter =
 /** Young objects die fast while rows stream through: a small nursery and a bounded heap keep the process small. */
 const LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 };
 
+/** What the thread is started with. */
+export interface WriterData {
+  path: string;
+  overrides: Overrides;
+  /** Of the Commits that readers look at. */
+  commits: SharedArrayBuffer;
+}
+
 export interface WriterLink {
   side: WriterSide;
   /** Rejects when the thread dies; it never resolves. */
@@ -33,11 +42,12 @@ export interface WriterLink {
 export async function startWriter(
   path: string,
   overrides: Overrides,
+  commits: Commits,
   onClients: (clients: Client[]) => void,
 ): Promise<WriterLink> {
   // As this file is: a source, or what was built from it.
   const worker = new Worker(new URL(`./writer-thread${extname(import.meta.filename)}`, import.meta.url), {
-    workerData: { path, overrides },
+    workerData: { path, overrides, commits: commits.memory } satisfies WriterData,
     resourceLimits: LIMITS,
   });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();

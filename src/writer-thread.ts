@@ -1,9 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadConfigFile, type Overrides } from './load.ts';
+import { loadConfigFile } from './load.ts';
 import { createLog, logPoll } from './log.ts';
 import { systemClock } from './model/clock.ts';
+import { Commits } from './store/commits.ts';
 import { openWriterSide } from './writer.ts';
-import type { FromWriter, ToWriter } from './writer-link.ts';
+import type { FromWriter, ToWriter, WriterData } from './writer-link.ts';
 import { packError } from './writer-link.ts';
 
 /** The thread that writes. It reads the configuration itself: secrets never cross between threads. */
@@ -11,11 +12,12 @@ const port = parentPort;
 if (port === null) throw new Error('writer-thread.ts runs as a worker thread only');
 const say = (message: FromWriter): void => port.postMessage(message);
 
-const { path, overrides } = workerData as { path: string; overrides: Overrides };
+const { path, overrides, commits } = workerData as WriterData;
 const { config } = await loadConfigFile(path, overrides);
 const log = createLog(config.log.level);
 const side = await openWriterSide(config, {
   clock: systemClock,
+  commits: new Commits(commits),
   onClients: (clients) => say({ event: 'clients', clients }),
   onError: (error) => log.error({ err: error }, 'the writer met an unforeseen error'),
   onPoll: (report) => logPoll(log, report),

@@ -16,6 +16,7 @@ import { runSchedule } from './pipeline/schedule.ts';
 import { accountNameOf, createDispatchers, limitsOf, openUpstream } from './pipeline/upstream.ts';
 import { producingIdentity } from './stix/identity.ts';
 import { markingsUpTo } from './stix/marking.ts';
+import type { Commits } from './store/commits.ts';
 import { storeEngines } from './store/registry.ts';
 import { version } from './version.ts';
 import { administerClients, type ClientAdministration } from './writer-clients.ts';
@@ -45,6 +46,8 @@ export interface WriterOptions {
   onDatesAhead?(ahead: number): void;
   /** A poll ended, by the schedule or for somebody. */
   onPoll?(report: PollReport): void;
+  /** Who reads in this process, and must hear of what is committed. */
+  commits?: Commits;
   /** How names are looked up; for tests. */
   resolveAll?: ResolveAll;
 }
@@ -59,7 +62,7 @@ const POLLS_AT_ONCE = 16;
 export async function openWriterSide(config: Config, options: WriterOptions): Promise<WriterSide> {
   const { clock, onClients, onError } = options;
   const engine = storeEngines[config.store as keyof typeof storeEngines];
-  const writer = await engine.openWriter(config.data, clock);
+  const writer = await engine.openWriter(config.data, clock, options.commits);
   const namespace = await writer.namespace();
   const stop = new AbortController();
   const startedAt = clock.now();

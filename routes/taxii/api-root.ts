@@ -127,7 +127,7 @@ function describeWith(path: string, parts: RouteContext, find: Find) {
     ): Operation =>
       taxiiOperation(
         { operationId: named(operationId), summary, params, query, reply, headers: dateHeaders, errors: ['not-found'] },
-        async (request, reply) => {
+        (request, reply) => {
           const collection = find(request);
           parts.reads.note(collection);
           return send(request, reply, collection, parts);

@@ -33,6 +33,9 @@ interface Walk {
   member: string;
 }
 
+/** The answer is on its way. */
+type Sent = ReturnType<typeof replyWithPage>;
+
 /** What a page holds, before it is put into its resource. */
 interface Content {
   entries: readonly { dateAdded: Micros }[];
@@ -49,7 +52,7 @@ export function objects(
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteParts,
-): Promise<FastifyReply> {
+): Sent {
   const walk = readWalk(request, collection, parts, 'objects');
   return sendPage(request, reply, walk, parts, () => readObjects(walk, parts));
 }
@@ -60,7 +63,7 @@ export function object(
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteParts,
-): Promise<FastifyReply> {
+): Sent {
   const walk = { ...readWalk(request, collection, parts, 'object', idOf(request)), isWide: true };
   return sendPage(request, reply, walk, parts, async () => {
     await requireObject(walk, parts);
@@ -74,7 +77,7 @@ export function manifest(
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteParts,
-): Promise<FastifyReply> {
+): Sent {
   const walk = readWalk(request, collection, parts, 'manifest');
   return sendPage(request, reply, walk, parts, async () => {
     const page = await readPage(walk, parts);
@@ -94,7 +97,7 @@ export function versions(
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteParts,
-): Promise<FastifyReply> {
+): Sent {
   const walk = {
     ...readWalk(request, collection, parts, 'versions', idOf(request)),
     isWide: true,
@@ -184,9 +187,9 @@ function sendPage(
   walk: Walk,
   parts: RouteParts,
   read: () => Promise<Content>,
-): Promise<FastifyReply> {
+): Sent {
   const { filters, filter, key, isWide } = walk;
-  return replyWithPage(request, reply, parts.pages, {
+  return replyWithPage(request, reply, parts, {
     key,
     journal: filter.journal,
     after: isWide ? 0 : filters.after,

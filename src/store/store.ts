@@ -12,6 +12,7 @@ import type {
   RejectionCount,
   StoredRejection,
 } from '../model/state.ts';
+import type { Commits } from './commits.ts';
 
 /**
  * The storage contract. It knows no engine: everything is asynchronous, batched and named in the words of model/.
@@ -22,10 +23,13 @@ import type {
  */
 export interface StoreEngine {
   name: string;
-  /** Creates or migrates what is at `location`. Throws `store-failed` for a store written by a newer version. */
-  openWriter(location: string, clock: Clock): Promise<Writer>;
-  /** Opens what a writer made; never changes it. */
-  openReader(location: string): Promise<Reader>;
+  /**
+   * Creates or migrates what is at `location`, and tells `commits` of what it commits. Throws `store-failed` for a store written by
+   * a newer version.
+   */
+  openWriter(location: string, clock: Clock, commits?: Commits): Promise<Writer>;
+  /** Opens what a writer made; never changes it. Only where `commits` hears of every commit may it be given. */
+  openReader(location: string, commits?: Commits): Promise<Reader>;
 }
 
 /** A journal as it stands. Journals are named, never numbered, outside an engine. */
@@ -103,12 +107,11 @@ export interface LiveQuery {
 }
 
 export interface Reader {
+  /** While this is the same number every question has the same answer. Null: that can't be known now. */
+  state(): number | null;
   journals(): Promise<Journal[]>;
   page(query: PageQuery): Promise<EntryPage>;
-  /**
-   * What `page` would answer as validity of the range (after, until], null for the head: how a page cache asks. What another
-   * thread commits may show only from the next turn of the event loop on.
-   */
+  /** What `page` would answer as validity of the range (after, until], null for the head: how a page cache asks. */
   validity(journal: string, after: Micros, until: Micros | null): Promise<PageValidity>;
   /** Versions of one object in a view, ascending, in microseconds; empty for an unknown object (versions filter ignored). */
   versions(
@@ -168,7 +171,7 @@ export interface Pull {
 /** An observation as it is kept. */
 export type StoredObservation = Observation & { feed: string };
 
-export interface Transaction extends Omit<Reader, 'close'> {
+export interface Transaction extends Omit<Reader, 'close' | 'state'> {
   // What feeds said.
   /**
    * Marks those that are kept in these very words as seen in the pull, and answers the others: `fresh` are those on keys that the

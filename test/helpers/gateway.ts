@@ -14,6 +14,7 @@ import { allowancesOf } from '../../src/pipeline/allowance.ts';
 import type { ResolveAll } from '../../src/pipeline/guard.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
+import { Commits } from '../../src/store/commits.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
 import { configuredFeeds, openWriterSide, type WriterSide } from '../../src/writer.ts';
@@ -46,8 +47,10 @@ export async function openGateway(
     collectionIdOf,
   });
   const clients = createClientMap();
+  const commits = new Commits();
   const side = await openWriterSide(config, {
     clock,
+    commits,
     onClients: (list) => clients.replace(list),
     onError: (error) => t.error(error as Error),
     ...(options.resolveAll === undefined ? {} : { resolveAll: options.resolveAll }),
@@ -57,7 +60,7 @@ export async function openGateway(
   const rate = { max: 1_000_000, per: 60_000 };
   const { key } = await side.addClient({ name: `reader-${known.length}`, collections: null, tlp: 'amber', rate });
   if (key === null) throw new Error('a client without certificates has a key');
-  const reader = await storeEngines.sqlite.openReader(config.data);
+  const reader = await storeEngines.sqlite.openReader(config.data, commits);
   const feeds = configuredFeeds(config);
   const app = buildApp({
     clock,

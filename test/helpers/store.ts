@@ -6,6 +6,7 @@ import { jsonText } from '../../src/model/json.ts';
 import { type Observable, observableKey } from '../../src/model/observable.ts';
 import type { Observation, StixObject } from '../../src/model/observation.ts';
 import { floorToMillis } from '../../src/model/timestamp.ts';
+import { Commits } from '../../src/store/commits.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { AppendEntry, EntryFilter, Reader, StoreEngine, Transaction, Writer } from '../../src/store/store.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';
@@ -27,8 +28,9 @@ export async function openTemporaryStore(
   engine: StoreEngine = storeEngines.sqlite,
 ): Promise<TemporaryStore> {
   const location = t.testdir();
-  const writer = await engine.openWriter(location, clock);
-  const reader = await engine.openReader(location);
+  const commits = new Commits();
+  const writer = await engine.openWriter(location, clock, commits);
+  const reader = await engine.openReader(location, commits);
   t.teardown(async () => {
     await reader.close();
     await writer.close();

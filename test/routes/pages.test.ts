@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import pino from 'pino';
 import t, { type Test } from 'tap';
 import { acceptedCodings } from '../../routes/coding.ts';
-import { createPageCache, type PageQuestion } from '../../routes/page-cache.ts';
+import { createPageCache, type Page, type PageQuestion } from '../../routes/page-cache.ts';
 import { isHeld } from '../../routes/page-reply.ts';
 import { buildApp } from '../../src/app.ts';
 import { MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
@@ -356,7 +356,7 @@ t.test('who asks while a page is being made gets it, unless the journal went on'
   let changes = 0;
   let renders = 0;
   let release = Promise.withResolvers<void>();
-  const cache = createPageCache({ validity: async () => ({ changes, head: 1 }) }, 1_000_000);
+  const cache = createPageCache({ state: () => null, validity: async () => ({ changes, head: 1 }) }, 1_000_000);
   const question: PageQuestion = {
     key: 'a',
     journal: 'j',
@@ -368,7 +368,7 @@ t.test('who asks while a page is being made gets it, unless the journal went on'
       return { body: Buffer.from(`at ${validity.changes}`), headers: {}, validity, until: null };
     },
   };
-  const textOf = async (page: Promise<{ body: Buffer }>) => (await page).body.toString();
+  const textOf = async (page: Page | Promise<Page>) => (await page).body.toString();
   const together = [1, 2, 3].map(() => textOf(cache.read(question, PLAIN)));
   release.resolve();
   t.strictSame(await Promise.all(together), ['at 0', 'at 0', 'at 0']);
@@ -386,12 +386,12 @@ t.test('who asks while a page is being made gets it, unless the journal went on'
   t.equal(renders, 3);
 
   const failing = { ...question, key: 'b', render: () => Promise.reject(new Error('once')) };
-  await t.rejects(cache.read(failing, PLAIN), { message: 'once' });
+  await t.rejects(async () => cache.read(failing, PLAIN), { message: 'once' });
   t.equal(await textOf(cache.read({ ...question, key: 'b' }, PLAIN)), 'at 2', 'a failure is not kept');
 });
 
 t.test('the cache holds no more bytes than it may, and eight pages in the making at most', async (t) => {
-  const cache = createPageCache({ validity: async () => ({ changes: 0, head: 1 }) }, 50_000);
+  const cache = createPageCache({ state: () => null, validity: async () => ({ changes: 0, head: 1 }) }, 50_000);
   let running = 0;
   let most = 0;
   const page = (i: number): PageQuestion => ({

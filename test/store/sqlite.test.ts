@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { Commits } from '../../src/store/commits.ts';
 import { Connection } from '../../src/store/sqlite/connection.ts';
 import { sqlite } from '../../src/store/sqlite/engine.ts';
 import { requireJournal } from '../../src/store/sqlite/journals.ts';
@@ -277,19 +278,33 @@ async function allEntries(writer: Awaited<ReturnType<typeof sqlite.openWriter>>)
   return entries.flatMap((entry) => (entry.kind === 'indicator' ? [entry] : []));
 }
 
-t.test("another writer's commits are seen from the next turn on, this thread's own at once", async (t) => {
+t.test('a state that is unchanged means that nothing was committed, in whatever thread', async (t) => {
   const location = t.testdir();
-  const writer = await sqlite.openWriter(location, scriptedClock(START));
-  const reader = await sqlite.openReader(location);
-  t.teardown(() => Promise.all([reader.close(), writer.close()]));
-  const headOf = async () => (await reader.validity('j', 0, null)).head;
-  t.equal(await headOf(), null);
-  await writer.transaction((tx) => tx.openJournal({ name: 'j', pool: 'p', keepVersions: 'last' }));
-  const [entry] = await writer.transaction((tx) => appendEntries(tx, 'j', [indicatorEntry({})]));
-  t.equal(await headOf(), entry?.dateAdded, 'without a turn in between');
-  const other = new DatabaseSync(join(location, FILE));
-  t.teardown(() => other.close());
-  other.exec('UPDATE journals SET head = 7');
-  await new Promise(setImmediate);
-  t.equal(await headOf(), 7);
+  const commits = new Commits();
+  const writer = await sqlite.openWriter(location, scriptedClock(START), new Commits(commits.memory));
+  const reader = await sqlite.openReader(location, commits);
+  const alone = await sqlite.openReader(location);
+  t.teardown(() => Promise.all([reader.close(), alone.close(), writer.close()]));
+  const before = reader.state();
+  t.type(before, 'number');
+  t.equal(alone.state(), null, 'who hears of no commit knows nothing');
+  await writer.transaction(async (tx) => {
+    await tx.openJournal({ name: 'j', pool: 'p', keepVersions: 'last' });
+    t.equal(reader.state(), before, 'nothing is seen of it yet');
+  });
+  const after = reader.state();
+  t.not(after, before);
+  await t.rejects(writer.transaction(() => Promise.reject(new Error('undone'))));
+  t.equal(reader.state(), after);
+  t.throws(() => commits.around(fail), /no room/);
+  t.not(reader.state(), after, 'a commit that failed may have happened');
+
+  function fail(): void {
+    t.equal(reader.state(), null, 'while it is under way nobody can know');
+    throw new Error('no room');
+  }
+  Atomics.add(new Int32Array(commits.memory), 0, 1);
+  t.equal(reader.state(), null, 'a writer died in the middle');
+  await writer.transaction((tx) => tx.openJournal({ name: 'k', pool: 'p', keepVersions: 'last' }));
+  t.type(reader.state(), 'number', 'until the next one has ended its own');
 });

@@ -14,7 +14,7 @@ const FILE = 'sluice.db';
 export const sqlite: StoreEngine = {
   name: 'sqlite',
 
-  async openWriter(location, clock) {
+  async openWriter(location, clock, commits) {
     return opening(location, () => {
       mkdirSync(location, { recursive: true, mode: 0o700 });
       // Made here, because SQLite would make it readable for everybody; -wal and -shm take over its mode.
@@ -24,7 +24,7 @@ export const sqlite: StoreEngine = {
         requireOurs(connection.db);
         requireWal(connection);
         migrate(connection.db);
-        return createWriter(connection, openCurrent(location), clock);
+        return createWriter(connection, openCurrent(location), clock, commits);
       } catch (error) {
         connection.close();
         throw error;
@@ -32,11 +32,11 @@ export const sqlite: StoreEngine = {
     });
   },
 
-  async openReader(location) {
+  async openReader(location, commits) {
     return opening(location, () => {
       if (!existsSync(join(location, FILE)))
         throw new GatewayError('store-failed', `There is no store in ${location}.`);
-      return createReader(openCurrent(location));
+      return createReader(openCurrent(location), commits);
     });
   },
 };

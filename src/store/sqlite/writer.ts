@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../../model/clock.ts';
+import { Commits } from '../commits.ts';
 import type { Pull, Transaction, Writer } from '../store.ts';
-import { noteCommit } from './commits.ts';
 import { asStoreError, type Connection, misuse, promised, type Sync } from './connection.ts';
 import { writeEntries } from './entries.ts';
 import { writeFeeds } from './feeds.ts';
@@ -24,8 +24,13 @@ interface Scope {
  * Transactions run one after the other on `connection`; what the writer reads outside of them comes through `committed`,
  * so it never sees one that is half done.
  */
-export function createWriter(connection: Connection, committed: Connection, clock: Clock): Writer {
-  const reader = createReader(committed);
+export function createWriter(
+  connection: Connection,
+  committed: Connection,
+  clock: Clock,
+  commits = new Commits(),
+): Writer {
+  const reader = createReader(committed, commits);
   const running = new AsyncLocalStorage<Scope>();
   const ids = new RowIds();
   const ownPulls = new WeakSet<Pull>();
@@ -65,8 +70,7 @@ export function createWriter(connection: Connection, committed: Connection, cloc
     try {
       const result = await running.run(own, () => work(transactionFor(own)));
       if (own.failure !== null) throw own.failure;
-      connection.db.exec('COMMIT');
-      noteCommit();
+      commits.around(() => connection.db.exec('COMMIT'));
       outcome = 'commit';
       return result;
     } finally {
