@@ -29,7 +29,7 @@ export function materialOf(as: Observable, merged: Merged): Material {
 }
 
 function undated(claim: Claim): unknown[] {
-  return (Object.keys(undatedProperties) as (keyof typeof undatedProperties)[]).map((name) => claim[name]);
+  return undatedNames.map((name) => claim[name]);
 }
 
 /** All of a claim but its dates. */
@@ -45,3 +45,4 @@ const undatedProperties: Record<Exclude<keyof Claim, 'first_seen' | 'last_seen'>
   article_url: true,
   techniques: true,
 };
+const undatedNames = Object.keys(undatedProperties) as (keyof typeof undatedProperties)[];

@@ -15,6 +15,7 @@ export function membershipOf(merged: Merged, { policy, profile }: JournalDefinit
   if (profile === 'stix') return { as: merged.observable, said: merged };
   const fitting = fitsElastic(merged.observable);
   if (fitting === null) return { absent: 'below-the-bar' };
+  if (merged.kept === null) return { as: fitting, said: merged };
   // Elastic maps a custom property by whatever type comes first: only those it knows are kept.
-  return { as: fitting, said: { ...merged, kept: merged.kept === null ? null : keptForElastic(merged.kept) } };
+  return { as: fitting, said: { ...merged, kept: keptForElastic(merged.kept) } };
 }

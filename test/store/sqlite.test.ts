@@ -148,7 +148,7 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
   const byId = wantFiltered(journal, standing, entryFilter({ objectIds: [indicatorEntry().objectId] }), 0, 10);
   const plan = planOf(select(byId, TAKE_ENTRY));
   t.ok(
-    plan.some((detail) => detail.includes('INDEX entries_by_uuid (journal=? AND uuid=? ')),
+    plan.some((detail) => detail.includes('INDEX entries_by_uuid (journal=? AND uuid=?)')),
     `an object is found by its id: ${plan}`,
   );
 });

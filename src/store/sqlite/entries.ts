@@ -70,7 +70,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
       const types = new Map(readStanding(connection, journal.id).map((type) => [type.code, type]));
       const rows = connection.taken<EntryRow>(
         `SELECT ${TAKE_ENTRY} FROM entries e INDEXED BY entries_by_due
-         WHERE e.journal = ? AND e.due IS NOT NULL AND e.due <= ? ORDER BY e.due, e.date_added LIMIT ?`,
+         WHERE e.journal = ? AND e.due IS NOT NULL AND e.due <= ? ORDER BY e.due, e.id LIMIT ?`,
         journal.id,
         now,
         requireLimit(limit),
