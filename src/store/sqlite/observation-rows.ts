@@ -99,18 +99,22 @@ export class IncomingObservation implements Incoming {
     this.observation = observation;
     this.#type = type;
     this.#tlp = tlp;
-    // References come back as they were given, and are compared whatever the order of their members.
-    this.#detail =
-      references.length === 0 ? detail : `${detail.slice(0, -1)},"references":${JSON.stringify(references)}}`;
+    this.#detail = detail;
   }
 
   values(id: number | null, feed: number): Value[] {
-    const { observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId } = this.observation;
+    const { observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId, references } =
+      this.observation;
+    // References come back as they were given, and are compared whatever the order of their members.
+    const detail =
+      references.length === 0
+        ? this.#detail
+        : `${this.#detail.slice(0, -1)},"references":${JSON.stringify(references)}}`;
     // biome-ignore format: in the order of OBSERVATIONS.columns
     return [
       id, feed, this.name, this.fingerprint,
       this.#type, observable.value, confidence, this.#tlp, firstSeen, lastSeen, validFrom, validUntil, revoked ? 1 : 0,
-      sourceId, this.#detail,
+      sourceId, detail,
     ];
   }
 }
