@@ -20,7 +20,7 @@ interface Kind {
   name: string;
   /** At most so many times the first page. */
   target: number | null;
-  read(reader: Reader): Promise<Entry[]>;
+  read(reader: Reader, visit: (entry: Entry) => void): Promise<unknown>;
 }
 
 const [objects = 10_000, rounds = 100] = process.argv.slice(2).map(Number);
@@ -43,13 +43,16 @@ async function compare(location: string): Promise<void> {
   const costs = new Map<string, number[]>(kinds.map(({ name }) => [name, []]));
   const sizes = new Map<string, number>();
   const cost = async ({ name, read }: Kind, reader: Reader): Promise<number> => {
+    let objects = 0;
     const started = performance.now();
-    const entries = await read(reader);
     const list = new ListWriter(context);
-    list.add(entries);
+    await read(reader, (entry) => {
+      objects += 1;
+      list.add(entry);
+    });
     list.take('{"more":true,"objects":[', ']}');
     const took = performance.now() - started;
-    sizes.set(name, entries.length);
+    sizes.set(name, objects);
     return took;
   };
   // The first rounds only warm up the compiler.
@@ -89,30 +92,34 @@ async function kindsOf(reader: Reader): Promise<Kind[]> {
   /** Another one each time, but for the untyped never so late that a whole page is not left. */
   const late = (): number => dates[Math.floor((dates.length - 1) * (0.5 + Math.random() / 2))] ?? 0;
   const middle = (): number => dates[Math.floor(dates.length * (0.4 + Math.random() / 10))] ?? 0;
-  const page = (after: () => number, types: readonly ObservableType[] | null) => async (from: Reader) => {
-    const query: PageQuery = {
-      journal: JOURNAL,
-      observableTypes: types,
-      stixTypes: null,
-      objectIds: null,
-      versions: { last: true, first: false, all: false, exact: [] },
-      after: after(),
-      limit: PAGE,
+  const page = (after: () => number, types: readonly ObservableType[] | null): Kind['read'] => {
+    return (from, visit) => {
+      const query: PageQuery = {
+        journal: JOURNAL,
+        observableTypes: types,
+        stixTypes: null,
+        objectIds: null,
+        versions: { last: true, first: false, all: false, exact: [] },
+        after: after(),
+        limit: PAGE,
+      };
+      return from.visitPage(query, visit);
     };
-    return (await from.page(query)).entries;
   };
-  const live = (types: readonly ObservableType[], minConfidence: number) => async (from: Reader) => {
-    const query: LiveQuery = {
-      journal: JOURNAL,
-      observableTypes: types,
-      minConfidence,
-      maxConfidence: null,
-      since: null,
-      before: null,
-      offset: 0,
-      limit: PAGE,
+  const live = (types: readonly ObservableType[], minConfidence: number): Kind['read'] => {
+    return async (from, visit) => {
+      const query: LiveQuery = {
+        journal: JOURNAL,
+        observableTypes: types,
+        minConfidence,
+        maxConfidence: null,
+        since: null,
+        before: null,
+        offset: 0,
+        limit: PAGE,
+      };
+      for (const entry of (await from.live(query)).entries) visit(entry);
     };
-    return (await from.live(query)).entries;
   };
   const start = () => 0;
   return [

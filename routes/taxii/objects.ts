@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Micros } from '../../src/model/clock.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
@@ -15,9 +14,6 @@ import { type Query, readQuery } from '../query.ts';
 import { STIX_TYPE, TAXII_TYPE } from './error-message.ts';
 import { type Filters, readFilters } from './filters.ts';
 import { negotiate } from './negotiation.ts';
-
-/** Objects rendered before other requests get their turn. */
-const SLICE = 512;
 
 /** A walk through one resource of a collection: what is asked, and how its pages are told apart from others'. */
 interface Walk {
@@ -38,7 +34,9 @@ type Sent = ReturnType<typeof replyWithPage>;
 
 /** What a page holds, before it is put into its resource. */
 interface Content {
-  entries: readonly { dateAdded: Micros }[];
+  /** Dates of the first and the last entry; null on an empty page. */
+  first: Micros | null;
+  last: Micros | null;
   more: boolean;
   /** JSON of an array, one item per entry, between these texts. */
   enclose(opening: string, closing: string): Buffer;
@@ -80,13 +78,15 @@ export function manifest(
 ): Sent {
   const walk = readWalk(request, collection, parts, 'manifest');
   return sendPage(request, reply, walk, parts, async () => {
-    const page = await readPage(walk, parts);
-    const records = page.entries.map(({ objectId, dateAdded, version }) => ({
-      id: objectId,
-      date_added: formatMicros(dateAdded),
-      version: versionText(version),
-      media_type: STIX_TYPE,
-    }));
+    const records: object[] = [];
+    const page = await readPage(walk, parts, ({ objectId, dateAdded, version }) =>
+      records.push({
+        id: objectId,
+        date_added: formatMicros(dateAdded),
+        version: versionText(version),
+        media_type: STIX_TYPE,
+      }),
+    );
     return { ...page, enclose: encloseJson(records) };
   });
 }
@@ -110,7 +110,8 @@ export function versions(
       ? { entries: [], more: false }
       : await parts.reader.versions(filter, filters.after, filters.limit);
     const texts = entries.map(({ version }) => versionText(version));
-    return { entries, more, enclose: encloseJson(texts), range: null };
+    const [first, last] = [entries[0]?.dateAdded ?? null, entries.at(-1)?.dateAdded ?? null];
+    return { first, last, more, enclose: encloseJson(texts), range: null };
   });
 }
 
@@ -154,25 +155,32 @@ async function requireObject({ filter }: Walk, { reader }: RouteParts): Promise<
   }
 }
 
-/** Reads one entry more than the page holds: `more` depends on it, so the page stands only as long as that entry does. */
+/**
+ * Hands the page's entries to `visit`. One more is read: `more` depends on it, so the page stands only as long as that entry
+ * does.
+ */
 async function readPage(
   { filter, filters }: Walk,
   { reader }: RouteParts,
-): Promise<Omit<Content, 'enclose' | 'entries'> & { entries: Entry[] }> {
-  if (filters.isEmpty) return { entries: [], more: false, range: null };
-  const { limit } = filters;
-  const { entries, more, validity } = await reader.page({ ...filter, after: filters.after, limit: limit + 1 });
-  const until = more ? (entries.at(-1)?.dateAdded ?? null) : null;
-  return { entries: entries.slice(0, limit), more: entries.length > limit, range: { validity, until } };
+  visit: (entry: Entry) => void,
+): Promise<Omit<Content, 'enclose'>> {
+  const dates: Micros[] = [];
+  const { limit, after } = filters;
+  if (filters.isEmpty) return { first: null, last: null, more: false, range: null };
+  const { more, validity } = await reader.visitPage({ ...filter, after, limit: limit + 1 }, (entry) => {
+    if (dates.push(entry.dateAdded) <= limit) visit(entry);
+  });
+  return {
+    first: dates[0] ?? null,
+    last: dates[Math.min(dates.length, limit) - 1] ?? null,
+    more: dates.length > limit,
+    range: { validity, until: more ? (dates.at(-1) ?? null) : null },
+  };
 }
 
 async function readObjects(walk: Walk, parts: RouteParts): Promise<Content> {
-  const page = await readPage(walk, parts);
   const list = new ListWriter({ identityId: parts.identityId });
-  for (let start = 0; start < page.entries.length; start += SLICE) {
-    if (start > 0) await nextTurn();
-    list.add(page.entries.slice(start, start + SLICE));
-  }
+  const page = await readPage(walk, parts, (entry) => list.add(entry));
   return { ...page, enclose: (opening, closing) => list.take(`${opening}[`, `]${closing}`) };
 }
 
@@ -213,10 +221,8 @@ async function renderPage(
   content: Content,
 ): Promise<Pick<RenderedPage, 'body' | 'headers'>> {
   const { filters, collection, resource, member } = walk;
-  const { entries, more, enclose } = content;
+  const { first, last, more, enclose } = content;
   const headers: Record<string, string> = { 'content-type': TAXII_TYPE };
-  const first = entries[0]?.dateAdded ?? null;
-  const last = entries.at(-1)?.dateAdded ?? null;
   const empty = last === null ? await dateOfEmptyPage(walk, parts) : null;
   for (const [name, date] of [
     ['first', first ?? empty],
@@ -235,7 +241,7 @@ async function renderPage(
         })
       : null;
   const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
-  const isOmitted = entries.length === 0 && (collection.strict || member === 'versions');
+  const isOmitted = first === null && (collection.strict || member === 'versions');
   const body = isOmitted ? Buffer.from(`{${head}}`) : enclose(`{${head},"${member}":`, '}');
   return { body, headers };
 }

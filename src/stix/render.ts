@@ -104,11 +104,9 @@ export class ListWriter {
     this.#context = context;
   }
 
-  add(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      const text = renderEntry(entry, this.#context);
-      this.#list.add(this.#list.length === 0 ? text : `,${text}`);
-    }
+  add(entry: Entry): void {
+    const text = renderEntry(entry, this.#context);
+    this.#list.add(this.#list.length === 0 ? text : `,${text}`);
   }
 
   /** What was collected, between these texts. The writer is spent. */

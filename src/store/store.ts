@@ -111,6 +111,11 @@ export interface Reader {
   state(): number | null;
   journals(): Promise<Journal[]>;
   page(query: PageQuery): Promise<EntryPage>;
+  /**
+   * Hands the page's entries to `visit` one by one while they are read: only what is made of them is held, however long the
+   * page. `visit` asks nothing of the store.
+   */
+  visitPage(query: PageQuery, visit: (entry: Entry) => void): Promise<Omit<EntryPage, 'entries'>>;
   /** What `page` would answer as validity of the range (after, until], null for the head: how a page cache asks. */
   validity(journal: string, after: Micros, until: Micros | null): Promise<PageValidity>;
   /** Versions of one object in a view, ascending, in microseconds; empty for an unknown object (versions filter ignored). */

@@ -209,9 +209,9 @@ async function counted(t: Test, count: number) {
   let reads = 0;
   const reader = {
     ...store.reader,
-    page: (query: Parameters<typeof store.reader.page>[0]) => {
+    visitPage: (...asked: Parameters<typeof store.reader.visitPage>) => {
       reads += 1;
-      return store.reader.page(query);
+      return store.reader.visitPage(...asked);
     },
   };
   return { store: { ...store, reader }, reads: () => reads };

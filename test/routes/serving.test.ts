@@ -362,12 +362,12 @@ async function openSlow(t: Test) {
   const store = await openJournalStore(t);
   const reached = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
-  const page: typeof store.reader.page = async (query) => {
+  const visitPage: typeof store.reader.visitPage = async (...asked) => {
     reached.resolve();
     await release.promise;
-    return store.reader.page(query);
+    return store.reader.visitPage(...asked);
   };
-  const { app } = await openApp(t, { reader: { ...store.reader, page } });
+  const { app } = await openApp(t, { reader: { ...store.reader, visitPage } });
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as { port: number };
   const agent = new Agent({ keepAlive: true });

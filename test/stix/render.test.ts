@@ -161,12 +161,12 @@ t.test('a list is its objects, whatever their sizes', async (t) => {
   const sizes = [3, 90_000, 300_000, 3, 1_200_000, 30, 300_000, 300_000];
   for (const entries of [[], [indicatorEntry(address, {})], [indicatorEntry(cve, {}), ...sizes.map(sized)]]) {
     const list = new ListWriter(context);
-    list.add(entries.slice(0, 3));
+    for (const entry of entries.slice(0, 3)) list.add(entry);
     // What another writer gives back in between is not what this one holds.
     const other = new ListWriter(context);
-    other.add([indicatorEntry(address, {})]);
+    other.add(indicatorEntry(address, {}));
     t.equal(other.take('', '').toString(), renderEntry(indicatorEntry(address, {}), context));
-    list.add(entries.slice(3));
+    for (const entry of entries.slice(3)) list.add(entry);
     const expected = Buffer.from(`[${entries.map((entry) => renderEntry(entry, context)).join(',')}]`);
     t.ok(list.take('[', ']').equals(expected), `${entries.length} objects`);
   }

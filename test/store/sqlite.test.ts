@@ -153,24 +153,29 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
   );
 });
 
-t.test('rows that are taken are those of the result, in its order, whatever the plan', async (t) => {
+t.test('rows are handed over as they are in the result, one by one', async (t) => {
   const { location } = await openJournalStore(t);
   const connection = Connection.openForReading(join(location, FILE));
   t.teardown(() => connection.close());
-  const from = `FROM (VALUES (1, 'b'), (2, 'c' || char(0) || 'd'), (3, NULL), (9007199254740991, 'a'), (5, x'00ff')) v
-    WHERE column1 <> :not ORDER BY column2 DESC LIMIT 3 OFFSET 1`;
+  const from = `FROM (VALUES (1, 'b'), (2, 'c' || char(0) || 'd'), (3, NULL), (9007199254740991, 'ü'), (5, x'00ff')) v
+    WHERE column1 <> :not LIMIT 3 OFFSET 1`;
   for (let again = 0; again < 2; again += 1) {
-    const rows = connection.taken(`SELECT take(column1, column2, 1.5) ${from}`, { not: 3 });
+    const rows: (readonly unknown[])[] = [];
+    const count = connection.each(`SELECT take(column1, column2, 1.5) ${from}`, { not: 3 }, (row) => rows.push(row));
+    t.equal(count, 3);
     t.strictSame(rows, connection.allNamed(`SELECT column1, column2, 1.5 ${from}`, { not: 3 }));
-    t.strictSame(rows, [
-      [2, 'c\0d', 1.5],
-      [1, 'b', 1.5],
-      [9007199254740991, 'a', 1.5],
-    ]);
+    t.strictSame(rows[0], [2, 'c\0d', 1.5]);
   }
-  t.strictSame(connection.taken('SELECT take(?) WHERE false', 1), []);
-  t.throws(() => connection.taken('SELECT take(1 << 60)'), { code: 'ERR_OUT_OF_RANGE' });
-  t.strictSame(connection.taken('SELECT take(?)', 7), [[7]], 'nothing is left of what failed');
+  const nobody = () => t.fail('nothing is visited');
+  t.equal(connection.each('SELECT take(?) WHERE false', [1], nobody), 0);
+  t.throws(() => connection.each('SELECT take(1 << 60)', [], nobody), { code: 'ERR_OUT_OF_RANGE' });
+  const refusal = new Error('no');
+  const refuse = () => {
+    throw refusal;
+  };
+  t.throws(() => connection.each(`SELECT take(column1) ${from}`, { not: 0 }, refuse), refusal);
+  const sorted = 'SELECT take(column1) FROM (VALUES (2), (1)) ORDER BY column1 LIMIT 1';
+  t.throws(() => connection.each(sorted, [], () => undefined), /2 rows were taken for the 1/);
 });
 
 const BY_TYPE =

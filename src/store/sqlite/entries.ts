@@ -68,14 +68,14 @@ export function writeEntries(connection: Connection, reservations: Reservations)
       const journal = findJournal(connection, name);
       if (journal === undefined) return [];
       const types = new Map(readStanding(connection, journal.id).map((type) => [type.code, type]));
-      const rows = connection.taken<EntryRow>(
+      const entries: Entry[] = [];
+      connection.each<EntryRow>(
         `SELECT ${TAKE_ENTRY} FROM entries e INDEXED BY entries_by_due
          WHERE e.journal = ? AND e.due IS NOT NULL AND e.due <= ? ORDER BY e.due, e.id LIMIT ?`,
-        journal.id,
-        now,
-        requireLimit(limit),
+        [journal.id, now, requireLimit(limit)],
+        (row) => entries.push(entryFromRow(row, types)),
       );
-      return rows.map((row) => entryFromRow(row, types));
+      return entries;
     },
 
     nextDue() {

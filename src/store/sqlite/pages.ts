@@ -1,17 +1,26 @@
 import type { Micros } from '../../model/clock.ts';
 import type { Entry, IndicatorEntry } from '../../model/entry.ts';
 import type { ObservableKey, ObservableType } from '../../model/observable.ts';
-import type { EntryPage, PageValidity, Reader, VersionFilter } from '../store.ts';
+import type { EntryPage, PageQuery, PageValidity, Reader, VersionFilter } from '../store.ts';
 import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { findJournal, type JournalRow } from './journals.ts';
 import { type EntryRow, type EntryType, entryFromRow, TAKE_ENTRY } from './rows.ts';
 import { changesWithin } from './segments.ts';
-import { select, selectCount, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
+import { type Selection, select, selectCount, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
 import { isLive, readStanding, type Standing } from './standing.ts';
 
 type Pages = Pick<
   Reader,
-  'page' | 'versions' | 'holds' | 'newest' | 'live' | 'countMatching' | 'countLive' | 'lookup' | 'validity'
+  | 'page'
+  | 'visitPage'
+  | 'versions'
+  | 'holds'
+  | 'newest'
+  | 'live'
+  | 'countMatching'
+  | 'countLive'
+  | 'lookup'
+  | 'validity'
 >;
 
 const EVERY_VERSION: VersionFilter = { last: false, first: false, all: true, exact: [] };
@@ -24,19 +33,33 @@ export function readPages(connection: Connection): Sync<Pages> {
     return journal === undefined ? nothing : work(journal, readStanding(connection, journal.id));
   };
 
+  const visitPage = (query: PageQuery, visit: (entry: Entry) => void): Omit<EntryPage, 'entries'> => {
+    requireLimit(query.limit);
+    const nothing = { more: false, validity: { changes: 0, head: null } as PageValidity };
+    return within(query.journal, nothing, (journal, standing) => {
+      let left = query.limit;
+      let last: Micros | null = null;
+      const wanted = wantFiltered(journal, standing, query, query.after, query.limit + 1);
+      const found = eachEntry(connection, wanted, (entry) => {
+        // One more is read only to know whether there is more.
+        if (left === 0) return;
+        left -= 1;
+        last = entry.dateAdded;
+        visit(entry);
+      });
+      const more = found > query.limit;
+      const changes = changesWithin(connection, journal.id, query.after, more ? last : null);
+      return { more, validity: { changes, head: journal.head } };
+    });
+  };
+
   return {
     page(query) {
-      requireLimit(query.limit);
-      const nothing: EntryPage = { entries: [], more: false, validity: { changes: 0, head: null } };
-      return within(query.journal, nothing, (journal, standing) => {
-        const wanted = wantFiltered(journal, standing, query, query.after, query.limit + 1);
-        const entries = fetchEntries(connection, wanted);
-        const more = cut(entries, query.limit);
-        const until = more ? (entries.at(-1)?.dateAdded ?? null) : null;
-        const changes = changesWithin(connection, journal.id, query.after, until);
-        return { entries, more, validity: { changes, head: journal.head } };
-      });
+      const entries: Entry[] = [];
+      return { entries, ...visitPage(query, (entry) => entries.push(entry)) };
     },
+
+    visitPage,
 
     validity(name, after, until) {
       const nothing: PageValidity = { changes: 0, head: null };
@@ -76,8 +99,8 @@ export function readPages(connection: Connection): Sync<Pages> {
       requireLimit(query.offset, 0);
       const nothing = { entries: [] as IndicatorEntry[], more: false };
       return within(query.journal, nothing, (journal, standing) => {
-        const entries = fetchEntries(connection, wantLive(journal, standing, query)) as IndicatorEntry[];
-        entries.reverse();
+        const entries: IndicatorEntry[] = [];
+        eachEntry(connection, wantLive(journal, standing, query), (entry) => entries.push(entry as IndicatorEntry));
         const more = cut(entries, query.limit);
         return { entries, more };
       });
@@ -119,23 +142,37 @@ export function entriesOnKeys(
   keys: readonly ObservableKey[],
   and: '' | 'AND e.revoked = 0',
 ): IndicatorEntry[] {
-  const rows = connection.taken<EntryRow>(
+  const entries: IndicatorEntry[] = [];
+  const byCode = byCodeOf(types);
+  connection.each<EntryRow>(
     `SELECT ${TAKE_ENTRY} FROM json_each(?) k CROSS JOIN entries e INDEXED BY entries_by_key
      ON e.journal = ? AND e.key = unhex(k.value) AND e.superseded = 0 ${and}`,
-    JSON.stringify([...new Set(keys)]),
-    journal.id,
+    [JSON.stringify([...new Set(keys)]), journal.id],
+    (row) => entries.push(entryFromRow(row, byCode) as IndicatorEntry),
   );
-  return toEntries(rows, types) as IndicatorEntry[];
+  return entries.sort(byDate);
 }
 
-function fetchEntries(connection: Connection, wanted: Wanted): Entry[] {
+/** Visits what is wanted, in its order; answers how many there were. */
+function eachEntry(connection: Connection, wanted: Wanted, visit: (entry: Entry) => void): number {
+  const byCode = byCodeOf(wanted.standing);
+  const sign = wanted.newestFirst ? -1 : 1;
+  let reached = Number.NEGATIVE_INFINITY;
+  const read = (selection: Selection | null): number => {
+    if (selection === null) return 0;
+    return connection.each<EntryRow>(selection.sql, selection.values, (row) => {
+      const entry = entryFromRow(row, byCode);
+      // A join keeps the order of its outer loop in practice; whoever pages must be able to rely on it.
+      if (sign * entry.dateAdded <= reached) throw new Error('entries came out of order');
+      reached = sign * entry.dateAdded;
+      visit(entry);
+    });
+  };
   const nearby = selectNearby(connection, wanted, TAKE_ENTRY);
-  if (nearby !== null) {
-    const rows = connection.taken<EntryRow>(nearby.sql, nearby.values);
-    if (nearby.isAll || rows.length === wanted.limit) return toEntries(rows, wanted.standing);
-  }
-  const selection = select(wanted, TAKE_ENTRY);
-  return selection === null ? [] : toEntries(connection.taken(selection.sql, selection.values), wanted.standing);
+  if (nearby === null) return read(select(wanted, TAKE_ENTRY));
+  const found = read(nearby);
+  if (found === wanted.limit || nearby.beyond === null) return found;
+  return found + read(select({ ...nearby.beyond, limit: wanted.limit - found }, TAKE_ENTRY));
 }
 
 function fetchRows<Row extends readonly unknown[]>(connection: Connection, wanted: Wanted, columns: string): Row[] {
@@ -143,10 +180,8 @@ function fetchRows<Row extends readonly unknown[]>(connection: Connection, wante
   return selection === null ? [] : connection.allNamed<Row>(selection.sql, selection.values);
 }
 
-/** Ascending by date: a join keeps the order of its outer loop in practice, and sorting what is sorted costs nothing. */
-function toEntries(rows: EntryRow[], types: readonly EntryType[]): Entry[] {
-  const byCode = new Map(types.map((type) => [type.code, type]));
-  return rows.map((row) => entryFromRow(row, byCode)).sort(byDate);
+function byCodeOf(types: readonly EntryType[]): Map<number, EntryType> {
+  return new Map(types.map((type) => [type.code, type]));
 }
 
 function byDate(a: { dateAdded: Micros }, b: { dateAdded: Micros }): number {

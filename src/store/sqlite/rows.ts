@@ -93,7 +93,7 @@ export function uuidFromWord(word: string): string {
   return `iif(substr(${word}, 1, 1) = ':', substr(${word}, 2), unhex(${word}))`;
 }
 
-/** A row of `entries e` as an EntryRow, for `Connection.taken`. Hex text is read twice as fast as a blob. */
+/** A row of `entries e` as an EntryRow, for `Connection.each`. Hex text is read twice as fast as a blob. */
 export const TAKE_ENTRY = `take(e.date_added, e.type, CASE typeof(e.uuid) WHEN 'blob' THEN hex(e.uuid) ELSE ':' || e.uuid END,
   e.version, e.superseded, e.revoked, e.due, e.raw, hex(e.key), e.value, e.generation, e.created, e.valid_from,
   e.valid_until, e.reason, e.confidence, e.tlp, e.first_seen, e.last_seen, e.name, e.description, e.labels, e.refs,

@@ -136,26 +136,29 @@ export function select(wanted: Wanted, columns: string): Selection | null {
 
 /**
  * A first try for a filter that admits much: a stretch of the journal of at least twice the entries that are wanted, in
- * which what is not admitted is passed over. `isAll`: nothing lies beyond the stretch. Null when it isn't worth it.
+ * which what is not admitted is passed over. `beyond`: what is wanted behind it, null where nothing can be. Null when it
+ * isn't worth it.
  */
 export function selectNearby(
   connection: Connection,
   wanted: Wanted,
   columns: string,
-): (Selection & { isAll: boolean }) | null {
+): (Selection & { beyond: Wanted | null }) | null {
   const { journal, standing, admitted, objectIds, condition, after, before, newestFirst } = wanted;
   if (condition === null || condition.isRare || objectIds !== null || wanted.offset > 0) return null;
   const share = countEntries(admitted) / Math.max(1, countEntries(standing));
   if (share < LARGE_SHARE || admitted.length === standing.length) return null;
   const segments = 1 + Math.ceil((2 * wanted.limit) / SEGMENT_ENTRIES);
   if (newestFirst) {
-    const edge = (segmentBefore(connection, journal.id, before, segments) ?? 0) - 1;
-    const isAll = edge <= after;
-    return { ...selectByDate({ ...wanted, after: isAll ? after : edge }, condition, columns), isAll };
+    const edge = segmentBefore(connection, journal.id, before, segments) ?? 0;
+    if (edge <= after + 1) return { ...selectByDate(wanted, condition, columns), beyond: null };
+    const nearby = selectByDate({ ...wanted, after: edge - 1 }, condition, columns);
+    return { ...nearby, beyond: { ...wanted, before: edge } };
   }
   const edge = segmentAfter(connection, journal.id, after, segments) ?? Number.MAX_SAFE_INTEGER;
-  const isAll = edge >= (before ?? Number.MAX_SAFE_INTEGER);
-  return { ...selectByDate({ ...wanted, before: isAll ? before : edge }, condition, columns), isAll };
+  if (edge >= (before ?? Number.MAX_SAFE_INTEGER)) return { ...selectByDate(wanted, condition, columns), beyond: null };
+  const nearby = selectByDate({ ...wanted, before: edge }, condition, columns);
+  return { ...nearby, beyond: { ...wanted, after: edge - 1 } };
 }
 
 function selectByIds(wanted: Wanted, condition: Condition, objectIds: readonly string[], columns: string): Selection {

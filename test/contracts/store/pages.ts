@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { Test } from 'tap';
 import type { Entry, IndicatorEntry } from '../../../src/model/entry.ts';
+import { GatewayError } from '../../../src/model/error.ts';
 import { jsonText } from '../../../src/model/json.ts';
 import type { ObservableType } from '../../../src/model/observable.ts';
-import type { EntryFilter, Reader, StoreEngine, Transaction, Writer } from '../../../src/store/store.ts';
+import type { EntryFilter, PageQuery, Reader, StoreEngine, Transaction, Writer } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import {
   appendEntries,
@@ -55,6 +56,29 @@ export async function provePages(t: Test, engine: StoreEngine): Promise<void> {
     for (const limit of [0, -1, 1.5, Number.NaN]) {
       await t.rejects(reader.page({ ...entryFilter(), after: 0, limit }), { code: 'internal' });
     }
+  });
+
+  t.test('a page is visited as it is read', async (t) => {
+    const { writer, reader } = await openJournalStore(t, engine);
+    const kept = await writer.transaction((tx) =>
+      appendEntries(tx, 'pool:main', [indicatorEntry({ type: 'ipv4', value: '1' }), indicatorEntry(), objectEntry()]),
+    );
+    const visited = async (query: PageQuery) => {
+      const entries: Entry[] = [];
+      return { ...(await reader.visitPage(query, (entry) => entries.push(entry))), entries };
+    };
+    for (const limit of [1, 2, 3, 4]) {
+      const query = { ...entryFilter(), after: 0, limit };
+      const page = await visited(query);
+      t.strictSame(page, await reader.page(query));
+      t.strictSame(page.entries, kept.slice(0, limit), 'the one that decides about more is not shown');
+    }
+    t.strictSame((await visited({ ...entryFilter({ journal: 'pool:nowhere' }), after: 0, limit: 1 })).entries, []);
+    const refuse = () => {
+      throw new GatewayError('internal', 'no');
+    };
+    await t.rejects(reader.visitPage({ ...entryFilter(), after: 0, limit: 3 }, refuse), { code: 'internal' });
+    t.strictSame((await visited({ ...entryFilter(), after: 0, limit: 9 })).entries, kept, 'and the store goes on');
   });
 
   t.test('a walk beside a busy writer sees no entry twice and the newest version of everything', async (t) => {
