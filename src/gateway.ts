@@ -44,8 +44,17 @@ export async function connectServer(path: string, overrides: Overrides): Promise
   return socket !== null && existsSync(socket) ? connectControl(socket) : null;
 }
 
-/** Takes the lock and opens the store itself, where no server runs. Throws `data-locked` when one does. */
-export async function openControl({ config }: LoadedFile): Promise<Control & { close(): Promise<void> }> {
+/**
+ * Takes the lock and opens the store itself, where no server runs. `made` is the directory where there was none before. Throws
+ * `data-locked` when a server runs, and `not-found` for want of a store unless one may be made.
+ */
+export async function openControl(
+  { config }: LoadedFile,
+  mayMake: boolean,
+): Promise<Control & { made: string | null; close(): Promise<void> }> {
+  const made = existsSync(config.data) ? null : config.data;
+  if (made !== null && !mayMake)
+    throw new GatewayError('not-found', `There is no store in ${made} yet, or it is kept elsewhere.`);
   const lock = lockData(config.data);
   const log = createLog(config.log.level);
   try {
@@ -57,6 +66,7 @@ export async function openControl({ config }: LoadedFile): Promise<Control & { c
     await side.reconcile();
     return {
       ...side,
+      made,
       async close() {
         await side.close();
         lock.release();

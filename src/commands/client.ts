@@ -23,8 +23,11 @@ export function addClient(program: Command, context: CommandContext): void {
       const { tlp, rate, collections = null, cert = [], fingerprint = [] } = options;
       const certificates = [...new Set([...cert, ...fingerprint])];
       const signIn = certificates.length === 0 ? {} : { certificates };
-      const issued = await withControl(context, options, (control) =>
-        control.addClient({ name, collections, tlp, rate, ...signIn }),
+      const issued = await withControl(
+        context,
+        options,
+        (control) => control.addClient({ name, collections, tlp, rate, ...signIn }),
+        { mayMake: true },
       );
       if (options.json) {
         const { key } = issued;

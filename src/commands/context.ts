@@ -69,17 +69,24 @@ async function findFile({ terminal }: CommandContext): Promise<string> {
   );
 }
 
-/** Runs `ask` against the running server, or against the store when there is none. */
+/**
+ * Runs `ask` against the running server, or against the store when there is none. A store that isn't there is made only by those
+ * who say `mayMake`, and then it is told: a directory may be mistyped.
+ */
 export async function withControl<T>(
   context: CommandContext,
   options: ConfigOption,
   ask: (control: Control) => Promise<T>,
+  { mayMake = false } = {},
 ): Promise<T> {
   const { gateway } = context;
   const [file, overrides] = [options.config ?? (await findFile(context)), { data: options.data }];
   const server = await gateway.connectServer(file, overrides);
-  const control = server ?? (await gateway.openControl(await gateway.loadConfigFile(file, overrides)));
+  const control = server ?? (await gateway.openControl(await gateway.loadConfigFile(file, overrides), mayMake));
   try {
+    if ('made' in control && control.made !== null) {
+      context.terminal.err(`There was no store in ${control.made}: a new one was made.\n`);
+    }
     return await ask(control);
   } catch (error) {
     if (server === null || !(error instanceof GatewayError) || error.code !== 'not-found') throw error;

@@ -9,7 +9,7 @@ export function addPoll(program: Command, context: CommandContext): void {
     .description("poll a feed now, as far as its account's budget allows")
     .argument('<feed>', 'name of the feed in the configuration')
     .action(async (feed: string, options: AnswerOptions) => {
-      const report = await withControl(context, options, (control) => control.poll(feed));
+      const report = await withControl(context, options, (control) => control.poll(feed), { mayMake: true });
       context.terminal.out(options.json ? formatJson(report) : `${printable(sentenceFor(report))}\n`);
       if (report.outcome === 'whole' || report.outcome === 'unchanged') return;
       const why = report.error?.message ?? 'the pull was held back because it would withdraw too much';

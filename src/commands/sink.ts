@@ -18,7 +18,9 @@ export function addSink(program: Command, context: CommandContext): void {
     .argument('<name>', 'name of the sink in the configuration')
     .option('--dry-run', 'only show the requests')
     .action(async (name: string, options: AnswerOptions & { dryRun?: boolean }) => {
-      const steps = await withControl(context, options, (control) => control.setUpSink(name, options.dryRun ?? false));
+      const steps = await withControl(context, options, (control) => control.setUpSink(name, options.dryRun ?? false), {
+        mayMake: true,
+      });
       terminal.out(options.json ? formatJson(steps) : steps.map(stepText).join(''));
     });
 

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -63,7 +63,7 @@ async function run(
       };
     },
     connectServer: async () => null,
-    openControl: async () => ({ ...silent, ...control, close: async () => void ran.closed++ }),
+    openControl: async () => ({ ...silent, ...control, made: null, close: async () => void ran.closed++ }),
     serve: refuse,
     ...more,
   } as unknown as Gateway;
@@ -538,7 +538,19 @@ pools: { p: { feeds: [off, keyless] } }
   ] as const) {
     t.match(sluice(['poll', feed, '--config', join(dir, 'idle.yaml')]), { status: 1, stdout: '', stderr: why });
   }
-  const blocked = sluice(['status', '--config', join(dir, 'good.yaml')]);
+  const good = ['--config', join(dir, 'good.yaml')];
+  const elsewhere = [...good, '--data', join(dir, 'mistyped')];
+  const none = sluice(['client', 'list', ...elsewhere]);
+  t.match(none, { status: 1, stdout: '', stderr: /There is no store in .*mistyped yet, or it is kept elsewhere\./ });
+  t.notOk(existsSync(join(dir, 'mistyped')), 'asking makes nothing');
+  const made = {
+    status: 0,
+    stdout: /Its key is shown only now/,
+    stderr: /There was no store in .*mistyped: a new one was made\./,
+  };
+  t.match(sluice(['client', 'add', 'team', ...elsewhere]), made);
+  t.match(sluice(['client', 'list', ...elsewhere]), { status: 0, stdout: /team/, stderr: '' });
+  const blocked = sluice(['status', ...good]);
   t.equal(blocked.status, 1);
   t.match(blocked.stderr, /data directory .* cannot be used/);
 });

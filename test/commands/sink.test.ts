@@ -12,7 +12,7 @@ async function run(args: string[], control: Partial<Control>, isTerminal = false
     version: '0.0.0',
     loadConfigFile,
     connectServer: async () => null,
-    openControl: async () => ({ ...control, close: async () => undefined }),
+    openControl: async () => ({ ...control, made: null, close: async () => undefined }),
   };
   const terminal = {
     out: (text: string) => {
