@@ -19,6 +19,7 @@ import { allowancesOf } from './pipeline/allowance.ts';
 import { identityId } from './stix/id.ts';
 import { Commits } from './store/commits.ts';
 import { storeEngines } from './store/registry.ts';
+import type { StoreEngine } from './store/store.ts';
 import { version } from './version.ts';
 import { configuredFeeds, openWriterSide, type WriterSide } from './writer.ts';
 import { startWriter } from './writer-link.ts';
@@ -45,14 +46,14 @@ export async function connectServer(path: string, overrides: Overrides): Promise
 }
 
 /**
- * Takes the lock and opens the store itself, where no server runs. `made` is the directory where there was none before. Throws
+ * Takes the lock and opens the store itself, where no server runs. `made` is its directory where there was no store before. Throws
  * `data-locked` when a server runs, and `not-found` for want of a store unless one may be made.
  */
 export async function openControl(
   { config }: LoadedFile,
   mayMake: boolean,
 ): Promise<Control & { made: string | null; close(): Promise<void> }> {
-  const made = existsSync(config.data) ? null : config.data;
+  const made = engineOf(config).exists(config.data) ? null : config.data;
   if (made !== null && !mayMake)
     throw new GatewayError('not-found', `There is no store in ${made} yet, or it is kept elsewhere.`);
   const lock = lockData(config.data);
@@ -92,8 +93,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     const commits = new Commits();
     const writer = await startWriter(loaded.path, loaded.overrides, commits, (list) => clients.replace(list));
     closing.unshift(() => writer.side.close());
-    const engine = storeEngines[config.store as keyof typeof storeEngines];
-    const reader = await engine.openReader(config.data, commits);
+    const reader = await engineOf(config).openReader(config.data, commits);
     closing.unshift(() => reader.close());
     let hindrance: Hindrance | null = 'reconciling';
     writer.died.catch(() => {
@@ -144,6 +144,10 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
   } finally {
     for (const close of closing) await close();
   }
+}
+
+function engineOf({ store }: Config): StoreEngine {
+  return storeEngines[store as keyof typeof storeEngines];
 }
 
 async function listen(app: ReturnType<typeof buildApp>, { listen: { host, port } }: Config): Promise<void> {

@@ -23,6 +23,8 @@ import type { Commits } from './commits.ts';
  */
 export interface StoreEngine {
   name: string;
+  /** Has a writer ever made one at `location`? */
+  exists(location: string): boolean;
   /**
    * Creates or migrates what is at `location`, and tells `commits` of what it commits. Throws `store-failed` for a store written by
    * a newer version.

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -543,6 +543,9 @@ pools: { p: { feeds: [off, keyless] } }
   const none = sluice(['client', 'list', ...elsewhere]);
   t.match(none, { status: 1, stdout: '', stderr: /There is no store in .*mistyped yet, or it is kept elsewhere\./ });
   t.notOk(existsSync(join(dir, 'mistyped')), 'asking makes nothing');
+  mkdirSync(join(dir, 'other', 'things'), { recursive: true });
+  t.match(sluice(['status', ...good, '--data', join(dir, 'other')]), { status: 1, stderr: /There is no store in / });
+  t.strictSame(readdirSync(join(dir, 'other')), ['things'], 'nor in a directory of others');
   const made = {
     status: 0,
     stdout: /Its key is shown only now/,
@@ -550,7 +553,8 @@ pools: { p: { feeds: [off, keyless] } }
   };
   t.match(sluice(['client', 'add', 'team', ...elsewhere]), made);
   t.match(sluice(['client', 'list', ...elsewhere]), { status: 0, stdout: /team/, stderr: '' });
-  const blocked = sluice(['status', ...good]);
+  t.match(sluice(['status', ...good]), { status: 1, stdout: '', stderr: /There is no store in / });
+  const blocked = sluice(['client', 'add', 'team', ...good]);
   t.equal(blocked.status, 1);
   t.match(blocked.stderr, /data directory .* cannot be used/);
 });

@@ -14,6 +14,10 @@ const FILE = 'sluice.db';
 export const sqlite: StoreEngine = {
   name: 'sqlite',
 
+  exists(location) {
+    return existsSync(join(location, FILE));
+  },
+
   async openWriter(location, clock, commits) {
     return opening(location, () => {
       mkdirSync(location, { recursive: true, mode: 0o700 });
@@ -34,8 +38,7 @@ export const sqlite: StoreEngine = {
 
   async openReader(location, commits) {
     return opening(location, () => {
-      if (!existsSync(join(location, FILE)))
-        throw new GatewayError('store-failed', `There is no store in ${location}.`);
+      if (!sqlite.exists(location)) throw new GatewayError('store-failed', `There is no store in ${location}.`);
       return createReader(openCurrent(location), commits);
     });
   },

@@ -177,6 +177,11 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
   });
 
   t.test('there is nothing to read before a writer was there', async (t) => {
-    await t.rejects(engine.openReader(t.testdir()), { name: 'GatewayError', code: 'store-failed' });
+    const location = t.testdir();
+    t.notOk(engine.exists(location));
+    await t.rejects(engine.openReader(location), { name: 'GatewayError', code: 'store-failed' });
+    t.notOk(engine.exists(location), 'asking makes nothing');
+    const made = await openTemporaryStore(t, scriptedClock(START), engine);
+    t.ok(engine.exists(made.location));
   });
 }
