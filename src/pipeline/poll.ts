@@ -71,7 +71,9 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     error: null,
   };
   let upstream: Upstream | null = null;
+  let key: Secret | null = null;
   try {
+    key = feed.format.account(feed.options)?.key ?? null;
     upstream = await parts.openUpstream(feed);
     await keepAttempt(feed.definition, startedAt, parts);
     const { fetch, files } = upstream;
@@ -81,7 +83,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     let isWhole = false;
     for await (const batch of read) {
       isWhole = batch.last;
-      await commitBatch(feed, batch, pull, upstream, startedAt, parts, report);
+      await commitBatch(feed, batch, { pull, upstream, key, startedAt }, parts, report);
       upstream.committed();
     }
     if (isWhole) report.outcome = 'whole';
@@ -91,7 +93,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     } else throw new GatewayError('upstream-malformed', `Feed ${name} ended without saying that it was whole.`);
   } catch (error) {
     if (!(error instanceof GatewayError) && !signal.aborted) parts.report(error);
-    report.error = await keepFailure(feed.definition, withoutKey(error, keyOf(feed)), startedAt, parts);
+    report.error = await keepFailure(feed.definition, withoutKey(error, key), startedAt, parts);
     report.outcome = isHeldBack(error) ? 'held-back' : 'failed';
   } finally {
     upstream?.committed();
@@ -100,12 +102,18 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
   return report;
 }
 
+interface RunningPoll {
+  pull: Pull;
+  upstream: Upstream;
+  /** What nothing that is told may hold. */
+  key: Secret | null;
+  startedAt: Micros;
+}
+
 async function commitBatch(
   feed: ConfiguredFeed,
   batch: FeedBatch,
-  pull: Pull,
-  upstream: Upstream,
-  startedAt: Micros,
+  { pull, upstream, key, startedAt }: RunningPoll,
   { writer, journals, clock }: PollParts,
   report: PollReport,
 ): Promise<void> {
@@ -126,7 +134,7 @@ async function commitBatch(
       const objects = await tx.observeObjects(pull, settled.objects);
       const ids = objects.map(({ id }) => id);
       await journals.hear(tx, definition, NO_NEWS, ids, now, counts);
-      if (rejections.length > 0) await tx.reject(definition.name, redacted(rejections, keyOf(feed)), now);
+      if (rejections.length > 0) await tx.reject(definition.name, redacted(rejections, key), now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
       const accepted = report.accepted + rows.observations.length + rows.objects.length - settled.dangling.length;
@@ -149,10 +157,6 @@ async function commitBatch(
       report.accepted = accepted;
       report.rejected = rejected;
     });
-}
-
-function keyOf({ format, options }: ConfiguredFeed): Secret | null {
-  return format.account(options)?.key ?? null;
 }
 
 function redacted(rejections: readonly Rejection[], key: Secret | null): Rejection[] {
