@@ -105,8 +105,8 @@ function nothingHere(): GatewayError {
   return new GatewayError('not-found', 'There is nothing here.');
 }
 
-/** Refused by Fastify before any scope is known (a malformed path): TAXII paths still get TAXII's form. */
-export function frameworkErrorsOf({ taxii }: Pick<RouteParts, 'taxii'>) {
+/** Refused by Fastify before any scope is known, with no hook run (a malformed path): TAXII paths still get TAXII's form. */
+export function frameworkErrorsOf({ taxii }: Pick<RouteParts, 'taxii'>, fields: Record<string, string>) {
   const roots = ['/taxii2/', '/api/taxii2/', ...taxii.apiRoots.map(({ path }) => path)];
   return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     const isTaxii = roots.some((root) => `${request.url.split('?')[0]}/`.startsWith(root));
@@ -114,7 +114,7 @@ export function frameworkErrorsOf({ taxii }: Pick<RouteParts, 'taxii'>) {
       error.statusCode === 414
         ? new GatewayError('uri-too-long', 'A part of the path is too long.', { cause: error })
         : new GatewayError('bad-request', 'The path is malformed.', { cause: error });
-    (isTaxii ? replyWithErrorMessage : replyWithProblem)(refusal, request, reply);
+    (isTaxii ? replyWithErrorMessage : replyWithProblem)(refusal, request, reply.headers(fields));
   };
 }
 

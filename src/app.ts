@@ -62,6 +62,7 @@ const tlsRules = {
 /** The whole application; it never listens. */
 export function buildApp(parts: AppParts): FastifyInstance {
   const { tls, trustProxy, log } = parts;
+  const security = securityHeaders(tls !== null);
   const http = {
     maxHeaderSize: MAX_HEADER_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -83,12 +84,11 @@ export function buildApp(parts: AppParts): FastifyInstance {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256, querystringParser: parseQuery },
-    frameworkErrors: frameworkErrorsOf(parts),
+    frameworkErrors: frameworkErrorsOf(parts, security),
     clientErrorHandler: writeClientError,
   }) as unknown as FastifyInstance;
   const isClosing = endConnectionsOnClose(app);
   app.server.maxConnections = parts.maxConnections;
-  const security = securityHeaders(tls !== null);
   sendAlways(app, security);
   const metrics = { register: countAnswers(app), access: parts.metricsAccess };
   const pages = createPageCache(parts.reader, parts.cacheBytes, security);

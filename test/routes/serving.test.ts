@@ -346,7 +346,8 @@ t.test('no shared cache keeps what was said to one client, good or bad', async (
 
 t.test('answers say that nothing in them may run, be framed or be sniffed', async (t) => {
   const { get } = await openApp(t);
-  for (const url of [OBJECTS, '/healthz', '/nothing']) {
+  const endless = `/api/taxii2/api/collections/${'a'.repeat(300)}/objects/`;
+  for (const url of [OBJECTS, '/healthz', '/nothing', '/%zz', endless]) {
     t.match((await get(url)).headers, {
       'content-security-policy': /default-src 'none'/,
       'x-content-type-options': 'nosniff',
