@@ -390,6 +390,46 @@ t.test('who asks while a page is being made gets it, unless the journal went on'
   t.equal(await textOf(cache.read({ ...question, key: 'b' }, PLAIN)), 'at 2', 'a failure is not kept');
 });
 
+t.test('what is kept is there at once while nothing was committed, and is looked at again afterwards', async (t) => {
+  let [state, changes, looks] = [0 as number | null, 0, 0];
+  const look = async () => {
+    looks += 1;
+    return { changes, head: 1 };
+  };
+  const cache = createPageCache({ state: () => state, validity: look }, 1_000_000);
+  let during = (): void => undefined;
+  const question: PageQuestion = {
+    key: 'a',
+    journal: 'j',
+    after: 0,
+    async render() {
+      const validity = { changes, head: 1 };
+      during();
+      return { body: Buffer.from(`at ${changes}`), headers: {}, validity, until: null };
+    },
+  };
+  /** What the page says, whether it was there at once, and how often the store was asked. */
+  const ask = async () => {
+    looks = 0;
+    const page = cache.read(question, PLAIN);
+    return [(await page).body.toString(), page instanceof Promise ? 'later' : 'at once', looks];
+  };
+  t.strictSame(await ask(), ['at 0', 'later', 0]);
+  t.strictSame(await ask(), ['at 0', 'at once', 0]);
+  state = 2;
+  t.strictSame(await ask(), ['at 0', 'later', 1], 'something else was committed');
+  t.strictSame(await ask(), ['at 0', 'at once', 0]);
+  state = null;
+  t.strictSame([await ask(), await ask()], Array(2).fill(['at 0', 'later', 1]), 'while a commit is under way');
+  [state, changes] = [4, 1];
+  during = () => {
+    state = 6;
+  };
+  t.strictSame(await ask(), ['at 1', 'later', 1], 'what it says was committed');
+  t.strictSame(await ask(), ['at 1', 'later', 1], 'and something else while it was made');
+  t.strictSame(await ask(), ['at 1', 'at once', 0]);
+});
+
 t.test('the cache holds no more bytes than it may, and eight pages in the making at most', async (t) => {
   const cache = createPageCache({ state: () => null, validity: async () => ({ changes: 0, head: 1 }) }, 50_000);
   let running = 0;

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { Client as Connection } from 'undici';
 import { MAX_URL } from '../../routes/query.ts';
 import { createClientMap, hashKey } from '../../src/auth.ts';
-import { client, openApp, type TestApp } from '../helpers/app.ts';
+import { client, KEY, openApp, type TestApp } from '../helpers/app.ts';
 import { indicatorEntry } from '../helpers/store.ts';
 
 const ROOT = '/api/taxii2/api/';
@@ -272,6 +272,41 @@ t.test('on one connection each request is whose it says, and a change of clients
   t.equal(await ask(basic('two')), 50, 'it has another rate');
   t.equal(connections, 1);
 });
+
+t.test(
+  'answers on a connection come in the order of its requests, however large, and who leaves disturbs nobody',
+  async (t) => {
+    const { app, append, ask } = await openApp(t);
+    await append(Array.from({ length: 300 }, (_, n) => indicatorEntry({ type: 'domain', value: `host-${n}.example` })));
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as { port: number };
+    const pages = ['', '?limit=1', '?match[type]=indicator', '?limit=2'].map(
+      (query) => `${ROOT}collections/all/objects/${query}`,
+    );
+    const sizes = await Promise.all(pages.map(async (page) => Number((await ask(page)).headers['content-length'])));
+    t.ok((sizes[0] as number) > 150_000 && (sizes[2] as number) > 150_000, 'some are written later than others');
+    const text = ['GET', 'HEAD', 'GET'].flatMap((method) =>
+      pages.map((page) => `${method} ${page} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${KEY}\r\n\r\n`),
+    );
+    const leaving = Array.from({ length: 20 }, async (_, i) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(text.join('')));
+      socket.on('error', () => undefined);
+      for (let turn = 0; turn < i % 5; turn += 1) await new Promise(setImmediate);
+      socket.resetAndDestroy();
+    });
+    const last = `GET /taxii2/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+    const socket = connect(port, '127.0.0.1', () => socket.write(text.join('') + last));
+    const got = Buffer.concat(await socket.toArray()).toString('latin1');
+    await Promise.all(leaving);
+    const answers = got.split(/(?=HTTP\/1\.1 )/).map((answer) => {
+      const [head = '', body = ''] = answer.split('\r\n\r\n');
+      return [Number(head.slice(9, 12)), Number(/content-length: (\d+)/.exec(head)?.[1]), body.length];
+    });
+    const whole = sizes.map((size) => [200, size, size]);
+    t.strictSame(answers.slice(0, -1), [...whole, ...sizes.map((size) => [200, size, 0]), ...whole]);
+    t.equal(answers.at(-1)?.[0], 401);
+  },
+);
 
 t.test('an unforeseen failure says nothing but the id under which the log has it', async (t) => {
   const secret = 'SQLITE_CORRUPT in /var/lib/secret';
