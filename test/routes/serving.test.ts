@@ -11,6 +11,8 @@ import pino from 'pino';
 import t, { type Test } from 'tap';
 import type { Hindrance } from '../../routes/readiness.ts';
 import { type AppParts, buildApp, closeApp } from '../../src/app.ts';
+import { connectControl, socketPathOf } from '../../src/control/socket.ts';
+import { loadConfigFile, serve } from '../../src/gateway.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
@@ -275,6 +277,54 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
   const get = (url: string) => app.inject({ url, headers: { authorization: 'Bearer key' } });
   return { app, get, store };
 }
+
+t.test('a page that is kept ends with the commit of the thread that writes', async (t) => {
+  const now = new Date().toISOString();
+  const indicator = (i: number) => ({ ...bundle.objects[i], created: now, modified: now, valid_from: now });
+  const dir = t.testdir({
+    drop: { '0.ndjson': `${JSON.stringify(indicator(0))}\n` },
+    'sluice.yaml': `
+listen: { port: 0 }
+log: { level: silent }
+metrics: { public: true }
+feeds: { drop: { format: stix, path: ./drop, mode: delta, tlp: green } }
+pools: { main: { feeds: [drop] } }
+collections: { all: { pool: main } }
+`,
+  });
+  const loaded = await loadConfigFile(join(dir, 'sluice.yaml'), {});
+  const stop = new AbortController();
+  const listening = Promise.withResolvers<string>();
+  const say = (line: string): void => {
+    const base = / is listening on (\S+)/.exec(line)?.[1];
+    if (base !== undefined) listening.resolve(base);
+  };
+  const served = serve(loaded, { say, isTerminal: false, signal: stop.signal });
+  const base = await Promise.race([listening.promise, served.then(() => Promise.reject(new Error('it ended')))]);
+  const control = await connectControl(socketPathOf(join(dir, 'data')));
+  if (control === null) throw new Error('nobody listens at the socket');
+  const key = readFileSync(join(dir, 'data', 'initial.key'), 'utf8').trim();
+  let etag = '';
+  const ask = async (held = '') => {
+    const headers = { authorization: `Bearer ${key}`, 'if-none-match': held };
+    const reply = await fetch(`${base}${OBJECTS}?match[type]=indicator`, { headers });
+    etag = reply.headers.get('etag') ?? '';
+    return { status: reply.status, count: (await reply.text()).split('"type":"indicator"').length - 1 };
+  };
+  for (let i = 1; i < bundle.objects.length; i += 1) {
+    t.match(await control.poll('drop'), { error: null });
+    t.strictSame(await ask(etag), { status: 200, count: i }, `after commit ${i}`);
+    t.strictSame(await ask(etag), { status: 304, count: 0 });
+    t.strictSame(await ask(), { status: 200, count: i });
+    writeFileSync(join(dir, 'drop', `${i}.ndjson`), `${JSON.stringify(indicator(i))}\n`);
+  }
+  const metrics = await (await fetch(`${base}/metrics`)).text();
+  const hits = Number(/^sluice_page_cache_hits_total (\d+)/m.exec(metrics)?.[1]);
+  t.ok(hits >= 2 * (bundle.objects.length - 1), `${hits} were kept ones`);
+  await control.close();
+  stop.abort();
+  await served;
+});
 
 t.test('/readyz says in a word what is missing; /healthz only that the process lives', async (t) => {
   let hindrance: Hindrance | null = null;
