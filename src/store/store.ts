@@ -182,7 +182,7 @@ export interface Transaction extends Omit<Reader, 'close' | 'state'> {
   // What feeds said.
   /**
    * Marks those that are kept in these very words as seen in the pull, and answers the others: `fresh` are those on keys that the
-   * feed said nothing on. Nothing is written. Each key may come once.
+   * feed said nothing on. Nothing that was said is written. Each key may come once.
    */
   confirm(
     pull: Pull,

@@ -31,7 +31,7 @@ export class Connection {
   }
 
   /**
-   * For the one writer. FULL costs 1 to 2% of ingest at 20,000 rows a commit (measured) and keeps what was acknowledged
+   * For the one writer. FULL cost 1 to 2% of ingest when a commit was 20,000 rows (measured) and keeps what was acknowledged
    * through a power cut as well (https://sqlite.org/pragma.html#pragma_synchronous). 32 MB of pages take in 400,000 rows at
    * the processor time of 64 MB; 16 MB cost a quarter more, in reading pages again (measured).
    */
