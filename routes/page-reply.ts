@@ -21,10 +21,7 @@ export function replyWithPage(
   return sendPage(request, reply, page, parts);
 }
 
-/**
- * Past Fastify's own sending, whose hooks would go through header fields that are ready: they are a third of what a page costs that
- * is kept. Its hooks after the answer run as ever.
- */
+/** Past Fastify's own sending, which would go through header fields that are ready. Its hooks after the answer run as ever. */
 function sendPage(
   { headers }: FastifyRequest,
   reply: FastifyReply,
@@ -51,8 +48,7 @@ function sendPage(
 /** If-None-Match by weak comparison (RFC 9110 section 13.1.2): does the client have what would be sent? */
 export function isHeld(field: string | undefined, etag: string): boolean {
   if (field === undefined) return false;
-  if (field === etag) return true;
-  if (field.trim() === '*') return true;
+  if (field === etag || field.trim() === '*') return true;
   // Our tags hold no comma, so cutting other servers' tags in two can't make one of ours.
   return field.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
 }
