@@ -107,8 +107,12 @@ export function createPageCache(
     return page;
   };
 
-  const readAnew = async (id: string, question: PageQuestion, codings: AcceptedCodings): Promise<Page> => {
-    const kept = pages.get(id);
+  const readAnew = async (
+    id: string,
+    kept: KeptPage | undefined,
+    question: PageQuestion,
+    codings: AcceptedCodings,
+  ): Promise<Page> => {
     if (kept !== undefined && (await isValid(question, kept))) {
       counts.hits += 1;
       return kept;
@@ -128,8 +132,8 @@ export function createPageCache(
     read(question, codings) {
       const id = `${codings.best}${codings.isPlainFine ? '' : '!'} ${question.key}`;
       const state = reader.state();
-      const kept = state === null ? undefined : pages.get(id);
-      if (kept === undefined || kept.rightAt !== state) return readAnew(id, question, codings);
+      const kept = pages.get(id);
+      if (kept === undefined || state === null || kept.rightAt !== state) return readAnew(id, kept, question, codings);
       counts.hits += 1;
       return kept;
     },
