@@ -6,6 +6,9 @@ import type { Observable } from '../model/observable.ts';
  * grok, splits at AND and OR inside values too, cuts at quotes and loses the prefix of a network.
  */
 
+/** The pipeline converts an AS number to `integer`, which has 32 bits with a sign: above, the whole document fails. */
+const ELASTIC_INTEGER = 2 ** 31 - 1;
+
 /** Where the pipeline splits a pattern, literals included. */
 const SPLITS = /\s(?:AND|OR)\s/;
 
@@ -35,11 +38,12 @@ export function fitsElastic(observable: Observable): Observable | null {
     case 'email':
     case 'file-name':
       return isPlain(value) ? observable : null;
+    case 'asn':
+      return Number(value) <= ELASTIC_INTEGER ? observable : null;
     case 'domain':
     case 'md5':
     case 'sha1':
     case 'sha256':
-    case 'asn':
     case 'x509':
       return observable;
     case 'sha512':

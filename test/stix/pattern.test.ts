@@ -164,10 +164,12 @@ t.test('Elastic gets only values that its pipeline can read whole', async (t) =>
     ['x509', sha1],
     ['email', 'a@b.example'],
     ['asn', '64496'],
+    ['asn', '2147483647'],
     ['file-name', 'evil AND.exe'],
   ];
   for (const [type, value] of asIs) t.same(fitsElastic({ type, value }), { type, value });
   const leftOut: [ObservableType, string][] = [
+    ['asn', '2147483648'],
     ['ipv4', '198.51.100.0/24'],
     ['ipv6', '2001:db8::/32'],
     ['sha512', samples.sha512],
