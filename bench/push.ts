@@ -106,7 +106,16 @@ async function pushReady({ node, count }: Task): Promise<Result> {
 async function pushStored({ node, base, count, round }: Task): Promise<Result> {
   const store = await storeEngines.sqlite.openWriter(join(base, String(count)), systemClock);
   const sink = openSink(node, base);
-  const view = { id: '', ...collection, description: null, journal: 'pool:main', types: null, strict: false } as const;
+  const feed = { name: 'All', reference: null, description: null };
+  const view = {
+    id: '',
+    ...collection,
+    feed,
+    description: null,
+    journal: 'pool:main',
+    types: null,
+    strict: false,
+  } as const;
   const parts = { clock: systemClock, store, name: `bench-${round}`, sink, keep: 1, signal };
   const cost = await measure(() => rebuild({ ...parts, collection: { ...view, tlp: 'amber' } }));
   await sink.close();

@@ -2,11 +2,11 @@ import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { mayRead } from '../../src/auth.ts';
 import type { Micros } from '../../src/model/clock.ts';
+import { type ConfidenceWord, confidenceBounds } from '../../src/model/confidence.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
 import { parseTimestamp } from '../../src/model/timestamp.ts';
-import { type ConfidenceWord, confidenceBounds } from '../../src/outputs/ioc.ts';
 import { textParameter, timeParameter, wordParameter } from '../operation.ts';
 import { badParameter, type Query } from '../query.ts';
 

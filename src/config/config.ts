@@ -1,5 +1,6 @@
 import type {
   CollectionDefinition,
+  DeliveredCollection,
   FeedDefinition,
   JournalDefinition,
   PoolDefinition,
@@ -41,7 +42,7 @@ export interface Config {
   /** Who may read /metrics: names of clients. */
   metrics: { access: string[] | 'anyone' };
   /** Delivered to, each with its kind's options. */
-  sinks: { name: string; kind: string; collections: CollectionDefinition[]; every: number; options: unknown }[];
+  sinks: { name: string; kind: string; collections: DeliveredCollection[]; every: number; options: unknown }[];
   idleSinks: { name: string; kind: string; options: unknown; reason: 'disabled' | 'no-key' }[];
   log: { level: string };
 }

@@ -17,7 +17,7 @@ import {
 import { type ReadContext, readValue } from './read.ts';
 import { checkApiRoots, type ResolveContext, resolveCollections } from './resolve.ts';
 import { type ConfigFile, DEFAULT_DATA, fileSchema } from './schema.ts';
-import { readSink, resolveSinks } from './sinks.ts';
+import { readSink, resolveSinks, threatFeedsOf } from './sinks.ts';
 import { didYouMean, listWords, type SchemaNode } from './wording.ts';
 
 export interface LoadOptions extends FeedKinds {
@@ -92,7 +92,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   const sinks = sinkEntries
     .map(([name, entry]) => readSink(name, entry, options.sinks, context))
     .filter((sink) => sink !== null);
-  const delivered = resolveSinks(sinks, resolved.collections, checks);
+  const delivered = resolveSinks(sinks, resolved.collections, threatFeedsOf(file, feeds, options), checks);
   if (problems.length > 0 || listen === null) throw configInvalid(options.path, problems);
 
   const data = options.overrides?.data === undefined ? resolve(base, file.data) : resolve(options.overrides.data);

@@ -1,13 +1,15 @@
 import Type from 'typebox';
+import type { CollectionDefinition, DeliveredCollection } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import { isWithin, type Tlp } from '../model/tlp.ts';
 import type { SinkKind } from '../sinks/sink.ts';
 import type { Config } from './config.ts';
 import type { ConfigEntry } from './document.ts';
+import type { FeedKinds, ReadFeed } from './feeds.ts';
 import type { Mark } from './problem.ts';
 import { type ReadContext, readValue } from './read.ts';
 import type { ResolveContext } from './resolve.ts';
-import { type SinkSection, sinkSchema } from './schema.ts';
+import { type ConfigFile, type SinkSection, sinkSchema } from './schema.ts';
 import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './wording.ts';
 
 /** A sink as it was read. */
@@ -83,10 +85,33 @@ function isSoundTogether(kind: SinkKind, options: unknown, path: string[], at: M
   }
 }
 
+type ThreatFeeds = (collection: CollectionDefinition) => DeliveredCollection['feed'];
+
+/** Whose intelligence a collection is to whoever reads it in a sink: a pool of one feed is that feed, one of several has its own name. */
+export function threatFeedsOf(file: ConfigFile, feeds: readonly ReadFeed[], { formats }: FeedKinds): ThreatFeeds {
+  return ({ alias, description }) => {
+    const name = file.collections?.[alias]?.pool ?? '';
+    const pool = file.pools?.[name];
+    const only =
+      pool?.feeds.length === 1 ? feeds.find(({ definition }) => definition.name === pool.feeds[0]) : undefined;
+    return {
+      name: pool?.title ?? only?.definition.title ?? name,
+      reference: pool?.reference ?? (only === undefined ? null : originOf(only, formats)),
+      description: description ?? pool?.description ?? null,
+    };
+  };
+}
+
+/** Scheme and host that a feed is read from; null for a file, and while its key is missing. */
+function originOf({ definition, options, idle }: ReadFeed, formats: FeedKinds['formats']): string | null {
+  return idle === 'no-key' ? null : (formats[definition.format]?.account(options)?.origin ?? null);
+}
+
 /** Held against the collections there are. */
 export function resolveSinks(
   sinks: readonly ReadSink[],
   collections: Config['collections'],
+  threatFeedOf: ThreatFeeds,
   { report, placeOf }: ResolveContext,
 ): Pick<Config, 'sinks' | 'idleSinks'> {
   const known = collections.map(({ alias }) => alias);
@@ -98,7 +123,7 @@ export function resolveSinks(
       else if (!isWithin(collection.tlp, section.tlp as Tlp)) {
         report(placeOf(path), path, `may hold TLP:${collection.tlp.toUpperCase()}, above this sink's own tlp`);
       }
-      return collection ?? [];
+      return collection === undefined ? [] : { ...collection, feed: threatFeedOf(collection) };
     });
     return { name, kind, options, idle, collections: own, every: section.every };
   });

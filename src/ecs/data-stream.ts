@@ -6,6 +6,7 @@ export type EcsTarget = (typeof ecsTargets)[number];
 
 /** What a document says besides its entry: whose it is and where it lies. One per sink and collection. */
 export interface EcsContext {
+  target: EcsTarget;
   /** `event.module`. Elastic's prebuilt indicator match rules take `ti_*`. */
   module: string;
   /** `event.dataset`. */
@@ -19,6 +20,15 @@ export interface EcsContext {
   /** How long an indicator lives of which nobody says when it ends, counted from its last change. */
   expirationDuration: Micros;
   collection: { alias: string; title: string };
+}
+
+/** `threat.feed.*` of a collection that says nothing else. */
+export function feedOf({
+  feed: { name, reference, description },
+}: {
+  feed: { name: string; reference: string | null; description: string | null };
+}): EcsContext['feed'] {
+  return { name, ...(reference === null ? {} : { reference }), ...(description === null ? {} : { description }) };
 }
 
 export interface EcsPlace {
@@ -42,6 +52,7 @@ export function ecsContext(place: EcsPlace): EcsContext {
   const { target, collection, stream = 'indicator', namespace = 'default' } = place;
   const dataset = target === 'compat' ? 'ti.socdefenders' : `${MODULE}.${stream}`;
   return {
+    target,
     module: MODULE,
     dataset,
     dataStream:

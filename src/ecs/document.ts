@@ -1,3 +1,4 @@
+import type { Micros } from '../model/clock.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import type { Json, JsonObject, JsonText } from '../model/json.ts';
 import { type ObservableType, observableTypes } from '../model/observable.ts';
@@ -8,22 +9,23 @@ import { ecsFields } from './fields.ts';
 export type { EcsContext } from './data-stream.ts';
 
 /**
- * One journal entry as an ECS 9.4 document (event.kind enrichment, category threat, type indicator). Pure: an entry always
- * gives the same document, so a repeated push is identical. `event.ingested` is left to the cluster.
+ * One journal entry as an ECS 9.4 document (event.kind enrichment, category threat, type indicator). Pure: an entry gives the
+ * same document at the same `at`, so a repeated push is identical. `event.ingested` is left to the cluster.
+ * `at` is the document's `@timestamp` (renewal.ts); without it, when the version was made.
  * A tombstone (`entry.revoked`) gives a document that has ended: `stix.revoked`, and `stix.ioc_expiration_date` in the past.
  */
-export function ecsDocument(entry: IndicatorEntry, context: EcsContext): JsonObject {
-  return JSON.parse(writeEcs(entry, context)) as JsonObject;
+export function ecsDocument(entry: IndicatorEntry, context: EcsContext, at?: Micros): JsonObject {
+  return JSON.parse(writeEcs(entry, context, at)) as JsonObject;
 }
 
 /** The same document as JSON text in one line: what a bulk body takes. Reuse the context object, its plan is kept with it. */
-export function writeEcs(entry: IndicatorEntry, context: EcsContext): JsonText {
+export function writeEcs(entry: IndicatorEntry, context: EcsContext, at?: Micros): JsonText {
   let plans = plansOf.get(context);
   if (plans === undefined) {
     plans = Object.fromEntries(observableTypes.map((type) => [type, planOf(type, context)])) as Plans;
     plansOf.set(context, plans);
   }
-  return write(plans[entry.type], factsOf(entry, context)) as JsonText;
+  return write(plans[entry.type], factsOf(entry, context, at)) as JsonText;
 }
 
 /**

@@ -11,6 +11,8 @@ import type { EcsContext } from './data-stream.ts';
 export interface Facts {
   entry: IndicatorEntry;
   context: EcsContext;
+  /** `@timestamp` in microseconds, whole milliseconds. */
+  at: Micros;
   /** Strongest first. */
   claims: Claim[];
   labels: string[];
@@ -37,7 +39,7 @@ interface HostName {
 }
 
 /** Reads an entry. Its columns are what curation wrote, so nothing here can be malformed. */
-export function factsOf(entry: IndicatorEntry, context: EcsContext): Facts {
+export function factsOf(entry: IndicatorEntry, context: EcsContext, at: Micros = entry.version): Facts {
   const { type, value } = entry;
   const isAddress = type === 'ipv4' || type === 'ipv6';
   const isNetwork = isAddress && value.includes('/');
@@ -46,6 +48,7 @@ export function factsOf(entry: IndicatorEntry, context: EcsContext): Facts {
   return {
     entry,
     context,
+    at,
     claims: listOf<Claim>(entry.sources),
     labels: listOf<string>(entry.labels),
     references: listOf<ExternalReference>(entry.references),

@@ -14,8 +14,8 @@ const eventRows: readonly EcsRow[] = [
     field: '@timestamp',
     type: 'date',
     clause:
-      'ECS Base: when it happened, here when this version was made. A latest transform sorts by it, so whole milliseconds must rise with each version of an id.',
-    of: ({ entry }) => formatMillis(entry.version),
+      'ECS Base: when it happened, here when this version was made or last renewed. A latest transform sorts by it, so whole milliseconds must rise with each version of an id.',
+    of: ({ at }) => formatMillis(at),
   },
   { field: 'ecs.version', type: 'keyword', clause: 'ECS ECS', fixed: () => ECS_VERSION },
   { field: 'data_stream.type', type: 'constant_keyword', clause: 'ECS Data stream', fixed: (c) => c.dataStream?.type },

@@ -85,6 +85,12 @@ export interface CollectionDefinition {
   strict: boolean;
 }
 
+/** A collection that a sink delivers. */
+export interface DeliveredCollection extends CollectionDefinition {
+  /** Whose intelligence it is, as ECS `threat.feed.*` words it: of the pool's only feed, else of the pool. */
+  feed: { name: string; reference: string | null; description: string | null };
+}
+
 export interface ClientRate {
   max: number;
   /** Milliseconds. */

@@ -106,6 +106,8 @@ export interface Checkpoint {
   dateAdded: Micros;
   /** When that was last known to be all there is, or to be progress. */
   updatedAt: Micros;
+  /** When everything live was last seen to be written young enough (Sink.needsRenewal). */
+  renewedAt: Micros;
 }
 
 /** Something a sink's target refused for good. */

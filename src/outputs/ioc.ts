@@ -1,11 +1,8 @@
+import { type ConfidenceWord, confidenceWordOf } from '../model/confidence.ts';
 import type { Claim, Entry, IndicatorEntry } from '../model/entry.ts';
 import type { ObservableType } from '../model/observable.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import type { Tlp } from '../model/tlp.ts';
-
-/** STIX 2.1 appendix A, Low/Med/High: the words SOC Defenders uses, with the numbers they stand for. */
-export const confidenceBounds = { high: [70, 100], medium: [30, 69], low: [1, 29] } as const;
-export type ConfidenceWord = keyof typeof confidenceBounds;
 
 /** An indicator in SOC Defenders' words, with what they have no words for beside it. Absent: nobody said. */
 export interface Ioc {
@@ -37,7 +34,9 @@ export function iocOf(entry: IndicatorEntry): Ioc {
     id: entry.objectId.slice(entry.objectId.indexOf('--') + 2),
     type: entry.type,
     value: entry.value,
-    ...(entry.confidence === null ? {} : { confidence: wordOf(entry.confidence), confidence_score: entry.confidence }),
+    ...(entry.confidence === null
+      ? {}
+      : { confidence: confidenceWordOf(entry.confidence), confidence_score: entry.confidence }),
     ...(entry.firstSeen === null ? {} : { first_seen: formatMillis(entry.firstSeen) }),
     ...(entry.lastSeen === null ? {} : { last_seen: formatMillis(entry.lastSeen) }),
     updated_at: formatMillis(entry.version),
@@ -49,11 +48,6 @@ export function iocOf(entry: IndicatorEntry): Ioc {
     tags: entry.labels === null ? [] : (JSON.parse(entry.labels) as string[]),
     mitre_techniques: [...new Set(sources.flatMap((claim) => claim.techniques ?? []))],
   };
-}
-
-function wordOf(confidence: number): ConfidenceWord | 'none' {
-  const words = Object.keys(confidenceBounds) as ConfidenceWord[];
-  return words.find((word) => confidence >= confidenceBounds[word][0]) ?? 'none';
 }
 
 /** The entries of a slice that formats of rows have words for. */

@@ -1,6 +1,6 @@
-import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import { type Clock, MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { DeliveryReport } from '../model/control.ts';
-import type { CollectionDefinition } from '../model/definition.ts';
+import type { DeliveredCollection } from '../model/definition.ts';
 import type { Entry } from '../model/entry.ts';
 import type { DeadLetter } from '../model/state.ts';
 import type { Sink } from '../sinks/sink.ts';
@@ -23,7 +23,7 @@ export interface DeliverParts {
   /** The sink's name in the configuration. */
   name: string;
   sink: Sink;
-  collection: CollectionDefinition;
+  collection: DeliveredCollection;
   /** Milliseconds a withdrawal stands in the collection's journal. */
   keep: number;
   signal: AbortSignal;
@@ -38,7 +38,9 @@ const PAGE = 1000;
 /** Letters, and ids asked for, at a time. */
 const BATCH = 5000;
 /** A checkpoint without news is renewed this often, so that its age says how long the sink was away. */
-const RENEWAL = 60 * MICROS_PER_SECOND;
+const CHECKPOINT_AGE = 60 * MICROS_PER_SECOND;
+/** Time between two looks for documents that have to be renewed. */
+const LOOK_AGAIN = MICROS_PER_DAY;
 
 /**
  * Brings a sink up to all that a collection says, from its checkpoint on. At least once, and doing it again changes nothing. A
@@ -51,12 +53,35 @@ export async function deliver(parts: DeliverParts): Promise<DeliveryReport> {
   if (checkpoint === null || clock.now() - checkpoint.updatedAt > keep * MICROS_PER_MS) return rebuild(parts);
   const report = nothing();
   await pushPages(parts, pagesOf(parts, checkpoint.dateAdded), report, {}, async ({ until, more }) => {
-    const isNews = until > checkpoint.dateAdded || clock.now() - checkpoint.updatedAt > RENEWAL;
+    const isNews = until > checkpoint.dateAdded || clock.now() - checkpoint.updatedAt > CHECKPOINT_AGE;
     // Its age is that of the last time nothing was missing: on a long way back, withdrawals may leave before they are told.
     const updatedAt = more ? checkpoint.updatedAt : clock.now();
-    if (isNews) await store.transaction((tx) => saveCheckpoint(tx, parts, { dateAdded: until, updatedAt }));
+    const { renewedAt } = checkpoint;
+    if (isNews) await store.transaction((tx) => saveCheckpoint(tx, parts, { dateAdded: until, updatedAt, renewedAt }));
   });
+  const sinceRenewed = clock.now() - checkpoint.renewedAt;
+  // Also where the clock was set back: a date ahead of it must not put renewals off.
+  if (sinceRenewed >= LOOK_AGAIN || sinceRenewed < 0) await renew(parts, checkpoint.renewedAt, report);
   return report;
+}
+
+/**
+ * Writes live entries again whose documents would grow too old for their readers. A walk that is cut begins anew with the next
+ * delivery; what it wrote by then is written once more, which changes nothing.
+ */
+async function renew(parts: DeliverParts, since: Micros, report: DeliveryReport): Promise<void> {
+  const { clock, store, sink, collection } = parts;
+  const now = clock.now();
+  if (sink.needsRenewal !== null) {
+    const head = (await store.newest(filterOf(collection))) ?? 0;
+    const isTold = (entry: Entry): boolean =>
+      entry.kind === 'indicator' && !entry.revoked && sink.needsRenewal?.(entry, since, now) === true;
+    await pushPages(parts, pagesOf(parts, 0, { head, isTold }), report, { anew: true }, async () => undefined);
+  }
+  await store.transaction(async (tx) => {
+    const checkpoint = await findCheckpoint(tx, parts);
+    if (checkpoint !== null) await saveCheckpoint(tx, parts, { ...checkpoint, renewedAt: now });
+  });
 }
 
 /**
@@ -87,7 +112,7 @@ export async function rebuild(parts: DeliverParts): Promise<DeliveryReport> {
   await dropLetters(parts, ({ view, at }) => view === viewOf(collection) && at < begun);
   await store.transaction(async (tx) => {
     // Not beyond the head that was seen: of what came later, only a part was read.
-    await saveCheckpoint(tx, parts, { dateAdded: head, updatedAt: clock.now() });
+    await saveCheckpoint(tx, parts, { dateAdded: head, updatedAt: clock.now(), renewedAt: begun });
     await forgetOtherViews(tx, parts);
   });
   return report;
@@ -184,7 +209,7 @@ export async function redeliver(parts: DeliverParts): Promise<DeliveryReport> {
  */
 export async function withdrawDropped(
   parts: Omit<DeliverParts, 'collection' | 'keep'>,
-  collections: readonly CollectionDefinition[],
+  collections: readonly DeliveredCollection[],
   elsewhere: ReadonlySet<string>,
 ): Promise<number> {
   const { store, sink, name, signal } = parts;
@@ -192,7 +217,7 @@ export async function withdrawDropped(
   for (const alias of await aliasesIn(store, name, sink)) {
     if (collections.some((collection) => collection.alias === alias)) continue;
     const none = new Set<string>();
-    if (!elsewhere.has(alias)) swept += await sink.sweep({ alias, title: '' }, async () => none, signal);
+    if (!elsewhere.has(alias)) swept += await sink.sweep({ alias }, async () => none, signal);
     await store.transaction((tx) => forgetAlias(tx, name, sink, alias));
   }
   const views = new Set(collections.map(viewOf));

@@ -1,6 +1,6 @@
 import type { Clock, Micros } from '../model/clock.ts';
 import type { DeliveryReport, SetupReport, SinkStatus } from '../model/control.ts';
-import type { CollectionDefinition } from '../model/definition.ts';
+import type { DeliveredCollection } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Writer } from '../store/store.ts';
@@ -13,7 +13,7 @@ export interface ConfiguredSink {
   name: string;
   kind: string;
   sink: Sink;
-  collections: CollectionDefinition[];
+  collections: DeliveredCollection[];
   /** Collections that another sink delivers to the same place. */
   elsewhere: ReadonlySet<string>;
   /** Milliseconds between two looks for news. */
@@ -137,20 +137,20 @@ export class Delivery {
     return swept;
   }
 
-  #partsOf(collection: CollectionDefinition) {
+  #partsOf(collection: DeliveredCollection) {
     const { clock, store, signal, keepOf } = this.#parts;
     const { name, sink } = this.#sink;
     return { clock, store, name, sink, collection, keep: keepOf(collection.journal), signal };
   }
 
   /** One order at a time: two pushes of the same entries would only get in each other's way. */
-  async #inTurn(order: (collection: CollectionDefinition) => Promise<DeliveryReport>): Promise<DeliveryReport> {
+  async #inTurn(order: (collection: DeliveredCollection) => Promise<DeliveryReport>): Promise<DeliveryReport> {
     const mine = this.#turn.then(() => this.#all(order));
     this.#turn = mine.catch(() => undefined);
     return mine;
   }
 
-  async #all(order: (collection: CollectionDefinition) => Promise<DeliveryReport>): Promise<DeliveryReport> {
+  async #all(order: (collection: DeliveredCollection) => Promise<DeliveryReport>): Promise<DeliveryReport> {
     const total: DeliveryReport = { written: 0, unchanged: 0, refused: 0, swept: 0 };
     let failure: unknown = null;
     try {

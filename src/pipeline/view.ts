@@ -46,14 +46,14 @@ const BEGUN = 0;
 export async function markBegun(tx: Transaction, { name, ...of }: ViewParts): Promise<boolean> {
   const view = checkpointOf(of);
   if ((await tx.checkpoint(name, view)) !== null) return false;
-  await tx.saveCheckpoint({ sink: name, view, dateAdded: 0, updatedAt: BEGUN });
+  await tx.saveCheckpoint({ sink: name, view, dateAdded: 0, updatedAt: BEGUN, renewedAt: BEGUN });
   return true;
 }
 
 export async function saveCheckpoint(
   tx: Transaction,
   { name, ...of }: ViewParts,
-  at: Pick<Checkpoint, 'dateAdded' | 'updatedAt'>,
+  at: Pick<Checkpoint, 'dateAdded' | 'updatedAt' | 'renewedAt'>,
 ): Promise<void> {
   await tx.saveCheckpoint({ sink: name, view: checkpointOf(of), ...at });
 }

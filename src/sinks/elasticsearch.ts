@@ -1,7 +1,9 @@
 import Type, { type Static } from 'typebox';
-import { type EcsContext, ecsContext, ecsDestination, ecsTargets } from '../ecs/data-stream.ts';
-import { MICROS_PER_MS } from '../model/clock.ts';
+import { type EcsContext, ecsContext, ecsDestination, ecsTargets, feedOf } from '../ecs/data-stream.ts';
+import { documentTime } from '../ecs/renewal.ts';
+import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import { durationSchema } from '../model/duration.ts';
+import type { IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
 import { certificateSchema, secretSchema } from '../model/secret.ts';
 import { createPusher } from './elasticsearch/bulk.ts';
@@ -57,9 +59,9 @@ const optionsSchema = Type.Object(
     feed: Type.Optional(
       Type.Object(
         {
-          name: line('threat.feed.name. Default: the title of the collection.'),
-          reference: line('threat.feed.reference.'),
-          description: line('threat.feed.description.'),
+          name: line("threat.feed.name. Default: the title of the collection's only feed, else of its pool."),
+          reference: line("threat.feed.reference. Default: the pool's reference, else where the only feed is read."),
+          description: line("threat.feed.description. Default: the collection's description, else the pool's."),
           dashboard_id: line('threat.feed.dashboard_id.'),
         },
         { additionalProperties: false, description: 'What threat.feed.* says of every document.' },
@@ -140,6 +142,7 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
       destination: destination.name,
       flushBytes: options.flush_bytes,
       contextOf,
+      clock: context.clock,
     });
     return {
       place: JSON.stringify([[options.node ?? options.cloud_id ?? ''].flat().sort(), target, destination.name]),
@@ -149,6 +152,7 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
       setup: () => setupOf(options, destination),
       install: (step, signal) => installStep(connection, step, signal),
       push,
+      needsRenewal: target === 'compat' ? null : needsRenewal,
       isEmpty: async (collection, signal) =>
         target === 'latest' && isEmpty(connection, destination.name, collection, signal),
       sweep: (collection, isLive, signal) =>
@@ -170,19 +174,22 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127\./.test(host);
 }
 
-function describe({ options }: SinkContext<ElasticsearchOptions>, { alias, title }: SinkCollection): EcsContext {
+/** A period of the document's time began between the two. */
+function needsRenewal(entry: IndicatorEntry, since: Micros, now: Micros): boolean {
+  return documentTime(entry, now) > documentTime(entry, since);
+}
+
+function describe({ options }: SinkContext<ElasticsearchOptions>, collection: SinkCollection): EcsContext {
   const { target, stream, namespace, feed, ioc_expiration_duration: duration } = options;
+  const { alias, title } = collection;
+  const own = { ...feedOf(collection), ...feed };
+  const { dashboard_id: dashboardId, ...names } = own;
   return ecsContext({
     target,
     collection: { alias, title },
     stream,
     namespace,
-    feed: {
-      name: feed?.name ?? title,
-      ...(feed?.reference === undefined ? {} : { reference: feed.reference }),
-      ...(feed?.description === undefined ? {} : { description: feed.description }),
-      ...(feed?.dashboard_id === undefined ? {} : { dashboardId: feed.dashboard_id }),
-    },
+    feed: { ...names, ...(dashboardId === undefined ? {} : { dashboardId }) },
     expirationDuration: duration * MICROS_PER_MS,
   });
 }

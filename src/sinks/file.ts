@@ -3,7 +3,7 @@ import { open as openFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createStream, type RotatingFileStream } from 'rotating-file-stream';
 import Type, { type Static } from 'typebox';
-import { ecsContext } from '../ecs/data-stream.ts';
+import { ecsContext, feedOf } from '../ecs/data-stream.ts';
 import { writeEcs } from '../ecs/document.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
@@ -65,6 +65,7 @@ export const file: SinkKind<Options> = {
         await lines.write(entries.map((entry) => `${lineOf(entry, collection)}\n`).join(''));
         return { written: entries.length, unchanged: 0, refused: [], later: [] };
       },
+      needsRenewal: null,
       isEmpty: async () => false,
       sweep: async () => 0,
       async close() {
@@ -80,7 +81,7 @@ function lineWriter({ options, identityId }: SinkContext<Options>) {
     if (options.format === 'stix') return renderEntry(entry, { identityId });
     let context = contexts.get(collection.alias);
     if (context === undefined) {
-      context = ecsContext({ target: 'stream', collection });
+      context = ecsContext({ target: 'stream', collection, feed: feedOf(collection) });
       contexts.set(collection.alias, context);
     }
     return writeEcs(entry, context);

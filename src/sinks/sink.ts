@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox';
-import type { Clock } from '../model/clock.ts';
+import type { Clock, Micros } from '../model/clock.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -35,6 +35,8 @@ export interface SinkContext<Options> {
 export interface SinkCollection {
   alias: string;
   title: string;
+  /** Whose intelligence it is, as ECS `threat.feed.*` words it. */
+  feed: { name: string; reference: string | null; description: string | null };
 }
 
 export interface Sink {
@@ -54,8 +56,8 @@ export interface Sink {
   /**
    * Writes entries, ascending by dateAdded and, for `live`, one per observable. Doing it again changes nothing.
    * Throws GatewayError `sink-unavailable` when the target can't be reached or asks to wait, `sink-refused` when it will not
-   * have any of it until somebody mends that, and NothingTaken (either code) when it may be these entries' fault. `anew`: a rebuild; an entry must stand afterwards even where the target remembers
-   * having removed this very version.
+   * have any of it until somebody mends that, and NothingTaken (either code) when it may be these entries' fault. `anew`: an
+   * entry must stand afterwards as it is written now, even where the target has this very version or remembers having removed it.
    */
   push(
     collection: SinkCollection,
@@ -63,14 +65,19 @@ export interface Sink {
     signal: AbortSignal,
     anew?: boolean,
   ): Promise<PushReport>;
+  /**
+   * Null: what was written once stays good. Else: does a live entry that was last written by `since` need to be written again by
+   * `now`, though nothing about it changed? Both in microseconds.
+   */
+  needsRenewal: ((entry: IndicatorEntry, since: Micros, now: Micros) => boolean) | null;
   /** `live` only: does it hold nothing of the collection? Throws as `push`. */
-  isEmpty(collection: SinkCollection, signal: AbortSignal): Promise<boolean>;
+  isEmpty(collection: Pick<SinkCollection, 'alias'>, signal: AbortSignal): Promise<boolean>;
   /**
    * `live` only: takes out what is held of the collection without being live, whatever became of the checkpoint. `isLive`
    * answers for a list of STIX ids. Answers how many left. Throws as `push`.
    */
   sweep(
-    collection: SinkCollection,
+    collection: Pick<SinkCollection, 'alias'>,
     isLive: (objectIds: readonly string[]) => Promise<ReadonlySet<string>>,
     signal: AbortSignal,
   ): Promise<number>;

@@ -115,3 +115,32 @@ t.test('a sink that is switched off, or whose key is not there yet, is told and 
   ]);
   t.match(warnings, [{ path: 'sinks.later', message: /ES_KEY/ }]);
 });
+
+t.test('threat.feed: of the only feed of a pool, else of the pool, unless the sink says otherwise', async (t) => {
+  const feedsOf = (pools: string, collections: string) => {
+    const file = `
+feeds:
+  drop: { format: stix, path: ., title: Our own finds }
+  cert: { format: taxii, url: "https://taxii.example/root/", collections: [x], title: The CERT }
+pools: ${pools}
+collections: ${collections}
+sinks:
+  siem: { type: elasticsearch, node: "http://127.0.0.1:9200", collections: [all] }
+`;
+    const options = { path: join(base, 'sluice.yaml'), env: {}, formats: feedFormats, presets, stores: ['sqlite'] };
+    const { config } = loadConfig(file, { ...options, sinks: sinkKinds, collectionIdOf: (name) => `id-of-${name}` });
+    return config.sinks[0]?.collections[0]?.feed;
+  };
+  const all = '{ all: { pool: main, title: All indicators } }';
+  t.same(feedsOf('{ main: { feeds: [drop] } }', all), { name: 'Our own finds', reference: null, description: null });
+  t.same(feedsOf('{ main: { feeds: [cert] } }', all), {
+    name: 'The CERT',
+    reference: 'https://taxii.example',
+    description: null,
+  });
+  t.same(feedsOf('{ main: { feeds: [cert, drop] } }', all), { name: 'main', reference: null, description: null });
+  const said = '{ main: { feeds: [cert], title: Curated, reference: "https://wiki.example/cti", description: Ours } }';
+  t.same(feedsOf(said, all), { name: 'Curated', reference: 'https://wiki.example/cti', description: 'Ours' });
+  const described = '{ all: { pool: main, description: For the SIEM } }';
+  t.equal(feedsOf(said, described)?.description, 'For the SIEM');
+});

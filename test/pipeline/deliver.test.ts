@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { FeedItem } from '../../src/feeds/feed.ts';
-import type { CollectionDefinition, Profile } from '../../src/model/definition.ts';
+import type { DeliveredCollection, Profile } from '../../src/model/definition.ts';
 import type { ObservableType } from '../../src/model/observable.ts';
 import { type DeliverParts, deliver, rebuild, redeliver, withdrawDropped } from '../../src/pipeline/deliver.ts';
 import { Delivery } from '../../src/pipeline/delivery.ts';
@@ -22,7 +22,7 @@ const options = {
   timeout: 5000,
 };
 const KEEP_MS = 30 * 86_400_000;
-const collectionOf = (types: ObservableType[] | null = null): CollectionDefinition => ({
+const collectionOf = (types: ObservableType[] | null = null): DeliveredCollection => ({
   id: '00000000-0000-4000-8000-000000000001',
   alias: 'all',
   title: 'All',
@@ -31,6 +31,7 @@ const collectionOf = (types: ObservableType[] | null = null): CollectionDefiniti
   types,
   tlp: 'amber',
   strict: false,
+  feed: { name: 'All', reference: null, description: null },
 });
 
 interface Stage {
@@ -130,6 +131,62 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
 );
+
+t.test(
+  'what lives without a change is written again before rules stop looking at it, and what is gone is not',
+  async (t) => {
+    for (const target of ['latest', 'stream'] as const) {
+      const { bench, server, parts, say } = await setStage(t, 'stix', { target });
+      const days = (count: number): Promise<void> => bench.clock.advance(count * 86_400_000);
+      const ages = (): number[] => {
+        const youngest = new Map<string, number>();
+        for (const { source } of server.documents.values()) {
+          if (source.stix.revoked) continue;
+          const age = bench.clock.now() / 86_400_000_000 - Date.parse(source['@timestamp']) / 86_400_000;
+          const { name } = source.threat.indicator;
+          youngest.set(name, Math.min(age, youngest.get(name) ?? age));
+        }
+        return [...youngest.values()];
+      };
+      await say(['a.example'], ['b.example'], ['198.51.100.1']);
+      await deliver(parts);
+      const first = server.requests.length;
+      await days(1.1);
+      await deliver(parts);
+      t.equal(server.requests.length, first, `${target}: young documents are left alone`);
+      for (let day = 2; day < 100; day += 1) {
+        await days(1);
+        await deliver(parts);
+        t.ok(Math.max(...ages()) < 17, `${target}, day ${day}: ${ages()}`);
+      }
+      // Six periods of three documents, and the first time.
+      const bulks = server.requests.filter(({ path }) => path.endsWith('_bulk')).map(({ body }) => String(body));
+      const written = bulks.join('').match(/^\{"(?:index|create)"/gm)?.length;
+      t.equal(written, 7 * 3, `${target}: no more often than a period`);
+      await say(['a.example']);
+      await days(20);
+      server.faults = ['half', { status: 503 }];
+      await deliver(parts).catch(() => undefined);
+      await deliver(parts).catch(() => undefined);
+      await deliver(parts);
+      t.ok(Math.max(...ages().slice(0, 1)) < 17, `${target}: a walk that failed is made again`);
+      if (target === 'latest') t.same(server.live(), ['a.example'], 'a withdrawal stays one');
+    }
+  },
+);
+
+t.test('renewals go on after a clock was set back', async (t) => {
+  const { bench, server, parts, say } = await setStage(t);
+  await bench.clock.advance(400 * 86_400_000);
+  await deliver(parts);
+  bench.clock.set(bench.clock.now() - 390 * 86_400_000_000);
+  await say(['a.example']);
+  await deliver(parts);
+  await bench.clock.advance(16 * 86_400_000);
+  await deliver(parts);
+  const [source] = [...server.documents.values()].map((each) => each.source);
+  t.not(source['@timestamp'], source.stix.modified);
+});
 
 /** A sink whose process ends after a push, before anything of it is remembered. */
 function dying(sink: Sink): Sink {
@@ -481,6 +538,6 @@ t.test('a rebuild settles what was refused before and is taken now', async (t) =
   t.equal(await bench.writer.deadLetterCount('siem'), 1, 'still refused');
   server.refuse = null;
   await bench.clock.advance(1000);
-  t.match(await rebuild(parts), { written: 1, refused: 0 });
+  t.match(await rebuild(parts), { written: 2, refused: 0 });
   t.equal(await bench.writer.deadLetterCount('siem'), 0);
 });

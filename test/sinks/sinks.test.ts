@@ -72,13 +72,20 @@ t.test('latest: what a sweep took out can be given anew at the same date', async
   t.match(await sink.push(collection, entries, never), { unchanged: 300 }, 'not by an ordinary push');
   t.match(await sink.push(collection, entries, never, true), { written: 300, unchanged: 0 });
   t.equal(server.documents.size, 300);
-  t.match(await sink.push(collection, entries, never, true), { written: 0, unchanged: 300 }, 'and no more than once');
+  t.match(
+    await sink.push(collection, entries, never, true),
+    { written: 300 },
+    'anew is written, whatever stands there',
+  );
+  const newer = entryOf(1, { dateAdded: entryOf(1).dateAdded + 1, confidence: 1 });
+  await sink.push(collection, [newer], never);
+  t.match(await sink.push(collection, entries, never, true), { written: 299, unchanged: 1 }, 'but for what is newer');
 });
 
 t.test('a sweep takes nothing that was written after it was seen, and nothing of another collection', async (t) => {
   const { server, sink } = await openElastic(t);
   await sink.push(collection, entries, never);
-  await sink.push({ alias: 'other', title: 'Other' }, entries, never);
+  await sink.push({ ...collection, alias: 'other', title: 'Other' }, entries, never);
   const isLive = async (): Promise<Set<string>> => {
     await sink.push(collection, [entryOf(7, { dateAdded: entryOf(7).dateAdded + 1 })], never);
     return new Set();

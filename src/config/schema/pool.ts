@@ -10,6 +10,18 @@ export const poolSchema = Type.Object(
       uniqueItems: true,
       description: 'Whose rows merge into one indicator per observable. What a pool says comes from these alone.',
     }),
+    title: Type.Optional(
+      line('Shown as the feed in ECS documents. Default: the title of its only feed, else its name.'),
+    ),
+    description: Type.Optional(text('Shown there as well, for collections without one of their own.')),
+    reference: Type.Optional(
+      Type.String({
+        maxLength: 2048,
+        pattern: '^https?://[^\\s]+$',
+        'x-expects': 'an http(s) address',
+        description: 'Where people read about it, shown there too. Default: where its only feed is read.',
+      }),
+    ),
     profile: profileSchema('How STIX is issued: stix, or elastic-agent for the Elastic Agent integration.', 'stix'),
     tlp: tlpSchema('Ceiling: rows above it are left out before merging.', 'amber'),
     keep: keepSchema('30d'),

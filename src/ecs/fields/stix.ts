@@ -108,7 +108,7 @@ export const stixRows: readonly EcsRow[] = [
  * When it ends for a retention policy. The integration lets a revoked object live on until its old valid_until; a
  * withdrawal is the end here, whatever else was promised.
  */
-function expirationOf({ entry, context }: Facts): Micros {
+function expirationOf({ entry, context, at }: Facts): Micros {
   if (entry.revoked) return Math.min(entry.version, entry.validUntil ?? entry.version);
-  return entry.validUntil ?? entry.version + context.expirationDuration;
+  return entry.validUntil ?? at + context.expirationDuration;
 }

@@ -1,3 +1,4 @@
+import { confidenceWordOf } from '../../model/confidence.ts';
 import type { ObservableType } from '../../model/observable.ts';
 import { formatMillis } from '../../model/timestamp.ts';
 import { type Facts, some, timeOf } from '../facts.ts';
@@ -68,8 +69,12 @@ export const threatRows: readonly EcsRow[] = [
   {
     field: 'threat.indicator.confidence',
     type: 'keyword',
-    clause: 'ECS Threat, expected values; STIX 2.1 appendix A',
-    of: ({ entry }) => confidenceWord(entry.confidence),
+    clause:
+      "ECS Threat, expected values; STIX 2.1 appendix A. In compat the guide's words, which its poller and its queries have",
+    of: ({ entry: { confidence }, context }) => {
+      if (context.target !== 'compat') return confidenceWord(confidence);
+      return confidence === null ? undefined : confidenceWordOf(confidence);
+    },
   },
   {
     field: 'threat.indicator.provider',

@@ -9,9 +9,10 @@ export const valueRows: readonly EcsRow[] = [
   {
     field: 'threat.indicator.ip',
     type: 'ip',
-    clause: 'ECS Threat: one address. A network is in sluice.network: as an address it would match its first one only',
+    clause:
+      'ECS Threat: one address; of a network its first, which is in it and by which Kibana names the row. The whole network is in sluice.network',
     only: addresses,
-    of: ({ address }) => address,
+    of: ({ address, network }) => address ?? network?.slice(0, network.indexOf('/')),
   },
   {
     field: 'threat.indicator.url.original',
@@ -131,8 +132,9 @@ export const valueRows: readonly EcsRow[] = [
   },
   {
     field: 'threat.indicator.as.number',
-    type: 'long',
-    clause: 'ECS AS',
+    type: 'keyword',
+    clause:
+      "ECS AS: a number in the document, mapped as a keyword and not as ECS' long: the script by which Kibana names indicators emits it as text, and on a long fails the whole page",
     only: ['asn'],
     of: ({ entry }) => Number(entry.value),
   },

@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto';
 import type { EcsContext, EcsTarget } from '../../ecs/data-stream.ts';
 import { writeEcs } from '../../ecs/document.ts';
+import { documentTime } from '../../ecs/renewal.ts';
+import type { Clock, Micros } from '../../model/clock.ts';
 import type { IndicatorEntry } from '../../model/entry.ts';
 import { GatewayError } from '../../model/error.ts';
 import { TextBytes } from '../../model/text-bytes.ts';
@@ -15,6 +17,7 @@ export interface PusherParts {
   /** Bytes of one request. */
   flushBytes: number;
   contextOf(collection: SinkCollection): EcsContext;
+  clock: Clock;
 }
 
 /** One bulk request on its way. */
@@ -53,7 +56,14 @@ const BUSY = new Set([
 ]);
 
 /** Pushes entries as bulk requests of bounded size, one after the other. */
-export function createPusher({ connection, target, destination, flushBytes, contextOf }: PusherParts): Sink['push'] {
+export function createPusher({
+  connection,
+  target,
+  destination,
+  flushBytes,
+  contextOf,
+  clock,
+}: PusherParts): Sink['push'] {
   const path = `/${encodeURIComponent(destination)}/_bulk`;
   const query = {
     filter_path: FILTER,
@@ -64,7 +74,7 @@ export function createPusher({ connection, target, destination, flushBytes, cont
   const send = async (flush: Flush, how: Encoding, report: PushReport, signal: AbortSignal): Promise<void> => {
     try {
       const answer = await connection.send({ method: 'POST', path, query, body: flush.body }, signal);
-      takeAll(answer as { items?: Record<string, Item>[] }, flush.entries, report, how.conflicts, connection.where);
+      takeAll(answer as { items?: Record<string, Item>[] }, flush.entries, report, connection.where);
     } catch (error) {
       if (!(error instanceof Answered)) throw error;
       if (error.status !== 413) throw refusal(error, destination, connection.where);
@@ -93,49 +103,17 @@ export function createPusher({ connection, target, destination, flushBytes, cont
     const told = target === 'compat' ? entries.filter(({ revoked }) => !revoked) : entries;
     // The guide's queries know no withdrawal: its tombstone would count as one more sighting.
     report.unchanged += entries.length - told.length;
-    const how: Encoding = { target, context: contextOf(collection), again: false, conflicts: [] };
-    await sendAll(told, how, report, signal);
-    if (!anew || target !== 'latest' || how.conflicts.length === 0) return report;
-    const lost = await missingOf(how.conflicts, how, { connection, destination }, signal);
-    report.unchanged -= lost.length;
-    const again = { ...how, again: true };
-    await sendAll(lost, again, report, signal);
+    await sendAll(told, { target, context: contextOf(collection), anew, now: clock.now() }, report, signal);
     return report;
   };
-}
-
-/** Ids asked for at a time. */
-const LOOKUP = 5000;
-
-/** Those that aren't there although the index says that it knows this version: a sweep removed it, and that is remembered. */
-async function missingOf(
-  entries: readonly IndicatorEntry[],
-  { context }: Encoding,
-  { connection, destination }: Pick<PusherParts, 'connection' | 'destination'>,
-  signal: AbortSignal,
-): Promise<IndicatorEntry[]> {
-  const missing: IndicatorEntry[] = [];
-  for (let from = 0; from < entries.length; from += LOOKUP) {
-    const slice = entries.slice(from, from + LOOKUP);
-    const ids = slice.map((entry) => latestId(context, entry));
-    const path = `/${encodeURIComponent(destination)}/_mget`;
-    const query = { _source: false, filter_path: 'docs.found' };
-    const answer = await connection.send({ method: 'POST', path, query, body: { ids } }, signal).catch((error) => {
-      throw error instanceof Answered ? refusal(error, destination, connection.where) : error;
-    });
-    const { docs = [] } = answer as { docs?: { found?: boolean }[] };
-    missing.push(...slice.filter((_, i) => docs[i]?.found === false));
-  }
-  return missing;
 }
 
 interface Encoding {
   target: EcsTarget;
   context: EcsContext;
-  /** Writes a version that the index remembers as removed. */
-  again: boolean;
-  /** Filled with what the index says it knows. */
-  conflicts: IndicatorEntry[];
+  /** Writes a version that the index has, or remembers as removed, once more. */
+  anew: boolean;
+  now: Micros;
 }
 
 /** Bodies of up to `most` bytes, each made when it is asked for. */
@@ -160,17 +138,19 @@ function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: num
 const USUAL_BYTES = 2560;
 
 /** Action and document as bulk wants them; ids are 27 characters without padding, so that Lucene packs them well. */
-function operationOf(entry: IndicatorEntry, { target, context, again }: Encoding): string {
+function operationOf(entry: IndicatorEntry, { target, context, anew, now }: Encoding): string {
   const { alias } = context.collection;
   if (target !== 'latest') {
-    const id = hash('sha1', `${alias} ${entry.objectId} ${entry.version}`, 'base64url');
-    return `{"create":{"_id":"${id}"}}\n${writeEcs(entry, context)}\n`;
+    // The guide counts documents: there a renewal would be one more sighting.
+    const at = target === 'stream' ? documentTime(entry, now) : entry.version;
+    const id = hash('sha1', `${alias} ${entry.objectId} ${at}`, 'base64url');
+    return `{"create":{"_id":"${id}"}}\n${writeEcs(entry, context, at)}\n`;
   }
   // Versions rise with the journal, so an operation that arrives late or twice can't undo a newer one.
-  const type = again ? 'external_gte' : 'external';
+  const type = anew ? 'external_gte' : 'external';
   const version = `"_id":"${latestId(context, entry)}","version":${entry.dateAdded},"version_type":"${type}"`;
   if (entry.revoked) return `{"delete":{${version}}}\n`;
-  return `{"index":{${version}}}\n${writeEcs(entry, context)}\n`;
+  return `{"index":{${version}}}\n${writeEcs(entry, context, documentTime(entry, now))}\n`;
 }
 
 /** One document per observable and collection: the key is a hash of the type and value that the pattern spells. */
@@ -182,7 +162,6 @@ function takeAll(
   { items = [] }: { items?: Record<string, Item>[] },
   entries: readonly IndicatorEntry[],
   report: PushReport,
-  conflicts: IndicatorEntry[],
   where: string,
 ): void {
   if (items.length !== entries.length) {
@@ -198,7 +177,6 @@ function takeAll(
     // 409: it has this version or a newer one. 404 for a delete: it never had it.
     else if (status === 409 || (status === 404 && action === 'delete' && error === undefined)) {
       report.unchanged += 1;
-      if (action === 'index') conflicts.push(entry);
     } else if (CONDITIONS.has(typeOf(error))) {
       throw inWords(new Answered(status, reasonOf({ error })), where, 'takes nothing for the index');
     } else if (status === 429 || status >= 500) {

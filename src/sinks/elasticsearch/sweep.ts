@@ -18,7 +18,7 @@ interface Hit {
 export async function isEmpty(
   connection: Connection,
   alias: string,
-  collection: SinkCollection,
+  collection: Pick<SinkCollection, 'alias'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
@@ -33,7 +33,7 @@ export async function isEmpty(
   }
 }
 
-function queryOf({ alias }: SinkCollection): object {
+function queryOf({ alias }: Pick<SinkCollection, 'alias'>): object {
   return { bool: { filter: [{ term: { 'sluice.collection': alias } }] } };
 }
 
@@ -44,7 +44,7 @@ function queryOf({ alias }: SinkCollection): object {
 export async function sweepIndex(
   connection: Connection,
   alias: string,
-  collection: SinkCollection,
+  collection: Pick<SinkCollection, 'alias'>,
   isLive: Parameters<Sink['sweep']>[1],
   signal: AbortSignal,
 ): Promise<number> {
@@ -66,7 +66,7 @@ export async function sweepIndex(
 async function sweepPages(
   connection: Connection,
   pit: string,
-  collection: SinkCollection,
+  collection: Pick<SinkCollection, 'alias'>,
   isLive: Parameters<Sink['sweep']>[1],
   signal: AbortSignal,
 ): Promise<number> {

@@ -38,21 +38,21 @@ export function readState(connection: Connection): Sync<ReadState> {
     clients: () => selectClients(connection),
 
     checkpoint(sink, view) {
-      const row = connection.get<[Micros, Micros]>(
-        'SELECT date_added, updated_at FROM checkpoints WHERE sink = ? AND view = ?',
+      const row = connection.get<[Micros, Micros, Micros]>(
+        'SELECT date_added, updated_at, renewed_at FROM checkpoints WHERE sink = ? AND view = ?',
         sink,
         view,
       );
-      return row === undefined ? null : { sink, view, dateAdded: row[0], updatedAt: row[1] };
+      return row === undefined ? null : { sink, view, dateAdded: row[0], updatedAt: row[1], renewedAt: row[2] };
     },
 
     checkpoints: (sink) =>
       connection
-        .all<[string, Micros, Micros]>(
-          'SELECT view, date_added, updated_at FROM checkpoints WHERE sink = ? ORDER BY view',
+        .all<[string, Micros, Micros, Micros]>(
+          'SELECT view, date_added, updated_at, renewed_at FROM checkpoints WHERE sink = ? ORDER BY view',
           sink,
         )
-        .map(([view, dateAdded, updatedAt]) => ({ sink, view, dateAdded, updatedAt })),
+        .map(([view, dateAdded, updatedAt, renewedAt]) => ({ sink, view, dateAdded, updatedAt, renewedAt })),
 
     deadLetters: (sink, after, limit) =>
       connection
@@ -108,8 +108,9 @@ export function writeState(connection: Connection): Sync<WriteState> {
       }
     },
 
-    saveCheckpoint({ sink, view, dateAdded, updatedAt }) {
-      connection.run('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)', sink, view, dateAdded, updatedAt);
+    saveCheckpoint({ sink, view, dateAdded, updatedAt, renewedAt }) {
+      const insert = 'INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)';
+      connection.run(insert, sink, view, dateAdded, updatedAt, renewedAt);
     },
 
     removeCheckpoint(sink, view) {

@@ -186,7 +186,13 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
   t.test('a sink finds its checkpoint in each view', async (t) => {
     const { writer, reader } = await open(t);
     t.equal(await reader.checkpoint('siem', 'pool:main'), null);
-    const checkpoint = { sink: 'siem', view: 'pool:main', dateAdded: START, updatedAt: START + 1 };
+    const checkpoint = {
+      sink: 'siem',
+      view: 'pool:main',
+      dateAdded: START,
+      updatedAt: START + 1,
+      renewedAt: START + 2,
+    };
     await writer.transaction(async (tx) => {
       await tx.saveCheckpoint({ ...checkpoint, dateAdded: 1 });
       await tx.saveCheckpoint(checkpoint);

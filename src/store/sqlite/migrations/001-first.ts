@@ -173,6 +173,7 @@ CREATE TABLE checkpoints (
   view TEXT NOT NULL,
   date_added INT NOT NULL,
   updated_at INT NOT NULL,
+  renewed_at INT NOT NULL,
   PRIMARY KEY (sink, view)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE dead_letters (
