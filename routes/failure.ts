@@ -16,10 +16,13 @@ const codeOfStatus: Record<number, ErrorCode> = {
   503: 'unavailable',
 };
 
+/** Faults of our own: what they say is for the log. */
+const hidden = new Set<ErrorCode>(['internal', 'store-failed', 'store-full', 'store-damaged']);
+
 /** Any thrown thing as a GatewayError: what nobody foresaw is logged with an id and shown with nothing but that id. */
 export function asGatewayError(error: unknown, request: FastifyRequest): GatewayError {
   if (error instanceof GatewayError) {
-    if (error.code === 'internal' || error.code === 'store-failed') return hide(error, request);
+    if (hidden.has(error.code)) return hide(error, request);
     return error;
   }
   const { statusCode, message } = error as FastifyError;

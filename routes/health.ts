@@ -18,6 +18,7 @@ const reasons = {
   reconciling: 'Journals are being brought up to the configuration.',
   stopping: 'Sluice is stopping.',
   'writer-ended': 'The writing thread ended.',
+  'store-damaged': 'The file of the store is damaged.',
   store: 'The store does not answer.',
 } as const;
 
@@ -39,7 +40,8 @@ export function addHealth(scope: FastifyInstance, { reader, hindrance }: RouteCo
       await reader.journals().catch((cause: unknown) => {
         throw unready('store', cause);
       });
-      return { status: 'ready' };
+      // On a full disk what was kept is served as before: who sends readers elsewhere makes an outage of it.
+      return reader.fault() === 'store-full' ? { status: 'ready', degraded: 'store-full' } : { status: 'ready' };
     }),
   });
 }

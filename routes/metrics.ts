@@ -79,6 +79,7 @@ function readFigures(register: Registry, { reader, pages, allowances }: RoutePar
   // Counted elsewhere: set anew each time, but to Prometheus they only ever rise.
   const total = (name: string, help: string, ...labelNames: string[]) =>
     new Counter({ name: `sluice_${name}_total`, help, labelNames, registers: [register] });
+  const faulty = gauge('store_fault', '1 while the store is known to be full or damaged.', 'fault');
   const head = gauge('journal_head_timestamp_seconds', 'date_added of the newest entry.', 'journal');
   const live = gauge('journal_live_indicators', 'Live indicators.', 'journal', 'type');
   const succeeded = gauge('feed_success_timestamp_seconds', 'Last poll that ended whole.', 'feed');
@@ -127,6 +128,8 @@ function readFigures(register: Registry, { reader, pages, allowances }: RoutePar
     const budgets = await allowances();
     // From here on nothing waits: two who ask at once never see a half-filled table.
     for (const one of all) one.reset();
+    const fault = reader.fault();
+    for (const each of ['store-full', 'store-damaged']) faulty.set({ fault: each }, each === fault ? 1 : 0);
     for (const [i, { name: journal, head: newest }] of journals.entries()) {
       if (newest !== null) head.set({ journal }, newest / MICROS_PER_SECOND);
       for (const [type, count] of Object.entries(counts[i] ?? {})) live.set({ journal, type }, count);

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { GatewayError } from '../src/model/error.ts';
 
 /** What keeps the gateway from serving; null when nothing does. */
-export type Hindrance = 'reconciling' | 'stopping' | 'writer-ended';
+export type Hindrance = 'reconciling' | 'stopping' | 'writer-ended' | 'store-damaged';
 
 export interface Pressure {
   /** Mean milliseconds of a second that the event loop is late; 0 for no bound, as below. */

@@ -104,7 +104,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     const app = buildApp({
       clock: systemClock,
       reader,
-      hindrance: () => hindrance,
+      hindrance: () => hindrance ?? (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
       clients,
       collections: config.collections,
       taxii: config.taxii,

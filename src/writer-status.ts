@@ -46,6 +46,7 @@ export async function statusOf(
     version,
     startedAt,
     now,
+    storeFault: store.fault(),
     feeds: states,
     accounts: await store.accounts(),
     sinks: [...sinks, ...config.idleSinks.map(idleStatus)],

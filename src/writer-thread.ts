@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { loadConfigFile } from './load.ts';
 import { createLog, logPoll } from './log.ts';
 import { systemClock } from './model/clock.ts';
+import type { StoreFault } from './model/error.ts';
 import { Commits } from './store/commits.ts';
 import { openWriterSide } from './writer.ts';
 import type { FromWriter, ToWriter, WriterData } from './writer-link.ts';
@@ -12,6 +13,11 @@ const port = parentPort;
 if (port === null) throw new Error('writer-thread.ts runs as a worker thread only');
 const say = (message: FromWriter): void => port.postMessage(message);
 
+const faultWords: Record<StoreFault, string> = {
+  'store-full': 'the disk of the store is full (SQLITE_FULL): nothing new is kept, and what was kept is served',
+  'store-damaged': 'the file of the store is damaged: restore it from a backup',
+};
+
 const { path, overrides, commits } = workerData as WriterData;
 const { config } = await loadConfigFile(path, overrides);
 const log = createLog(config.log.level);
@@ -21,6 +27,10 @@ const side = await openWriterSide(config, {
   onClients: (clients) => say({ event: 'clients', clients }),
   onError: (error) => log.error({ err: error }, 'the writer met an unforeseen error'),
   onPoll: (report) => logPoll(log, report),
+  onStoreFault: (fault) => {
+    if (fault === null) log.info('the store keeps what is new again');
+    else log.error({ fault }, faultWords[fault]);
+  },
   onDatesAhead: (ahead) =>
     log.warn(
       { seconds: Math.round(ahead / 1000) },

@@ -3,7 +3,7 @@ import type { Config } from './config/config.ts';
 import { feedFormats } from './feeds/registry.ts';
 import { type Clock, MICROS_PER_MS } from './model/clock.ts';
 import type { Control, PollReport } from './model/control.ts';
-import { GatewayError } from './model/error.ts';
+import { GatewayError, type StoreFault } from './model/error.ts';
 import type { Client } from './model/state.ts';
 import type { Flights } from './pipeline/flights.ts';
 import type { ResolveAll } from './pipeline/guard.ts';
@@ -16,7 +16,7 @@ import { runSchedule } from './pipeline/schedule.ts';
 import { accountNameOf, createDispatchers, limitsOf, openUpstream } from './pipeline/upstream.ts';
 import { producingIdentity } from './stix/identity.ts';
 import { markingsUpTo } from './stix/marking.ts';
-import type { Commits } from './store/commits.ts';
+import { Commits } from './store/commits.ts';
 import { storeEngines } from './store/registry.ts';
 import { version } from './version.ts';
 import { administerClients, type ClientAdministration } from './writer-clients.ts';
@@ -44,6 +44,8 @@ export interface WriterOptions {
   onError(error: unknown): void;
   /** Dates that readers page by are ahead of the clock, in milliseconds: it was set back. Told once until it has caught up. */
   onDatesAhead?(ahead: number): void;
+  /** What is wrong with the store as a whole changed; null: nothing is any more. */
+  onStoreFault?(fault: StoreFault | null): void;
   /** A poll ended, by the schedule or for somebody. */
   onPoll?(report: PollReport): void;
   /** Who reads in this process, and must hear of what is committed. */
@@ -62,7 +64,8 @@ const POLLS_AT_ONCE = 16;
 export async function openWriterSide(config: Config, options: WriterOptions): Promise<WriterSide> {
   const { clock, onClients, onError } = options;
   const engine = storeEngines[config.store as keyof typeof storeEngines];
-  const writer = await engine.openWriter(config.data, clock, options.commits);
+  const commits = options.commits ?? new Commits();
+  const writer = await engine.openWriter(config.data, clock, commits);
   const namespace = await writer.namespace();
   const stop = new AbortController();
   const startedAt = clock.now();
@@ -83,6 +86,22 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       ...markingsUpTo(policy.tlp),
     ],
   });
+  let toldFault: StoreFault | null = null;
+  const tellFault = (): void => {
+    const fault = writer.fault();
+    if (fault === toldFault) return;
+    toldFault = fault;
+    options.onStoreFault?.(fault);
+  };
+  /** What can't be read back is found before somebody asks for it. */
+  const checkStore = async (): Promise<void> => {
+    const complaint = await engine.check(config.data, stop.signal);
+    if (complaint === null) return;
+    commits.found('store-damaged');
+    onError(new GatewayError('store-damaged', `The file of the store is damaged: ${complaint}`));
+    tellFault();
+  };
+
   const polling = new Map<string, ReturnType<typeof poll>>();
   const polls = bulkhead(POLLS_AT_ONCE, feeds.length);
   const flights: Flights = new Map();
@@ -119,6 +138,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     return started
       .then((report) => {
         options.onPoll?.(report);
+        tellFault();
         return report;
       })
       .finally(() => polling.delete(name));
@@ -139,7 +159,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
 
   let areDatesAhead = false;
   const tick = async (): Promise<void> => {
-    await journals.tick(stop.signal);
+    await journals.tick(stop.signal).finally(tellFault);
     const newest = Math.max(0, ...(await writer.journals()).map(({ head }) => head ?? 0));
     const ahead = (newest - clock.now()) / MICROS_PER_MS;
     if (ahead > DATES_AHEAD_MS && !areDatesAhead) options.onDatesAhead?.(ahead);
@@ -170,6 +190,9 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
           signal: stop.signal,
         }),
         sinks.run(),
+        checkStore().catch((error: unknown) => {
+          if (!stop.signal.aborted) onError(error);
+        }),
       ]);
     },
     async close() {

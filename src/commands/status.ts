@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Micros } from '../model/clock.ts';
 import type { StatusReport } from '../model/control.ts';
+import type { StoreFault } from '../model/error.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
 import { ageText, cut, formatJson, formatTable, timeText } from './terminal.ts';
 
@@ -13,6 +14,12 @@ export function addStatus(program: Command, context: CommandContext): void {
     });
 }
 
+const faultWords: Record<StoreFault, string> = {
+  'store-full':
+    'store-full: its disk is full (SQLITE_FULL). Nothing new is kept until there is room; what was kept is served.',
+  'store-damaged': 'store-damaged: its file can not be read back whole. Stop Sluice and restore a backup.',
+};
+
 type Feed = StatusReport['feeds'][number];
 
 function stateOf(feed: Feed): string {
@@ -22,7 +29,7 @@ function stateOf(feed: Feed): string {
   return feed.stale ? 'stale' : 'ok';
 }
 
-function humanStatus({ version, now, feeds, accounts, sinks, collections }: StatusReport): string {
+function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collections }: StatusReport): string {
   const feedRows = feeds.map((feed) => [
     feed.feed,
     stateOf(feed),
@@ -68,6 +75,7 @@ function humanStatus({ version, now, feeds, accounts, sinks, collections }: Stat
   ]);
   return [
     `Sluice ${version}, ${timeText(now)}`,
+    ...(storeFault === null ? [] : [`Store\n${faultWords[storeFault]}`]),
     `Feeds\n${formatTable(['NAME', 'STATE', 'LAST GOOD', 'NEXT', 'ROWS', 'REJECTED', 'ERROR'], feedRows)}`.trimEnd(),
     ...(gapRows.length === 0 ? [] : [`Gaps\n${formatTable(['FEED', 'FROM', 'TO', 'FOUND'], gapRows)}`.trimEnd()]),
     `Accounts\n${formatTable(['NAME', 'REQUESTS', 'LAST', 'FREE'], accountRows)}`.trimEnd(),
@@ -94,11 +102,21 @@ function totalOf(live: Partial<Record<string, number>>): number {
 }
 
 /** Times as RFC 3339, keys as our JSON spells them. */
-function wireStatus({ version, startedAt, now, feeds, accounts, sinks, collections }: StatusReport): unknown {
+function wireStatus({
+  version,
+  startedAt,
+  now,
+  storeFault,
+  feeds,
+  accounts,
+  sinks,
+  collections,
+}: StatusReport): unknown {
   return {
     version,
     started_at: timeText(startedAt),
     now: timeText(now),
+    store: { fault: storeFault },
     feeds: feeds.map((feed) => ({
       name: feed.feed,
       state: feed.idle ?? (feed.attemptedAt === null ? 'never-polled' : feed.failures > 0 ? 'failing' : 'ok'),

@@ -1,6 +1,6 @@
 import type { Micros } from './clock.ts';
 import type { ClientRate } from './definition.ts';
-import type { ErrorCode } from './error.ts';
+import type { ErrorCode, StoreFault } from './error.ts';
 import type { ObservableType } from './observable.ts';
 import type { AccountState, Client, DeadLetter, FeedState, RejectionCount, StoredRejection } from './state.ts';
 import type { Tlp } from './tlp.ts';
@@ -102,6 +102,8 @@ export interface StatusReport {
   version: string;
   startedAt: Micros;
   now: Micros;
+  /** What is wrong with the store as a whole; null: nothing is known to be. */
+  storeFault: StoreFault | null;
   feeds: (FeedState & {
     account: string | null;
     pools: string[];

@@ -28,8 +28,13 @@ export type ErrorCode =
   | 'config-invalid'
   | 'data-locked'
   | 'store-failed'
+  | 'store-full'
+  | 'store-damaged'
   | 'unavailable'
   | 'internal';
+
+/** What can be wrong with a store as a whole: its disk is full, so nothing new is kept; or its file is damaged. */
+export type StoreFault = Extract<ErrorCode, 'store-full' | 'store-damaged'>;
 
 export interface ErrorOptions {
   cause?: unknown;
@@ -80,6 +85,8 @@ export const httpStatusOf: Record<ErrorCode, number> = {
   'config-invalid': 500,
   'data-locked': 503,
   'store-failed': 500,
+  'store-full': 503,
+  'store-damaged': 500,
   unavailable: 503,
   internal: 500,
 };

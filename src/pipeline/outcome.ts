@@ -72,7 +72,7 @@ export async function keepFailure(
   // Nobody failed: Sluice is stopping, and what keepAttempt wrote says when to go on.
   if (signal.aborted) return told;
   const now = clock.now();
-  await writer.transaction(async (tx) => {
+  const kept = writer.transaction(async (tx) => {
     const { failures } = await tx.feedState(feed.name);
     const longest = Math.min(feed.every * MICROS_PER_MS, FIRST_RETRY * 2 ** Math.min(failures, 16));
     // Jitter: feeds that failed together must not come back together.
@@ -85,7 +85,14 @@ export async function keepFailure(
       error: { ...told, at: now },
     });
   });
-  return told;
+  return kept.then(
+    () => told,
+    (cause: unknown) => {
+      // A store that can't even keep the failure is what has to be told.
+      if (!(cause instanceof GatewayError)) throw cause;
+      return { code: cause.code, message: cause.message };
+    },
+  );
 }
 
 /** What nobody can ask for any more, as a row that `rejections` lists. */

@@ -42,7 +42,11 @@ async function pollWhenDue(
   if (wait > 0) await clock.sleep(Math.ceil(wait / MICROS_PER_MS), signal);
   const { nextPollAt: still } = await store.feedState(definition.name);
   // Somebody may have polled it meanwhile, which moved the next time.
-  if (still === null || still <= clock.now() || (isSetBack && still === nextPollAt)) await poll(definition.name);
+  if (still !== null && still > clock.now() && !(isSetBack && still === nextPollAt)) return;
+  await poll(definition.name);
+  const { nextPollAt: next } = await store.feedState(definition.name);
+  // Nothing of it could be kept, as on a full disk: a feed must not be asked again and again for that.
+  if (next === still) await clock.sleep(TICK_MS, signal);
 }
 
 async function until({ signal, report, clock }: ScheduleParts, step: () => Promise<void>): Promise<void> {

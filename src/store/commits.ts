@@ -1,15 +1,23 @@
+import type { StoreFault } from '../model/error.ts';
+
+/** By their number in the shared memory. */
+const faults = [null, 'store-full', 'store-damaged'] as const satisfies (StoreFault | null)[];
+
 /**
- * How the reading side hears that something was committed: a number in memory that all threads of a process share, odd while a
- * commit is under way. Looking at it costs nothing, so a page that is kept can be sent without asking the store.
+ * What all threads of a process know of the store without asking it. A number that says whether something was committed: it is
+ * odd while a commit is under way. Looking at it costs nothing, so a page that is kept can be sent without a question to the
+ * store. And what is wrong with the store as a whole, whichever thread found it.
  */
 export class Commits {
   readonly memory: SharedArrayBuffer;
   readonly #count: Int32Array<SharedArrayBuffer>;
+  readonly #fault: Int32Array<SharedArrayBuffer>;
 
-  /** `memory` of another thread's Commits to share its number. */
-  constructor(memory = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) {
+  /** `memory` of another thread's Commits to share its numbers. */
+  constructor(memory = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)) {
     this.memory = memory;
-    this.#count = new Int32Array(memory);
+    this.#count = new Int32Array(memory, 0, 1);
+    this.#fault = new Int32Array(memory, Int32Array.BYTES_PER_ELEMENT, 1);
   }
 
   /** For the only writer. The number is even again when this returns or throws, and another than before. */
@@ -27,5 +35,21 @@ export class Commits {
   state(): number | null {
     const count = Atomics.load(this.#count, 0);
     return count % 2 === 0 ? count : null;
+  }
+
+  /** The disk has room again. Damage stays: most of a damaged file may still be read and written. */
+  hasRoom(): void {
+    Atomics.compareExchange(this.#fault, 0, faults.indexOf('store-full'), 0);
+  }
+
+  /** Remembers what was found wrong. */
+  found(fault: StoreFault): void {
+    if (fault === 'store-damaged') Atomics.store(this.#fault, 0, faults.indexOf(fault));
+    else Atomics.compareExchange(this.#fault, 0, 0, faults.indexOf(fault));
+  }
+
+  /** Null while nothing is known to be wrong. */
+  fault(): StoreFault | null {
+    return faults[Atomics.load(this.#fault, 0)] ?? null;
   }
 }

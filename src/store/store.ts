@@ -1,6 +1,7 @@
 import type { Clock, Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
 import type { Entry, IndicatorEntry } from '../model/entry.ts';
+import type { StoreFault } from '../model/error.ts';
 import type { ObservableKey, ObservableType } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import type {
@@ -18,7 +19,8 @@ import type { Commits } from './commits.ts';
  * The storage contract. It knows no engine: everything is asynchronous, batched and named in the words of model/.
  *
  * One process holds one writer; any number of readers see only committed state, each call in one consistent view.
- * Every method throws GatewayError `store-failed` when the engine fails, with the engine's error as its cause.
+ * Every method throws GatewayError when the engine fails, with the engine's error as its cause: `store-full` when its disk is,
+ * `store-damaged` when what it kept can't be read back, else `store-failed`.
  * test/contracts/store.contract.ts is the proof each engine runs.
  */
 export interface StoreEngine {
@@ -30,6 +32,11 @@ export interface StoreEngine {
    * a newer version.
    */
   openWriter(location: string, clock: Clock, commits?: Commits): Promise<Writer>;
+  /**
+   * Reads all that is kept at `location` and answers in a line what is wrong with it; null when nothing is. Takes seconds for a
+   * large store, in a thread of its own. Ends without an answer (null) when aborted.
+   */
+  check(location: string, signal: AbortSignal): Promise<string | null>;
   /** Opens what a writer made; never changes it. Only where `commits` hears of every commit may it be given. */
   openReader(location: string, commits?: Commits): Promise<Reader>;
 }
@@ -111,6 +118,8 @@ export interface LiveQuery {
 export interface Reader {
   /** While this is the same number every question has the same answer. Null: that can't be known now. */
   state(): number | null;
+  /** What is known to be wrong with the store as a whole; a full disk until it has room again. Null: nothing is. */
+  fault(): StoreFault | null;
   journals(): Promise<Journal[]>;
   page(query: PageQuery): Promise<EntryPage>;
   /**
@@ -178,7 +187,7 @@ export interface Pull {
 /** An observation as it is kept. */
 export type StoredObservation = Observation & { feed: string };
 
-export interface Transaction extends Omit<Reader, 'close' | 'state'> {
+export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'> {
   // What feeds said.
   /**
    * Marks those that are kept in these very words as seen in the pull, and answers the others: `fresh` are those on keys that the

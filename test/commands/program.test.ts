@@ -259,6 +259,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     version: '9.9.9',
     startedAt: NOW - 3600 * SECOND,
     now: NOW,
+    storeFault: null,
     feeds: [
       feed,
       { ...feed, feed: 'new', attemptedAt: null, succeededAt: null, failures: 0, error: null, stale: false },

@@ -9,6 +9,7 @@ import { feedFactsOf } from '../../src/feed-facts.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
+import type { StoreFault } from '../../src/model/error.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
 import { allowancesOf } from '../../src/pipeline/allowance.ts';
 import type { ResolveAll } from '../../src/pipeline/guard.ts';
@@ -26,6 +27,8 @@ export interface TestGateway {
   app: ReturnType<typeof buildApp>;
   /** Of a client that may read everything up to amber. */
   key: string;
+  /** As the end of the test does. */
+  close(): Promise<void>;
   listen(): Promise<string>;
 }
 
@@ -34,7 +37,14 @@ export async function openGateway(
   t: Test,
   dir: string,
   yaml: string,
-  options: { clock?: Clock; env?: Record<string, string>; listen?: string; resolveAll?: ResolveAll } = {},
+  options: {
+    clock?: Clock;
+    env?: Record<string, string>;
+    listen?: string;
+    resolveAll?: ResolveAll;
+    onStoreFault?(fault: StoreFault | null): void;
+    onError?(error: unknown): void;
+  } = {},
 ): Promise<TestGateway> {
   const clock = options.clock ?? systemClock;
   const { config } = loadConfig(yaml, {
@@ -52,7 +62,8 @@ export async function openGateway(
     clock,
     commits,
     onClients: (list) => clients.replace(list),
-    onError: (error) => t.error(error as Error),
+    onError: options.onError ?? ((error) => t.error(error as Error)),
+    onStoreFault: options.onStoreFault ?? (() => undefined),
     ...(options.resolveAll === undefined ? {} : { resolveAll: options.resolveAll }),
   });
   await side.reconcile();
@@ -65,7 +76,7 @@ export async function openGateway(
   const app = buildApp({
     clock,
     reader,
-    hindrance: () => null,
+    hindrance: () => (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
     pressure: NO_PRESSURE,
     clients,
     collections: config.collections,
@@ -84,17 +95,20 @@ export async function openGateway(
     maxConnections: config.listen.maxConnections,
     log: pino({ level: 'silent' }),
   });
-  t.teardown(async () => {
+  let closed: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
     await app.close();
     await reader.close();
     await side.close();
-  });
+  };
+  t.teardown(() => (closed ??= close()));
   t.ok(clients.find(hashKey(key)) !== null, 'the test has a key');
   return {
     side,
     reader,
     app,
     key,
+    close: () => (closed ??= close()),
     async listen() {
       await app.listen({ host: '127.0.0.1', port: 0 });
       const { port } = app.server.address() as AddressInfo;

@@ -91,10 +91,13 @@ t.test("another program's database and a file that is none are refused and not t
   db.close();
   const text = join(location, 'text');
   writeFileSync(join(text, FILE), 'This is a text of some length, and not at all a database of SQLite. '.repeat(20));
-  for (const place of [foreign, text]) {
+  for (const [place, code] of [
+    [foreign, 'store-failed'],
+    [text, 'store-damaged'],
+  ] as const) {
     const before = readFileSync(join(place, FILE));
-    await t.rejects(sqlite.openWriter(place, scriptedClock(START)), { name: 'GatewayError', code: 'store-failed' });
-    await t.rejects(sqlite.openReader(place), { name: 'GatewayError', code: 'store-failed' });
+    await t.rejects(sqlite.openWriter(place, scriptedClock(START)), { name: 'GatewayError', code });
+    await t.rejects(sqlite.openReader(place), { name: 'GatewayError', code });
     t.ok(before.equals(readFileSync(join(place, FILE))), place);
   }
   await t.rejects(sqlite.openWriter(join(text, FILE, 'below'), scriptedClock(START)), { code: 'store-failed' });

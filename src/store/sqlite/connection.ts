@@ -1,5 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { GatewayError } from '../../model/error.ts';
+import { pathToFileURL } from 'node:url';
+import { GatewayError, type StoreFault } from '../../model/error.ts';
+import type { Commits } from '../commits.ts';
 
 export type Value = SQLInputValue;
 export type Named = Record<string, Value>;
@@ -50,7 +52,7 @@ export class Connection {
   }
 
   static #open(file: string, readOnly: boolean, pragmas: string[]): Connection {
-    const db = new DatabaseSync(file, { readOnly, timeout: BUSY_TIMEOUT, allowExtension: false });
+    const db = new DatabaseSync(locate(file), { readOnly, timeout: BUSY_TIMEOUT, allowExtension: false });
     try {
       for (const pragma of ['PRAGMA trusted_schema = 0', 'PRAGMA temp_store = MEMORY', ...pragmas]) db.exec(pragma);
       return new Connection(db);
@@ -136,10 +138,38 @@ export class Connection {
   }
 }
 
-/** GatewayErrors as they are; anything else failed in here. */
-export function asStoreError(error: unknown): GatewayError {
+/**
+ * The file with SQLite's `unix-excl` VFS (https://sqlite.org/vfs.html): all threads of this process share the file, and no other
+ * process opens it, for reading either. So there is one writer even where somebody removed the lock of the data directory, and
+ * the index of the log is in memory instead of a `-shm` file. Elsewhere than on Unix, SQLite's own locks have to do.
+ */
+export function locate(file: string): URL | string {
+  if (process.platform === 'win32') return file;
+  const url = pathToFileURL(file);
+  url.searchParams.set('vfs', 'unix-excl');
+  return url;
+}
+
+/** https://sqlite.org/rescode.html; extended codes carry these in their low byte. */
+const faults: Record<number, { fault: StoreFault; message: string }> = {
+  11: { fault: 'store-damaged', message: 'The file of the store is damaged (SQLITE_CORRUPT).' },
+  13: { fault: 'store-full', message: 'The disk of the store is full (SQLITE_FULL).' },
+  26: { fault: 'store-damaged', message: 'The file of the store is damaged (SQLITE_NOTADB).' },
+};
+
+/** SQLite's own number of what failed. */
+export function errcodeOf(error: unknown): number | undefined {
+  const { errcode } = (error ?? {}) as { errcode?: unknown };
+  return typeof errcode === 'number' ? errcode & 0xff : undefined;
+}
+
+/** GatewayErrors as they are; anything else failed in here. What is wrong with the store as a whole is left with `commits`. */
+export function asStoreError(error: unknown, commits?: Commits): GatewayError {
   if (error instanceof GatewayError) return error;
-  return new GatewayError('store-failed', 'The store failed.', { cause: error });
+  const known = faults[errcodeOf(error) ?? -1];
+  if (known === undefined) return new GatewayError('store-failed', 'The store failed.', { cause: error });
+  commits?.found(known.fault);
+  return new GatewayError(known.fault, known.message, { cause: error });
 }
 
 /** A caller broke the contract. */
@@ -154,14 +184,14 @@ export function requireLimit(limit: number, least = 1): number {
 }
 
 /** Puts promises on synchronous methods; `around` runs each of them. */
-export function promised<T extends object>(methods: Sync<T>, around: <R>(call: () => R) => R): T {
+export function promised<T extends object>(methods: Sync<T>, around: <R>(call: () => R) => R, commits?: Commits): T {
   const wrapped: Record<string, unknown> = {};
   for (const [name, method] of Object.entries(methods)) {
     wrapped[name] = async (...args: unknown[]) => {
       try {
         return around(() => (method as (...args: unknown[]) => unknown)(...args));
       } catch (error) {
-        throw asStoreError(error);
+        throw asStoreError(error, commits);
       }
     };
   }

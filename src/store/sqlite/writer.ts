@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { statfsSync } from 'node:fs';
 import type { Clock } from '../../model/clock.ts';
 import { Commits } from '../commits.ts';
 import type { Pull, Transaction, Writer } from '../store.ts';
@@ -72,6 +73,7 @@ export function createWriter(
       if (own.failure !== null) throw own.failure;
       commits.around(() => connection.db.exec('COMMIT'));
       outcome = 'commit';
+      if (commits.fault() === 'store-full' && hasRoom(connection)) commits.hasRoom();
       return result;
     } finally {
       own.open = false;
@@ -84,15 +86,19 @@ export function createWriter(
   };
 
   const transactionFor = (own: Scope): Transaction =>
-    promised<Transaction>(methods, (call) => {
-      if (!own.open) throw misuse('the transaction is over');
-      try {
-        return call();
-      } catch (error) {
-        own.failure ??= asStoreError(error);
-        throw error;
-      }
-    });
+    promised<Transaction>(
+      methods,
+      (call) => {
+        if (!own.open) throw misuse('the transaction is over');
+        try {
+          return call();
+        } catch (error) {
+          own.failure ??= asStoreError(error, commits);
+          throw error;
+        }
+      },
+      commits,
+    );
 
   const { close: closeReader, ...reads } = reader;
   return {
@@ -104,7 +110,7 @@ export function createWriter(
       const turn = queue.then(() => run(work));
       queue = turn.catch(() => {});
       return turn.catch((error) => {
-        throw isEngineError(error) ? asStoreError(error) : error;
+        throw isEngineError(error) ? asStoreError(error, commits) : error;
       });
     },
 
@@ -122,6 +128,16 @@ export function createWriter(
       connection.close();
     },
   };
+}
+
+/** A log that grows to its bound and the checkpoint after it: with less, the next large batch finds the disk full again. */
+const ROOM_BYTES = 64 * 1024 * 1024;
+
+function hasRoom({ db }: Connection): boolean {
+  const file = db.location();
+  if (file === null) return true;
+  const { bavail, bsize } = statfsSync(file);
+  return bavail * bsize >= ROOM_BYTES;
 }
 
 /** Of SQLite itself, such as a failed BEGIN or COMMIT; what `work` throws passes through. */
