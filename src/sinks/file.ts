@@ -1,13 +1,11 @@
-import { mkdirSync } from 'node:fs';
-import { open as openFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { createStream, type RotatingFileStream } from 'rotating-file-stream';
+import { resolve } from 'node:path';
 import Type, { type Static } from 'typebox';
 import { ecsContext, feedOf } from '../ecs/data-stream.ts';
 import { writeEcs } from '../ecs/document.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
 import { renderEntry } from '../stix/render.ts';
+import { appendLines } from './file/append.ts';
 import type { SinkCollection, SinkContext, SinkKind } from './sink.ts';
 
 const optionsSchema = Type.Object(
@@ -27,7 +25,7 @@ const optionsSchema = Type.Object(
       default: 100_000_000,
       minimum: 10_000,
       maximum: 100_000_000_000,
-      description: 'Size at which a file is rotated: NAME.ndjson.1 is the one before.',
+      description: 'A file that would grow beyond it is rotated: NAME.ndjson.1 is the one before.',
     }),
     max_files: Type.Integer({
       default: 10,
@@ -47,30 +45,28 @@ export const file: SinkKind<Options> = {
   options: optionsSchema,
   check: () => undefined,
   open(context) {
-    const files = new Map<string, Lines>();
+    const { path, format, max_bytes: maxBytes, max_files: maxFiles } = context.options;
+    const directory = resolve(context.base, path);
     const lineOf = lineWriter(context);
     return {
-      place: JSON.stringify([resolve(context.base, context.options.path), context.options.format]),
+      place: JSON.stringify([directory, format]),
       holds: 'versions',
       atOnce: 1,
       setup: () => [],
       install: async () => 'nothing to do',
       async push(collection, entries, signal) {
         signal.throwIfAborted();
-        let lines = files.get(collection.alias);
-        if (lines === undefined || lines.isBroken()) {
-          lines = await openLines(collection.alias, context);
-          files.set(collection.alias, lines);
-        }
-        await lines.write(entries.map((entry) => `${lineOf(entry, collection)}\n`).join(''));
+        const name = `${collection.alias}.ndjson`;
+        const text = entries.map((entry) => `${lineOf(entry, collection)}\n`).join('');
+        await appendLines({ directory, name, maxBytes, maxFiles }, text).catch((error: unknown) => {
+          throw unavailable(name, error);
+        });
         return { written: entries.length, unchanged: 0, refused: [], later: [] };
       },
       needsRenewal: null,
       isEmpty: async () => false,
       sweep: async () => 0,
-      async close() {
-        await Promise.all([...files.values()].map((lines) => lines.close()));
-      },
+      close: async () => undefined,
     };
   },
 };
@@ -86,70 +82,6 @@ function lineWriter({ options, identityId }: SinkContext<Options>) {
     }
     return writeEcs(entry, context);
   };
-}
-
-interface Lines {
-  /** Resolves when the disk has it: a checkpoint must not outlive what it stands for. Throws `sink-unavailable`. */
-  write(text: string): Promise<void>;
-  isBroken(): boolean;
-  close(): Promise<void>;
-}
-
-async function openLines(alias: string, { base, options }: SinkContext<Options>): Promise<Lines> {
-  const directory = resolve(base, options.path);
-  const name = `${alias}.ndjson`;
-  let failure: Error | null = null;
-  let stream: RotatingFileStream;
-  try {
-    mkdirSync(directory, { recursive: true });
-    await endLine(join(directory, name));
-    stream = createStream(name, {
-      path: directory,
-      size: `${options.max_bytes}B`,
-      rotate: options.max_files,
-      mode: 0o600,
-    });
-  } catch (error) {
-    throw unavailable(name, error);
-  }
-  stream.on('error', (error) => {
-    failure ??= error;
-  });
-  return {
-    isBroken: () => failure !== null,
-    write: (text) =>
-      new Promise((done, fail) => {
-        if (text === '') return done();
-        stream.write(text, (error) => {
-          if (error) fail(unavailable(name, error));
-          else sync(join(directory, name)).then(done, (cause) => fail(unavailable(name, cause)));
-        });
-      }),
-    close: () => new Promise((done) => stream.end(() => done())),
-  };
-}
-
-/** A crash may have cut a line in two: what follows must not be glued to it. The whole line comes again. */
-async function endLine(path: string): Promise<void> {
-  const handle = await openFile(path, 'a+', 0o600);
-  try {
-    const { size } = await handle.stat();
-    if (size === 0) return;
-    const last = Buffer.alloc(1);
-    await handle.read(last, 0, 1, size - 1);
-    if (last.toString() !== '\n') await handle.write('\n');
-  } finally {
-    await handle.close();
-  }
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await openFile(path, 'a', 0o600);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function unavailable(name: string, error: unknown): GatewayError {

@@ -1,10 +1,13 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { GatewayError } from '../../src/model/error.ts';
 import { Secret } from '../../src/model/secret.ts';
+import { appendLines } from '../../src/sinks/file/append.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collection, entryOf, openSink, type SinkScenario, testSinkKind } from '../contracts/sink.contract.ts';
+import { mountDisk } from '../helpers/disk.ts';
 import { type ElasticFault, startElasticServer } from '../helpers/elastic-server.ts';
 import { openGateway } from '../helpers/gateway.ts';
 
@@ -246,6 +249,56 @@ t.test('file: size and number are bounded, names are known, no line is cut', asy
     }
   }
 });
+
+t.test('file: a full disk is waited out, without half a line and without a word from anybody', async (t) => {
+  const disk = mountDisk(t, '64k');
+  if (disk === null) return void t.pass('a small disk', { skip: 'only root on Linux can mount a small disk' });
+  const options = { path: disk.path, format: 'stix', max_bytes: 1e8, max_files: 3 };
+  const sink = openSink(sinkKinds.file, options, '.');
+  const lines = (): string[] => readFileSync(join(disk.path, 'all.ndjson'), 'utf8').trimEnd().split('\n');
+  await sink.push(collection, entries.slice(0, 20), never);
+  t.equal(lines().length, 20);
+  await t.rejects(sink.push(collection, entries, never), { code: 'sink-unavailable', message: /ENOSPC/ });
+  t.equal(lines().length, 20, 'none of what did not fit');
+  disk.resize('10m');
+  await sink.push(collection, entries, never);
+  t.equal(lines().length, 320);
+  for (const line of lines()) t.equal(JSON.parse(line).type, 'indicator');
+  await sink.close();
+});
+
+t.test(
+  'file: what was acknowledged was synced under the name that it was written to, and so was the rotation',
+  async (t) => {
+    const path = t.testdir();
+    const file = { directory: path, name: 'all.ndjson', maxBytes: 100, maxFiles: 2 };
+    const seen: string[] = [];
+    // Each handle tells what file it stands for at the moment when it is synced.
+    const probe = await open(join(path, 'probe'), 'a');
+    const prototype = Object.getPrototypeOf(probe);
+    await probe.close();
+    const { sync } = prototype;
+    prototype.sync = async function (this: { fd: number }) {
+      seen.push(basename(readlinkSync(`/proc/self/fd/${this.fd}`)));
+      return sync.call(this);
+    };
+    t.teardown(() => Object.assign(prototype, { sync }));
+    const here = basename(path);
+    for (const n of [1, 2, 3, 4]) await appendLines(file, `${String(n).repeat(59)}\n`);
+    t.same(seen, [
+      ...['all.ndjson', here],
+      // The directory once for the rotation, once for the new file.
+      ...[here, 'all.ndjson', here],
+      ...[here, 'all.ndjson', here],
+      ...[here, 'all.ndjson', here],
+    ]);
+    const first = (name: string): string => readFileSync(join(path, name), 'utf8').slice(0, 1);
+    t.same(['all.ndjson', 'all.ndjson.1', 'all.ndjson.2'].map(first), ['4', '3', '2']);
+    rmSync(join(path, 'all.ndjson.1'));
+    await appendLines(file, `${'5'.repeat(59)}\n`);
+    t.same(['all.ndjson', 'all.ndjson.1', 'all.ndjson.2'].map(first), ['5', '4', '2'], 'a gap loses nothing');
+  },
+);
 
 t.test('a dry run needs no key: it tells how to make one', async (t) => {
   const yaml = `

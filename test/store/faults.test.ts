@@ -1,24 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, mkdirSync, openSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { StoreFault } from '../../src/model/error.ts';
 import { Commits } from '../../src/store/commits.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import { scriptedClock } from '../helpers/clock.ts';
+import { mountDisk } from '../helpers/disk.ts';
 import { openGateway, readAll, type TestGateway } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
 
@@ -58,17 +47,6 @@ async function served(gateway: TestGateway): Promise<number> {
 
 async function ask(gateway: TestGateway, url: string) {
   return gateway.app.inject({ url });
-}
-
-/** A disk of `size` in the test's directory; null where nobody may mount one. */
-function mountDisk(t: Test, size: string): { path: string; resize(size: string): void } | null {
-  const path = mkdtempSync(join(tmpdir(), 'sluice-disk-'));
-  t.teardown(() => rmSync(path, { recursive: true }));
-  const mount = (options: string): boolean =>
-    spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path]).status === 0;
-  if (process.platform !== 'linux' || !mount(`size=${size}`)) return null;
-  t.teardown(() => spawnSync('umount', ['-l', path]));
-  return { path, resize: (size) => void mount(`remount,size=${size}`) };
 }
 
 t.test('a full disk: told by its name everywhere, nothing is lost, and it goes on when there is room', async (t) => {
