@@ -91,7 +91,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
   try {
     const clients = createClientMap();
     const commits = new Commits();
-    const writer = await startWriter(loaded.path, loaded.overrides, commits, (list) => clients.replace(list));
+    const writer = await startWriter(loaded, commits, (list) => clients.replace(list));
     closing.unshift(() => writer.side.close());
     const reader = await engineOf(config).openReader(config.data, commits);
     closing.unshift(() => reader.close());

@@ -18,12 +18,19 @@ export interface Overrides {
 
 export interface LoadedFile extends LoadedConfig {
   path: string;
+  /** As it was read: the writing thread goes by the same text, whatever became of the file since. */
+  text: string;
   overrides: Overrides;
 }
 
 /** Reads a configuration file with all formats and engines there are. Throws `config-invalid`. */
 export async function loadConfigFile(path: string, overrides: Overrides = {}): Promise<LoadedFile> {
-  const loaded = loadConfig(await readText(path), {
+  return loadConfigText(await readText(path), path, overrides);
+}
+
+/** The same for a file that was read already. */
+export function loadConfigText(text: string, path: string, overrides: Overrides): LoadedFile {
+  const loaded = loadConfig(text, {
     path,
     env: process.env,
     overrides,
@@ -33,7 +40,7 @@ export async function loadConfigFile(path: string, overrides: Overrides = {}): P
     sinks: sinkKinds,
     collectionIdOf,
   });
-  return { ...loaded, path: resolve(path), overrides };
+  return { ...loaded, path: resolve(path), text, overrides };
 }
 
 /** Where the file says that the store is; null when it doesn't say so readably. Throws `config-invalid` without a file. */

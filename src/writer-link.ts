@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Overrides } from './load.ts';
+import type { LoadedFile } from './load.ts';
 import { type Clock, MICROS_PER_MS, type Micros, systemClock } from './model/clock.ts';
 import { type ErrorCode, GatewayError } from './model/error.ts';
 import type { Client } from './model/state.ts';
@@ -25,9 +25,7 @@ export type FromWriter =
 const LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 };
 
 /** What the thread is started with. */
-export interface WriterData {
-  path: string;
-  overrides: Overrides;
+export interface WriterData extends Pick<LoadedFile, 'path' | 'text' | 'overrides'> {
   /** Of the Commits that readers look at. */
   commits: SharedArrayBuffer;
 }
@@ -40,14 +38,13 @@ export interface WriterLink {
 
 /** Starts the writing thread and stands in for it here. Resolves when it is ready to write. */
 export async function startWriter(
-  path: string,
-  overrides: Overrides,
+  { path, text, overrides }: LoadedFile,
   commits: Commits,
   onClients: (clients: Client[]) => void,
 ): Promise<WriterLink> {
   // As this file is: a source, or what was built from it.
   const worker = new Worker(new URL(`./writer-thread${extname(import.meta.filename)}`, import.meta.url), {
-    workerData: { path, overrides, commits: commits.memory } satisfies WriterData,
+    workerData: { path, text, overrides, commits: commits.memory } satisfies WriterData,
     resourceLimits: LIMITS,
   });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();

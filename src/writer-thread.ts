@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadConfigFile } from './load.ts';
+import { loadConfigText } from './load.ts';
 import { createLog, logPoll } from './log.ts';
 import { systemClock } from './model/clock.ts';
 import type { StoreFault } from './model/error.ts';
@@ -8,7 +8,7 @@ import { openWriterSide } from './writer.ts';
 import type { FromWriter, ToWriter, WriterData } from './writer-link.ts';
 import { packError } from './writer-link.ts';
 
-/** The thread that writes. It reads the configuration itself: secrets never cross between threads. */
+/** The thread that writes. It resolves the configuration itself, from the text that serve read: secrets never cross between threads. */
 const port = parentPort;
 if (port === null) throw new Error('writer-thread.ts runs as a worker thread only');
 const say = (message: FromWriter): void => port.postMessage(message);
@@ -18,8 +18,8 @@ const faultWords: Record<StoreFault, string> = {
   'store-damaged': 'the file of the store is damaged: restore it from a backup',
 };
 
-const { path, overrides, commits } = workerData as WriterData;
-const { config } = await loadConfigFile(path, overrides);
+const { path, text, overrides, commits } = workerData as WriterData;
+const { config } = loadConfigText(text, path, overrides);
 const log = createLog(config.log.level);
 const side = await openWriterSide(config, {
   clock: systemClock,

@@ -394,6 +394,42 @@ collections: { c: { pool: p } }
   lockData(join(dir, 'data')).release();
 });
 
+t.test('both threads go by one reading of the file, whatever became of it since', async (t) => {
+  const yaml = (alias: string) => `listen: { port: 0 }
+log: { level: silent }
+data: ./data
+feeds: { a: { format: stix, path: ./a.json } }
+pools: { p: { feeds: [a] } }
+collections: { ${alias}: { pool: p } }
+`;
+  const dir = t.testdir({ 'sluice.yaml': yaml('first'), 'a.json': '{}' });
+  const file = join(dir, 'sluice.yaml');
+  const loaded = await loadConfigFile(file);
+  writeFileSync(file, yaml('second'));
+  const stop = new AbortController();
+  const said: string[] = [];
+  const seen = Promise.withResolvers<string[]>();
+  const running = serve(loaded, {
+    say: (line) => {
+      said.push(line);
+      if (!line.includes('collections/')) return;
+      connectServer(file, {})
+        .then(async (control) => {
+          const { collections } = (await control?.status()) ?? { collections: [] };
+          await control?.close();
+          seen.resolve(collections.map(({ alias }) => alias));
+        })
+        .catch(seen.reject);
+    },
+    isTerminal: false,
+    signal: stop.signal,
+  });
+  t.strictSame(await seen.promise, ['first'], 'the writing thread');
+  t.match(said.at(-1), 'collections/first/', 'the serving thread');
+  stop.abort();
+  await running;
+});
+
 t.test('dates ahead of a clock that was set back are told once, until it has caught up', async (t) => {
   const dir = t.testdir({
     'sluice.yaml': 'data: ./data\npools: { p: { feeds: [a] } }\nfeeds: { a: { format: stix, path: . } }',
