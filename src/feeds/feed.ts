@@ -110,6 +110,8 @@ export type FeedFiles = (path: string) => Promise<FeedFile[] | null>;
 export interface FeedFile {
   name: string;
   size: number;
+  /** Why it has no content to read, which costs this file alone: a format rejects it as `unreadable-file`. Null: it has. */
+  fault: string | null;
   body: AsyncIterable<Uint8Array>;
 }
 

@@ -63,7 +63,11 @@ export const stix: FeedFormat<Options> = {
     const documents = await open(feed);
     if (documents === null) return;
     let [batch, bytes] = [emptyBatch(), 0];
-    for (const { name, body } of documents) {
+    for (const { name, body, fault } of documents) {
+      if (fault !== null) {
+        batch.rejected.push({ reason: 'unreadable-file', detail: fault, row: name });
+        continue;
+      }
       for await (const objects of readObjects(name, body, feed.signal)) {
         for (const found of objects) {
           if ('rejection' in found) batch.rejected.push(found.rejection);
@@ -93,7 +97,7 @@ async function open({ options, files, fetch }: FeedContext<Options>) {
     conditional: true,
   });
   // The host alone: paths may hold keys.
-  return response === null ? null : [{ name: `the answer of ${target.host}`, body: response.body }];
+  return response === null ? null : [{ name: `the answer of ${target.host}`, body: response.body, fault: null }];
 }
 
 function emptyBatch(): FeedBatch {

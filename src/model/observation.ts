@@ -73,7 +73,8 @@ export type RejectionReason =
   | 'unsupported-pattern'
   | 'bad-stix'
   | 'not-served'
-  | 'too-long';
+  | 'too-long'
+  | 'unreadable-file';
 
 /** A row that was not taken, kept with the reason and enough of itself to be found upstream. */
 export interface Rejection {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
-import { basename, join, resolve, sep } from 'node:path';
+import { basename, resolve, sep } from 'node:path';
 import type { FeedFile, FeedFiles } from '../feeds/feed.ts';
 import { GatewayError } from '../model/error.ts';
 
@@ -19,7 +19,9 @@ export interface FileSource {
 
 /**
  * Files below `base`, as one poll gets them; null when nothing differs from what `known` stands for. Subdirectories are
- * not entered. Throws `upstream-failed` and `upstream-too-large`, naming the file as the configuration or directory does.
+ * not entered. Names are bytes: one that is no UTF-8 is a name like any other. A link that leads nowhere, or out of the directory,
+ * costs only itself: it is listed with its fault. Throws `upstream-failed` and `upstream-too-large`, naming the file as the
+ * configuration or directory does, for what may be readable at the next poll.
  */
 export function createFiles(base: string, known: string | null): FileSource {
   let fingerprint: string | null = null;
@@ -28,49 +30,68 @@ export function createFiles(base: string, known: string | null): FileSource {
     fingerprint: () => fingerprint,
     async files(path) {
       const listed = await list(resolve(base, path), path);
-      fingerprint = hash('sha256', JSON.stringify(listed.map(({ name, mark }) => [name, mark])), 'hex');
-      return fingerprint === known ? null : listed.map(({ name, path, size, mark }) => fileOf(name, path, size, mark));
+      fingerprint = hash('sha256', JSON.stringify(listed.map(({ name, mark, fault }) => [name, mark, fault])), 'hex');
+      return fingerprint === known ? null : listed.map(fileOf);
     },
   };
 }
 
 interface Listed {
   name: string;
-  /** Without symbolic links. */
-  path: string;
+  /** Without symbolic links; empty for what has a fault. */
+  path: Buffer;
   size: number;
   /** Which file this is and which content of it. */
   mark: string;
+  /** Why it can't be read, now or ever; null when it can. */
+  fault: string | null;
 }
 
+const BYTES = { encoding: 'buffer' } as const;
+
 async function list(path: string, shown: string): Promise<Listed[]> {
-  const root = await readable(realpath(path), shown);
+  const root = await readable(realpath(path, BYTES), shown);
   const rootStats = await readable(stat(root, { bigint: true }), shown);
   if (!rootStats.isDirectory()) return [describe(basename(path), root, rootStats)];
-  const names = (await readable(readdir(root), shown)).filter(isFinished).sort();
+  const names = (await readable(readdir(root, BYTES), shown)).filter(isFinished).sort(Buffer.compare);
   if (names.length > MAX_FILES) {
     throw new GatewayError('upstream-too-large', `${shown} holds more than ${MAX_FILES} files.`);
   }
+  const below = root.at(-1) === sep.charCodeAt(0) ? root : Buffer.concat([root, Buffer.from(sep)]);
   const listed: Listed[] = [];
   for (const name of names) {
-    const shownName = `${name} in ${shown}`;
-    const real = await readable(realpath(join(root, name)), shownName);
-    // Whoever may drop files here must not thereby read any other file of this machine.
-    if (!real.startsWith(root.endsWith(sep) ? root : root + sep)) {
-      throw new GatewayError('upstream-failed', `${shownName} is a link that leads out of the directory.`);
-    }
-    const stats = await readable(stat(real, { bigint: true }), shownName);
-    if (stats.isFile()) listed.push(describe(name, real, stats));
+    const entry = await lookUp(below, name, shown);
+    if (entry !== null) listed.push(entry);
   }
   return listed;
 }
 
-function describe(name: string, path: string, stats: BigIntStats): Listed {
+/** One name of a directory; null for what is no file. */
+async function lookUp(below: Buffer, name: Buffer, directory: string): Promise<Listed | null> {
+  const shown = name.toString();
+  const broken = (fault: string): Listed => ({ name: shown, path: Buffer.alloc(0), size: 0, mark: '', fault });
+  let real: Buffer;
+  try {
+    real = await realpath(Buffer.concat([below, name]), BYTES);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    // Nothing is behind it. Anything else, such as a right that is missing, may be another at the next poll.
+    if (code === 'ENOENT' || code === 'ELOOP')
+      return broken(`nothing is behind it (${code}): a broken link, or it was removed meanwhile`);
+    throw unreadable(`${shown} in ${directory}`, error);
+  }
+  // Whoever may drop files here must not thereby read any other file of this machine.
+  if (!real.subarray(0, below.length).equals(below)) return broken('a link that leads out of the directory');
+  const stats = await readable(stat(real, { bigint: true }), `${shown} in ${directory}`);
+  return stats.isFile() ? describe(shown, real, stats) : null;
+}
+
+function describe(name: string, path: Buffer, stats: BigIntStats): Listed {
   if (!stats.isFile()) throw new GatewayError('upstream-failed', `${name} is neither a file nor a directory.`);
   if (stats.size > MAX_FILE) {
     throw new GatewayError('upstream-too-large', `${name} is larger than ${MAX_FILE} bytes.`);
   }
-  return { name, path, size: Number(stats.size), mark: markOf(stats) };
+  return { name, path, size: Number(stats.size), mark: markOf(stats), fault: null };
 }
 
 function markOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
@@ -78,16 +99,19 @@ function markOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
 }
 
 /** Writers of a watched directory write beside and rename. */
-function isFinished(name: string): boolean {
-  return !name.startsWith('.') && !name.endsWith('.part') && !name.endsWith('.tmp');
+function isFinished(name: Buffer): boolean {
+  const text = name.toString('latin1');
+  return !text.startsWith('.') && !text.endsWith('.part') && !text.endsWith('.tmp');
 }
 
-function fileOf(name: string, path: string, size: number, mark: string): FeedFile {
-  return { name, size, body: read(name, path, mark) };
+function fileOf({ name, path, size, mark, fault }: Listed): FeedFile {
+  return { name, size, fault, body: fault === null ? read(name, path, mark) : nothing() };
 }
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /** A file's bytes, if it is from first to last what was listed: half an old and half a new content is no content. */
-async function* read(name: string, path: string, mark: string): AsyncGenerator<Uint8Array> {
+async function* read(name: string, path: Buffer, mark: string): AsyncGenerator<Uint8Array> {
   const file = await readable(open(path, constants.O_RDONLY | constants.O_NOFOLLOW), name);
   try {
     const check = async (): Promise<void> => {
@@ -110,7 +134,11 @@ async function readable<T>(work: Promise<T>, shown: string): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new GatewayError('upstream-failed', `${shown} can't be read (${code}).`);
+    throw unreadable(shown, error);
   }
+}
+
+function unreadable(shown: string, error: unknown): GatewayError {
+  const { code = 'unknown' } = error as NodeJS.ErrnoException;
+  return new GatewayError('upstream-failed', `${shown} can't be read (${code}).`);
 }

@@ -14,6 +14,7 @@ import t, { type Test } from 'tap';
 import type { FeedFile } from '../../src/feeds/feed.ts';
 import { createFiles } from '../../src/pipeline/files.ts';
 import { createPlaces, readIn } from '../../src/pipeline/reading.ts';
+import { openGateway } from '../helpers/gateway.ts';
 
 async function textOf({ body }: FeedFile): Promise<string> {
   const parts: Uint8Array[] = [];
@@ -111,18 +112,55 @@ t.test('a file that changes while it is read is no content', async (t) => {
   }
 });
 
-t.test('a link inside the directory is a file; one that leads out, or nowhere, fails the feed', async (t) => {
+t.test('a link inside the directory is a file; one that leads out, or nowhere, costs itself', async (t) => {
   const { base, dir } = drop(t, { a: 'A' });
+  const faults = async (): Promise<Record<string, string | null>> => {
+    const files = (await createFiles(base, null).files('drop')) ?? [];
+    return Object.fromEntries(files.map(({ name, fault }) => [name, fault]));
+  };
   writeFileSync(join(base, 'secret'), 'S');
   symlinkSync('a', join(dir, 'link'));
   t.strictSame(await read(base, 'drop'), { a: 'A', link: 'A' });
   for (const target of ['../secret', join(base, 'secret'), '/etc/hostname', '..']) {
     symlinkSync(target, join(dir, 'out'));
-    await t.rejects(read(base, 'drop'), { code: 'upstream-failed', message: /^out in drop/ }, target);
+    t.strictSame(await read(base, 'drop'), { a: 'A', link: 'A', out: '' }, target);
+    t.match(await faults(), { a: null, link: null, out: /leads out of the directory/ }, target);
     rmSync(join(dir, 'out'));
   }
   symlinkSync('gone', join(dir, 'dangling'));
-  await t.rejects(read(base, 'drop'), { code: 'upstream-failed', message: "dangling in drop can't be read (ENOENT)." });
+  symlinkSync('loop', join(dir, 'loop'));
+  t.match(await faults(), { a: null, link: null, dangling: /ENOENT/, loop: /ELOOP/ });
+  const before = createFiles(base, null);
+  await before.files('drop');
+  writeFileSync(join(dir, 'gone'), 'G');
+  const after = createFiles(base, before.fingerprint());
+  t.not(await after.files('drop'), null, 'a link that leads somewhere now is news');
+});
+
+t.test('what costs itself is among the rejections, and the rest of the directory is served', async (t) => {
+  const row = {
+    type: 'indicator',
+    spec_version: '2.1',
+    id: 'indicator--00000000-0000-4000-8000-000000000001',
+    created: '2026-01-01T00:00:00.000Z',
+    modified: '2026-01-01T00:00:00.000Z',
+    valid_from: '2026-01-01T00:00:00.000Z',
+    pattern_type: 'stix',
+    pattern: "[ipv4-addr:value = '198.51.100.1']",
+  };
+  const { base, dir } = drop(t, { 'a.json': JSON.stringify(row) });
+  symlinkSync('gone', join(dir, 'broken.json'));
+  const yaml = 'data: ./data\nfeeds: { drop: { format: stix, path: ./drop } }\npools: { p: { feeds: [drop] } }\n';
+  const { side } = await openGateway(t, base, `${yaml}collections: { all: { pool: p } }\n`);
+  t.match(await side.poll('drop'), { outcome: 'whole', accepted: 1, rejected: 1 });
+  t.match(await side.rejections('drop', 10), { rows: [{ reason: 'unreadable-file', row: 'broken.json' }] });
+});
+
+t.test('a name that is no UTF-8 is a name like any other', async (t) => {
+  const { base, dir } = drop(t, { a: 'A' });
+  const name = Buffer.from([0x62, 0xff, 0x62]);
+  writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), name]), 'B');
+  t.strictSame(await read(base, 'drop'), { a: 'A', 'b\ufffdb': 'B' });
 });
 
 t.test('a link that is put in a listed file’s place is not followed', async (t) => {
