@@ -47,7 +47,7 @@ const STEPS = [
   'add src/feeds/stix.ts',
   'readObjects src/feeds/stix/document.ts',
   'unpack src/feeds/stix/document.ts',
-  'readParts src/feeds/stix/texts.ts',
+  'readParts src/feeds/reading/texts.ts',
   'readTexts src/feeds/stix/document.ts',
   'readItems src/pipeline/poll.ts',
   'settleStatements src/pipeline/versions.ts',

@@ -32,6 +32,12 @@ const feedSchema = Type.Object({
       { description: 'The last absence longer than the upstream looks back: what was updated in it is missing here.' },
     ),
   ),
+  note: nullable(
+    Type.Object(
+      { text: Type.String(), found_at: timestamp('When it was found.') },
+      { description: 'What is not as it should be about a feed that is read all the same.' },
+    ),
+  ),
   counts: Type.Object({
     accepted: count('Rows of the last whole pull that were taken.'),
     rejected: count('Rows of it that were not; `sluice rejections` says why.'),
@@ -114,6 +120,7 @@ function describe({ definition, idle }: FeedFacts, state: FeedState | undefined,
     failures: state?.failures ?? 0,
     error: error === null ? null : { ...error, at: formatMillis(error.at) },
     gap: gapOf(state?.gap ?? null),
+    note: noteOf(state?.note ?? null),
     counts: {
       accepted: state?.accepted ?? 0,
       rejected: state?.rejected ?? 0,
@@ -124,6 +131,10 @@ function describe({ definition, idle }: FeedFacts, state: FeedState | undefined,
 
 function gapOf(gap: FeedState['gap']) {
   return gap && { from: formatMillis(gap.from), to: formatMillis(gap.to), found_at: formatMillis(gap.at) };
+}
+
+function noteOf(note: FeedState['note']) {
+  return note && { text: note.text, found_at: formatMillis(note.at) };
 }
 
 function budgetOf({ account }: FeedFacts, state: AccountState | undefined, now: Micros) {

@@ -48,6 +48,7 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
   const gapRows = feeds.flatMap(({ feed, gap }) =>
     gap === null ? [] : [[feed, `${timeText(gap.from)}`, `${timeText(gap.to)}`, ageText(gap.at, now)]],
   );
+  const noteRows = feeds.flatMap(({ feed, note }) => (note === null ? [] : [[feed, ageText(note.at, now), note.text]]));
   const sinkRows = sinks.flatMap(({ name, kind, idle, failures, failed, error, collections: views }) =>
     views.length === 0
       ? [[name, kind, '', idle === 'disabled' ? 'disabled' : 'no key', '-', failed, '']]
@@ -78,6 +79,7 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
     ...(storeFault === null ? [] : [`Store\n${faultWords[storeFault]}`]),
     `Feeds\n${formatTable(['NAME', 'STATE', 'LAST GOOD', 'NEXT', 'ROWS', 'REJECTED', 'ERROR'], feedRows)}`.trimEnd(),
     ...(gapRows.length === 0 ? [] : [`Gaps\n${formatTable(['FEED', 'FROM', 'TO', 'FOUND'], gapRows)}`.trimEnd()]),
+    ...(noteRows.length === 0 ? [] : [`Notes\n${formatTable(['FEED', 'FOUND', 'WHAT'], noteRows)}`.trimEnd()]),
     `Accounts\n${formatTable(['NAME', 'REQUESTS', 'LAST', 'FREE'], accountRows)}`.trimEnd(),
     ...(sinkRows.length === 0
       ? []
@@ -132,6 +134,7 @@ function wireStatus({
         feed.gap === null
           ? null
           : { from: timeText(feed.gap.from), to: timeText(feed.gap.to), found_at: timeText(feed.gap.at) },
+      note: feed.note === null ? null : { text: feed.note.text, found_at: timeText(feed.note.at) },
       accepted: feed.accepted,
       rejected: feed.rejected,
       observations: feed.observations,

@@ -98,7 +98,11 @@ export interface FeedResponse {
   status: number;
   /** Lower-case names; repeated fields joined by ", ". */
   headers: Record<string, string>;
-  /** Read it once; throws `upstream-too-large`, `upstream-timeout`, `upstream-failed` on the way. */
+  /**
+   * Read it once; throws `upstream-too-large`, `upstream-timeout`, `upstream-failed` on the way. An empty piece says that
+   * nothing comes for a while and others wait: whoever gives batches on the way gives what has come, though it be nothing,
+   * so that it is committed and not held meanwhile.
+   */
   body: AsyncIterable<Uint8Array>;
   /** Reads and parses the whole body; throws `upstream-malformed` with the first characters of what came instead. */
   json(): Promise<unknown>;
@@ -128,6 +132,8 @@ export interface FeedBatch {
    * looks back. Told once, with the batch whose cursor lies behind it.
    */
   gap?: { from: Micros; to: Micros } | null;
+  /** The feed is read, and something about it is not as it should be: one sentence, shown until a whole pull has none. */
+  note?: string | null;
 }
 
 /** A row in the feed's words, or a STIX object as it came. */

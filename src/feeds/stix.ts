@@ -69,6 +69,10 @@ export const stix: FeedFormat<Options> = {
         continue;
       }
       for await (const objects of readObjects(name, body, feed.signal)) {
+        if (objects.length === 0) {
+          yield batch;
+          [batch, bytes] = [emptyBatch(), 0];
+        }
         for (const found of objects) {
           if ('rejection' in found) batch.rejected.push(found.rejection);
           else add(batch, found.value);

@@ -4,17 +4,15 @@ import { isJsonObject, type Json } from '../model/json.ts';
 import type { Rejection } from '../model/observation.ts';
 import { formatMicros, parseTimestamp } from '../model/timestamp.ts';
 import { rowText } from '../stix/validate.ts';
-import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from './feed.ts';
+import type { FeedBatch, FeedContext, FeedFormat, FeedItem } from './feed.ts';
 import { type Bookmark, type Place, readBookmark, writeBookmark } from './taxii/bookmark.ts';
 import { findCollections, tellNeighbours, wantedNames } from './taxii/find.ts';
 import { accountOf, checkOptions, type Options, optionsSchema } from './taxii/options.ts';
 import { readPage } from './taxii/page.ts';
 import { isMissing, openServer, type Server } from './taxii/server.ts';
-import { type Question, walk } from './taxii/walk.ts';
+import { type Question, type Step, walk } from './taxii/walk.ts';
 
 const HOUR_MS = 3_600_000;
-/** A page's notes, of which there are at most two, go with its last rows. */
-const MOST_ROWS = BATCH_ROWS - 2;
 
 type Found = Map<string, string | GatewayError>;
 type Batch = Omit<FeedBatch, 'cursor'>;
@@ -105,7 +103,7 @@ async function* readCollection(
     throw new GatewayError('upstream-failed', message, { details: { status: '404' } });
   }
   const after = known?.url === url ? known.after : null;
-  yield* readPlace(name, { url, after, isPrecise: false }, feed, server, bookmark);
+  yield* readPlace(name, { url, after, isPrecise: false, limit: null }, feed, server, bookmark);
 }
 
 async function* readPlace(
@@ -123,28 +121,41 @@ async function* readPlace(
   let lost = isSnapshot ? null : lostSince(start.after, horizon);
   const steps = walk({
     after: isSnapshot ? null : (start.after ?? earliest),
+    earliest,
     isPrecise: start.isPrecise,
-    limit: options.page_size,
-    async read(question) {
+    limit: Math.min(options.page_size, start.limit ?? options.page_size),
+    isCapped: start.limit !== null,
+    async *read(question) {
       signal.throwIfAborted();
-      return readPage(await server.get(addressOf(start.url, question, options), subject), subject.name);
+      const response = await server.open(addressOf(start.url, question, options), subject);
+      return yield* readPage(response, host, subject.name, now());
     },
   });
-  for await (const { objects, done, isPrecise, gap } of steps) {
+  let { after } = start;
+  for await (const step of steps) {
+    const { objects, done, isPrecise, gap, isAnew } = step;
     if (gap !== null && isSnapshot) {
       // What was not seen is not what vanished.
       throw new GatewayError('upstream-malformed', `${host} can't be read as a whole: ${gap} (${subject.name}).`);
     }
     const notes: Rejection[] = gap === null ? [] : [{ reason: 'not-served', detail: gap, row: subject.name }];
-    const batches = [...batchesOf(objects)];
-    const rest = batches.pop() ?? { items: [], rejected: [], last: false };
-    yield* batches;
-    // Only the last of them stands for the whole page.
-    const after = isSnapshot ? null : (done ?? places.get(name)?.after ?? start.after);
-    places.set(name, { url: start.url, after, isPrecise });
-    yield { ...rest, rejected: [...rest.rejected, ...notes], gap: lost };
+    after = isSnapshot ? null : (done ?? (isAnew ? null : after));
+    const limit = step.limit < options.page_size ? step.limit : null;
+    places.set(name, { url: start.url, after, isPrecise, limit });
+    const batch = batchOf(objects);
+    yield { ...batch, rejected: [...batch.rejected, ...notes], gap: lost, note: noteOf(step, after, subject.name) };
     lost = null;
   }
+}
+
+/** What is wrong with a collection that is read all the same. */
+function noteOf({ ahead, gap, isAnew }: Step, after: string | null, subject: string): string | null {
+  if (gap !== null) return `Of ${subject} something may be missing: ${gap}.`;
+  if (ahead === null) return null;
+  const date = ahead.slice(0, 40);
+  if (isAnew) return `The bookmark ${date} of ${subject} lay ahead of the server's own clock; all was read again.`;
+  const since = after === null ? 'everything' : `what was added since ${after}`;
+  return `The server dates rows of ${subject} ahead of its own clock (${date}), which is not believed: ${since} is read each time.`;
 }
 
 /** An absence longer than the server looks back, told once it answers again. */
@@ -164,18 +175,15 @@ function addressOf(collection: string, { after, next, limit }: Question, { match
   return url;
 }
 
-/** A server that ignores `limit` must not make a batch larger than the writer takes. */
-function* batchesOf(objects: readonly Json[]): Generator<Batch> {
-  for (let start = 0; start < objects.length; start += MOST_ROWS) {
-    const items: FeedItem[] = [];
-    const rejected: Rejection[] = [];
-    for (const object of objects.slice(start, start + MOST_ROWS)) {
-      if (isJsonObject(object)) items.push({ stix: object });
-      else {
-        const detail = 'among the STIX objects stands something that is none';
-        rejected.push({ reason: 'not-an-object', detail, row: rowText(object) });
-      }
+function batchOf(objects: readonly Json[]): Batch {
+  const items: FeedItem[] = [];
+  const rejected: Rejection[] = [];
+  for (const object of objects) {
+    if (isJsonObject(object)) items.push({ stix: object });
+    else {
+      const detail = 'among the STIX objects stands something that is none';
+      rejected.push({ reason: 'not-an-object', detail, row: rowText(object) });
     }
-    yield { items, rejected, last: false };
   }
+  return { items, rejected, last: false };
 }

@@ -24,6 +24,8 @@ export interface FeedState {
   error: { code: ErrorCode; message: string; at: Micros } | null;
   /** The last stretch of time whose news can't be had any more, and when that was found. */
   gap: { from: Micros; to: Micros; at: Micros } | null;
+  /** What is not as it should be about a feed that is read all the same, and when that was found; null after a pull without. */
+  note: { text: string; at: Micros } | null;
   /** Of the last whole pull. */
   accepted: number;
   rejected: number;

@@ -81,9 +81,11 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     const { cursor } = await writer.feedState(name);
     const read = feed.format.read({ options: feed.options, cursor, now: () => clock.now(), fetch, files, signal });
     let isWhole = false;
+    let note: string | null = null;
     for await (const batch of read) {
       isWhole = batch.last;
-      await commitBatch(feed, batch, { pull, upstream, key, startedAt }, parts, report);
+      note ??= batch.note ?? null;
+      await commitBatch(feed, batch, { pull, upstream, key, startedAt, note }, parts, report);
       upstream.committed();
     }
     if (isWhole) report.outcome = 'whole';
@@ -108,12 +110,14 @@ interface RunningPoll {
   /** What nothing that is told may hold. */
   key: Secret | null;
   startedAt: Micros;
+  /** The first that a batch of this pull had. */
+  note: string | null;
 }
 
 async function commitBatch(
   feed: ConfiguredFeed,
   batch: FeedBatch,
-  { pull, upstream, key, startedAt }: RunningPoll,
+  { pull, upstream, key, startedAt, note }: RunningPoll,
   { writer, journals, clock }: PollParts,
   report: PollReport,
 ): Promise<void> {
@@ -137,6 +141,9 @@ async function commitBatch(
       if (rejections.length > 0) await tx.reject(definition.name, redacted(rejections, key), now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
+      if (note !== null || batch.last) {
+        await tx.saveFeedState(definition.name, { note: note === null ? null : { text: redact(note, key), at: now } });
+      }
       const accepted = report.accepted + rows.observations.length + rows.objects.length - settled.dangling.length;
       const rejected = report.rejected + batch.rejected.length + rows.refused + settled.dangling.length;
       if (batch.last) {

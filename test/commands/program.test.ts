@@ -240,6 +240,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     etag: null,
     lastModified: null,
     gap: null,
+    note: null,
     bodyHash: null,
     confirmedAt: null,
     succeededAt: NOW - 240 * SECOND,
@@ -265,6 +266,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
       { ...feed, feed: 'new', attemptedAt: null, succeededAt: null, failures: 0, error: null, stale: false },
       { ...feed, feed: 'spare', idle: 'no-key', error: null },
       { ...feed, feed: 'away', gap: { from: NOW - 7200 * SECOND, to: NOW - 3600 * SECOND, at: NOW - 60 * SECOND } },
+      { ...feed, feed: 'odd', note: { text: 'Dates lie\u001b ahead.', at: NOW - 60 * SECOND } },
     ],
     accounts: [
       {
@@ -312,6 +314,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     /Gaps\nFEED +FROM +TO +FOUND\naway +2026-\S+Z +2026-\S+Z +60s ago\n/,
     'what nobody can ask for any more',
   );
+  t.match(human.out, /Notes\nFEED +FOUND +WHAT\nodd +60s ago +Dates lie\\u\{1b\} ahead\.\n/);
   t.match(human.out, /siem +elasticsearch +all +behind +30s ago +3/);
   t.match(human.out, /siem +elasticsearch +ips +up to date +now +3/);
   t.match(human.out, /spare +file +disabled/);

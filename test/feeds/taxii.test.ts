@@ -3,11 +3,11 @@ import t, { type Test } from 'tap';
 import type { FeedBatch, FeedItem } from '../../src/feeds/feed.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { restartsBehind } from '../../src/feeds/taxii/bookmark.ts';
-import { printOf, readPage } from '../../src/feeds/taxii/page.ts';
+import { type Page, readPage } from '../../src/feeds/taxii/page.ts';
 import { taxii } from '../../src/feeds/taxii.ts';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
 import type { GatewayError } from '../../src/model/error.ts';
-import type { JsonObject } from '../../src/model/json.ts';
+import type { Json, JsonObject } from '../../src/model/json.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { scriptedClock } from '../helpers/clock.ts';
@@ -41,6 +41,22 @@ const pathsOf = (requests: readonly TaxiiRequest[]): string[] => requests.map(({
 const asked = (requests: readonly TaxiiRequest[], name: string): (string | null)[] =>
   requests.filter(({ url }) => url.pathname.endsWith('/objects/')).map(({ url }) => url.searchParams.get(name));
 const messageOf = (error: unknown): string => (error as GatewayError | null)?.message ?? '';
+
+/** A page as it is read from its text, pieces and all. */
+async function pageOf(text: string, headers: Record<string, string> = {}, status = 200, size = 7): Promise<Page> {
+  const body = (async function* () {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+  })();
+  const pieces = readPage({ status, headers, body }, 'host', 'it', START);
+  const objects: Json[] = [];
+  for (;;) {
+    const { value, done } = await pieces.next();
+    if (done) return { ...value, objects: [...objects, ...value.objects] };
+    objects.push(...value);
+  }
+}
+
 const OBJECTS = `/api/root/collections/${COLLECTION}/objects/`;
 
 t.test(
@@ -542,40 +558,225 @@ t.test('every refusal is told in our words, without the key', async (t) => {
 });
 
 t.test('a page is an envelope, a bundle or a list, and its dates are only what can be read', async (t) => {
-  const page = (body: unknown, first?: string, last?: string) =>
-    readPage(
-      {
-        body,
-        headers: {
-          ...(first === undefined ? {} : { 'x-taxii-date-added-first': first }),
-          ...(last === undefined ? {} : { 'x-taxii-date-added-last': last }),
-        },
-      },
-      'it',
-    );
-  const none = { objects: [], more: null, next: null, first: null, last: null, isBundle: false };
-  t.same(page({}), none);
-  t.same(page({ more: false, next: null, objects: null }), { ...none, more: false });
-  t.same(page({ more: 'yes', next: 7, objects: [1] }), { ...none, next: '7', objects: [1] });
-  t.same(page({ next: 'x'.repeat(5000) }), none);
-  t.same(page({ type: 'bundle', id: 'bundle--1', x: 1 }), { ...none, isBundle: true });
-  t.same(page([{}]), { ...none, objects: [{}], isBundle: true });
+  const page = async (body: unknown, first?: string, last?: string) => {
+    const dates = {
+      ...(first === undefined ? {} : { 'x-taxii-date-added-first': first }),
+      ...(last === undefined ? {} : { 'x-taxii-date-added-last': last }),
+    };
+    const { print: _, count, ...rest } = await pageOf(JSON.stringify(body), dates);
+    t.equal(count, rest.objects.length);
+    return rest;
+  };
+  const none = {
+    objects: [],
+    more: null,
+    next: null,
+    first: null,
+    last: null,
+    ahead: null,
+    at: START,
+    isBundle: false,
+  };
+  t.same(await page({}), none);
+  t.same(await page({ more: false, next: null, objects: null }), { ...none, more: false });
+  t.same(await page({ more: 'yes', next: 7, objects: [1] }), { ...none, next: '7', objects: [1] });
+  t.same(await page({ next: 'x'.repeat(5000) }), none);
+  t.same(await page({ type: 'bundle', id: 'bundle--1', x: 1 }), { ...none, isBundle: true });
+  t.same(await page([{}]), { ...none, objects: [{}], isBundle: true });
   const [a, b] = ['2026-01-01T00:00:00Z', '2026-01-01T00:00:01.5+00:00'];
-  t.same(page({}, a, b), { ...none, first: a, last: b });
+  t.same(await page({}, a, b), { ...none, first: a, last: b });
   t.same(
-    page({}, a, 'undefined'),
+    await page({}, a, 'undefined'),
     { ...none, first: a, last: a },
     'the OASIS server tells one object by its first date',
   );
-  for (const body of [null, 'x', { title: 'no' }, { objects: 'x' }, { objects: {} }])
-    t.throws(() => page(body), { code: 'upstream-malformed' });
+  for (const body of [
+    null,
+    'x',
+    { title: 'no' },
+    { objects: 'x' },
+    { objects: {} },
+    { title: 'no', more: 'false' },
+    { more: false, error: 'down' },
+    { id: 'a', type: 'indicator' },
+  ])
+    await t.rejects(page(body), { code: 'upstream-malformed' }, JSON.stringify(body));
+  for (const body of [
+    { more: false, count: 0, x: 1 },
+    { more: true, id: COLLECTION },
+    { id: COLLECTION, count: 0 },
+  ])
+    t.same(await page(body), { ...none, more: 'more' in body ? body.more : null }, 'an empty envelope');
+  t.same((await pageOf('', {}, 204)).count, 0, 'no content');
+  await t.rejects(pageOf('', {}, 200), { code: 'upstream-malformed' });
+  await t.rejects(pageOf('{"objects":[]} {}'), { code: 'upstream-malformed' }, 'two texts');
+  t.equal((await pageOf('\ufeff{"objects":[{"a":1}]}', {}, 200, 1)).count, 1, 'behind a byte order mark');
+  t.match(await pageOf('{"more":true,"next":"n","objects":[1,2]}'), { more: true, next: 'n', count: 2 });
+  t.match(await pageOf('{"objects":[1,2],"next":"n","more":true}'), { more: true, next: 'n', count: 2 });
+  t.match(await pageOf('{"\\u006fbjects":[1,2],"more":false}'), { more: false, count: 2 }, 'however it is spelt');
+});
+
+t.test('a date that lies ahead of the answer is not believed', async (t) => {
+  const at = START + MICROS_PER_DAY / 2;
+  const date = new Date(at / 1000).toUTCString();
+  const [x, last] = ['x-taxii-date-added-first', 'x-taxii-date-added-last'];
+  const [before, ahead] = [formatMicros(at + 299_000_000), formatMicros(at + 301_000_000)];
+  const read = (headers: Record<string, string>) => pageOf('{}', headers);
+  t.match(await read({ date, [x]: before, [last]: before }), { first: before, last: before, ahead: null, at });
+  t.match(await read({ date, [x]: before, [last]: ahead }), { first: before, last: before, ahead });
+  t.match(await read({ date, [x]: ahead, [last]: ahead }), { first: null, last: null, ahead });
+  const mine = formatMicros(START + 301_000_000);
+  t.match(await read({ [last]: mine }), { last: null, ahead: mine, at: START }, 'by our clock where it tells none');
+  const never = 'Fri, 31 Dec 9999 23:59:59 GMT';
+  const far = formatMicros(START + 2 * MICROS_PER_DAY);
+  t.match(await read({ date: never, [last]: far }), { last: null, ahead: far }, 'and not by one that can not be right');
+});
+
+t.test('a date in the far future moves no bookmark, and news still come', async (t) => {
+  const { clock, server, bench, fill } = await openTaxii(t);
+  fill(15);
+  server.rows.push({ added: Date.UTC(9999, 0) * 1000, object: indicatorOf(900) });
+  const first = await pull(taxii, bench.context());
+  t.equal(first.error, null);
+  t.equal(first.items.length, 16);
+  t.equal(JSON.parse(first.cursor ?? '').places.all.after, formatMicros(START + 10 * 7), 'the last believable date');
+  t.match(
+    first.batches.flatMap(({ note }) => note ?? []),
+    [/ahead of its own clock \(9999-/],
+  );
+  server.rows.push({ added: clock.now() - 1_000_000, object: indicatorOf(901) });
+  const second = await pull(taxii, bench.context({ cursor: first.cursor }));
+  t.ok(idsOf(second.items).has(indicatorOf(901)['id']), 'what is new comes');
+
+  // A bookmark that was kept before dates were looked at.
+  const frozen = first.cursor?.replace(/"after":"[^"]+"/, '"after":"9999-01-01T00:00:00.000001Z"') ?? null;
+  server.rows = server.rows.filter(({ added }) => added < clock.now());
+  server.requests.length = 0;
+  const healed = await pull(taxii, bench.context({ cursor: frozen }));
+  t.equal(healed.error, null);
+  t.equal(idsOf(healed.items).size, 16, 'all is read again');
+  t.same(asked(server.requests, 'added_after').slice(0, 2), ['9999-01-01T00:00:00.000001Z', null]);
+  t.match(
+    healed.batches.flatMap(({ note }) => note ?? []),
+    [/bookmark 9999-.* of collection all lay ahead/],
+  );
+  t.not(JSON.parse(healed.cursor ?? '').places.all.after, '9999-01-01T00:00:00.000001Z');
+  const after = await pull(taxii, bench.context({ cursor: healed.cursor }));
+  t.equal(after.items.length, 0, 'once');
+  t.same(
+    after.batches.flatMap(({ note }) => note ?? []),
+    [],
+  );
+});
+
+t.test('header paging past a date that is not believed ends, and tells what may be missing', async (t) => {
+  const { server, bench, fill } = await openTaxii(t, { paging: 'cursorless', maxLimit: 10 });
+  fill(5);
+  for (let n = 100; n < 130; n += 1) server.rows.push({ added: Date.UTC(9999, 0) * 1000 + n, object: indicatorOf(n) });
+  const { items, error, rejected, batches } = await pull(taxii, bench.context());
+  t.equal(error, null);
+  t.ok(idsOf(items).size >= 14, 'up to the last row that is dated as it can be');
+  t.match(rejected, [{ reason: 'not-served' }]);
+  t.match(batches.flatMap(({ note }) => note ?? []).at(-1), /something may be missing/);
+  t.ok(server.requests.length < 30);
+});
+
+t.test('an envelope of any size is read in pieces, whatever page_size says', async (t) => {
+  const { server, bench, fill } = await openTaxii(t, {}, { page_size: 100 });
+  fill(40_000);
+  const text = JSON.stringify({
+    objects: server.rows.map(({ object }) => ({ ...(object as JsonObject), x: 'y'.repeat(700) })),
+  });
+  t.ok(text.length > 37_000_000);
+  server.onRequest = ({ url }) => {
+    const isFirst = url.pathname === OBJECTS && !url.searchParams.has('added_after');
+    const dates = { 'x-taxii-date-added-last': formatMicros(START + 39_999 * 7) };
+    server.down = isFirst ? { status: 200, body: text, headers: dates } : null;
+  };
+  const { items, batches, error, cursor } = await pull(taxii, bench.context());
+  t.equal(error, null);
+  t.equal(idsOf(items).size, 40_000);
+  t.ok(
+    batches.every(({ items, rejected }) => items.length + rejected.length <= 10_000),
+    'no batch is larger than the writer takes',
+  );
+  const moved = batches.findIndex(({ cursor }) => JSON.parse(cursor ?? '{}').places?.all?.after !== null);
+  t.equal(
+    batches.slice(0, moved + 1).reduce((sum, { items }) => sum + items.length, 0),
+    40_000,
+    'the bookmark last',
+  );
+  server.requests.length = 0;
+  t.equal((await pull(taxii, bench.context({ cursor }))).items.length, 0);
+});
+
+t.test('an envelope that breaks off moves no bookmark', async (t) => {
+  const { server, bench, fill } = await openTaxii(t);
+  fill(12_000);
+  const text = JSON.stringify({ objects: server.rows.map(({ object }) => object) });
+  const dates = { 'x-taxii-date-added-last': formatMicros(START + 9 * 7) };
+  server.onRequest = ({ url }) => {
+    server.down = url.pathname === OBJECTS ? { status: 200, body: text.slice(0, -500), headers: dates } : null;
+  };
+  const { items, error, cursor } = await pull(taxii, bench.context());
+  t.equal(codeOf(error), 'upstream-malformed');
+  t.match(messageOf(error), /^localhost:\d+ sent no whole JSON for collection all\.$/);
+  t.ok(items.length >= 9000, 'what came before is kept');
+  t.equal(JSON.parse(cursor ?? '').places.all.after, null);
+  server.onRequest = null;
+  server.down = null;
+  t.equal(idsOf((await pull(taxii, bench.context({ cursor }))).items).size, 12_000);
+});
+
+t.test('a server that refuses a large limit is asked for less, and that is remembered', async (t) => {
+  for (const status of [413, 400, 422]) {
+    const { server, bench, fill } = await openTaxii(t, {}, { page_size: 1000 });
+    fill(150);
+    let most = 100;
+    server.onRequest = ({ url }) => {
+      const isTooMuch = Number(url.searchParams.get('limit') ?? 0) > most;
+      server.down = isTooMuch ? { status, body: '{"title":"Too much"}' } : null;
+    };
+    const first = await pull(taxii, bench.context());
+    t.equal(first.error, null, String(status));
+    t.equal(idsOf(first.items).size, 150);
+    t.same(asked(server.requests, 'limit'), ['1000', '500', '200', '100', '100']);
+    server.requests.length = 0;
+    const second = await pull(taxii, bench.context({ cursor: first.cursor }));
+    t.equal(second.error, null);
+    t.same(asked(server.requests, 'limit'), ['100']);
+    most = 0;
+    server.requests.length = 0;
+    const third = await pull(taxii, bench.context({ cursor: first.cursor }));
+    t.match(messageOf(third.error), /Pages of 100 objects, and of fewer down to 10 are refused: see page_size/);
+    t.same(asked(server.requests, 'limit'), ['100', '50', '20', '10'], 'so often and no oftener');
+  }
+});
+
+t.test('a refusal in the middle of a walk is about the size only when it says so', async (t) => {
+  for (const [status, more] of [
+    [413, ['50', '20']],
+    [400, []],
+  ] as const) {
+    const { server, bench, fill } = await openTaxii(t, {}, { page_size: 100 });
+    fill(250);
+    server.onRequest = ({ url }) => {
+      const isTooMuch = url.searchParams.get('next') === '100' && Number(url.searchParams.get('limit')) > 20;
+      server.down = isTooMuch ? { status, body: '{}' } : null;
+    };
+    const { error, items } = await pull(taxii, bench.context());
+    t.same(asked(server.requests, 'limit').slice(2, 2 + more.length), more);
+    t.equal(error === null, status === 413);
+    t.equal(idsOf(items).size, status === 413 ? 250 : 100);
+  }
 });
 
 t.test('what tells pages apart stands whatever an object holds', async (t) => {
-  const deep = JSON.parse(`${'['.repeat(200_000)}${']'.repeat(200_000)}`);
-  const print = (objects: unknown[]) => printOf(readPage({ body: { objects }, headers: {} }, 'it'));
-  const prints = [[deep], [{ id: deep, modified: deep }, 'a'], [{ id: 'a' }], [{ id: 'a', modified: 'b' }], ['a'], [7]];
-  t.equal(new Set(prints.map(print)).size, prints.length);
+  const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+  const textOf = (value: unknown): string => (value === deep ? deep : JSON.stringify(value));
+  const print = async (objects: unknown[]) => (await pageOf(`{"objects":[${objects.map(textOf).join()}]}`)).print;
+  const prints = [[deep], ['b', 'a'], [{ id: 'a' }], [{ id: 'a', modified: 'b' }], ['a'], [7]];
+  t.equal(new Set(await Promise.all(prints.map(print))).size, prints.length);
 });
 
 t.test('behind a date that is cut, reading goes on from the last full second', async (t) => {

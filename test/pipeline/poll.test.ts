@@ -7,6 +7,7 @@ import type { ResolveAll } from '../../src/pipeline/guard.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
+import { indicatorOf, startTaxii } from '../helpers/taxii-upstream.ts';
 import { answer, startUpstream } from '../helpers/upstream.ts';
 
 const CANARY = 'sk_live_canary_0123456789';
@@ -422,6 +423,35 @@ collections: { all: { pool: main } }
   t.equal((await gateway.side.poll('soc')).outcome, 'whole');
   t.strictSame(await gapOf(), gap, 'told once, and remembered');
   t.equal((await gateway.side.rejections('soc', 10)).counts[0]?.count, 1);
+});
+
+t.test('what is odd about a feed that is read all the same is its note, until a whole pull has none', async (t) => {
+  const clock = scriptedClock(START, { auto: true });
+  const upstream = await startTaxii(t, { auth: null });
+  const yaml = `
+data: ./data
+feeds: { up: { format: taxii, url: "${upstream.url}", collections: [all], every: 10m, internal: true } }
+pools: { main: { feeds: [up] } }
+collections: { all: { pool: main } }
+`;
+  const { side } = await openGateway(t, t.testdir(), yaml, { clock });
+  const noteOf = async () => (await side.status()).feeds[0]?.note;
+  upstream.rows = [{ added: START, object: indicatorOf(1) }];
+  t.match(await side.poll('up'), { outcome: 'whole', accepted: 1 });
+  t.equal(await noteOf(), null);
+  upstream.rows.push({ added: Date.UTC(9999, 0) * 1000, object: indicatorOf(2) });
+  t.match(await side.poll('up'), { outcome: 'whole', accepted: 1 });
+  const note = await noteOf();
+  t.match(note, { text: /^The server dates rows of collection all ahead of its own clock \(9999-01-01T/ });
+  t.ok(note && note.at >= START);
+  upstream.down = { status: 500 };
+  t.match(await side.poll('up'), { outcome: 'failed' });
+  t.strictSame(await noteOf(), note, 'a poll that fails says nothing of it');
+  upstream.down = null;
+  upstream.rows.pop();
+  await clock.advance(3_600_000);
+  t.match(await side.poll('up'), { outcome: 'whole' });
+  t.equal(await noteOf(), null);
 });
 
 t.test('a loopback upstream that nobody called internal is refused, and says what to set', async (t) => {

@@ -601,6 +601,7 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
       next_poll_at: '2026-01-01T00:15:00.000Z',
       error: null,
       gap: null,
+      note: null,
       counts: { accepted: 5, rejected: 1, observations: 0 },
       budget: {
         origin: 'https://up.example',

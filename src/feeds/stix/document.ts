@@ -4,7 +4,8 @@ import { GatewayError } from '../../model/error.ts';
 import { holdsTooMuch, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
 import type { Rejection } from '../../model/observation.ts';
 import { rowText } from '../../stix/validate.ts';
-import { malformed, type Part, parse, readParts, together } from './texts.ts';
+import { isEmptyEnvelope } from '../reading/envelope.ts';
+import { malformed, type Part, parse, readParts, together } from '../reading/texts.ts';
 
 /**
  * STIX objects out of a document of any size, in bounded memory, as many at once as a piece of it holds. A document whose first
@@ -23,6 +24,7 @@ const RATIO = 200;
 const RATIO_FROM = 64 * MB;
 
 /**
+ * An empty piece of a body that pauses (feed.ts) is passed on as an empty list.
  * Throws `upstream-malformed`, naming the document, for what is no STIX or stops in its middle, after everything before
  * was given; `upstream-too-large` for an object that can't be held.
  */
@@ -88,13 +90,15 @@ async function* unpack(
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     }
   })();
-  const first = await packed.next();
+  let first = await packed.next();
+  while (!first.done && first.value.length === 0) first = await packed.next();
   if (first.done) return;
+  const start = first.value;
   const all = (async function* () {
-    yield first.value;
+    yield start;
     yield* packed;
   })();
-  const isGzip = first.value[0] === 0x1f && first.value[1] === 0x8b;
+  const isGzip = start[0] === 0x1f && start[1] === 0x8b;
   const chunks = isGzip ? pipeline(all, createGunzip({ chunkSize: 256 * 1024 }), () => undefined) : all;
   try {
     for await (const chunk of chunks) {
@@ -150,7 +154,10 @@ async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
     if (size <= MOST_HELD) held.push(rest);
     else held = [];
   };
-  for await (const chunk of chunks) yield* together(takeAll(chunk));
+  for await (const chunk of chunks) {
+    if (chunk.length === 0) yield [];
+    else yield* together(takeAll(chunk));
+  }
   yield* together(take(Buffer.alloc(0), false));
 }
 
@@ -165,7 +172,10 @@ async function* readTexts(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
       }
     }
   };
-  for await (const parts of readParts(name, chunks)) yield* together(foundIn(parts));
+  for await (const parts of readParts(name, chunks)) {
+    if (parts.length === 0) yield [];
+    else yield* together(foundIn(parts));
+  }
 }
 
 /** An object, or what a bundle (STIX 2.1 section 8), an envelope (TAXII 2.1 section 3.7) or a list holds. */
@@ -174,8 +184,10 @@ function* unwrap(name: string, value: Json, isFirst: boolean, bytes: number): Ge
     for (const member of members) yield { value: member, bytes: bytes / members.length };
   };
   if (Array.isArray(value)) return yield* each(value);
-  const isEnvelope = isJsonObject(value) && Object.keys(value).every((key) => /^(?:more|next|objects)$/.test(key));
-  if (isJsonObject(value) && (value['type'] === 'bundle' || Array.isArray(value['objects']) || isEnvelope)) {
+  if (
+    isJsonObject(value) &&
+    (value['type'] === 'bundle' || Array.isArray(value['objects']) || isEmptyEnvelope(value))
+  ) {
     return yield* each(Array.isArray(value['objects']) ? value['objects'] : []);
   }
   // An error message in JSON must not pass for a feed with one odd row.

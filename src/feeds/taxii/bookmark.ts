@@ -17,6 +17,8 @@ export interface Place {
   after: string | null;
   /** The server was seen to tell microseconds, so nothing is asked for twice. */
   isPrecise: boolean;
+  /** Objects a page that the server takes, where it refuses as many as the configuration says; else null. */
+  limit: number | null;
 }
 
 /** Never throws: a bookmark that can't be read, or that was made for another question, costs time and no row. */
@@ -28,9 +30,11 @@ export function readBookmark(cursor: string | null, of: string): Bookmark {
     if (!isJsonObject(stored) || stored['of'] !== of || !isJsonObject(stored['places'])) return none;
     const places = Object.entries(stored['places']).flatMap(([name, place]) => {
       if (!isJsonObject(place) || typeof place['url'] !== 'string' || !URL.canParse(place['url'])) return [];
-      const { after } = place;
+      const { after, limit } = place;
       const date = typeof after === 'string' && parseTimestamp(after) !== undefined ? after : null;
-      return [[name, { url: place['url'], after: date, isPrecise: place['isPrecise'] === true }] as const];
+      const taken = typeof limit === 'number' && Number.isSafeInteger(limit) && limit > 0 ? limit : null;
+      const isPrecise = place['isPrecise'] === true;
+      return [[name, { url: place['url'], after: date, isPrecise, limit: taken }] as const];
     });
     const { accept } = stored;
     return { accept: typeof accept === 'string' ? accept : null, places: new Map(places) };

@@ -121,7 +121,7 @@ async function findRoots(server: Server, options: Options): Promise<URL[]> {
   if (url.pathname.endsWith('/collections/')) return [new URL('../', url)];
   let body: unknown;
   try {
-    ({ body } = await server.get(url, { name: 'its discovery or API root' }));
+    body = await server.get(url, { name: 'its discovery or API root' });
   } catch (error) {
     // Some serve collections under a root that itself answers nothing.
     if (!isMissing(error)) throw error;
@@ -167,7 +167,7 @@ async function chooseRoots(roots: URL[], server: Server, { api_root: wanted, url
   if (named !== undefined) return [named];
   const titles: string[] = [];
   for (const root of roots) {
-    const { body } = await server.get(root, { name: 'an API root' });
+    const body = await server.get(root, { name: 'an API root' });
     const title = isJsonObject(body) && typeof body['title'] === 'string' ? body['title'] : '';
     if (title.trim().toLowerCase() === wanted.trim().toLowerCase()) return [root];
     titles.push(server.quote(title === '' ? root.pathname : title));
@@ -178,7 +178,7 @@ async function chooseRoots(roots: URL[], server: Server, { api_root: wanted, url
 
 async function listCollections(server: Server, root: URL): Promise<Collection[]> {
   const url = new URL('collections/', root);
-  const { body } = await server.get(url, { name: 'the collections of its API root' });
+  const body = await server.get(url, { name: 'the collections of its API root' });
   const list = isJsonObject(body) ? (body['collections'] ?? []) : null;
   if (!Array.isArray(list)) throw notTaxii(root);
   return list

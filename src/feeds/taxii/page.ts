@@ -1,49 +1,119 @@
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { answeredAt, isAhead } from '../../model/answer-clock.ts';
+import type { Micros } from '../../model/clock.ts';
 import { GatewayError } from '../../model/error.ts';
 import { isJsonObject, type Json } from '../../model/json.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
 import { wholeText } from '../../stix/validate.ts';
-import type { Reply } from './server.ts';
+import { BATCH_BYTES, BATCH_ROWS, type FeedResponse } from '../feed.ts';
+import { isEmptyEnvelope } from '../reading/envelope.ts';
+import { type Part, readParts } from '../reading/texts.ts';
 
-/** One answer of `GET .../objects/`. */
+/** One answer of `GET .../objects/`, read to its end. */
 export interface Page {
+  /** Those that were not given in pieces before. */
   objects: Json[];
+  /** All objects of the page. */
+  count: number;
+  /** What tells the page from any other: its objects and their versions. */
+  print: string;
   /** Null: not said. The standard means false by it (TAXII 2.1 section 3.7); servers in the field mean nothing. */
   more: boolean | null;
   next: string | null;
-  /** X-TAXII-Date-Added-First and -Last, verbatim (section 3.2); null when absent or no time. */
+  /** X-TAXII-Date-Added-First and -Last, verbatim (section 3.2); null when absent, no time, or ahead of the answer's clock. */
   first: string | null;
   last: string | null;
+  /** The date that was ahead of the answer's clock. */
+  ahead: string | null;
+  /** When the page was made, by the server's clock. */
+  at: Micros;
   /** A STIX bundle came in the envelope's place. */
   isBundle: boolean;
 }
 
+/** A page's notes, of which there are at most two, go with its last rows. */
+const MOST_ROWS = BATCH_ROWS - 2;
 const MAX_NEXT = 4096;
 
-/** Reads an envelope, a bundle or a bare list. Throws `upstream-malformed`. */
-export function readPage({ body, headers }: Reply, subject: string): Page {
-  const envelope = Array.isArray(body) ? { objects: body } : body;
-  if (!isJsonObject(envelope) || !isPageLike(envelope)) {
+/**
+ * Reads an envelope, a bundle or a bare list of any length. Yields the objects of a page that is longer than a batch in
+ * pieces, and what has come when the server pauses; returns the page with the rest of them. What the page says of itself may
+ * stand before or behind its objects, so it is known at the end only.
+ * Throws `upstream-malformed`.
+ */
+export async function* readPage(
+  { status, headers, body }: Pick<FeedResponse, 'status' | 'headers' | 'body'>,
+  host: string,
+  subject: string,
+  now: Micros,
+): AsyncGenerator<Json[], Page> {
+  const print = createHash('sha1');
+  let count = 0;
+  let bytes = 0;
+  let objects: Json[] = [];
+  const add = (object: Json, size: number): void => {
+    objects.push(object);
+    bytes += size;
+    count += 1;
+    print.update(`${wholeText(isJsonObject(object) ? [object['id'], object['modified']] : object)}\n`);
+  };
+  const takeAll = (): Json[] => {
+    const all = objects;
+    [objects, bytes] = [[], 0];
+    return all;
+  };
+  let root: Json | undefined;
+  for await (const parts of partsOf(body, host, subject)) {
+    if (parts.length === 0) yield takeAll();
+    for (const part of parts) {
+      if (root !== undefined) throw noWholeJson(host, subject);
+      if ('root' in part) root = part.root;
+      const found = 'member' in part ? [part.member] : part.members === 0 ? listIn(part.root) : [];
+      for (const object of found) {
+        add(object, part.bytes / found.length);
+        if (objects.length >= MOST_ROWS || bytes >= BATCH_BYTES) yield takeAll();
+      }
+    }
+  }
+  // RFC 9110 section 15.3.5: 204 has no body.
+  if (root === undefined && status === 204) root = {};
+  const envelope = Array.isArray(root) ? { objects: root } : root;
+  if (!isJsonObject(envelope) || !(Array.isArray(envelope['objects']) || isEmptyEnvelope(envelope))) {
     throw new GatewayError('upstream-malformed', `The answer for ${subject} is neither an envelope nor a bundle.`);
   }
-  const { objects, more, next } = envelope;
-  const first = dateOf(headers['x-taxii-date-added-first']);
+  const { more, next } = envelope;
   return {
-    objects: Array.isArray(objects) ? objects : [],
+    objects,
+    count,
+    print: print.digest('hex'),
     more: typeof more === 'boolean' ? more : null,
     next: nextOf(next),
-    first,
-    // The OASIS server tells a page of one object by its first date alone; as a last date it is never too late.
-    last: dateOf(headers['x-taxii-date-added-last']) ?? first,
-    isBundle: envelope['type'] === 'bundle' || Array.isArray(body),
+    ...datesOf(headers, now),
+    isBundle: envelope['type'] === 'bundle' || Array.isArray(root),
   };
 }
 
-/** An empty envelope is `{}`; an error message that comes with 200 has other members. */
-function isPageLike(envelope: Record<string, Json>): boolean {
-  const { objects } = envelope;
-  if (objects !== undefined && objects !== null) return Array.isArray(objects);
-  return envelope['type'] === 'bundle' || Object.keys(envelope).every((key) => /^(?:more|next|objects)$/.test(key));
+async function* partsOf(body: AsyncIterable<Uint8Array>, host: string, subject: string): AsyncGenerator<Part[]> {
+  const chunks = (async function* () {
+    for await (const chunk of body) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+  })();
+  try {
+    yield* readParts(`The answer of ${host} for ${subject}`, chunks);
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'upstream-malformed') throw error;
+    throw noWholeJson(host, subject);
+  }
+}
+
+/** Nothing of what came is quoted: a page that repeats the request repeats the password in it. */
+export function noWholeJson(host: string, subject: string): GatewayError {
+  return new GatewayError('upstream-malformed', `${host} sent no whole JSON for ${subject}.`);
+}
+
+/** The objects of a root in which they were not found on the way: `objects` may be written with escapes. */
+function listIn(root: Json): Json[] {
+  const list = isJsonObject(root) ? root['objects'] : root;
+  return Array.isArray(list) ? list : [];
 }
 
 /** Some servers send it as a number. */
@@ -52,14 +122,22 @@ function nextOf(next: Json | undefined): string | null {
   return typeof text === 'string' && text !== '' && text.length <= MAX_NEXT ? text : null;
 }
 
-/** Servers send `undefined`, `null` and the like. */
-function dateOf(header: string | undefined): string | null {
-  const date = header?.trim();
-  return date !== undefined && parseTimestamp(date) !== undefined ? date : null;
-}
-
-/** What tells a page from any other: the objects and their versions. */
-export function printOf({ objects }: Page): string {
-  const names = objects.map((object) => wholeText(isJsonObject(object) ? [object['id'], object['modified']] : object));
-  return hash('sha1', names.join('\n'), 'hex');
+/**
+ * Nothing can have been added after the answer was made. A date that says so would be asked for ever after, and nothing new
+ * would come; the date of the page's first row then stands for it, which is never too late.
+ */
+function datesOf(headers: Record<string, string>, now: Micros): Pick<Page, 'first' | 'last' | 'ahead' | 'at'> {
+  const at = answeredAt(headers['date'], now);
+  let ahead: string | null = null;
+  const [first, last] = ['first', 'last'].map((name) => {
+    const date = headers[`x-taxii-date-added-${name}`]?.trim() ?? '';
+    const time = parseTimestamp(date);
+    // Servers send `undefined`, `null` and the like.
+    if (time === undefined) return null;
+    if (!isAhead(time, at)) return date;
+    ahead = date;
+    return null;
+  }) as [string | null, string | null];
+  // The OASIS server tells a page of one object by its first date alone; as a last date it is never too late.
+  return { first, last: last ?? first, ahead, at };
 }

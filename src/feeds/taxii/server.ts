@@ -1,11 +1,14 @@
 import { GatewayError } from '../../model/error.ts';
 import type { FeedContext, FeedResponse } from '../feed.ts';
 import { authorizationOf, type Options } from './options.ts';
+import { noWholeJson } from './page.ts';
 
 /** One TAXII server as a pull asks it: signed in, in a spelling of the media type that it takes, its refusals in our words. */
 export interface Server {
   /** Throws `upstream-*`; for what isn't there, with which `isMissing` answers true. */
-  get(url: URL, subject: Subject): Promise<Reply>;
+  get(url: URL, subject: Subject): Promise<unknown>;
+  /** The same for an answer that is read as it comes. */
+  open(url: URL, subject: Subject): Promise<FeedResponse>;
   /** The spelling that was last taken; null before any answer. */
   accept(): string | null;
   /** Upstream's own text as it may stand in a message: short, one line, without the key. */
@@ -16,11 +19,6 @@ export interface Subject {
   /** What is asked for, in the words of a message: "the collections". */
   name: string;
   weight?: number;
-}
-
-export interface Reply {
-  body: unknown;
-  headers: Record<string, string>;
 }
 
 /**
@@ -41,34 +39,44 @@ const MAX_QUOTE = 60;
 /** `accept`: the spelling that the last pull found, tried first. */
 export function openServer({ options, fetch }: FeedContext<Options>, accept: string | null): Server {
   let taken = accept;
+  const open = async (url: URL, subject: Subject): Promise<FeedResponse> => {
+    const order = new Set([...(taken === null ? [] : [taken]), ...spellings]);
+    for (const spelling of order) {
+      let status = 0;
+      try {
+        const response = await fetch({
+          url,
+          headers: { accept: spelling },
+          ...authorizationOf(options),
+          weight: subject.weight ?? 1,
+          explain(code) {
+            status = code;
+            return explain(code, url.host, subject.name, options);
+          },
+        });
+        if (response === null) throw malformed(`${url.host} answered 304 to an unconditional request`);
+        await requireTaxii(response, url.host, subject.name);
+        taken = spelling;
+        return response;
+      } catch (error) {
+        // RFC 9110 section 15.5.16: 415 is for what was sent, but some say it of Accept.
+        if (status !== 406 && status !== 415) throw error;
+      }
+    }
+    throw malformed(`${url.host} takes none of the media types of TAXII 2.1: does it speak another version?`);
+  };
   return {
     accept: () => taken,
     quote: (text) => quote(text, options),
+    open,
     async get(url, subject) {
-      const order = new Set([...(taken === null ? [] : [taken]), ...spellings]);
-      for (const spelling of order) {
-        let status = 0;
-        try {
-          const response = await fetch({
-            url,
-            headers: { accept: spelling },
-            ...authorizationOf(options),
-            weight: subject.weight ?? 1,
-            explain(code) {
-              status = code;
-              return explain(code, url.host, subject.name, options);
-            },
-          });
-          if (response === null) throw malformed(`${url.host} answered 304 to an unconditional request`);
-          const reply = await readReply(response, url.host, subject.name);
-          taken = spelling;
-          return reply;
-        } catch (error) {
-          // RFC 9110 section 15.5.16: 415 is for what was sent, but some say it of Accept.
-          if (status !== 406 && status !== 415) throw error;
-        }
+      const response = await open(url, subject);
+      try {
+        return await response.json();
+      } catch (error) {
+        if (!(error instanceof GatewayError) || error.code !== 'upstream-malformed') throw error;
+        throw noWholeJson(url.host, subject.name);
       }
-      throw malformed(`${url.host} takes none of the media types of TAXII 2.1: does it speak another version?`);
     },
   };
 }
@@ -92,6 +100,11 @@ function explain(status: number, host: string, subject: string, { key }: Options
   if (status === 404 || status === 410) {
     return new GatewayError('upstream-failed', `${host} does not know ${subject}.`, { details: { status: '404' } });
   }
+  if (status === 413) {
+    return new GatewayError('upstream-too-large', `${host} does not give so much at once for ${subject} (413).`, {
+      details: { status: '413' },
+    });
+  }
   if (status === 400 || status === 422) {
     return new GatewayError('upstream-failed', `${host} does not understand the question for ${subject} (${status}).`, {
       details: { status: String(status) },
@@ -100,20 +113,11 @@ function explain(status: number, host: string, subject: string, { key }: Options
   return null;
 }
 
-async function readReply(response: FeedResponse, host: string, subject: string): Promise<Reply> {
-  const type = response.headers['content-type'] ?? '';
-  // Nothing of what came is quoted: a page that repeats the request repeats the password in it.
-  const other = foreign(type);
-  if (other !== null) {
-    await drop(response.body);
-    throw malformed(`${host} answered ${other} for ${subject}`);
-  }
-  try {
-    return { body: await response.json(), headers: response.headers };
-  } catch (error) {
-    if (!(error instanceof GatewayError) || error.code !== 'upstream-malformed') throw error;
-    throw malformed(`${host} sent no whole JSON for ${subject}`);
-  }
+async function requireTaxii({ headers, body }: FeedResponse, host: string, subject: string): Promise<void> {
+  const other = foreign(headers['content-type'] ?? '');
+  if (other === null) return;
+  await drop(body);
+  throw malformed(`${host} answered ${other} for ${subject}`);
 }
 
 /** What an answer is that is no TAXII 2.1, by its media type; null for all that may be. */

@@ -1,8 +1,11 @@
+import { isAhead } from '../../model/answer-clock.ts';
 import { GatewayError } from '../../model/error.ts';
+import type { Json } from '../../model/json.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
 import { isCut, restartsBehind } from './bookmark.ts';
+import { smallerLimit, toldLimit } from './limit.ts';
 import { MAX_PAGE } from './options.ts';
-import { type Page, printOf } from './page.ts';
+import type { Page } from './page.ts';
 
 /**
  * Reading one collection page by page, oldest first, however a server pages: by `next`, by X-TAXII-Date-Added-Last, or by
@@ -17,18 +20,29 @@ export interface Question {
 
 export interface WalkOptions {
   after: string | null;
+  /** Where reading begins without a bookmark; null: with everything. */
+  earliest: string | null;
   isPrecise: boolean;
   limit: number;
-  read(question: Question): Promise<Page>;
+  /** The server was seen to refuse larger pages. */
+  isCapped: boolean;
+  /** The objects of a page in pieces, then the page with the rest of them. */
+  read(question: Question): AsyncGenerator<Json[], Page>;
 }
 
 export interface Step {
-  objects: Page['objects'];
+  objects: Json[];
   /** Everything added up to this date has been given, and may be committed; null: as before. */
   done: string | null;
   isPrecise: boolean;
+  /** Objects a page that the server takes. */
+  limit: number;
   /** Why something behind may be missing; told, and in a snapshot no reason to withdraw anything. */
   gap: string | null;
+  /** A date of the server that is not believed. */
+  ahead: string | null;
+  /** The bookmark that was begun with is worth nothing. */
+  isAnew: boolean;
 }
 
 const MOST_PAGES = 20_000;
@@ -38,36 +52,75 @@ const MOST_REPEATS = 3;
 const MOST_EMPTY = 200;
 
 /** Throws what `read` throws, and `upstream-too-large` for a collection without end. */
-export async function* walk({ after, isPrecise: wasPrecise, limit, read }: WalkOptions): AsyncGenerator<Step> {
+export async function* walk(options: WalkOptions): AsyncGenerator<Step> {
+  const { after, earliest, isPrecise, limit, isCapped } = options;
   const state: State = {
-    isPrecise: wasPrecise,
+    isPrecise,
     usesNext: true,
     isRaised: false,
+    isTaken: false,
+    isCapped,
     tokens: new Set(),
     repeats: 0,
     empty: 0,
     order: openOrder(),
   };
   const pages = new Set<string>();
-  let question: Question = { after: after === null ? null : first(after, wasPrecise), next: null, limit };
+  let question: Question = { after: after === null ? null : first(after, isPrecise), next: null, limit };
   for (let count = 0; count < MOST_PAGES; count += 1) {
-    const page = await read(question);
+    const { page, limit: taken } = yield* ask(question, options, state);
+    question = { ...question, limit: taken };
+    if (count === 0 && after !== null && after !== earliest && isAhead(parseTimestamp(after) ?? 0, page.at)) {
+      // No row can bear such a date: whatever left it, nothing new would ever come behind it.
+      yield { ...stepOf(question, state), objects: page.objects, ahead: after, isAnew: true };
+      question = { ...question, after: earliest };
+      continue;
+    }
     const isRepeated = isKnown(pages, page);
     state.repeats = isRepeated ? state.repeats + 1 : 0;
-    state.empty = page.objects.length === 0 ? state.empty + 1 : 0;
+    state.empty = page.count === 0 ? state.empty + 1 : 0;
     // A date beyond milliseconds shows that the server has them all.
     if ([page.first, page.last].some((date) => date !== null && !isCut(date))) state.isPrecise = true;
     const done = state.order.add(page);
-    const step = decide(question, page, isRepeated, state);
-    const objects = isRepeated ? [] : page.objects;
-    if ('end' in step) {
-      yield { objects, done: state.order.last(), isPrecise: state.isPrecise, gap: step.end };
+    const next = decide(question, page, isRepeated, state);
+    const step = { ...stepOf(question, state), objects: isRepeated ? [] : page.objects, ahead: page.ahead };
+    if ('end' in next) {
+      yield { ...step, done: state.order.last(), gap: next.end };
       return;
     }
-    yield { objects, done, isPrecise: state.isPrecise, gap: step.gap ?? null };
-    question = step.ask;
+    yield { ...step, done, gap: next.gap ?? null };
+    question = next.ask;
   }
   throw new GatewayError('upstream-too-large', `A collection has more than ${MOST_PAGES} pages.`);
+}
+
+function stepOf({ limit }: Question, { isPrecise }: State): Step {
+  return { objects: [], done: null, isPrecise, limit, gap: null, ahead: null, isAnew: false };
+}
+
+/** One page, with smaller ones tried where the server refuses so many objects at once. */
+async function* ask(
+  question: Question,
+  { read }: WalkOptions,
+  state: State,
+): AsyncGenerator<Step, { page: Page; limit: number }> {
+  for (let limit = question.limit; ; ) {
+    const pieces = read({ ...question, limit });
+    try {
+      for (let piece = await pieces.next(); ; piece = await pieces.next()) {
+        state.isTaken = true;
+        if (piece.done) return { page: piece.value, limit };
+        yield { ...stepOf({ ...question, limit }, state), objects: piece.value };
+      }
+    } catch (error) {
+      const smaller = smallerLimit(error, limit, state.isTaken && !state.isRaised);
+      if (smaller === null) throw toldLimit(error, question.limit, limit);
+      limit = smaller;
+      state.isCapped = true;
+    } finally {
+      await pieces.return(undefined as never);
+    }
+  }
 }
 
 interface State {
@@ -75,6 +128,9 @@ interface State {
   usesNext: boolean;
   /** A larger page was asked for than the configuration says. */
   isRaised: boolean;
+  /** The server has answered a page of the size that is asked for. */
+  isTaken: boolean;
+  isCapped: boolean;
   tokens: Set<string>;
   repeats: number;
   empty: number;
@@ -88,15 +144,15 @@ function decide(
   isRepeated: boolean,
   state: State,
 ): { ask: Question; gap?: string } | { end: string | null } {
-  const { objects, more, next, last, isBundle } = page;
-  const isFull = objects.length >= question.limit;
+  const { count, more, next, last, isBundle } = page;
+  const isFull = count >= question.limit;
   const saysMore = more === true || (next !== null && state.usesNext && isRepeated);
   if (state.empty > MOST_EMPTY) return { end: 'the server sends empty pages for ever' };
-  if (next !== null && state.usesNext && !isRepeated && !state.tokens.has(next) && (objects.length > 0 || more)) {
+  if (next !== null && state.usesNext && !isRepeated && !state.tokens.has(next) && (count > 0 || more)) {
     state.tokens.add(next);
     return { ask: { ...question, next } };
   }
-  if ((objects.length === 0 && !saysMore) || (next === null && more === false)) return { end: null };
+  if ((count === 0 && !saysMore) || (next === null && more === false)) return { end: null };
   // From here on the server's own cursor leads nowhere, or there is none.
   const hadCursor = question.next !== null;
   state.usesNext = false;
@@ -124,7 +180,7 @@ function goOnBehind(
   const ask = { ...question, after, next: null };
   if (after !== last || state.isPrecise || !isCut(last) || !mayBeMore) return { ask };
   // More rows of one date than a page holds: a larger page shows them, or some are stepped over.
-  if (!state.isRaised && question.limit < MAX_PAGE) {
+  if (!state.isRaised && !state.isCapped && question.limit < MAX_PAGE) {
     state.isRaised = true;
     return { ask: { ...question, next: null, limit: MAX_PAGE } };
   }
@@ -140,10 +196,9 @@ function isLater(a: string, b: string | null): boolean {
 }
 
 function isKnown(pages: Set<string>, page: Page): boolean {
-  if (page.objects.length === 0) return false;
-  const print = printOf(page);
-  if (pages.has(print)) return true;
-  pages.add(print);
+  if (page.count === 0) return false;
+  if (pages.has(page.print)) return true;
+  pages.add(page.print);
   return false;
 }
 
@@ -163,8 +218,8 @@ function openOrder(): Order {
   let before: string | null = null;
   let latest: string | null = null;
   return {
-    add({ objects, first, last }) {
-      if (objects.length === 0 || last === null) return null;
+    add({ count, first, last }) {
+      if (count === 0 || last === null) return null;
       if (first !== null && isLater(first, last)) isRising = false;
       if (before !== null && isLater(before, last)) isRising = false;
       const done = isRising ? before : null;

@@ -5,7 +5,7 @@ import type { FeedState, StoredRejection } from '../../model/state.ts';
 import { MAX_REJECTIONS_PER_FEED, type Reader, type Transaction } from '../store.ts';
 import { type Connection, requireLimit, type Sync, type Value } from './connection.ts';
 
-/** Columns of `feeds` by the property of FeedState that they keep; `error` and `gap` are JSON. */
+/** Columns of `feeds` by the property of FeedState that they keep; `error`, `gap` and `note` are JSON. */
 const stateColumns = {
   cursor: 'cursor',
   etag: 'etag',
@@ -18,6 +18,7 @@ const stateColumns = {
   failures: 'failures',
   error: 'error',
   gap: 'gap',
+  note: 'note',
   accepted: 'accepted',
   rejected: 'rejected',
 } as const satisfies Record<Exclude<keyof FeedState, 'feed' | 'observations'>, string>;
@@ -127,7 +128,7 @@ function selectStates(connection: Connection, clause: string, ...values: string[
   const properties = ['feed', ...Object.keys(stateColumns), 'observations'];
   return rows.map((row) => {
     const state = Object.fromEntries(properties.map((property, i) => [property, row[i]]));
-    for (const property of ['error', 'gap']) {
+    for (const property of ['error', 'gap', 'note']) {
       const text = state[property];
       if (typeof text === 'string') state[property] = JSON.parse(text);
     }
@@ -149,6 +150,7 @@ function unknownFeed(feed: string): FeedState {
     failures: 0,
     error: null,
     gap: null,
+    note: null,
     accepted: 0,
     rejected: 0,
     observations: 0,

@@ -29,6 +29,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       failures: 4,
       error: { code: 'upstream-failed', message: 'm', at: START },
       gap: { from: START - 2, to: START - 1, at: START },
+      note: { text: 'n', at: START },
       accepted: 5,
       rejected: 6,
     };
@@ -245,6 +246,7 @@ function emptyState(feed: string): FeedState {
     failures: 0,
     error: null,
     gap: null,
+    note: null,
     accepted: 0,
     rejected: 0,
     observations: 0,

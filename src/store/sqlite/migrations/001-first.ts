@@ -19,7 +19,7 @@ CREATE TABLE feeds (
   cursor TEXT, etag TEXT, last_modified TEXT, body_hash TEXT,
   confirmed_at INT, succeeded_at INT, attempted_at INT, next_poll_at INT,
   failures INT NOT NULL DEFAULT 0,
-  error TEXT, gap TEXT,
+  error TEXT, gap TEXT, note TEXT,
   accepted INT NOT NULL DEFAULT 0,
   rejected INT NOT NULL DEFAULT 0,
   observations INT NOT NULL DEFAULT 0,

@@ -22,13 +22,20 @@ const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byt
 /** What stands before a list that is the value of `objects`. */
 const OBJECTS = /[{,]\s*"objects"\s*:\s*\[$/;
 const OBJECTS_ROOM = 256;
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 /** Bytes held for one member, or for all that is around them. */
 const MOST_HELD = 16 * 1024 * 1024;
 
-/** Throws `upstream-malformed` and `upstream-too-large`, after everything before was given. */
+/**
+ * A byte order mark is passed over. An empty chunk says that the sender pauses (feed.ts) and is passed on as an empty list.
+ * Throws `upstream-malformed` and `upstream-too-large`, after everything before was given.
+ */
 export async function* readParts(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Part[]> {
   const reader = new Reader(name);
-  for await (const chunk of chunks) yield* together(reader.read(chunk));
+  for await (const chunk of chunks) {
+    if (chunk.length === 0) yield [];
+    else yield* together(reader.read(chunk));
+  }
   yield* together(reader.end());
 }
 
@@ -51,6 +58,8 @@ class Reader {
   #state: 'between roots' | 'root' | 'member or end' | 'member' | 'comma or end' = 'between roots';
   #members = 0;
   #comma = false;
+  /** Bytes of a byte order mark that may still come. */
+  #mark = BYTE_ORDER_MARK;
 
   constructor(name: string) {
     this.#name = name;
@@ -58,6 +67,11 @@ class Reader {
 
   *read(chunk: Buffer): Generator<Part> {
     let at = 0;
+    while (at < chunk.length && this.#mark.length > 0) {
+      const isMark = chunk[at] === this.#mark[0];
+      this.#mark = isMark ? this.#mark.subarray(1) : this.#mark.subarray(this.#mark.length);
+      if (isMark) at += 1;
+    }
     while (at < chunk.length) {
       const byte = chunk[at] as number;
       if (this.#state === 'root' || this.#state === 'member') {
