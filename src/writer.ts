@@ -104,6 +104,8 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
 
   const polling = new Map<string, ReturnType<typeof poll>>();
   const polls = bulkhead(POLLS_AT_ONCE, feeds.length);
+  // What lies on this machine waits for no upstream.
+  const localPolls = bulkhead(POLLS_AT_ONCE, feeds.length);
   const flights: Flights = new Map();
   const openPlace = createPlaces(stop.signal);
   const dispatchers = createDispatchers(options.resolveAll);
@@ -133,7 +135,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     const running = polling.get(name);
     if (running !== undefined) return running;
     const parts = { clock, writer, journals, openUpstream: upstreamOf, report: onError, signal: stop.signal };
-    const started = polls.execute(() => poll(feed, parts));
+    const started = (accountOf(feed) === null ? localPolls : polls).execute(() => poll(feed, parts));
     polling.set(name, started);
     return started
       .then((report) => {

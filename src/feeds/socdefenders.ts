@@ -101,7 +101,7 @@ export const socdefenders: FeedFormat<Options> = {
   async *read(feed) {
     const { options, now } = feed;
     const of = questionOf(options);
-    const { since, lost } = startOf(feed, of);
+    const { since, lost, note } = startOf(feed, of);
     const bookmark = (time: Micros): string => JSON.stringify({ since: formatMillis(Math.max(time, since)), of });
     let began: Micros | null = null;
     let told = lost === null;
@@ -129,7 +129,7 @@ export const socdefenders: FeedFormat<Options> = {
         yield { ...readRows(rows.slice(i, i + BATCH_ROWS)), cursor: null, last: false };
       }
     }
-    yield { items: [], rejected: [], cursor: bookmark((began ?? now()) - OVERLAP), last: true };
+    yield { items: [], rejected: [], cursor: bookmark((began ?? now()) - OVERLAP), last: true, note };
   },
 };
 
@@ -142,14 +142,19 @@ function questionOf({ url, filter = {} }: Options): string {
 function startOf(
   { cursor, now, options }: FeedContext<Options>,
   of: string,
-): { since: Micros; lost: NonNullable<FeedBatch['gap']> | null } {
+): { since: Micros; lost: NonNullable<FeedBatch['gap']> | null; note: string | null } {
   const { lookback_days: days, plan } = options;
   const horizon = now() - (days === undefined ? plans[plan].lookback : days * MICROS_PER_DAY);
   const earliest = horizon + MARGIN;
   const stored = storedSince(cursor, of);
-  if (stored === null) return { since: earliest, lost: null };
-  if (stored >= horizon) return { since: stored, lost: null };
-  return { since: earliest, lost: { from: stored, to: earliest } };
+  if (stored === null) return { since: earliest, lost: null, note: null };
+  if (stored > now()) {
+    // It is made of the earliest clock there is, so some clock was wrong then; nothing new would come behind it.
+    const note = `The bookmark ${formatMillis(stored)} lay ahead of our clock; all that the plan looks back to was read again.`;
+    return { since: earliest, lost: null, note };
+  }
+  if (stored >= horizon) return { since: stored, lost: null, note: null };
+  return { since: earliest, lost: { from: stored, to: earliest }, note: null };
 }
 
 function storedSince(cursor: string | null, of: string): Micros | null {

@@ -13,8 +13,11 @@ export interface BodyCaps {
   /** How many times larger than what was sent, once `ratioFrom` bytes came out. */
   ratio: number;
   ratioFrom: number;
-  /** Milliseconds from the first byte to the last. */
+  /** Milliseconds for which its bytes are waited for, all in all; what is done with them in between takes its own time. */
   total: number;
+  /** Bytes, as they are sent, that must come in each `stretch` milliseconds of waiting. */
+  least: number;
+  stretch: number;
   /** Bytes read before the answer is handed on: so far a broken connection is retried and an equal body is noticed. */
   ahead: number;
 }
@@ -26,6 +29,8 @@ export const bodyCaps: BodyCaps = {
   ratio: 200,
   ratioFrom: 16 * MB,
   total: 30 * 60_000,
+  least: 32 * 1024,
+  stretch: 60_000,
   ahead: 8 * MB,
 };
 
@@ -60,16 +65,26 @@ export async function* decodeBody(raw: Readable, options: DecodeOptions): AsyncG
     raw.destroy();
     throw new GatewayError('upstream-malformed', `${host} coded its answer in a way that was not asked for.`);
   }
-  const deadline = clock.now() + caps.total * MICROS_PER_MS;
   let came = 0;
   let size = 0;
   const timed = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let waited = 0;
+    let stretch = { waited: 0, came: 0 };
+    let askedAt = clock.now();
     for await (const chunk of chunks) {
-      if (clock.now() > deadline) {
-        throw new GatewayError('upstream-timeout', `${host} took more than ${caps.total / 1000} s for one answer.`);
-      }
+      const wait = Math.max(0, clock.now() - askedAt) / MICROS_PER_MS;
+      waited += wait;
       came += chunk.length;
+      stretch = { waited: stretch.waited + wait, came: stretch.came + chunk.length };
+      if (waited > caps.total) throw tooSlow(host, `took more than ${caps.total / 1000} s for one answer`);
+      if (stretch.waited >= caps.stretch) {
+        if (stretch.came < caps.least) {
+          throw tooSlow(host, `sent less than ${caps.least} bytes in ${caps.stretch / 1000} s`);
+        }
+        stretch = { waited: 0, came: 0 };
+      }
       yield chunk;
+      askedAt = clock.now();
     }
   };
   const chunks = decoder === null ? timed(raw) : pipeline(raw, timed, decoder, () => undefined);
@@ -91,6 +106,10 @@ export async function* decodeBody(raw: Readable, options: DecodeOptions): AsyncG
     if (!/^(?:Z_|ZSTD_|ERR__)/.test(code)) throw error;
     throw new GatewayError('upstream-malformed', `${host} sent what can't be unpacked (${code}).`);
   }
+}
+
+function tooSlow(host: string, what: string): GatewayError {
+  return new GatewayError('upstream-timeout', `${host} ${what}.`);
 }
 
 export interface HeldBody {

@@ -1,12 +1,14 @@
 import { hash } from 'node:crypto';
-import type { FeedFetch, FeedRequest, FeedResponse } from '../feeds/feed.ts';
+import type { FeedRequest, FeedResponse } from '../feeds/feed.ts';
+import { answeredAt } from '../model/answer-clock.ts';
 import { GatewayError } from '../model/error.ts';
 import { holdsTooMuch, MAX_JSON_VALUES } from '../model/json.ts';
 import type { Secret } from '../model/secret.ts';
 import { type BodyCaps, bodyCaps, decodeBody, type HeldBody, holdBody, readStart, readText } from './body.ts';
+import { type Cookies, openCookies } from './cookies.ts';
 import { type Flights, shareFlight } from './flights.ts';
 import { redact, withoutKey } from './redact.ts';
-import { type Answer, headersOf, type SendParts, sendFollowing, type Validators } from './send.ts';
+import { type Answer, headersOf, pastDate, type SendParts, sendFollowing, type Validators } from './send.ts';
 import { keepOutcome, MAX_WAIT_MS } from './turn.ts';
 
 export interface FetchParts extends SendParts {
@@ -15,8 +17,13 @@ export interface FetchParts extends SendParts {
   flights?: Flights;
 }
 
+/** An answer whose text is only parsed once `ready` resolves: it may be large, and waiting for its bytes is no work yet. */
+export interface Fetched extends FeedResponse {
+  json(ready?: () => Promise<void>): Promise<unknown>;
+}
+
 export interface FeedFetcher {
-  fetch: FeedFetch;
+  fetch(request: FeedRequest): Promise<Fetched | null>;
   /** Requests sent, retries and redirects among them; none for what another feed's request answered. */
   requests(): number;
   /** The upstream said 304, or sent the very body of the last whole pull. */
@@ -43,6 +50,7 @@ const MAX_ERROR_BODY = 4096;
 export function createFetcher(parts: FetchParts): FeedFetcher {
   const caps = { ...bodyCaps, ...parts.caps };
   const flights: Flights = parts.flights ?? new Map();
+  const cookies = openCookies(parts.clock);
   let requests = 0;
   let isUnchanged = false;
   let conditional: { etag: string | null; lastModified: string | null; held: HeldBody } | null = null;
@@ -51,7 +59,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
   const exchange = async (request: FeedRequest): Promise<Exchange> => {
     let isAnswered = false;
     try {
-      const answer = await sendFollowing(request, parts, () => {
+      const answer = await sendFollowing(request, parts, cookies, () => {
         requests += 1;
       });
       isAnswered = true;
@@ -104,7 +112,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
       return bodyHash === null ? NO_VALIDATORS : { etag, lastModified, bodyHash };
     },
     async fetch(request) {
-      const flight = await shareFlight(flights, flightOf(request, parts), () => persist(request));
+      const flight = await shareFlight(flights, flightOf(request, cookies, parts), () => persist(request));
       const copy = flight.isShared ? copyOf(flight.value) : flight.value;
       const { status, headers, host, held } = copy ?? (await persist(request));
       const hasOwnBody = held !== null && held.hash() !== null && held.hash() === parts.validators.bodyHash;
@@ -113,10 +121,21 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
         return null;
       }
       if (request.conditional) {
-        conditional = { etag: headers['etag'] ?? null, lastModified: headers['last-modified'] ?? null, held };
+        const at = answeredAt(headers['date'], parts.clock.now());
+        const lastModified = pastDate(headers['last-modified'] ?? null, at);
+        conditional = { etag: headers['etag'] ?? null, lastModified, held };
       }
       const body = inOurWords(held.body, host, parts.signal);
-      return { status, headers, body, json: () => readJson(body, request, caps.json, host) } satisfies FeedResponse;
+      return {
+        status,
+        headers,
+        body,
+        async json(ready) {
+          const text = await readText(body, caps.json, host);
+          await ready?.();
+          return parseJson(text, request, host);
+        },
+      };
     },
   };
 }
@@ -126,11 +145,11 @@ function keyOf({ authorization }: FeedRequest): Secret | null {
 }
 
 /** Two requests are equal when nothing that is sent, nor how, tells them apart. A hash: the key is part of it. */
-function flightOf(request: FeedRequest, parts: FetchParts): string {
+function flightOf(request: FeedRequest, cookies: Cookies, parts: FetchParts): string {
   const { url, method = 'GET', body = null, conditional = false } = request;
   const headers = Object.entries(headersOf(request, false, parts)).sort();
   const { accountName, dispatchers } = parts;
-  const all = [accountName, dispatchers.way, method, url.href, headers, body, conditional];
+  const all = [accountName, dispatchers.way, method, url.href, headers, cookies.headerFor(url), body, conditional];
   return hash('sha256', JSON.stringify(all), 'hex');
 }
 
@@ -191,8 +210,7 @@ function refusal(
   return new GatewayError('upstream-failed', `${host} answered ${status}.`);
 }
 
-async function readJson(body: AsyncIterable<Uint8Array>, request: FeedRequest, most: number, host: string) {
-  const text = await readText(body, most, host);
+function parseJson(text: string, request: FeedRequest, host: string): unknown {
   if (holdsTooMuch(text)) {
     throw new GatewayError('upstream-too-large', `${host} sent more than ${MAX_JSON_VALUES} values in one answer.`);
   }

@@ -1,9 +1,12 @@
 /**
  * Polls that have begun to read what came and not yet committed it. A batch takes tens of megabytes from its first byte to its
  * commit, and the writer's heap is bounded: however many feeds are due at once, only so many hold one. Waiting for an upstream,
- * a budget or an answer's first bytes needs no place.
+ * a budget or an answer's first bytes needs no place. Who waits for further bytes while others wait for a place is asked to
+ * commit what it has, and gives its place away until they come: an upstream that drips keeps nobody from reading.
  */
 const PLACES = 3;
+/** Milliseconds after which who waits for a place asks for one, and asks again. */
+const PATIENCE_MS = 250;
 
 /** One poll's own. */
 export interface Place {
@@ -11,11 +14,26 @@ export interface Place {
   begin(): Promise<void>;
   /** What was read is committed, or given up: the place goes to who waits longest. */
   end(): void;
+  /** Waits until something has arrived; true: not yet, and the place that this poll holds is asked for. */
+  isAskedFor(arrival: Promise<unknown>): Promise<boolean>;
 }
 
-export function createPlaces(signal: AbortSignal, places = PLACES): () => Place {
+/** `pause` resolves when who waits may ask. */
+export function createPlaces(signal: AbortSignal, places = PLACES, pause = patience): () => Place {
   let free = places;
+  let isAsking = false;
   const waiting = new Set<() => void>();
+  /** Of those that hold a place and wait for bytes. */
+  const idle = new Set<() => void>();
+  const askWhileWaiting = async (): Promise<void> => {
+    if (isAsking) return;
+    isAsking = true;
+    while (waiting.size > 0 && !signal.aborted) {
+      await pause();
+      if (waiting.size > 0) for (const ask of idle) ask();
+    }
+    isAsking = false;
+  };
   const take = async (): Promise<void> => {
     signal.throwIfAborted();
     if (free > 0) {
@@ -26,6 +44,7 @@ export function createPlaces(signal: AbortSignal, places = PLACES): () => Place 
     const stop = (): void => turn.reject(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     waiting.add(turn.resolve);
+    void askWhileWaiting();
     try {
       await turn.promise;
     } finally {
@@ -52,14 +71,48 @@ export function createPlaces(signal: AbortSignal, places = PLACES): () => Place 
         taken?.then(give, () => undefined);
         taken = null;
       },
+      async isAskedFor(arrival) {
+        if (taken === null) return false;
+        const asked = Promise.withResolvers<boolean>();
+        const ask = (): void => asked.resolve(true);
+        const arrived = (): void => asked.resolve(false);
+        idle.add(ask);
+        arrival.then(arrived, arrived);
+        try {
+          return await asked.promise;
+        } finally {
+          idle.delete(ask);
+        }
+      },
     };
   };
 }
 
-/** The same bytes, the first of which waits for the place. */
+/** No clock that a test moves: what is waited for is the network. */
+function patience(): Promise<void> {
+  return new Promise((resolve) => AbortSignal.timeout(PATIENCE_MS).addEventListener('abort', () => resolve()));
+}
+
+const NOTHING_YET = new Uint8Array(0);
+
+/** The same bytes, read in the place; an empty piece where it is asked for and no bytes come (feeds/feed.ts). */
 export async function* readIn(place: Place, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    await place.begin();
-    yield chunk;
+  const pieces = body[Symbol.asyncIterator]();
+  let isOver = false;
+  try {
+    for (;;) {
+      const next = pieces.next();
+      if (await place.isAskedFor(next)) yield NOTHING_YET;
+      const piece = await next;
+      isOver = piece.done === true;
+      if (piece.done) return;
+      await place.begin();
+      yield piece.value;
+    }
+  } catch (error) {
+    isOver = true;
+    throw error;
+  } finally {
+    if (!isOver) await pieces.return?.();
   }
 }

@@ -109,7 +109,7 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
       if (fetcher === null) throw new GatewayError('internal', `Format ${feed.format.name} declares no account.`);
       const response = await fetcher.fetch(request);
       if (response === null) return null;
-      const json = (): Promise<unknown> => place.begin().then(response.json);
+      const json = (): Promise<unknown> => response.json(() => place.begin());
       return { ...response, json, body: readIn(place, response.body) };
     },
     files: async (path) => {

@@ -370,3 +370,33 @@ t.test('a day on the free plan, restarts among it, is never refused for asking t
   t.equal(wholes, 96, 'and every poll is whole');
   t.equal(seen.size, 96 * 600, 'with every row');
 });
+
+t.test('a bookmark that lies ahead begins anew, and a page from the far future makes none', async (t) => {
+  const { upstream, bench } = await openSoc(t);
+  upstream.rows = rowsBetween(30, START - HOUR, START - MINUTE);
+  const first = await pull(socdefenders, bench.context());
+  const frozen = first.cursor?.replace(/"since":"[^"]+"/, '"since":"9999-01-01T00:00:00.000Z"') ?? null;
+  const healed = await pull(socdefenders, bench.context({ cursor: frozen }));
+  t.equal(healed.error, null);
+  t.equal(valuesOf(healed.items).size, 30);
+  t.match(healed.batches.at(-1)?.note, /^The bookmark 9999-01-01T00:00:00\.000Z lay ahead of our clock/);
+  t.equal(healed.cursor, first.cursor, 'as if it had never been');
+  const after = await pull(socdefenders, bench.context({ cursor: healed.cursor }));
+  t.equal(after.batches.at(-1)?.note, null);
+
+  upstream.rows = rowsBetween(2500, START - 20 * MICROS_PER_DAY, START - MINUTE);
+  upstream.onRequest = () => {
+    upstream.down = (_, reply) => {
+      reply.setHeader('date', 'Fri, 31 Dec 9999 23:59:59 GMT');
+      upstream.down = null;
+      upstream.onRequest = null;
+      reply.writeHead(200, { 'content-type': 'application/json' });
+      const data = upstream.rows.slice(-100).map(({ row }) => row);
+      reply.end(JSON.stringify({ meta: { total: 2500, limit: 100 }, data }));
+    };
+  };
+  const { batches, items } = await pull(socdefenders, bench.context());
+  t.equal(valuesOf(items).size, 2500);
+  const ahead = formatMillis(START + 2 * MICROS_PER_DAY);
+  t.ok(batches.every(({ cursor }) => cursor === null || JSON.parse(cursor).since < ahead));
+});

@@ -711,7 +711,7 @@ t.test('an envelope of any size is read in pieces, whatever page_size says', asy
 });
 
 t.test('an envelope that breaks off moves no bookmark', async (t) => {
-  const { server, bench, fill } = await openTaxii(t);
+  const { server, bench, fill } = await openTaxii(t, {}, { page_size: 1000 });
   fill(12_000);
   const text = JSON.stringify({ objects: server.rows.map(({ object }) => object) });
   const dates = { 'x-taxii-date-added-last': formatMicros(START + 9 * 7) };

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Readable } from 'node:stream';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { Agent } from 'undici';
@@ -8,7 +9,8 @@ import type { AccountLimits, FeedRequest, FeedResponse } from '../../src/feeds/f
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Secret } from '../../src/model/secret.ts';
-import type { BodyCaps } from '../../src/pipeline/body.ts';
+import { type BodyCaps, bodyCaps, decodeBody } from '../../src/pipeline/body.ts';
+import { openCookies } from '../../src/pipeline/cookies.ts';
 import { createFetcher, type FeedFetcher } from '../../src/pipeline/fetch.ts';
 import type { Flights } from '../../src/pipeline/flights.ts';
 import type { Validators } from '../../src/pipeline/send.ts';
@@ -43,6 +45,7 @@ interface Over {
   flights: Flights;
   signal: AbortSignal;
   way: string;
+  interim: number;
 }
 
 /** The fetcher on a real store and a server that does as the test says; every name of `*.feed.test` is this machine. */
@@ -269,14 +272,148 @@ t.test('a silent upstream, before or inside its answer, is a timeout; one that d
     const drip = (): void => {
       if (reply.destroyed) return;
       bench.clock.set(bench.clock.now() + 10 * 60 * MICROS_PER_SECOND);
-      reply.write('x', () => setTimeout(drip, 5));
+      reply.write(drop, () => setTimeout(drip, 5));
     };
     drip();
   };
+  let drop = Buffer.alloc(64 * 1024);
   t.match(await failureOf(bench.fetcher().fetch(bench.ask())), {
     code: 'upstream-timeout',
     message: /more than 1800 s for one answer/,
   });
+  drop = Buffer.alloc(1);
+  t.match(await failureOf(bench.fetcher().fetch(bench.ask())), {
+    code: 'upstream-timeout',
+    message: /less than 32768 bytes in 60 s/,
+  });
+});
+
+t.test('a least rate counts the time in which bytes are waited for, and no other', async (t) => {
+  const clock = scriptedClock(START);
+  const read = async (wait: number, size: number, work: number): Promise<number> => {
+    const raw = (async function* () {
+      for (let n = 0; n < 10; n += 1) {
+        clock.set(clock.now() + wait * MICROS_PER_SECOND);
+        yield Buffer.alloc(size);
+      }
+    })() as unknown as Readable;
+    let came = 0;
+    for await (const chunk of decodeBody(raw, { encoding: undefined, host: 'h', caps: bodyCaps, clock })) {
+      came += chunk.length;
+      clock.set(clock.now() + work * MICROS_PER_SECOND);
+    }
+    return came;
+  };
+  t.equal(await read(20, 11 * 1024, 0), 110 * 1024, 'just fast enough');
+  t.match(await failureOf(read(20, 10 * 1024, 0)), { code: 'upstream-timeout', message: /less than 32768 bytes/ });
+  t.equal(await read(1, 10, 600), 100, 'however long each piece is worked on');
+  t.equal(await read(5, 10, 0), 100, 'a short answer that ends within the minute may be as slow as it likes');
+});
+
+t.test('interim answers hold a request no longer than an answer may take', async (t) => {
+  const hint = 'HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n';
+  const final = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nin';
+  let [count, every] = [3, 0];
+  const bench = await open(t, (request) => {
+    const hints = (left: number): void => {
+      if (request.socket.destroyed) return;
+      if (left === 0) return void request.socket.end(final);
+      request.socket.write(hint);
+      setTimeout(() => hints(left - 1), every);
+    };
+    hints(count);
+  });
+  t.equal(await textOf(await bench.fetcher().fetch(bench.ask())), 'in', 'a few are passed over');
+  [count, every] = [50, 10];
+  t.match(await failureOf(bench.fetcher({ interim: 30 }).fetch(bench.ask())), { code: 'upstream-timeout' });
+  [count, every] = [150, 0];
+  t.match(await failureOf(bench.fetcher().fetch(bench.ask())), { code: 'upstream-timeout' });
+  t.equal((await bench.account()).breaker?.failures, 5, 'and the upstream is not well');
+});
+
+t.test('a cookie set on the way is sent back to its host for as long as the pull lasts', async (t) => {
+  const bench = await open(t, (request, reply) => {
+    if (request.headers.cookie?.includes('lb=a1') === true) return void reply.end('in');
+    reply.writeHead(302, {
+      location: request.url,
+      'set-cookie': [
+        'lb=a1; Path=/; HttpOnly',
+        'gone=1; Max-Age=0',
+        'old=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT',
+        'other=2; Path=/elsewhere',
+        'tls=3; Secure; Path=/',
+      ],
+    });
+    reply.end();
+  });
+  const fetcher = bench.fetcher();
+  t.equal(await textOf(await fetcher.fetch(bench.ask())), 'in');
+  t.equal(await textOf(await fetcher.fetch(bench.ask())), 'in');
+  t.strictSame(
+    bench.seen.map(({ headers }) => headers['cookie']),
+    [undefined, 'lb=a1', 'lb=a1'],
+  );
+  const elsewhere = { url: new URL(`http://other.feed.test:${bench.port}/feed`) };
+  t.equal(await textOf(await fetcher.fetch(bench.ask(elsewhere))), 'in');
+  t.equal(bench.seen[3]?.headers['cookie'], undefined, 'another host has its own');
+  await bench.fetcher().fetch(bench.ask());
+  t.equal(bench.seen.at(-2)?.headers['cookie'], undefined, 'and another pull begins without');
+  const error = await failureOf(
+    (async () => {
+      bench.handler = (request, reply) =>
+        void reply.writeHead(302, { location: request.url, 'set-cookie': 'secret-cookie=1' }).end();
+      await bench.fetcher().fetch(bench.ask());
+    })(),
+  );
+  t.notMatch(JSON.stringify([error, error.message, String(error.stack)]), /secret-cookie/);
+});
+
+t.test('a Last-Modified ahead of the answer is not sent back: 304 would come for ever', async (t) => {
+  const bench = await open(t, (_, reply) => reply.end('rows'));
+  const never = 'Fri, 31 Dec 9999 23:59:59 GMT';
+  const [before, after] = [-1, 3600].map((s) => new Date(START / 1000 + s * 1000).toUTCString()) as [string, string];
+  for (const [lastModified, kept] of [
+    [before, before],
+    [after, null],
+    [never, null],
+    ['yesterday', 'yesterday'],
+  ] as const) {
+    bench.clock.set(START);
+    bench.handler = (_, reply) =>
+      void reply
+        .writeHead(200, { date: new Date(START / 1000).toUTCString(), 'last-modified': lastModified })
+        .end('rows');
+    const fetcher = bench.fetcher();
+    await textOf(await fetcher.fetch(bench.ask({ conditional: true })));
+    t.equal(fetcher.validators().lastModified, kept, lastModified);
+    bench.seen.length = 0;
+    const stored = { etag: null, lastModified, bodyHash: 'h' };
+    await textOf(await bench.fetcher({ validators: stored }).fetch(bench.ask({ conditional: true })));
+    t.equal(bench.seen[0]?.headers['if-modified-since'], kept ?? undefined, 'nor is one that was kept before');
+  }
+});
+
+t.test('cookies are bounded, and go no further than their path', (t) => {
+  const cookies = openCookies(scriptedClock(START));
+  const at = new URL('https://h.test/a/b');
+  cookies.keep(at, 'x=1');
+  t.equal(cookies.headerFor(new URL('https://h.test/a/c')), 'x=1');
+  t.equal(cookies.headerFor(new URL('https://h.test/a')), 'x=1');
+  for (const other of [
+    'https://h.test/ab',
+    'https://h.test/',
+    'https://h.test:8443/a/b',
+    'http://h.test/a/b',
+    'https://www.h.test/a/b',
+  ]) {
+    t.equal(cookies.headerFor(new URL(other)), null, other);
+  }
+  cookies.keep(at, ['x=2', 'no-name', '=v', 'x y=1']);
+  t.equal(cookies.headerFor(at), 'x=2');
+  for (let n = 0; n < 200; n += 1) cookies.keep(at, `n${n}=${'v'.repeat(1000)}`);
+  const header = cookies.headerFor(at) ?? '';
+  t.ok(header.length <= 8192 && header.length > 7000);
+  t.end();
 });
 
 t.test(

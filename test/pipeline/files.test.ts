@@ -227,3 +227,67 @@ t.test('however many feeds are read at once, only so many hold what is not commi
   polls[3]?.place.end();
   await t.rejects(open().begin(), { message: 'stopping' });
 });
+
+t.test('who waits for bytes that do not come gives its place to who waits for one, and loses nothing', async (t) => {
+  const stop = new AbortController();
+  let ask = Promise.withResolvers<void>();
+  const open = createPlaces(stop.signal, 1, () => ask.promise);
+  const settle = () => new Promise(setImmediate);
+  const dripped = Promise.withResolvers<void>();
+  const told: string[] = [];
+  const read = async (name: string, body: AsyncIterable<Uint8Array>, isLate = false): Promise<void> => {
+    const place = open();
+    for await (const piece of readIn(place, body)) {
+      told.push(`${name}${piece.length}`);
+      // The batch is committed.
+      if (piece.length === 0 && !isLate) place.end();
+    }
+    place.end();
+  };
+  const drip = read(
+    'drip',
+    (async function* () {
+      yield Buffer.alloc(2);
+      await dripped.promise;
+      yield Buffer.alloc(3);
+    })(),
+  );
+  await settle();
+  const quick = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.alloc(1);
+  };
+  const file = read('file', quick());
+  await settle();
+  t.same(told, ['drip2'], 'the place is taken, and a moment is waited');
+  ask.resolve();
+  ask = Promise.withResolvers();
+  await file;
+  t.same(told, ['drip2', 'drip0', 'file1'], 'what came is committed, and the place is free');
+  const other = read('other', quick());
+  await other;
+  dripped.resolve();
+  await drip;
+  t.same(told.slice(3), ['other1', 'drip3'], 'nobody waits for who drips, and it goes on where it was');
+});
+
+t.test('a body that is not read to its end, or breaks, is closed once', async (t) => {
+  const place = createPlaces(new AbortController().signal)();
+  let closed = 0;
+  const body = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield Buffer.alloc(1);
+      throw new Error('broken');
+    } finally {
+      closed += 1;
+    }
+  };
+  for await (const _ of readIn(place, body())) break;
+  t.equal(closed, 1);
+  await t.rejects(
+    (async () => {
+      for await (const _ of readIn(place, body()));
+    })(),
+    { message: 'broken' },
+  );
+  t.equal(closed, 2);
+});

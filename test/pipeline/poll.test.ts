@@ -440,7 +440,7 @@ collections: { all: { pool: main } }
   t.match(await side.poll('up'), { outcome: 'whole', accepted: 1 });
   t.equal(await noteOf(), null);
   upstream.rows.push({ added: Date.UTC(9999, 0) * 1000, object: indicatorOf(2) });
-  t.match(await side.poll('up'), { outcome: 'whole', accepted: 1 });
+  t.match(await side.poll('up'), { outcome: 'whole', accepted: 2 });
   const note = await noteOf();
   t.match(note, { text: /^The server dates rows of collection all ahead of its own clock \(9999-01-01T/ });
   t.ok(note && note.at >= START);

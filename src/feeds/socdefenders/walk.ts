@@ -1,4 +1,4 @@
-import { MICROS_PER_SECOND, type Micros } from '../../model/clock.ts';
+import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../../model/clock.ts';
 import type { Rejection } from '../../model/observation.ts';
 import { formatMillis } from '../../model/timestamp.ts';
 import { identityOf, type Page } from './page.ts';
@@ -153,7 +153,8 @@ function isMore({ rows, total, hasNext }: Page, isFull: boolean, received: numbe
 }
 
 function widthOf(window: Window, page: Page, options: WalkOptions): Micros {
-  return (window.until ?? page.at ?? options.now()) - window.since;
+  const now = options.now();
+  return (window.until ?? Math.min(page.at ?? now, now + MICROS_PER_DAY)) - window.since;
 }
 
 /** Equal parts, as many as the total asks for: two when it is unknown. */
