@@ -632,6 +632,47 @@ t.test('a date that lies ahead of the answer is not believed', async (t) => {
   t.match(await read({ date: never, [last]: far }), { last: null, ahead: far }, 'and not by one that can not be right');
 });
 
+t.test('dates that are written as no timestamp is are read as what they say', async (t) => {
+  const dates = { digits: 0, cut: 'stored' } as const;
+  for (const writeDate of [
+    (date: string) =>
+      `${new Date(date).toUTCString().replace(/^(...), (..) (...) (....) (.*) GMT$/, '$1 $3 $2 $4 $5')} GMT+0000 (Coordinated Universal Time)`,
+    (date: string) => new Date(date).toUTCString(),
+    (date: string) => date.slice(0, -1),
+    (date: string) => date.replace('T', ' '),
+  ]) {
+    const { server, bench, fill } = await openTaxii(t, { dates, writeDate });
+    fill(25, 3_000_000);
+    const first = await pull(taxii, bench.context());
+    t.equal(first.items.length, 25, writeDate('2026-01-01T00:00:00Z'));
+    server.requests.length = 0;
+    const second = await pull(taxii, bench.context({ cursor: first.cursor }));
+    t.ok(second.items.length <= 2, 'only what is new is asked for');
+    t.match(asked(server.requests, 'added_after')[0], /^2026-01-01[T ]00:01:1[12]/);
+    fill(27, 3_000_000);
+    const third = await pull(taxii, bench.context({ cursor: second.cursor }));
+    t.ok([25, 26].every((n) => idsOf(third.items).has(indicatorOf(n)['id'])));
+  }
+});
+
+t.test('a server that answers the rows of the date in added_after again is read to its end', async (t) => {
+  for (const paging of ['next', 'cursorless'] as const) {
+    const { server, bench } = await openTaxii(t, { isInclusive: true, paging });
+    server.rows = Array.from({ length: 45 }, (_, n) => ({
+      added: START + 1 + Math.floor(n / 5) * 7,
+      object: indicatorOf(n),
+    }));
+    const first = await pull(taxii, bench.context());
+    t.equal(first.error, null);
+    t.same(first.rejected, []);
+    t.equal(idsOf(first.items).size, 45, paging);
+    const second = await pull(taxii, bench.context({ cursor: first.cursor }));
+    t.equal(second.error, null);
+    t.equal(second.items.length, 5, 'the last date again, and no more');
+    t.ok(server.requests.length < 40);
+  }
+});
+
 t.test('a date in the far future moves no bookmark, and news still come', async (t) => {
   const { clock, server, bench, fill } = await openTaxii(t);
   fill(15);

@@ -37,6 +37,10 @@ export interface TaxiiOptions {
   more?: 'right' | 'always' | 'absent';
   /** X-TAXII-Date-Added-*: `shown` cuts only what is told, `stored` cuts what `added_after` is compared with as well. */
   dates?: { digits: 0 | 3 | 6; cut: 'shown' | 'stored' } | 'absent' | 'undefined';
+  /** How X-TAXII-Date-Added-* are written, of what `dates` says. */
+  writeDate?: (date: string) => string;
+  /** Rows of the very date in `added_after` are answered again. */
+  isInclusive?: boolean;
   order?: 'oldest' | 'newest';
   /** `next` is answered with the first page again. */
   nextRepeats?: boolean;
@@ -147,13 +151,14 @@ function list(query: URLSearchParams, { rows, options }: TaxiiServer, reply: Ser
   const { shape = 'envelope', paging = 'next', more: mores = 'right', order = 'oldest', dates } = options;
   const digits = typeof dates === 'object' ? dates.digits : 6;
   const shown = (added: Micros): string => withDigits(added, digits);
+  const write = (added: Micros): string => options.writeDate?.(shown(added)) ?? shown(added);
   const isStored = typeof dates === 'object' && dates.cut === 'stored';
   const stored = (added: Micros): Micros => (isStored ? (parseTimestamp(shown(added)) ?? 0) : added);
   const after = options.ignoresAfter ? 0 : (parseTimestamp(query.get('added_after') ?? '') ?? 0);
   const limit = Math.min(Number(query.get('limit') ?? 100), options.maxLimit ?? 10_000);
   const types = query.get('match[type]')?.split(',');
   const chosen = rows
-    .filter(({ added }) => stored(added) > after)
+    .filter(({ added }) => stored(added) > after || (options.isInclusive === true && stored(added) === after))
     .filter(({ object }) => types === undefined || (isJsonObject(object) && types.includes(String(object['type']))))
     .sort((a, b) => (order === 'oldest' ? a.added - b.added : b.added - a.added));
   const start = options.nextRepeats ? 0 : Number(query.get('next') ?? 0);
@@ -163,8 +168,8 @@ function list(query: URLSearchParams, { rows, options }: TaxiiServer, reply: Ser
   const headers: Record<string, string> = {};
   const [first, last] = [page.at(0), page.at(-1)];
   if (first !== undefined && last !== undefined && dates !== 'absent') {
-    headers['x-taxii-date-added-first'] = dates === 'undefined' ? 'undefined' : shown(first.added);
-    headers['x-taxii-date-added-last'] = dates === 'undefined' ? 'undefined' : shown(last.added);
+    headers['x-taxii-date-added-first'] = dates === 'undefined' ? 'undefined' : write(first.added);
+    headers['x-taxii-date-added-last'] = dates === 'undefined' ? 'undefined' : write(last.added);
   }
   const more = mores === 'always' ? true : mores === 'right' ? hasMore : undefined;
   if (shape === 'list') return say(reply, 200, objects, headers);

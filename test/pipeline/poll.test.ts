@@ -454,6 +454,51 @@ collections: { all: { pool: main } }
   t.equal(await noteOf(), null);
 });
 
+t.test(
+  'upstreams that stop in the middle of a large answer keep neither a file nor another upstream waiting',
+  async (t) => {
+    const clock = scriptedClock(START, { auto: true });
+    const upstream = await startTaxii(t, { auth: null });
+    const large = bundle(Array.from({ length: 30 }, (_, n) => indicatorOf(n, { x_filler: 'x'.repeat(400_000) })));
+    const going: (() => void)[] = [];
+    upstream.onRequest = ({ url }) => {
+      upstream.down = url.pathname.startsWith('/slow')
+        ? (_, reply) => {
+            // More than is read ahead; then nothing, until the test says so.
+            reply.writeHead(200, { 'content-type': 'application/json' });
+            reply.write(large.slice(0, -1000));
+            going.push(() => void reply.end(large.slice(-1000)));
+          }
+        : null;
+    };
+    upstream.rows = [{ added: START, object: indicatorOf(901) }];
+    const dir = t.testdir({ file: { 'a.json': bundle([indicatorOf(900)]) } });
+    const slow = (n: number) =>
+      n % 2 === 0
+        ? `slow${n}: { format: stix, url: "${upstream.url}/slow${n}", every: 1h, internal: true }`
+        : `slow${n}: { format: taxii, url: "${upstream.url}/slow${n}/collections/c/", every: 1h, internal: true }`;
+    const names = Array.from({ length: 16 }, (_, n) => n);
+    const yaml = `
+data: ./data
+feeds:
+  file: { format: stix, path: ./file }
+${names.map((n) => `  ${slow(n)}`).join('\n')}
+  quick: { format: taxii, url: "${upstream.url}", collections: [all], internal: true, every: 1h }
+pools: { main: { feeds: [file, quick, ${names.map((n) => `slow${n}`).join(', ')}] } }
+collections: { all: { pool: main } }
+`;
+    const { side } = await openGateway(t, dir, yaml, { clock });
+    const polls = names.slice(0, 15).map((n) => side.poll(`slow${n}`));
+    while (going.length < 15) await new Promise((resolve) => setImmediate(resolve));
+    t.match(await side.poll('quick'), { outcome: 'whole', accepted: 1 });
+    polls.push(side.poll('slow15'));
+    while (going.length < 16) await new Promise((resolve) => setImmediate(resolve));
+    t.match(await side.poll('file'), { outcome: 'whole', accepted: 1 }, 'though no upstream more would be asked now');
+    for (const go of going) go();
+    for (const report of await Promise.all(polls)) t.match(report, { outcome: 'whole', accepted: 30, error: null });
+  },
+);
+
 t.test('a loopback upstream that nobody called internal is refused, and says what to set', async (t) => {
   const clock = scriptedClock(START, { auto: true });
   const upstream = await startUpstream(t, { key: CANARY, clock });

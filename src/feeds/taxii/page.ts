@@ -130,7 +130,7 @@ function datesOf(headers: Record<string, string>, now: Micros): Pick<Page, 'firs
   const at = answeredAt(headers['date'], now);
   let ahead: string | null = null;
   const [first, last] = ['first', 'last'].map((name) => {
-    const date = headers[`x-taxii-date-added-${name}`]?.trim() ?? '';
+    const date = timestampOf(headers[`x-taxii-date-added-${name}`]?.trim() ?? '');
     const time = parseTimestamp(date);
     // Servers send `undefined`, `null` and the like.
     if (time === undefined) return null;
@@ -140,4 +140,23 @@ function datesOf(headers: Record<string, string>, now: Micros): Pick<Page, 'firs
   }) as [string | null, string | null];
   // The OASIS server tells a page of one object by its first date alone; as a last date it is never too late.
   return { first, last: last ?? first, ahead, at };
+}
+
+/** `Thu Feb 20 2020 22:10:20 GMT+0000 (…)` as JavaScript writes a Date, and an HTTP-date: both to the second. */
+const SPOKEN =
+  /^[A-Z][a-z]{2},? (?:(\d{2}) )?([A-Z][a-z]{2}) (?:(\d{2}) )?(\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4})?(?: \(.*\))?$/;
+const MONTHS = 'JanFebMarAprMayJunJulAugSepOctNovDec';
+
+/**
+ * What servers write in place of a timestamp (TAXII 2.1 section 2), as one: without the offset, which then is that of UTC, or
+ * as a language prints a date. Any other text comes back as it is.
+ */
+function timestampOf(text: string): string {
+  if (/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?$/.test(text)) return `${text}Z`;
+  const spoken = SPOKEN.exec(text);
+  if (spoken === null) return text;
+  const [, before, name = '', behind, year, time, offset = '+0000'] = spoken;
+  const month = String(MONTHS.indexOf(name) / 3 + 1).padStart(2, '0');
+  const zone = Number(offset) === 0 ? 'Z' : `${offset.slice(0, 3)}:${offset.slice(3)}`;
+  return `${year}-${month}-${before ?? behind}T${time}${zone}`;
 }
