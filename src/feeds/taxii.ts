@@ -125,6 +125,7 @@ async function* readPlace(
     isPrecise: start.isPrecise,
     limit: Math.min(options.page_size, start.limit ?? options.page_size),
     isCapped: start.limit !== null,
+    now,
     async *read(question) {
       signal.throwIfAborted();
       const response = await server.open(addressOf(start.url, question, options), subject);

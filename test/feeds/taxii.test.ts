@@ -710,6 +710,25 @@ t.test('a date in the far future moves no bookmark, and news still come', async 
   );
 });
 
+t.test('a bookmark that is ahead of one clock only stands', async (t) => {
+  for (const [server, ours] of [
+    [-600, 0],
+    [0, -600],
+  ] as const) {
+    const { clock, server: upstream, bench } = await openTaxii(t);
+    const at = clock.now();
+    upstream.rows = [{ added: at - 1_000_001, object: indicatorOf(1) }];
+    const { cursor } = await pull(taxii, bench.context());
+    clock.set(at + ours * 1_000_000);
+    const date = new Date((at + server * 1_000_000) / 1000).toUTCString();
+    upstream.down = { status: 200, headers: { date }, body: '{}' };
+    upstream.requests.length = 0;
+    const later = await pull(taxii, bench.context({ cursor }));
+    t.equal(upstream.requests.length, 1, 'nothing is read anew');
+    t.equal(later.cursor, cursor);
+  }
+});
+
 t.test('header paging past a date that is not believed ends, and tells what may be missing', async (t) => {
   const { server, bench, fill } = await openTaxii(t, { paging: 'cursorless', maxLimit: 10 });
   fill(5);

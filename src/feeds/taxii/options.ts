@@ -100,7 +100,12 @@ export const optionsSchema = Type.Object(
         { ...closed, description: 'match[...] of TAXII 2.1 section 3.4.1. A change begins anew.' },
       ),
     ),
-    page_size: Type.Integer({ default: 1000, minimum: 1, maximum: MAX_PAGE, description: 'Objects a request.' }),
+    page_size: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: MAX_PAGE,
+      description: 'Objects a request. A server that refuses so many is asked for fewer.',
+    }),
     lookback: Type.Optional(
       durationSchema({
         minimum: '1m',

@@ -1,4 +1,5 @@
 import { isAhead } from '../../model/answer-clock.ts';
+import type { Micros } from '../../model/clock.ts';
 import { GatewayError } from '../../model/error.ts';
 import type { Json } from '../../model/json.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
@@ -26,6 +27,7 @@ export interface WalkOptions {
   limit: number;
   /** The server was seen to refuse larger pages. */
   isCapped: boolean;
+  now(): Micros;
   /** The objects of a page in pieces, then the page with the rest of them. */
   read(question: Question): AsyncGenerator<Json[], Page>;
 }
@@ -70,7 +72,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Step> {
   for (let count = 0; count < MOST_PAGES; count += 1) {
     const { page, limit: taken } = yield* ask(question, options, state);
     question = { ...question, limit: taken };
-    if (count === 0 && after !== null && after !== earliest && isAhead(parseTimestamp(after) ?? 0, page.at)) {
+    if (count === 0 && after !== null && after !== earliest && isFuture(after, page, options)) {
       // No row can bear such a date: whatever left it, nothing new would ever come behind it.
       yield { ...stepOf(question, state), objects: page.objects, ahead: after, isAnew: true };
       question = { ...question, after: earliest };
@@ -92,6 +94,11 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Step> {
     question = next.ask;
   }
   throw new GatewayError('upstream-too-large', `A collection has more than ${MOST_PAGES} pages.`);
+}
+
+/** By the server's clock and by ours: either may be behind, and what they agree on begins all anew. */
+function isFuture(date: string, { at }: Page, { now }: WalkOptions): boolean {
+  return isAhead(parseTimestamp(date) ?? 0, Math.max(at, now()));
 }
 
 function stepOf({ limit }: Question, { isPrecise }: State): Step {
