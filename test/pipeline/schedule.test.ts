@@ -112,3 +112,14 @@ t.test('what fails unforeseen is told and tried again after a minute; an abort e
   await schedule;
   t.equal(errors.length, 2, 'an abort is no error');
 });
+
+t.test('a poll of which nothing could be kept, as on a full disk, is not made again and again', async (t) => {
+  const kept: Times = { attemptedAt: START - 20 * MINUTE, nextPollAt: START - 5 * MINUTE };
+  let isFull = true;
+  const { polls, runUntil } = open(t, { ...kept }, (state) => void (isFull && Object.assign(state, kept)));
+  await runUntil(3);
+  t.strictSame(polls, [0, 1, 2, 3]);
+  isFull = false;
+  await runUntil(30);
+  t.strictSame(polls, [0, 1, 2, 3, 4, 19], 'at its pace once it can be');
+});
