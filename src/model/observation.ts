@@ -52,7 +52,7 @@ export interface Observation {
   kept: JsonObject | null;
 }
 
-/** A STIX 2.1 object that is no single-comparison indicator; it passes verbatim. */
+/** A STIX 2.1 object that holds no observation of ours; it passes verbatim. */
 export interface StixObject {
   id: string;
   type: string;

@@ -9,12 +9,13 @@ import { normaliseRow } from './row.ts';
 import { normaliseStix } from './stix-item.ts';
 
 /**
- * What became of an item. With an observation or object, `note` (reason `bad-property`) says which of its properties could
- * not be read: the row counts as accepted, the note is kept beside the rejections so that nothing is lost unsaid.
+ * What became of an item: the observations it holds, at least one and each of another observable; an object; or why neither.
+ * Notes say what of it could not be read or is served only in part: the row counts as accepted, and they are kept beside the
+ * rejections so that nothing is lost unsaid.
  */
 export type Normalised =
-  | { kind: 'observation'; observation: Observation; note?: Rejection }
-  | { kind: 'object'; object: StixObject; note?: Rejection }
+  | { kind: 'observations'; observations: Observation[]; notes?: Rejection[] }
+  | { kind: 'object'; object: StixObject; notes?: Rejection[] }
   | { kind: 'rejection'; rejection: Rejection };
 
 /** One item of a feed, whatever it holds, to what the store keeps. Never throws. Pure but for `now`. */
@@ -26,10 +27,11 @@ export function normalise(item: FeedItem, feed: FeedDefinition, now: Micros): No
     };
   }
   const result = 'stix' in item ? stixOf(item.stix, feed, now) : normaliseRow(item, feed, now);
-  if ('observation' in result) return { kind: 'observation', ...result };
+  if ('observations' in result) return { kind: 'observations', ...result };
   if ('reason' in result) return { kind: 'rejection', rejection: result };
-  const note = noteOn(result, (item as { stix: JsonObject }).stix);
-  return note === null ? { kind: 'object', object: result } : { kind: 'object', object: result, note };
+  const { object } = result;
+  const notes = [result.note ?? [], noteOn(object, (item as { stix: JsonObject }).stix) ?? []].flat();
+  return notes.length === 0 ? { kind: 'object', object } : { kind: 'object', object, notes };
 }
 
 /** What of an object that passes verbatim is not as it was sent: an id that is none, and a creator that can't be one. */

@@ -27,10 +27,13 @@ import {
 } from './property.ts';
 import { typesOfWord } from './type-words.ts';
 
-/** An observation, with one note on all properties that were left out because they can't be read. */
+/**
+ * The observations of one row, nearly always one; with one note on all properties that were left out because they can't be
+ * read, and one for each reason why other values of the row were left out.
+ */
 export interface Noted {
-  observation: Observation;
-  note?: Rejection;
+  observations: Observation[];
+  notes?: Rejection[];
 }
 
 /** A row in the feed's words to an observation. The value decides whether it is one; every other property is optional. */
@@ -64,13 +67,30 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
     kept: null,
   };
   settleTimes(observation, complain);
-  return noted(observation, faults, row);
+  return noted([observation], faults, row);
 }
 
-/** One note for a row, whatever the number of its faults. */
-export function noted(observation: Observation, faults: readonly string[], row: unknown): Noted {
-  if (faults.length === 0) return { observation };
-  return { observation, note: { reason: 'bad-property', detail: joined(faults), row: rowText(row) } };
+/** One note for a row, whatever the number of its faults; and one for each reason, whatever the number of values refused for it. */
+export function noted(
+  observations: Observation[],
+  faults: readonly string[],
+  row: unknown,
+  refused: readonly Refusal[] = [],
+): Noted {
+  if (faults.length === 0 && refused.length === 0) return { observations };
+  const notes = [...Map.groupBy(refused, ({ reason }) => reason)].map(([reason, all]) =>
+    noteOf(
+      reason,
+      all.map(({ detail }) => detail),
+      row,
+    ),
+  );
+  if (faults.length > 0) notes.push(noteOf('bad-property', faults, row));
+  return { observations, notes };
+}
+
+function noteOf(reason: Rejection['reason'], details: readonly string[], row: unknown): Rejection {
+  return { reason, detail: joined(details), row: rowText(row) };
 }
 
 const MAX_DETAIL = 500;
@@ -113,7 +133,10 @@ function tlpOf(value: unknown, labelled: Observation['tlp'], complain: Complain)
 }
 
 /** Times that contradict each other: the later word stands, since age and expiry count from it. */
-export function settleTimes(observation: Observation, complain: Complain): void {
+export function settleTimes(
+  observation: Pick<Observation, 'firstSeen' | 'lastSeen' | 'validFrom' | 'validUntil'>,
+  complain: Complain,
+): void {
   const { firstSeen, lastSeen, validFrom, validUntil } = observation;
   if (firstSeen !== null && lastSeen !== null && firstSeen > lastSeen) {
     complain('firstSeen', 'after lastSeen');

@@ -1,19 +1,22 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/json.ts';
-import { type ObservableType, observableKey } from '../model/observable.ts';
+import { observableKey } from '../model/observable.ts';
 import type { ExternalReference, Observation, Rejection, StixObject } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
 import { isStixId } from '../stix/id.ts';
 import { MAX_STATEMENTS, statementsOf, tlpOfObject } from '../stix/marking.ts';
-import { isPatternShaped, parsePattern } from '../stix/pattern.ts';
+import { readPattern } from '../stix/pattern/read.ts';
+import type { PatternValue } from '../stix/pattern/split.ts';
 import { ownProperties } from '../stix/properties.ts';
 import { tidyReference } from '../stix/reference.ts';
 import { checkStixObject, rowText } from '../stix/validate.ts';
 import { canonical } from './canonical.ts';
 import { readConfidence } from './confidence.ts';
+import type { Canonical, Refusal } from './parsed.ts';
 import {
   type Complain,
+  MAX_LABELS,
   MAX_NAME,
   readBoolean,
   readDescription,
@@ -27,29 +30,44 @@ import {
 import { type Noted, noted, settleTimes } from './row.ts';
 import { soundReference, withSoundIds } from './stix-id.ts';
 
-/**
- * A STIX object as it came. An indicator of one comparison and a vulnerability with a CVE become observations, so that they
- * merge with what other feeds say; their own ids, valid or not, become references. Everything else passes verbatim, but for
- * ids that are none (stix-id.ts).
- */
-export function normaliseStix(object: JsonObject, feed: FeedDefinition, now: Micros): Noted | StixObject | Rejection {
-  const reject = (reason: Rejection['reason'], detail: string): Rejection => ({ reason, detail, row: rowText(object) });
-  const type = object['type'];
-  if (type === 'indicator') {
-    const pattern = object['pattern'];
-    const isStix = (object['pattern_type'] ?? 'stix') === 'stix';
-    if (typeof pattern !== 'string') return reject('bad-stix', 'an indicator without a pattern');
-    if (!isStix) return pass(object, feed);
-    const comparison = parsePattern(pattern);
-    if (comparison !== null) return observe(comparison.type, comparison.value, object, feed, now);
-    if (!isPatternShaped(pattern)) return reject('unsupported-pattern', `${shown(pattern)} is no STIX pattern`);
-  }
-  const cve = type === 'vulnerability' ? cveOf(object) : null;
-  return cve === null ? pass(object, feed) : observe('cve', cve, object, feed, now);
+/** An object that passes as it came, and why its pattern's values don't pass by themselves. */
+export interface Passed {
+  object: StixObject;
+  note?: Rejection;
 }
 
-function pass(object: JsonObject, feed: FeedDefinition): StixObject | Rejection {
-  return checkStixObject(withSoundIds(object, feed.name));
+/**
+ * A STIX object as it came. An indicator whose pattern's values each say what it says (stix/pattern/split.ts), and a
+ * vulnerability with a CVE, become observations, so that they merge with what other feeds say; their own ids, valid or not,
+ * become references. Everything else passes verbatim, but for ids that are none (stix-id.ts): only collections of
+ * `objects: all` serve that, so an indicator that is not split is noted.
+ */
+export function normaliseStix(object: JsonObject, feed: FeedDefinition, now: Micros): Noted | Passed | Rejection {
+  const reject = (reason: Rejection['reason'], detail: string): Rejection => ({ reason, detail, row: rowText(object) });
+  const { type, pattern } = object;
+  if (type === 'indicator') {
+    const language = object['pattern_type'] ?? 'stix';
+    if (typeof pattern !== 'string') return reject('bad-stix', 'an indicator without a pattern');
+    if (language !== 'stix') return passUnsplit(object, `pattern_type ${shown(language)}`, feed);
+    const reading = readPattern(pattern);
+    if ('values' in reading) return observe(reading.values, object, feed, now);
+    return reading.isStix ? passUnsplit(object, reading.fault, feed) : reject('unsupported-pattern', reading.fault);
+  }
+  const cve = type === 'vulnerability' ? cveOf(object) : null;
+  if (cve !== null) return observe([{ types: ['cve'], value: cve, labels: [] }], object, feed, now);
+  return pass(object, feed);
+}
+
+function pass(object: JsonObject, feed: FeedDefinition): Passed | Rejection {
+  const passed = checkStixObject(withSoundIds(object, feed.name));
+  return 'reason' in passed ? passed : { object: passed };
+}
+
+function passUnsplit(object: JsonObject, fault: string, feed: FeedDefinition): Passed | Rejection {
+  const passed = pass(object, feed);
+  if ('reason' in passed) return passed;
+  const detail = `${fault}; served only as it came, where a collection has objects: all`;
+  return { ...passed, note: { reason: 'unsupported-pattern', detail, row: rowText(object) } };
 }
 
 const CVE = /^CVE-\d{4}-\d{4,19}$/i;
@@ -65,29 +83,58 @@ function cveOf(object: JsonObject): string | null {
   return new Set(ids).size === 1 ? (ids[0] ?? null) : null;
 }
 
+/** One observation per value, each with all that the object says; a value that can't be read is noted beside the others. */
 function observe(
-  type: ObservableType,
-  value: string,
+  values: readonly PatternValue[],
   object: JsonObject,
   feed: FeedDefinition,
   now: Micros,
 ): Noted | Rejection {
-  const read = canonical(type, value);
-  if ('rejection' in read) return { ...read.rejection, row: rowText(object) };
-  const { observable } = read;
+  const found: (Canonical & Pick<PatternValue, 'labels'>)[] = [];
+  const refused: Refusal[] = [];
+  for (const { types, value, labels } of values) {
+    const read = canonical(types, value);
+    if ('rejection' in read) refused.push(read.rejection);
+    else found.push({ ...read, labels });
+  }
+  const [first] = refused;
+  if (found.length === 0) return { ...(first as Refusal), row: rowText(object) };
   const faults: string[] = [];
-  const complain: Complain = (property, fault) => faults.push(`${property}: ${fault}`);
+  const said = readObject(object, feed, now, (property, fault) => faults.push(`${property}: ${fault}`));
+  const observations = new Map<string, Observation>();
+  for (const one of found) {
+    const observation = observationOf(one, said, (property, fault) => faults.push(`${property}: ${fault}`));
+    observations.set(observation.key, observation);
+  }
+  return noted([...observations.values()], faults, object, refused);
+}
 
+type Said = Omit<Observation, 'key' | 'observable'>;
+
+/** Labels of its own are the pattern's, and the port behind an address. */
+function observationOf(
+  { observable, port, labels: own }: Canonical & Pick<PatternValue, 'labels'>,
+  said: Said,
+  complain: Complain,
+): Observation {
+  const key = observableKey(observable);
+  // The value's own name is what is served without one.
+  const name = said.name === observable.value ? null : said.name;
+  if (own.length === 0 && port === undefined) return { ...said, key, observable, name };
+  const added = port === undefined ? own : [...own, `port:${port}`];
+  const labels = [...new Set([...readLabels(added, complain).labels, ...said.labels])].slice(0, MAX_LABELS).sort();
+  return { ...said, key, observable, name, labels };
+}
+
+/** What the object says, whatever its value. */
+function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, complain: Complain): Said {
   const { labels, tlp: labelled } = readLabels(object['labels'], complain);
   const marked = tlpOfObject(object);
   const confidence = readConfidence(object['confidence']);
   if (confidence === undefined) complain('confidence', `${shown(object['confidence'])} is not 0 to 100`);
   const sourceId = readText(object['id'], MAX_NAME, 'id', complain);
   const references = referencesOf(object, sourceId, feed, complain);
-  const name = readText(object['name'], MAX_NAME, 'name', complain);
-  const observation: Observation = {
-    key: observableKey(observable),
-    observable,
+  const said: Said = {
     confidence: confidence ?? null,
     tlp: marked === null ? labelled : labelled === null ? marked : strictest(marked, labelled),
     firstSeen: readPastTime(object['created'], now, 'created', complain),
@@ -97,16 +144,15 @@ function observe(
     revoked: readBoolean(object['revoked'], 'revoked', complain),
     sourceId,
     source: { feed_name: feed.title },
-    // The value's own name is what is served without one.
-    name: name === observable.value ? null : name,
+    name: readText(object['name'], MAX_NAME, 'name', complain),
     description: readDescription(object['description'], complain),
     labels,
     references: references.filter((reference) => techniqueOf(reference) === null),
     techniques: techniquesOf(references),
     kept: keptOf(object, feed, complain),
   };
-  settleTimes(observation, complain);
-  return noted(observation, faults, object);
+  settleTimes(said, complain);
+  return said;
 }
 
 /** The upstream's own id first, then its references. */

@@ -144,7 +144,7 @@ async function commitBatch(
       if (note !== null || batch.last) {
         await tx.saveFeedState(definition.name, { note: note === null ? null : { text: redact(note, key), at: now } });
       }
-      const accepted = report.accepted + rows.observations.length + rows.objects.length - settled.dangling.length;
+      const accepted = report.accepted + rows.accepted - settled.dangling.length;
       const rejected = report.rejected + batch.rejected.length + rows.refused + settled.dangling.length;
       if (batch.last) {
         if (definition.mode === 'snapshot')
@@ -174,22 +174,25 @@ interface Rows {
   observations: Observation[];
   objects: StixObject[];
   rejections: Rejection[];
-  /** Rows not taken; a note on a row that was taken is a rejection of one property only. */
+  /** Rows taken, whatever the number of observations in each. */
+  accepted: number;
+  /** Rows not taken; a note on a row that was taken is a rejection of a part of it. */
   refused: number;
 }
 
 function readItems(items: readonly FeedItem[], feed: FeedDefinition, now: Micros): Rows {
-  const rows: Rows = { observations: [], objects: [], rejections: [], refused: 0 };
+  const rows: Rows = { observations: [], objects: [], rejections: [], accepted: 0, refused: 0 };
   for (const item of items) {
     const result = normalise(item, feed, now);
     if (result.kind === 'rejection') {
       rows.rejections.push(result.rejection);
       rows.refused += 1;
-    } else {
-      if (result.kind === 'object') rows.objects.push(result.object);
-      else rows.observations.push(datedBy(result.observation, feed, now));
-      if (result.note !== undefined) rows.rejections.push(result.note);
+      continue;
     }
+    rows.accepted += 1;
+    if (result.kind === 'object') rows.objects.push(result.object);
+    else for (const observation of result.observations) rows.observations.push(datedBy(observation, feed, now));
+    if (result.notes !== undefined) rows.rejections.push(...result.notes);
   }
   return rows;
 }

@@ -34,8 +34,9 @@ const now = parseTimestamp('2026-11-24T00:00:00Z') as number;
 /** The observation a row becomes, and the note on it. Throws when it becomes something else. */
 function take(row: FeedRow | { stix: JsonObject }): { observation: Observation; note: string | undefined } {
   const result = normalise(row, feed, now);
-  if (result.kind !== 'observation') throw new Error(JSON.stringify(result));
-  return { observation: result.observation, note: result.note?.detail };
+  if (result.kind !== 'observations' || result.observations.length !== 1) throw new Error(JSON.stringify(result));
+  const [observation] = result.observations as [Observation];
+  return { observation, note: result.notes?.map(({ detail }) => detail).join('; ') };
 }
 
 function reason(item: unknown): string {
@@ -194,8 +195,8 @@ t.test('a property that can’t be read costs itself, not the row, and is noted'
   t.match(take({ value: '1.2.3.4', techniques: [{ a: 1 }] }).note, 'techniques: {"a":1}');
   t.match(take({ value: '1.2.3.4', source: { article_url: 'ftp://x' } }).note, 'source.article_url: ftp://x');
   t.match(normalise({ value: '1.2.3.4', tlp: 'x' }, feed, now), {
-    kind: 'observation',
-    note: { reason: 'bad-property' },
+    kind: 'observations',
+    notes: [{ reason: 'bad-property' }],
   });
   t.match(take({ value: '1.2.3.4', source: 7 }), {
     observation: { source: { feed_name: feed.title } },
@@ -499,17 +500,71 @@ t.test('other STIX passes verbatim, or is refused with its reason', async (t) =>
   t.same(normalise(passed, feed, now), {
     kind: 'object',
     object: { id: `indicator--${UUID}`, type: 'indicator', version: '2026-11-02T10:00:00.000Z', raw: passed.stix },
+    notes: [
+      {
+        reason: 'unsupported-pattern',
+        detail: 'FOLLOWEDBY of observations; served only as it came, where a collection has objects: all',
+        row: JSON.stringify(passed.stix),
+      },
+    ],
   });
   t.equal(reason(indicator({ pattern: "[mutex:name = 'x']" })), 'object');
-  t.equal(reason(indicator({ pattern: 'rule x {}', pattern_type: 'yara' })), 'object');
+  t.match(normalise(indicator({ pattern: 'rule x {}', pattern_type: 'yara' }), feed, now), {
+    kind: 'object',
+    notes: [{ reason: 'unsupported-pattern', detail: /^pattern_type yara; served only as it came/ }],
+  });
   t.equal(reason(indicator({ pattern: 'rule x {}' })), 'unsupported-pattern');
   t.equal(reason(indicator({ pattern: 7 })), 'bad-stix');
   t.equal(reason(indicator({ pattern: "[ipv4-addr:value = 'evil.example.com']" })), 'type-mismatch');
   t.equal(reason(indicator({ pattern: "[ipv4-addr:value = '1.2.3']" })), 'bad-value');
   t.equal(reason({ stix: { type: 'malware' } }), 'bad-stix');
   const noted = normalise(indicator({ pattern: complex, created_by_ref: 'acme' }), feed, now);
-  t.match(noted, { kind: 'object', note: { reason: 'bad-property', detail: /created_by_ref: "?acme/ } });
+  t.match(noted, { kind: 'object', notes: [{}, { reason: 'bad-property', detail: /created_by_ref: "?acme/ }] });
   t.ok(noted.kind === 'object' && !('created_by_ref' in noted.object.raw));
+});
+
+t.test('a pattern of several values becomes an observation for each, all with the object’s id', async (t) => {
+  const takeAll = (pattern: string, more: JsonObject = {}) => {
+    const result = normalise(indicator({ pattern, ...more }), feed, now);
+    if (result.kind !== 'observations') throw new Error(JSON.stringify(result));
+    return result;
+  };
+  const several = takeAll("[ipv4-addr:value = '1.2.3.4' OR url:value = 'http://A.example/it\\'s']", {
+    name: 'http://a.example/it%27s',
+    labels: ['x'],
+    x_own: 1,
+  });
+  t.match(several, {
+    observations: [
+      {
+        observable: { type: 'ipv4', value: '1.2.3.4' },
+        name: 'http://a.example/it%27s',
+        sourceId: `indicator--${UUID}`,
+      },
+      { observable: { type: 'url', value: 'http://a.example/it%27s' }, name: null, sourceId: `indicator--${UUID}` },
+    ],
+  });
+  for (const { labels, kept } of several.observations) t.same({ labels, kept }, { labels: ['x'], kept: { indicator_types: ['malicious-activity'], x_own: 1 } });
+
+  const once = takeAll("[domain-name:value IN ('A.example', 'a.example.')]");
+  t.equal(once.observations.length, 1, 'two spellings are one value');
+  const traffic = "network-traffic:dst_ref.value = '1.2.3.4' AND network-traffic:dst_port = 443";
+  t.same(takeAll(`[${traffic}]`, { labels: ['z'] }).observations[0]?.labels, ['port:443', 'z']);
+  t.same(takeAll("[ipv4-addr:value = '1.2.3.4:80']").observations[0]?.labels, ['a', 'b', 'port:80'], 'as for rows');
+  const many = Array.from({ length: 64 }, (_, n) => `l${n}`);
+  const full = takeAll(`[${traffic}]`, { labels: many }).observations[0]?.labels;
+  t.ok(full?.length === 64 && full.includes('port:443'));
+
+  const partly = takeAll("[ipv4-addr:value IN ('1.2.3.4', '1.2.3', '1.2.3.999', 'evil.example.com')]", { confidence: 'x y' });
+  t.equal(partly.observations.length, 1);
+  t.match(partly.notes, [
+    { reason: 'bad-value', detail: /not four decimals/ },
+    { reason: 'type-mismatch', detail: /looks like domain/ },
+    { reason: 'bad-property', detail: /^confidence: / },
+  ]);
+  t.equal(reason(indicator({ pattern: "[ipv4-addr:value IN ('1.2.3', 'a.example')]" })), 'bad-value');
+  t.equal(reason(indicator({ pattern: `${'('.repeat(10_000)}[ipv4-addr:value = '1.2.3.4']` })), 'unsupported-pattern');
+  t.equal(reason(indicator({ pattern: "[mutex:name = 'a\\b']" })), 'unsupported-pattern', 'no STIX: not passed on');
 });
 
 t.test('an object whose id is none is served under one that is always the same within its feed', async (t) => {
@@ -538,7 +593,7 @@ t.test('an object whose id is none is served under one that is always the same w
   t.equal(rawOf({ type: 'tool', name: 'T', modified: '2026-11-03T10:00:00.000Z' })['id'], nameless['id']);
   t.not(rawOf({ type: 'tool', name: 'U' })['id'], nameless['id']);
   t.match(normalise({ stix: { ...times, type: 'tool', id: 'tool--1', name: 'T' } }, feed, now), {
-    note: { reason: 'bad-property', detail: /id: "?tool--1"? is no tool-- with a UUID; served as tool--/ },
+    notes: [{ reason: 'bad-property', detail: /id: "?tool--1"? is no tool-- with a UUID; served as tool--/ }],
   });
   t.equal(reason({ stix: { ...times, type: 'tool', id: 'tool--1', sample_ref: 'x' } }), 'bad-stix', 'no id at all');
   const marked = take(
@@ -553,7 +608,7 @@ t.test('nesting without end is refused or noted, wherever it stands', async (t) 
   t.equal(reason({ value: deep }), 'bad-value');
   t.equal(
     reason({ value: '1.2.3.4', labels: deep, source: deep, name: deep, references: deep, tlp: deep }),
-    'observation',
+    'observations',
   );
   t.equal(reason({ stix: deep }), 'bad-stix');
   t.match(take(indicator({ x_deep: deep, extensions: deep, labels: deep, kill_chain_phases: [deep] })).note, 'x_deep');
@@ -606,12 +661,12 @@ t.test('no item makes it throw, and what it makes is within bounds', async () =>
       const result = normalise(item as FeedItem, feed, now);
       if (result.kind === 'rejection') return result.rejection.row.length <= MAX_REJECTED_ROW;
       if (result.kind === 'object') return true;
-      const { observation } = result;
-      return (
-        (observation.confidence === null || (observation.confidence >= 0 && observation.confidence <= 100)) &&
-        (observation.lastSeen ?? 0) <= now + MICROS_PER_DAY &&
-        observation.labels.length <= 64 &&
-        JSON.stringify(observation.kept).length <= 16_000
+      return result.observations.every(
+        (observation) =>
+          (observation.confidence === null || (observation.confidence >= 0 && observation.confidence <= 100)) &&
+          (observation.lastSeen ?? 0) <= now + MICROS_PER_DAY &&
+          observation.labels.length <= 64 &&
+          JSON.stringify(observation.kept).length <= 16_000,
       );
     }),
     { numRuns: 3000 },

@@ -1,4 +1,4 @@
-import { rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
@@ -78,6 +78,38 @@ for (const profile of ['stix', 'elastic-agent']) {
       write('one', text);
       t.match(await side.poll('one'), { outcome: 'whole', accepted: 2, entries: 0 });
       t.equal(live(await readAll(gateway, 'all')).length, 2);
+    },
+  );
+
+  t.test(
+    `${profile}: patterns of several values are split, what is not split is counted, and rows are counted as read`,
+    async (t) => {
+      const { side, gateway, write, clock } = await openFiles(t, profile);
+      const complex: string[] = JSON.parse(readFileSync(new URL('../fixtures/patterns.json', import.meta.url), 'utf8'));
+      const rows = complex.slice(0, 7).map((pattern) => stixIndicator('198.51.100.1', { pattern }));
+      write('one', bundle([...rows, stixIndicator('198.51.100.99')]));
+      t.match(await side.poll('one'), { outcome: 'whole', accepted: 8, rejected: 0, entries: 10 });
+      const split = [
+        "[domain-name:value = 'bad5.example.com']",
+        "[file:hashes.'SHA-256' = 'cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc']",
+        "[file:hashes.MD5 = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']",
+        ...[
+          '198.51.100.7',
+          '198.51.100.99',
+          '203.0.113.15',
+          '203.0.113.16',
+          '203.0.113.17',
+          '203.0.113.18',
+          '203.0.113.5',
+        ].map((address) => `[ipv4-addr:value = '${address}']`),
+      ];
+      t.same(patterns(await readAll(gateway, 'all')), split);
+      const { rows: rejections } = await side.rejections('one', 10);
+      t.match(rejections, [{ reason: 'unsupported-pattern', detail: /^FOLLOWEDBY of observations/, count: 1 }]);
+      await clock.advance(60_000);
+      write('one', bundle([rows[1], stixIndicator('198.51.100.99')]));
+      t.match(await side.poll('one'), { outcome: 'whole', accepted: 2, withdrawn: 7 });
+      t.same(patterns(await readAll(gateway, 'all')).length, 3, 'of a split one both values stay');
     },
   );
 
