@@ -5,7 +5,7 @@ import { readRows } from '../src/feeds/socdefenders/page.ts';
 import { stix } from '../src/feeds/stix.ts';
 import { systemClock } from '../src/model/clock.ts';
 import type { PollReport } from '../src/model/control.ts';
-import type { FeedDefinition, JournalDefinition, Profile } from '../src/model/definition.ts';
+import { defaultReach, type FeedDefinition, type JournalDefinition, type Profile } from '../src/model/definition.ts';
 import { createFiles } from '../src/pipeline/files.ts';
 import { Journals } from '../src/pipeline/journals.ts';
 import { type ConfiguredFeed, poll } from '../src/pipeline/poll.ts';
@@ -96,6 +96,7 @@ function feedOf(name: string): FeedDefinition {
     lifetime: { default: 365 * 86_400_000 },
     shrinkGuard: null,
     emptyAllowed: true,
+    reach: defaultReach,
   };
 }
 

@@ -157,6 +157,7 @@ function defineFeed(name: string, format: string, section: FeedSection, defaults
     // A delta withdraws nothing by leaving it out.
     shrinkGuard: mode === 'delta' || section.shrink_guard === 'off' ? null : section.shrink_guard,
     emptyAllowed: section.empty_allowed ?? defaults.emptyAllowed,
+    reach: { minPrefix: section.min_prefix, reserved: section.reserved === 'accept' },
   };
 }
 

@@ -26,7 +26,18 @@ export interface FeedDefinition {
   shrinkGuard: number | null;
   /** Is a snapshot without a single row believable? */
   emptyAllowed: boolean;
+  reach: Reach;
 }
+
+/** Which addresses and networks of a feed are indicators. */
+export interface Reach {
+  /** Shortest prefix of a network that is taken: shorter ones hold too much of the Internet. */
+  minPrefix: { ipv4: number; ipv6: number };
+  /** Addresses that name no machine of another network (loopback, link-local, multicast, ...) are taken all the same. */
+  reserved: boolean;
+}
+
+export const defaultReach: Reach = { minPrefix: { ipv4: 8, ipv6: 16 }, reserved: false };
 
 /** `environment`: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. A Secret: the proxy's address, which may hold a password. */
 export type ProxySetting = 'off' | 'environment' | Secret;

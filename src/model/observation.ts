@@ -74,7 +74,9 @@ export type RejectionReason =
   | 'bad-stix'
   | 'not-served'
   | 'too-long'
-  | 'unreadable-file';
+  | 'unreadable-file'
+  | 'reserved'
+  | 'too-wide';
 
 /** A row that was not taken, kept with the reason and enough of itself to be found upstream. */
 export interface Rejection {

@@ -25,6 +25,7 @@ import {
   readTlp,
   shown,
 } from './property.ts';
+import { refuseReach } from './reach.ts';
 import { typesOfWord } from './type-words.ts';
 
 /**
@@ -41,6 +42,8 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
   const read = readValue(row);
   if ('reason' in read) return { ...read, row: rowText(row) };
   const { observable, port } = read;
+  const refusal = refuseReach(observable, feed.reach);
+  if (refusal !== null) return { ...refusal, row: rowText(row) };
   const faults: string[] = [];
   const complain: Complain = (property, fault) => faults.push(`${property}: ${fault}`);
 

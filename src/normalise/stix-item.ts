@@ -27,6 +27,7 @@ import {
   readTime,
   shown,
 } from './property.ts';
+import { refuseReach } from './reach.ts';
 import { type Noted, noted, settleTimes } from './row.ts';
 import { soundReference, withSoundIds } from './stix-id.ts';
 
@@ -94,8 +95,9 @@ function observe(
   const refused: Refusal[] = [];
   for (const { types, value, labels } of values) {
     const read = canonical(types, value);
-    if ('rejection' in read) refused.push(read.rejection);
-    else found.push({ ...read, labels });
+    const refusal = 'rejection' in read ? read.rejection : refuseReach(read.observable, feed.reach);
+    if (refusal !== null) refused.push(refusal);
+    else found.push({ ...(read as Canonical), labels });
   }
   const [first] = refused;
   if (found.length === 0) return { ...(first as Refusal), row: rowText(object) };

@@ -5,7 +5,12 @@ import Type from 'typebox';
 import type { FeedBatch, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
 import type { Micros } from '../../src/model/clock.ts';
 import type { PollReport } from '../../src/model/control.ts';
-import type { FeedDefinition, JournalDefinition, JournalPolicy } from '../../src/model/definition.ts';
+import {
+  defaultReach,
+  type FeedDefinition,
+  type JournalDefinition,
+  type JournalPolicy,
+} from '../../src/model/definition.ts';
 import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
 import { Journals, type JournalsParts } from '../../src/pipeline/journals.ts';
 import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
@@ -43,6 +48,7 @@ export const feed = (name: string, more: Partial<FeedDefinition> = {}): FeedDefi
   lifetime: {},
   shrinkGuard: null,
   emptyAllowed: true,
+  reach: defaultReach,
   ...more,
 });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { FeedItem, FeedRow } from '../../src/feeds/feed.ts';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
-import type { FeedDefinition } from '../../src/model/definition.ts';
+import { defaultReach, type FeedDefinition } from '../../src/model/definition.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import { jsonText } from '../../src/model/json.ts';
 import { observableKey } from '../../src/model/observable.ts';
@@ -28,6 +28,7 @@ const feed: FeedDefinition = {
   lifetime: {},
   shrinkGuard: null,
   emptyAllowed: true,
+  reach: defaultReach,
 };
 const now = parseTimestamp('2026-11-24T00:00:00Z') as number;
 
@@ -544,7 +545,8 @@ t.test('a pattern of several values becomes an observation for each, all with th
       { observable: { type: 'url', value: 'http://a.example/it%27s' }, name: null, sourceId: `indicator--${UUID}` },
     ],
   });
-  for (const { labels, kept } of several.observations) t.same({ labels, kept }, { labels: ['x'], kept: { indicator_types: ['malicious-activity'], x_own: 1 } });
+  for (const { labels, kept } of several.observations)
+    t.same({ labels, kept }, { labels: ['x'], kept: { indicator_types: ['malicious-activity'], x_own: 1 } });
 
   const once = takeAll("[domain-name:value IN ('A.example', 'a.example.')]");
   t.equal(once.observations.length, 1, 'two spellings are one value');
@@ -555,7 +557,9 @@ t.test('a pattern of several values becomes an observation for each, all with th
   const full = takeAll(`[${traffic}]`, { labels: many }).observations[0]?.labels;
   t.ok(full?.length === 64 && full.includes('port:443'));
 
-  const partly = takeAll("[ipv4-addr:value IN ('1.2.3.4', '1.2.3', '1.2.3.999', 'evil.example.com')]", { confidence: 'x y' });
+  const partly = takeAll("[ipv4-addr:value IN ('1.2.3.4', '1.2.3', '1.2.3.999', 'evil.example.com')]", {
+    confidence: 'x y',
+  });
   t.equal(partly.observations.length, 1);
   t.match(partly.notes, [
     { reason: 'bad-value', detail: /not four decimals/ },
@@ -565,6 +569,105 @@ t.test('a pattern of several values becomes an observation for each, all with th
   t.equal(reason(indicator({ pattern: "[ipv4-addr:value IN ('1.2.3', 'a.example')]" })), 'bad-value');
   t.equal(reason(indicator({ pattern: `${'('.repeat(10_000)}[ipv4-addr:value = '1.2.3.4']` })), 'unsupported-pattern');
   t.equal(reason(indicator({ pattern: "[mutex:name = 'a\\b']" })), 'unsupported-pattern', 'no STIX: not passed on');
+});
+
+t.test('addresses that name nobody and networks of half the world are refused, whatever they stand in', async (t) => {
+  const refused: [string, string][] = [
+    ...[
+      '0.0.0.0',
+      '0.1.2.3',
+      '0.0.0.0/8',
+      '127.0.0.1',
+      '127.255.255.255',
+      '127.0.0.0/8',
+      '169.254.0.0',
+      '169.254.255.255',
+    ].map((value) => [value, 'reserved'] as [string, string]),
+    ...[
+      '224.0.0.1',
+      '239.255.255.255',
+      '240.0.0.1',
+      '255.255.255.255',
+      '240.0.0.0/8',
+      '169.254.1.0/24',
+      '169.0.0.0/8',
+    ].map((value) => [value, 'reserved'] as [string, string]),
+    ...[
+      '::',
+      '::1',
+      '::7f00:1',
+      'fe80::1',
+      'febf::1',
+      'fe80::/16',
+      'ff02::1',
+      'ff00::/16',
+      '::/16',
+      '::ffff:127.0.0.1',
+    ].map((value) => [value, 'reserved'] as [string, string]),
+    ...[
+      'http://127.0.0.1/a',
+      'http://0x7f.1/',
+      'http://u:p@127.0.0.1:80?x',
+      'http://[::1]:8080/',
+      'http://[::ffff:127.0.0.1]/',
+    ].map((value) => [value, 'reserved'] as [string, string]),
+    ...['http://169.254.169.254/latest', 'weird://224.0.0.1', 'https://a.localhost:1/', 'me@a.localhost'].map(
+      (value) => [value, 'reserved'] as [string, string],
+    ),
+    ...['0.0.0.0/1', '128.0.0.0/1', '64.0.0.0/7', '::/1', '2000::/3', '2000::/15', 'fe80::/10', 'ff00::/8'].map(
+      (value) => [value, 'too-wide'] as [string, string],
+    ),
+    ['0177.0.0.1', 'unknown-type'],
+  ];
+  for (const [value, expected] of refused) t.equal(reason({ value }), expected, value);
+  t.equal(reason({ value: 'a.localhost', type: 'domain' }), 'reserved');
+  for (const value of ['0.0.0.0/0', '::/0']) t.equal(reason({ value, type: 'cidr' }), 'bad-value', value);
+  t.equal(reason(indicator({ pattern: "[ipv4-addr:value = '127.0.0.1']" })), 'reserved');
+  t.equal(reason(indicator({ pattern: "[ipv4-addr:value ISSUBSET '0.0.0.0/1']" })), 'too-wide');
+  t.match(normalise(indicator({ pattern: "[ipv4-addr:value IN ('127.0.0.1', '1.2.3.4', '8.0.0.0/7')]" }), feed, now), {
+    kind: 'observations',
+    observations: [{ observable: { value: '1.2.3.4' } }],
+    notes: [
+      { reason: 'reserved', detail: '127.0.0.1: loopback, no address of another network' },
+      { reason: 'too-wide', detail: '8.0.0.0/7: a prefix shorter than /8' },
+    ],
+  });
+
+  const taken = [
+    ...['1.0.0.0', '126.255.255.255', '128.0.0.0', '169.253.255.255', '169.255.0.0', '223.255.255.255', '1.0.0.0/8'],
+    ...['10.0.0.1', '172.16.0.0/12', '192.168.1.1', '100.64.0.1', '192.0.2.1', '198.51.100.0/24', '198.18.0.1'],
+    ...['fc00::1', 'fd00::/16', '2001:db8::1', '2000::/16', 'fec0::1', 'fdff::1', '64:ff9b::1.2.3.4', '::1:0:0:1'],
+    ...[
+      'http://10.0.0.1/127.0.0.1',
+      'http://example.com/@127.0.0.1',
+      'http://example.com?http://[::1]/',
+      'http://[fd00::1]/',
+    ],
+    ...['127.0.0.1.example.com', 'localhost.example.com', 'http://localhost.example.com/'],
+  ];
+  for (const value of taken) t.equal(reason({ value }), 'observations', value);
+});
+
+t.test('a feed may take what others must not', async (t) => {
+  const taken = (value: string, reach: FeedDefinition['reach']) =>
+    normalise({ value }, { ...feed, reach }, now).kind === 'observations';
+  const open = { minPrefix: { ipv4: 1, ipv6: 1 }, reserved: true };
+  for (const value of [
+    '0.0.0.0/1',
+    '::/1',
+    '127.0.0.1',
+    '::1',
+    'http://127.0.0.1/',
+    'me@a.localhost',
+    '255.255.255.255',
+  ])
+    t.ok(taken(value, open), value);
+  const narrow = { minPrefix: { ipv4: 24, ipv6: 48 }, reserved: false };
+  for (const value of ['1.2.2.0/23', '2001:db8::/47']) t.notOk(taken(value, narrow), value);
+  for (const value of ['1.2.3.0/24', '1.2.3.4', '2001:db8::/48', '2001:db8::1']) t.ok(taken(value, narrow), value);
+  t.notOk(taken('0.0.0.0/1', { ...open, reserved: false }), 'half of everything holds what is reserved');
+  t.notOk(taken('c000::/2', { ...open, reserved: false }), 'link-local addresses are in the midst of it');
+  t.ok(taken('4000::/2', { ...open, reserved: false }));
 });
 
 t.test('an object whose id is none is served under one that is always the same within its feed', async (t) => {

@@ -4,10 +4,12 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import type { RouteParts } from '../../routes/parts.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { defaultReach } from '../../src/model/definition.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { jsonText } from '../../src/model/json.ts';
 import { observableKey } from '../../src/model/observable.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
+import { canonical } from '../../src/normalise/canonical.ts';
 import { client, openApp, type TestApp } from '../helpers/app.ts';
 import { indicatorEntry, objectEntry, START } from '../helpers/store.ts';
 
@@ -489,6 +491,34 @@ t.test('lookup: any spelling of a value that is, or was, there', async (t) => {
   }
 });
 
+t.test('lookup: an address is found in a network of every length that can be served', async (t) => {
+  const app = await openApp(t);
+  const [four, six] = ['198.51.100.7', '2001:db8:1:2:3:4:5:6'];
+  const networks = (address: string, type: 'ipv4' | 'ipv6', longest: number) =>
+    Array.from({ length: longest }, (_, i) => canonical(type, `${address}/${i + 1}`)).flatMap((read) =>
+      'observable' in read ? [read.observable] : [],
+    );
+  const all = [...networks(four, 'ipv4', 31), ...networks(six, 'ipv6', 127)];
+  t.equal(all.length, 31 + 127);
+  await app.append(all.map((network) => indicatorEntry(network)));
+  for (const [address, type] of [
+    [four, 'ipv4'],
+    [six, 'ipv6'],
+  ]) {
+    const { data } = (await app.ask(`/api/v1/lookup?ioc=${address}`)).json();
+    const expected = all.filter((network) => network.type === type).map(({ value }) => value);
+    t.strictSame(
+      data[0].matches.map(({ value }: any) => value),
+      expected.reverse(),
+      'the narrowest first',
+    );
+  }
+  t.match((await app.ask('/api/v1/lookup?ioc=127.0.0.1')).json().data[0], {
+    value: '127.0.0.1',
+    found: false,
+  });
+});
+
 t.test('lookup: a thousand values at once, answered in order', async (t) => {
   const app = await openApp(t);
   await app.append(Array.from({ length: 50 }, (_, i) => indicatorEntry({ type: 'ipv4', value: `203.0.113.${i}` })));
@@ -541,6 +571,7 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
     lifetime: {},
     shrinkGuard: null,
     emptyAllowed: true,
+    reach: defaultReach,
   });
   const account = {
     name: 'https://up.example abc123',

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { defaultReach } from '../../model/definition.ts';
 import { durationSchema } from '../../model/duration.ts';
 import { observableTypes } from '../../model/observable.ts';
 import { closed, line, proxySchema, reference, tlpSchema } from './words.ts';
@@ -10,6 +11,14 @@ const typeLifetimes = [...observableTypes, 'default' as const].map((type) => [
   type,
   Type.Optional(durationSchema(lifetimeBounds)),
 ]);
+
+const prefixSchema = (shortest: number, longest: number) =>
+  Type.Integer({
+    default: shortest,
+    minimum: 1,
+    maximum: longest,
+    description: 'Shortest prefix of a network that is accepted.',
+  });
 
 /** Keys of every feed, whatever its format. */
 export const feedSchema = Type.Object(
@@ -53,6 +62,18 @@ export const feedSchema = Type.Object(
     empty_allowed: Type.Optional(
       Type.Boolean({ description: 'Is a snapshot without a single row believable? Default: the format says.' }),
     ),
+    min_prefix: Type.Object(
+      {
+        ipv4: prefixSchema(defaultReach.minPrefix.ipv4, 32),
+        ipv6: prefixSchema(defaultReach.minPrefix.ipv6, 128),
+      },
+      { ...closed, default: {}, description: 'Networks with a shorter prefix hold too much to be indicators.' },
+    ),
+    reserved: Type.Enum(['reject', 'accept'], {
+      default: 'reject',
+      description:
+        'Loopback, link-local, multicast, unspecified and reserved addresses, in URLs too. Private ones are always accepted.',
+    }),
     internal: Type.Boolean({
       default: false,
       description: "The feed's own host may stand inside this network: private and loopback addresses.",
