@@ -106,7 +106,9 @@ function observe(
   const observations = new Map<string, Observation>();
   for (const one of found) {
     const observation = observationOf(one, said, (property, fault) => faults.push(`${property}: ${fault}`));
-    observations.set(observation.key, observation);
+    const same = observations.get(observation.key);
+    if (same === undefined) observations.set(observation.key, observation);
+    else same.labels = [...new Set([...same.labels, ...observation.labels])].sort().slice(0, MAX_LABELS);
   }
   return noted([...observations.values()], faults, object, refused);
 }

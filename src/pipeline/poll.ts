@@ -1,16 +1,16 @@
-import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from '../feeds/feed.ts';
+import { BATCH_ROWS, type FeedContext, type FeedFormat } from '../feeds/feed.ts';
 import type { Clock, Micros } from '../model/clock.ts';
 import type { PollReport } from '../model/control.ts';
 import type { FeedDefinition, UpstreamDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation, Rejection, StixObject } from '../model/observation.ts';
+import type { Rejection } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
-import { normalise } from '../normalise/normalise.ts';
 import type { Pull, Transaction, Writer } from '../store/store.ts';
 import type { Journals } from './journals.ts';
 import { observe } from './observe.ts';
 import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './outcome.ts';
+import { type BatchPart, readParts } from './parts.ts';
 import { redact, withoutKey } from './redact.ts';
 import { settleObjects } from './versions.ts';
 
@@ -85,7 +85,9 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     for await (const batch of read) {
       isWhole = batch.last;
       note ??= batch.note ?? null;
-      await commitBatch(feed, batch, { pull, upstream, key, startedAt, note }, parts, report);
+      for (const part of readParts(batch, feed.definition, clock.now())) {
+        await commitPart(feed, part, { pull, upstream, key, startedAt, note }, parts, report);
+      }
       upstream.committed();
     }
     if (isWhole) report.outcome = 'whole';
@@ -114,15 +116,14 @@ interface RunningPoll {
   note: string | null;
 }
 
-async function commitBatch(
+async function commitPart(
   feed: ConfiguredFeed,
-  batch: FeedBatch,
+  { rows, batch }: BatchPart,
   { pull, upstream, key, startedAt, note }: RunningPoll,
   { writer, journals, clock }: PollParts,
   report: PollReport,
 ): Promise<void> {
   const now = clock.now();
-  const rows = readItems(batch.items, feed.definition, now);
   const gap = batch.gap ?? null;
   const { definition } = feed;
   await writer
@@ -168,48 +169,6 @@ async function commitBatch(
 
 function redacted(rejections: readonly Rejection[], key: Secret | null): Rejection[] {
   return rejections.map(({ reason, detail, row }) => ({ reason, detail: redact(detail, key), row: redact(row, key) }));
-}
-
-interface Rows {
-  observations: Observation[];
-  objects: StixObject[];
-  rejections: Rejection[];
-  /** Rows taken, whatever the number of observations in each. */
-  accepted: number;
-  /** Rows not taken; a note on a row that was taken is a rejection of a part of it. */
-  refused: number;
-}
-
-function readItems(items: readonly FeedItem[], feed: FeedDefinition, now: Micros): Rows {
-  const rows: Rows = { observations: [], objects: [], rejections: [], accepted: 0, refused: 0 };
-  for (const item of items) {
-    const result = normalise(item, feed, now);
-    if (result.kind === 'rejection') {
-      rows.rejections.push(result.rejection);
-      rows.refused += 1;
-      continue;
-    }
-    rows.accepted += 1;
-    if (result.kind === 'object') rows.objects.push(result.object);
-    else for (const observation of result.observations) rows.observations.push(datedBy(observation, feed, now));
-    if (result.notes !== undefined) rows.rejections.push(...result.notes);
-  }
-  return rows;
-}
-
-/** A delta feed that gives no date at all has seen the row now: nothing else will ever say how old it is. */
-function datedBy(observation: Observation, feed: FeedDefinition, now: Micros): Observation {
-  const { lastSeen, firstSeen, validFrom, validUntil } = observation;
-  if (
-    feed.mode === 'snapshot' ||
-    lastSeen !== null ||
-    firstSeen !== null ||
-    validFrom !== null ||
-    validUntil !== null
-  ) {
-    return observation;
-  }
-  return { ...observation, lastSeen: now };
 }
 
 /** What a whole snapshot no longer holds leaves every journal; a collapse that can't be meant is held back. */

@@ -553,6 +553,12 @@ t.test('a pattern of several values becomes an observation for each, all with th
   const traffic = "network-traffic:dst_ref.value = '1.2.3.4' AND network-traffic:dst_port = 443";
   t.same(takeAll(`[${traffic}]`, { labels: ['z'] }).observations[0]?.labels, ['port:443', 'z']);
   t.same(takeAll("[ipv4-addr:value = '1.2.3.4:80']").observations[0]?.labels, ['a', 'b', 'port:80'], 'as for rows');
+  const ports = takeAll(`[${traffic}] OR [${traffic.replace('443', '80')}]`, { labels: [] }).observations;
+  t.same(
+    ports.map(({ labels }) => labels),
+    [['port:443', 'port:80']],
+    'of one value at two ports both are said',
+  );
   const many = Array.from({ length: 64 }, (_, n) => `l${n}`);
   const full = takeAll(`[${traffic}]`, { labels: many }).observations[0]?.labels;
   t.ok(full?.length === 64 && full.includes('port:443'));

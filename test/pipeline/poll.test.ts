@@ -1,9 +1,12 @@
 import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { BATCH_ROWS } from '../../src/feeds/feed.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { defaultReach, type FeedDefinition } from '../../src/model/definition.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import type { ResolveAll } from '../../src/pipeline/guard.ts';
+import { readParts } from '../../src/pipeline/parts.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
@@ -65,6 +68,35 @@ async function openFiles(t: Test, profile: string) {
   };
   return { ...gateway, gateway, clock, write, dir };
 }
+
+t.test('a batch whose rows hold many values is committed in parts, the last of which ends it', async (t) => {
+  const definition: FeedDefinition = {
+    ...{ name: 'one', format: 'stix', mode: 'snapshot', title: 'One', every: 1, confidence: null, tlp: 'green' },
+    ...{ lifetime: {}, shrinkGuard: null, emptyAllowed: true, reach: defaultReach },
+  };
+  const list = (row: number) => Array.from({ length: 1000 }, (_, n) => `'1.${row}.${n >> 8}.${n & 255}'`).join();
+  const items = Array.from({ length: 25 }, (_, row) => ({
+    stix: stixIndicator('', { pattern: `[ipv4-addr:value IN (${list(row)})]` }),
+  }));
+  const rejected = [{ reason: 'bad-stix' as const, detail: 'x', row: '' }];
+  const batch = { items, rejected, cursor: 'c', last: true, gap: { from: 1, to: 2 } };
+  const parts = [...readParts(batch, definition, START)];
+  t.same(
+    parts.map(({ rows, batch: { cursor, last, gap, rejected } }) => [
+      ...[rows.observations.length, rows.accepted],
+      ...[cursor, last, gap ?? null, rejected.length],
+    ]),
+    [
+      [11_000, 11, null, false, null, 0],
+      [11_000, 11, null, false, null, 0],
+      [3000, 3, 'c', true, { from: 1, to: 2 }, 1],
+    ],
+  );
+  const keys = new Set(parts.flatMap(({ rows }) => rows.observations.map(({ key }) => key)));
+  t.equal(keys.size, 25_000);
+  const rows = Array.from({ length: BATCH_ROWS }, (_, n) => ({ value: `1.2.${n >> 8}.${n & 255}` }));
+  t.equal([...readParts({ ...batch, items: rows }, definition, START)].length, 1, 'a batch of plain rows is one part');
+});
 
 for (const profile of ['stix', 'elastic-agent']) {
   t.test(

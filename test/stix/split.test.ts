@@ -237,7 +237,7 @@ print(json.dumps([valid(text) for text in json.load(sys.stdin)]))
 
 t.test("the grammar takes what OASIS's parser takes, and refuses what it refuses", async (t) => {
   const patterns = fc
-    .sample(anyPattern(), { numRuns: 4000, seed: 7 })
+    .sample(anyPattern(), { numRuns: 1500, seed: 7 })
     .map((pattern) => pattern.toWellFormed())
     .concat(JSON.parse(readFileSync(new URL('../fixtures/patterns.json', import.meta.url), 'utf8')));
   const result = await runPython(t, OASIS, [], JSON.stringify(patterns));
@@ -250,8 +250,8 @@ t.test("the grammar takes what OASIS's parser takes, and refuses what it refuses
   });
   const differ = patterns.flatMap((pattern, i) => (ours[i] === theirs[i] ? [] : [{ pattern, ours: ours[i] }]));
   t.same(differ.slice(0, 20), []);
-  t.ok(theirs.filter((valid) => valid).length > 400, 'many are valid');
-  t.ok(theirs.filter((valid) => !valid).length > 800, 'many are not');
+  t.ok(theirs.filter((valid) => valid).length > 150, 'many are valid');
+  t.ok(theirs.filter((valid) => !valid).length > 150, 'many are not');
 });
 
 t.test('alternatives, lists and parentheses are their values', async (t) => {
@@ -327,7 +327,7 @@ t.test('the address at one end of traffic, as MISP and sandboxes write it', asyn
     [any, '1.2.3.4'],
     [any, 'a.example'],
   ]);
-  t.same(splitOf("[network-traffic:dst_ref.value ISSUBSET '198.51.100.0/24']"), [[any, '198.51.100.0/24']]);
+  t.same(splitOf("[network-traffic:dst_ref.value ISSUBSET '198.51.100.0/24']"), [['ipv4|ipv6', '198.51.100.0/24']]);
   t.same(
     splitOf(`[(${end('dst', 'ipv4-addr', '198.51.100.7')}) AND network-traffic:dst_port = '443']`),
     [['ipv4', '198.51.100.7', 'port:443']],
@@ -389,6 +389,14 @@ t.test('a pattern whose values say more than itself is not split, and says why',
     [`[${dst} AND network-traffic:dst_ref.type = 'mac-addr']`, /^AND with network-traffic:dst_ref.type$/],
     [`[${dst} AND network-traffic:dst_port = 70000]`, /^AND with network-traffic:dst_port$/],
     [`[${dst} AND network-traffic:dst_port > 70]`, /by >$/],
+    [`[${dst} AND network-traffic:dst_port = true]`, /^AND with network-traffic:dst_port$/],
+    [`[${dst} AND network-traffic:dst_port = 80.5]`, /^AND with network-traffic:dst_port$/],
+    [`[${dst} AND network-traffic:protocols[0] = 6]`, /^AND with network-traffic:protocols\[0\]$/],
+    [
+      "[network-traffic:dst_ref.type = 'domain-name' AND network-traffic:dst_ref.value ISSUBSET 'a.example']",
+      /by ISSUBSET$/,
+    ],
+    [`[file:hashes.MD5 = '${md5}' AND file:name = 3]`, /^AND with file:name$/],
     [`[${name} AND network-traffic:dst_port = 80 AND network-traffic:src_port = 80]`, /two ports/],
     [
       `[${name} AND domain-name:resolves_to_refs[*].value = '1.2.3.4']`,

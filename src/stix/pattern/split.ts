@@ -62,11 +62,12 @@ function valuesOfComparison(comparison: Comparison): PatternValue[] {
   const { path, operator, values } = comparison;
   const types = typesOf(path);
   if (types === null) throw new Unsplittable(`${textOf(path)} is nothing that is modelled`);
-  const isNetwork = types.includes('ipv4') || types.includes('ipv6');
   // ISSUBSET is about networks only (STIX 2.1 section 9.6.1).
-  const isTaken = operator === '=' || operator === 'IN' || (operator === 'ISSUBSET' && isNetwork);
-  if (comparison.isNegated || !isTaken) throw new Unsplittable(`a comparison by ${operatorOf(comparison)}`);
-  return values.map((value) => ({ types, value: wordOf(value, types), labels: [] }));
+  const fitting = operator === 'ISSUBSET' ? types.filter((type) => type === 'ipv4' || type === 'ipv6') : types;
+  const isTaken = operator === '=' || operator === 'IN' || operator === 'ISSUBSET';
+  if (comparison.isNegated || !isTaken || fitting.length === 0)
+    throw new Unsplittable(`a comparison by ${operatorOf(comparison)}`);
+  return values.map((value) => ({ types: fitting, value: wordOf(value, fitting), labels: [] }));
 }
 
 /** An AS number may be written as text. */
@@ -121,7 +122,10 @@ function valuesOfHashes(facts: Comparison[]): PatternValue[] {
   const hashes = facts.filter(({ path }) => path[1] === 'hashes' && path.length === 3);
   const asides = facts.filter((fact) => !hashes.includes(fact));
   const other = facts.find(
-    (fact) => fact.operator !== '=' || (asides.includes(fact) && !beside.has(textOf(fact.path))),
+    (fact) =>
+      fact.operator !== '=' ||
+      (asides.includes(fact) && !beside.has(textOf(fact.path))) ||
+      (fact.path[1] === 'name' && typeof fact.values[0] !== 'string'),
   );
   if (other !== undefined) throw new Unsplittable(`AND with ${textOf(other.path)}`);
   const modelled = hashes.filter(({ path }) => typesOf(path) !== null);
@@ -147,12 +151,12 @@ function valuesOfPlace(facts: Comparison[]): PatternValue[] {
   const asides = facts.filter((fact) => fact !== named).map((fact) => asideOf(fact, end));
   const labels = asides.flatMap(({ label }) => label ?? []);
   if (labels.filter((label) => label.startsWith('port:')).length > 1) throw new Unsplittable('AND of two ports');
-  const told = asides.flatMap((aside) => aside.types ?? []);
-  return valuesOfComparison(named).map((value) => ({
-    ...value,
-    ...(told.length === 0 ? {} : { types: told }),
-    labels,
-  }));
+  const told = asides.find((aside) => aside.types !== undefined)?.types ?? placeTypes;
+  return valuesOfComparison(named).map((value) => {
+    const fitting = value.types.filter((type) => told.includes(type));
+    if (fitting.length === 0) throw new Unsplittable(`a comparison by ${operatorOf(named)}`);
+    return { ...value, types: fitting, labels };
+  });
 }
 
 /** What a fact of traffic says of the thing at this end of it; null: at either end. */
@@ -161,9 +165,10 @@ function asideOf({ path, values: [value] }: Comparison, end: (typeof ends)[numbe
   const ownEnd = object === 'network-traffic' && more.length === 0 ? (end ?? endOf(property, '_port')) : null;
   if (ownEnd !== null) {
     const port = Number(value);
-    if (property === `${ownEnd}_port` && key === undefined && port >= 1 && port <= 65_535)
-      return { label: `port:${port}` };
-    if (property === 'protocols' && key?.startsWith('[') === true) return { label: `protocol:${value}` };
+    const isPort = typeof value !== 'boolean' && Number.isInteger(port) && port >= 1 && port <= 65_535;
+    if (property === `${ownEnd}_port` && key === undefined && isPort) return { label: `port:${port}` };
+    if (property === 'protocols' && key?.startsWith('[') === true && typeof value === 'string')
+      return { label: `protocol:${value}` };
     const types = property === `${end}_ref` && key === 'type' ? endTypes.get(String(value)) : undefined;
     if (types !== undefined) return { types };
   }

@@ -1,0 +1,67 @@
+import { BATCH_ROWS, type FeedBatch, type FeedItem } from '../feeds/feed.ts';
+import type { Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import type { Observation, Rejection, StixObject } from '../model/observation.ts';
+import { normalise } from '../normalise/normalise.ts';
+
+/** What a batch's rows hold, read bit by bit: a row may hold a thousand observations, and a transaction's are bounded. */
+export interface Rows {
+  observations: Observation[];
+  objects: StixObject[];
+  rejections: Rejection[];
+  /** Rows taken, whatever the number of observations in each. */
+  accepted: number;
+  /** Rows not taken; a note on a row that was taken is a rejection of a part of it. */
+  refused: number;
+}
+
+/** What is committed at once. `batch`: the batch for its last part; for others one that ends nothing and moves no bookmark. */
+export interface BatchPart {
+  rows: Rows;
+  batch: FeedBatch;
+}
+
+/** The parts of a batch in order, nearly always one: each holds at most BATCH_ROWS observations and those of one row more. */
+export function* readParts(batch: FeedBatch, feed: FeedDefinition, now: Micros): Generator<BatchPart> {
+  let rows = emptyRows();
+  for (const item of batch.items) {
+    if (rows.observations.length > BATCH_ROWS) {
+      yield { rows, batch: { items: [], rejected: [], cursor: null, last: false } };
+      rows = emptyRows();
+    }
+    readItem(item, feed, now, rows);
+  }
+  yield { rows, batch };
+}
+
+function emptyRows(): Rows {
+  return { observations: [], objects: [], rejections: [], accepted: 0, refused: 0 };
+}
+
+function readItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows): void {
+  const result = normalise(item, feed, now);
+  if (result.kind === 'rejection') {
+    rows.rejections.push(result.rejection);
+    rows.refused += 1;
+    return;
+  }
+  rows.accepted += 1;
+  if (result.kind === 'object') rows.objects.push(result.object);
+  else for (const observation of result.observations) rows.observations.push(datedBy(observation, feed, now));
+  if (result.notes !== undefined) rows.rejections.push(...result.notes);
+}
+
+/** A delta feed that gives no date at all has seen the row now: nothing else will ever say how old it is. */
+function datedBy(observation: Observation, feed: FeedDefinition, now: Micros): Observation {
+  const { lastSeen, firstSeen, validFrom, validUntil } = observation;
+  if (
+    feed.mode === 'snapshot' ||
+    lastSeen !== null ||
+    firstSeen !== null ||
+    validFrom !== null ||
+    validUntil !== null
+  ) {
+    return observation;
+  }
+  return { ...observation, lastSeen: now };
+}
