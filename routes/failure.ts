@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyError, FastifyRequest } from 'fastify';
 import { type ErrorCode, GatewayError } from '../src/model/error.ts';
 
-/** What Fastify itself refuses, in our words. */
+/** What Fastify and its plugins refuse, in our words; any other status of a caller's fault is a bad request. */
 const codeOfStatus: Record<number, ErrorCode> = {
   400: 'bad-request',
   401: 'unauthenticated',
+  403: 'forbidden',
   404: 'not-found',
   405: 'method-not-allowed',
   406: 'not-acceptable',
@@ -26,8 +27,12 @@ export function asGatewayError(error: unknown, request: FastifyRequest): Gateway
     return error;
   }
   const { statusCode, message } = error as FastifyError;
-  const code = statusCode === undefined ? undefined : codeOfStatus[statusCode];
+  const code = codeOfStatus[statusCode ?? 500] ?? (isCallersFault(statusCode) ? 'bad-request' : undefined);
   return code === undefined ? hide(error, request) : new GatewayError(code, message);
+}
+
+function isCallersFault(status = 500): boolean {
+  return status >= 400 && status < 500;
 }
 
 function hide(error: unknown, request: FastifyRequest): GatewayError {

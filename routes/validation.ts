@@ -4,7 +4,8 @@ import { Compile } from 'typebox/compile';
 import { GatewayError } from '../src/model/error.ts';
 
 interface Described {
-  properties?: Record<string, { 'x-expects'?: string } | undefined>;
+  properties?: Record<string, { 'x-expects'?: string; maxItems?: number } | undefined>;
+  additionalProperties?: unknown;
 }
 
 type Complaint = ReturnType<ReturnType<typeof Compile>['Errors']>[number];
@@ -15,8 +16,12 @@ type Complaint = ReturnType<ReturnType<typeof Compile>['Errors']>[number];
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
-  const check = (value: unknown) =>
-    validator.Check(value) ? { value } : { error: refusalOf(validator.Errors(value), schema as Described, httpPart) };
+  const check = (value: unknown) => {
+    const excess = excessOf(value, schema as Described);
+    if (excess !== null) return { error: refusal(excess) };
+    if (validator.Check(value)) return { value };
+    return { error: refusal(wordingOf(validator.Errors(value), schema as Described, httpPart)) };
+  };
   if (httpPart !== 'querystring') return check;
   // What is asked again is the same object, which nobody can change (query.ts).
   const good = new WeakSet<object>();
@@ -28,21 +33,42 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   };
 };
 
-function refusalOf(complaints: Complaint[], schema: Described, part: string | undefined): GatewayError {
-  const { name, text } = wordingOf(complaints, schema, part);
+/** What is wrong, and with which parameter; null: with the whole. */
+interface Wording {
+  name: string | null;
+  text: string;
+}
+
+function refusal({ name, text }: Wording): GatewayError {
   return new GatewayError('bad-request', text, name === null ? {} : { details: { parameter: name } });
 }
 
-function wordingOf(
-  complaints: Complaint[],
-  schema: Described,
-  part = 'request',
-): { name: string | null; text: string } {
-  const known = Object.keys(schema.properties ?? {});
+/**
+ * The first member that no schema names, or list that is too long. Looked for before anything is validated: TypeBox visits every
+ * member and item of what is wrong, 0.9 s for a million of them.
+ */
+function excessOf(value: unknown, { properties = {}, additionalProperties }: Described): Wording | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  for (const name in value) {
+    if (!Object.hasOwn(properties, name)) {
+      if (additionalProperties === false) return unknownName(name, properties);
+      continue;
+    }
+    const member: unknown = (value as Record<string, unknown>)[name];
+    const most = properties[name]?.maxItems ?? Number.POSITIVE_INFINITY;
+    if (Array.isArray(member) && member.length > most)
+      return { name, text: `${name} must be ${properties[name]?.['x-expects'] ?? `a list of up to ${most}`}.` };
+  }
+  return null;
+}
+
+function unknownName(name: string, properties: object): Wording {
+  const told = name.slice(0, 64);
+  return { name: told, text: `${told} is no parameter here: there are ${Object.keys(properties).join(', ')}.` };
+}
+
+function wordingOf(complaints: Complaint[], schema: Described, part = 'request'): Wording {
   for (const { keyword, params } of complaints) {
-    const name = firstOf(params, 'additionalProperties');
-    if (keyword === 'additionalProperties' && name !== null)
-      return { name, text: `${name} is no parameter here: there are ${known.join(', ')}.` };
     const missing = firstOf(params, 'requiredProperties');
     if (keyword === 'required' && missing !== null) return { name: missing, text: `${missing} is missing.` };
   }

@@ -169,15 +169,16 @@ function checkCollections(
     context.warn(context.placeOf(['collections']), ['collections'], 'is empty: nothing is served');
 }
 
-/** Paths that the gateway itself answers under, whatever is configured. */
-const takenRoots = ['/taxii2/', '/api/taxii2/', '/api/v1/', '/healthz/', '/readyz/', '/metrics/'];
+/** Paths that the gateway itself answers under, whatever is configured: API roots may stand below the first two, not below the others. */
+const discoveries = ['/taxii2/', '/api/taxii2/'];
+const takenRoots = ['/api/v1/', '/docs/', '/healthz/', '/readyz/', '/metrics/'];
 
 /** An API root must not hide another route, nor stand inside another root where a collection could be taken for it. */
 export function checkApiRoots(roots: readonly string[], context: ResolveContext): void {
   for (const root of roots) {
     const path = ['taxii', 'api_roots', root];
     const say = (message: string): void => context.report(context.placeOf(path), path, message);
-    if (takenRoots.includes(root) || root.startsWith('/api/v1/'))
+    if (discoveries.includes(root) || takenRoots.some((taken) => root.startsWith(taken)))
       say('is an address of the gateway itself: choose another path');
     const outer = roots.find((other) => other !== root && root.startsWith(other));
     if (outer !== undefined) say(`lies inside the API root ${pathText([outer])}`);

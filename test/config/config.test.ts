@@ -280,6 +280,16 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       'taxii.api_roots."/taxii2/"',
       /address of the gateway itself/,
     ],
+    ...['/docs/', '/docs/static/', '/api/v1/', '/api/v1/iocs/', '/healthz/', '/readyz/x/', '/metrics/'].map(
+      (root): (typeof table)[number] => [
+        `API root over ${root}`,
+        `taxii:\n  api_roots: { /a/: {}, ${root}: {} }\n`,
+        2,
+        27 + root.length,
+        `taxii.api_roots."${root}"`,
+        /address of the gateway itself/,
+      ],
+    ),
     [
       'API root inside another',
       'taxii:\n  api_roots: { /a/: {}, /a/b/: {} }\n',

@@ -1,9 +1,14 @@
 import { METHODS } from 'node:http';
 import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import Type from 'typebox';
 import { Client as Connection } from 'undici';
 import { MAX_URL } from '../../routes/query.ts';
+import { compileValidator } from '../../routes/validation.ts';
 import { createClientMap, hashKey } from '../../src/auth.ts';
+import { checkApiRoots } from '../../src/config/resolve.ts';
 import { client, KEY, openApp, type TestApp } from '../helpers/app.ts';
 import { indicatorEntry } from '../helpers/store.ts';
 
@@ -193,6 +198,12 @@ t.test('a body that is too large, of another type, or no JSON is refused before 
   const { ask } = await openApp(t);
   const post = (body: unknown, type = 'application/json') =>
     ask('/api/v1/lookup', { method: 'POST', headers: { 'content-type': type }, body });
+  const coded = (coding: string) =>
+    ask('/api/v1/lookup', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'content-encoding': coding },
+      body: coding === 'identity' ? '{"iocs":["a.example"]}' : gzipSync('{"iocs":["a.example"]}'),
+    });
   const cases: [Reply, number][] = [
     [await post('{"half'), 400],
     [await post(Buffer.from([0x7b, 0xff, 0x7d])), 400],
@@ -205,11 +216,131 @@ t.test('a body that is too large, of another type, or no JSON is refused before 
     [await post('a.example', 'text/plain'), 415],
     [await post(`{"iocs":["${'a'.repeat(3_000_000)}"]}`), 413],
     [await ask('/api/v1/lookup', { method: 'POST' }), 400],
+    [await coded('gzip'), 415],
+    [await coded('GZIP, identity'), 415],
   ];
   for (const [reply, status] of cases)
     isWorded(t, reply, '/api/v1/lookup', status, `${status} ${reply.body.slice(0, 80)}`);
+  t.equal((await coded('gzip')).headers['accept-encoding'], 'identity', 'RFC 9110 section 15.5.16');
+  t.equal((await coded('identity')).statusCode, 200);
+  const unread = await ask('/api/v1/feeds', { headers: { 'content-encoding': 'gzip' } });
+  t.equal(unread.statusCode, 200, 'where no body is read its coding says nothing');
   t.equal((await post('{"iocs":["a.example"]}')).statusCode, 200);
 });
+
+t.test('a list that is too long and a member that is unknown are refused before anything in them is looked at', (t) => {
+  const items = Type.String({ minLength: 1 });
+  const schema = Type.Object({ iocs: Type.Array(items, { maxItems: 3 }) }, { additionalProperties: false });
+  const check = compileValidator({ schema, httpPart: 'body', method: 'POST', url: '/' });
+  let looks = 0;
+  const watched = (list: unknown[]) =>
+    new Proxy(list, {
+      get(target, name) {
+        if (name !== 'length') looks += 1;
+        return Reflect.get(target, name);
+      },
+    });
+  const refusalOf = (value: unknown) => (check(value) as { error?: Error }).error?.message;
+  t.match(refusalOf({ iocs: watched([1, 2, 3, 4]) }), /^iocs must be a list of up to 3\./);
+  t.match(refusalOf({ colour: 'red', iocs: watched([1, 2]) }), /^colour is no parameter here/);
+  t.equal(looks, 0);
+  t.match(refusalOf({ iocs: watched([1, 2]) }), /^iocs must be string\./);
+  t.ok(looks > 0, 'a list within its bound is looked at');
+  t.strictSame(check({ iocs: ['a'] }), { value: { iocs: ['a'] } });
+  t.end();
+});
+
+t.test('no URL and no header field gives 500', async (t) => {
+  const { app } = await openApp(t);
+  const doors = ['/docs/static/', '/docs/', '/', '/api/v1/', '/taxii2/', `${ROOT}collections/`, ROOT, '/metrics/'];
+  const parts = [
+    'static',
+    '..',
+    '.',
+    '%2e%2e',
+    '%2f',
+    '%5c',
+    '\\',
+    '%00',
+    'a'.repeat(260),
+    'index.css',
+    '%',
+    '%25',
+    ':x',
+  ];
+  parts.push(
+    '%252e%252e%252f',
+    'json',
+    'yaml',
+    '',
+    '~',
+    ';',
+    '%0a',
+    '%c0%ae',
+    '*',
+    '.git',
+    '%ff',
+    'é',
+    '//',
+    'all',
+    'iocs',
+  );
+  const fields = [
+    {},
+    {},
+    { range: 'bytes=5-1' },
+    { range: 'bytes=999999999-' },
+    { 'if-match': '"x"' },
+    { expect: 'x' },
+  ];
+  const others = [{ 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' }, { accept: '\u00ff' }, { te: 'x' }];
+  const part = fc.constantFrom(...parts);
+  const request = fc.record({
+    path: fc.tuple(fc.constantFrom(...doors), fc.array(part, { maxLength: 4 }), fc.constantFrom('', '/')),
+    query: fc.option(fc.tuple(part, part)),
+    headers: fc.constantFrom(...fields, ...others),
+    method: fc.constantFrom('GET', 'GET', 'HEAD', 'POST'),
+  });
+  const statuses = new Set<number>();
+  await fc.assert(
+    fc.asyncProperty(request, async ({ path: [door, rest, between], query, headers, method }) => {
+      const url = door + rest.join(between) + (query === null ? '' : `?${query.join('=')}`);
+      const reply = await app.inject({
+        method: method as 'GET',
+        url,
+        headers: { authorization: `Bearer ${KEY}`, ...headers },
+      });
+      statuses.add(reply.statusCode);
+      t.ok(reply.statusCode < 500, `${reply.statusCode} ${method} ${url.slice(0, 120)} ${JSON.stringify(headers)}`);
+    }),
+    { numRuns: 800, seed: 11 },
+  );
+  for (const path of ['%00', '%2e%2e%2fx', '.git', '%252e%252e%252f']) {
+    const url = `/docs/static/${path}`;
+    const reply = await app.inject({ url, headers: { authorization: `Bearer ${KEY}` } });
+    t.ok(reply.statusCode === 403 || reply.statusCode === 404, `${reply.statusCode} ${url}`);
+  }
+  t.ok(
+    [200, 400, 403, 404, 405, 414].every((status) => statuses.has(status)),
+    `${[...statuses]} were met`,
+  );
+});
+
+t.test('an API root that the configuration takes hides nothing, wherever it stands', async (t) => {
+  for (const path of ['/api/', '/taxii2/x/', '/api/taxii2/x/', '/x/docs/', '/api/v1x/', '/docsx/']) {
+    checkRoots(t, path);
+    const taxii = { title: 'a', description: null, contact: null, pageSize: 10, maxPage: 10 };
+    const { ask } = await openApp(t, { taxii: { ...taxii, apiRoots: [{ path, title: 'b', description: null }] } });
+    for (const url of [path, '/taxii2/', '/api/taxii2/', '/api/v1/feeds', '/docs/json', '/healthz', '/metrics'])
+      t.equal((await ask(url)).statusCode, 200, `${url} beside ${path}`);
+  }
+});
+
+/** The configuration takes it. */
+function checkRoots(t: Test, root: string): void {
+  const refuse = (_at: unknown, _path: unknown, message: string) => t.fail(`${root} ${message}`);
+  checkApiRoots([root], { report: refuse, placeOf: () => ({ line: 1, column: 1 }) } as never);
+}
 
 t.test('a client has one rate over all doors, and what is refused counts as well', async (t) => {
   const slow = client({ name: 'slow', rate: { max: 3, per: 60_000 } });
