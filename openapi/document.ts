@@ -14,6 +14,7 @@ export async function makeDocument(): Promise<string> {
     hindrance: () => null,
     pressure: { eventLoopDelay: 0, heapBytes: 0 },
     isClosing: () => false,
+    isSpare: () => false,
     pages: {} as RouteParts['pages'],
     metrics: { register: new Registry(), access: 'anyone' },
     allowances: async () => [],

@@ -11,7 +11,7 @@ import { addMetrics } from './metrics.ts';
 import type { RouteContext, RouteParts } from './parts.ts';
 import { replyWithProblem } from './problem.ts';
 import { checkQuery } from './query.ts';
-import { refuseWhenHindered } from './readiness.ts';
+import { refuseWhenHindered, unavailable } from './readiness.ts';
 import { countReads } from './reads.ts';
 import { sendAlways } from './standing-headers.ts';
 import { addApiRoot } from './taxii/api-root.ts';
@@ -90,11 +90,15 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
     // Unless a route says better: RFC 9111 keeps a shared cache from an answer for its Authorization field alone, but keys
     // come in other ways as well, and a 404 for one client must never be shown to another.
     sendAlways(guarded, { 'cache-control': 'private, no-cache', vary: 'Authorization, X-API-Key' });
+    guarded.addHook('onRequest', ({ raw }, _reply, done) => {
+      if (parts.isSpare(raw.socket)) done(unavailable('There is no place for another connection.'));
+      else done();
+    });
     await protect(guarded, parts.clients);
     const rows = table.filter(({ access }) => access === 'clients');
     for (const row of rows.filter(({ always }) => always)) open(guarded, row);
     guarded.register(async (hindered) => {
-      await refuseWhenHindered(hindered, parts);
+      refuseWhenHindered(hindered, parts);
       for (const row of rows.filter(({ always }) => !always)) open(hindered, row);
     });
   });

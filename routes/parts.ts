@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { ClientDirectory } from '../src/auth.ts';
 import type { Clock, Micros } from '../src/model/clock.ts';
@@ -6,7 +7,8 @@ import type { Observable, ObservableType } from '../src/model/observable.ts';
 import type { AccountState, Allowance } from '../src/model/state.ts';
 import type { Reader } from '../src/store/store.ts';
 import type { PageCache } from './page-cache.ts';
-import type { Hindrance, Pressure } from './readiness.ts';
+import type { Pressure } from './pressure.ts';
+import type { Hindrance } from './readiness.ts';
 import type { ReadCount } from './reads.ts';
 
 /** What the application gives its routes: everything they may use, and nothing else. */
@@ -18,6 +20,8 @@ export interface RouteParts {
   pressure: Pressure;
   /** No connection is to be kept: the application is being closed. */
   isClosing(): boolean;
+  /** The connection came when there was no place for it (connections.ts). */
+  isSpare(socket: Socket): boolean;
   /** Pages ready to be sent, for every route that reads one journal. */
   pages: PageCache;
   clients: ClientDirectory;

@@ -1,7 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
+import { keepPlaces, type Places } from '../routes/connections.ts';
 import { frameworkErrorsOf, registerRoutes, writeClientError } from '../routes/index.ts';
 import { countAnswers } from '../routes/metrics.ts';
 import { createPageCache } from '../routes/page-cache.ts';
@@ -9,16 +11,17 @@ import type { RouteParts } from '../routes/parts.ts';
 import { parseQuery } from '../routes/query.ts';
 import { sendAlways } from '../routes/standing-headers.ts';
 import type { Config } from './config/config.ts';
-import type { Clock } from './model/clock.ts';
+import { type Clock, MICROS_PER_MS } from './model/clock.ts';
 
-export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClosing'> {
+export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClosing' | 'isSpare'> {
   /** Names of the clients that may read /metrics. */
   metricsAccess: RouteParts['metrics']['access'];
   tls: Config['listen']['tls'];
   /** Believe forwarding headers: only behind a proxy that sets them. */
   trustProxy: boolean;
-  /** Connections at a time; more are refused. */
+  /** Connections at a time, and of one address; null where all are a proxy's. */
   maxConnections: number;
+  maxConnectionsPerAddress: number | null;
   /** Most bytes that pages kept ready may take. */
   cacheBytes: number;
   log: Logger;
@@ -35,6 +38,10 @@ const HEADERS_TIMEOUT_MS = 15_000;
 const KEEP_ALIVE_MS = 65_000;
 /** A connection on which nothing moves. A reader that stopped reading is noticed when Node looks for the second time. */
 const IDLE_MS = 120_000;
+/** Between two looks for connections whose request takes too long, silent ones among them. */
+const CHECK_MS = 5000;
+/** Messages of failures to take a connection; where descriptors are used up there is one for each try. */
+const COMPLAINT_MS = 60_000;
 /** Requests in flight get so long to end when the gateway stops. */
 const STOP_GRACE_MS = 10_000;
 
@@ -63,13 +70,10 @@ const tlsRules = {
 export function buildApp(parts: AppParts): FastifyInstance {
   const { tls, trustProxy, log } = parts;
   const security = securityHeaders(tls !== null);
-  const http = {
-    maxHeaderSize: MAX_HEADER_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-  };
+  const places = keepPlaces({ most: parts.maxConnections, perAddress: parts.maxConnectionsPerAddress });
   const app = Fastify({
-    ...((tls === null ? { http } : { https: { ...http, ...secured(tls) } }) as object),
+    // Also for the second address of `localhost`, for which Fastify makes another server.
+    serverFactory: (handler) => makeServer(handler as RequestListener, parts, places),
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     // What is logged of a request has an id of its own (routes/failure.ts): a logger per request would only cost.
@@ -77,9 +81,6 @@ export function buildApp(parts: AppParts): FastifyInstance {
     // One proxy: what stands before its own entry in X-Forwarded-For, any client may have written.
     trustProxy: trustProxy && ((_address: string, hop: number) => hop < 1),
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionTimeout: IDLE_MS,
     // What came in before the end is answered, each answer the last on its connection.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -87,24 +88,50 @@ export function buildApp(parts: AppParts): FastifyInstance {
     frameworkErrors: frameworkErrorsOf(parts, security),
     clientErrorHandler: writeClientError,
   }) as unknown as FastifyInstance;
-  const isClosing = endConnectionsOnClose(app);
-  app.server.maxConnections = parts.maxConnections;
+  const isClosing = endConnections(app, places, trustProxy);
   sendAlways(app, security);
   const metrics = { register: countAnswers(app), access: parts.metricsAccess };
   const pages = createPageCache(parts.reader, parts.cacheBytes, security);
-  registerRoutes(app, { ...parts, metrics, pages, isClosing });
+  registerRoutes(app, { ...parts, metrics, pages, isClosing, isSpare: places.isSpare });
   return app;
 }
 
-/** Fastify says so only to requests that begin after the close; without it, one in flight would keep its connection open. */
-function endConnectionsOnClose(app: FastifyInstance): () => boolean {
+/** A server with all its bounds; what it can't take is refused and logged. */
+function makeServer(handler: RequestListener, { tls, log, clock }: AppParts, places: Places): Server {
+  const options = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_MS,
+  };
+  const server =
+    tls === null ? createServer(options, handler) : createSecureServer({ ...options, ...secured(tls) }, handler);
+  server.setTimeout(IDLE_MS);
+  places.watch(server);
+  let complainedAt = Number.NEGATIVE_INFINITY;
+  server.on('error', (err) => {
+    // Whoever listens hears of an address that can't be had; later there are only connections that can't be taken.
+    if (!server.listening || clock.now() - complainedAt < COMPLAINT_MS * MICROS_PER_MS) return;
+    complainedAt = clock.now();
+    log.error({ err }, 'a connection could not be taken');
+  });
+  return server;
+}
+
+/**
+ * Makes an answer the last of its connection: all of them once the application closes (Fastify says so only to requests that begin
+ * after it), those without a place, and those to who brought no good key. A proxy's connections are everybody's, and stay.
+ */
+function endConnections(app: FastifyInstance, { isSpare }: Places, isProxied: boolean): () => boolean {
   let isClosing = false;
   app.addHook('preClose', (done) => {
     isClosing = true;
     done();
   });
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    if (isClosing) reply.header('connection', 'close');
+  app.addHook('onSend', ({ client, raw }, reply, payload, done) => {
+    const isStranger = (client ?? null) === null && !isProxied;
+    if (isClosing || isStranger || isSpare(raw.socket)) reply.header('connection', 'close');
     done(null, payload);
   });
   return () => isClosing;
@@ -125,7 +152,7 @@ export async function closeApp(app: FastifyInstance, clock: Clock): Promise<void
 }
 
 function secured(tls: NonNullable<AppParts['tls']>) {
-  const own = { ...tlsRules, cert: tls.cert.reveal(), key: tls.key.reveal() };
+  const own = { ...tlsRules, handshakeTimeout: HEADERS_TIMEOUT_MS, cert: tls.cert.reveal(), key: tls.key.reveal() };
   if (tls.clientCa === null) return own;
   // Who shows no certificate, or a foreign one, may still bring a key: src/auth.ts decides.
   return { ...own, ca: tls.clientCa.reveal(), requestCert: true, rejectUnauthorized: false };

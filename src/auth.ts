@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import basicAuth from '@fastify/basic-auth';
 import rateLimit from '@fastify/rate-limit';
@@ -91,7 +91,7 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
   const countFailure = scope.createRateLimit({
     max: FAILED_SIGN_INS,
     timeWindow: MINUTE_MS,
-    keyGenerator: (request: FastifyRequest) => addressGroup(request.ip),
+    keyGenerator: (request: FastifyRequest) => addressGroup(callerOf(request)),
   });
   await scope.register(basicAuth, {
     authenticate: false,
@@ -118,7 +118,8 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
     }
     const admit = (): void => {
       const { headers, client } = request;
-      signIns.set(socket, { authorization: headers.authorization, apiKey: headers['x-api-key'], client, generation });
+      if ((headers.authorization?.length ?? 0) <= MAX_REMEMBERED)
+        signIns.set(socket, { authorization: headers.authorization, apiKey: headers['x-api-key'], client, generation });
       done();
     };
     const refuse = (error: unknown): void => void refusalOf(request, error).then(done, done);
@@ -135,6 +136,9 @@ export async function protect(scope: FastifyInstance, clients: ClientDirectory):
     admit();
   });
 }
+
+/** Longer words are looked at each time: a connection must not hold what its client made up beside a good key. */
+const MAX_REMEMBERED = 1024;
 
 /** The last one that succeeded on a connection, and in what words: most clients say the same each time. */
 interface SignIn {
@@ -191,6 +195,15 @@ function keyOf({ headers }: FastifyRequest): string | null {
   if (typeof named === 'string' && named !== '') return named;
   const match = /^(?:bearer|token) +(\S+) *$/i.exec(headers.authorization ?? '');
   return match?.[1] ?? null;
+}
+
+/**
+ * The address that calls. What a proxy in front wrote counts where it is one, with a port behind it or not: other text would be
+ * another caller in each request, and each be remembered.
+ */
+function callerOf({ ip, socket }: FastifyRequest): string {
+  const address = /^\[([^\]]*)\](?::\d+)?$/.exec(ip)?.[1] ?? /^([^:]*):\d+$/.exec(ip)?.[1] ?? ip;
+  return isIP(address) === 0 ? (socket.remoteAddress ?? '') : address;
 }
 
 /** One IPv6 customer has a whole /64: counting single addresses would count nothing. */

@@ -6,6 +6,7 @@ import { buildApp, closeApp } from './app.ts';
 import { createClientMap } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { type ControlConnection, connectControl, serveControl, socketPathOf } from './control/socket.ts';
+import { connectionsWithin } from './descriptors.ts';
 import { feedFactsOf } from './feed-facts.ts';
 import { keepFirstClient } from './first-client.ts';
 import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
@@ -101,6 +102,8 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     });
 
     const feeds = configuredFeeds(config);
+    const log = createLog(config.log.level);
+    const maxConnections = connectionsInForce(config, say, log);
     const app = buildApp({
       clock: systemClock,
       reader,
@@ -120,8 +123,9 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       touch: writer.side.touch,
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,
-      maxConnections: config.listen.maxConnections,
-      log: createLog(config.log.level),
+      maxConnections,
+      maxConnectionsPerAddress: config.listen.maxConnectionsPerAddress,
+      log,
     });
     closing.unshift(() => {
       hindrance = 'stopping';
@@ -129,7 +133,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     });
     // It answers from here on, and says that it isn't ready: what takes long must not look like what is dead.
     await listen(app, config);
-    const socket = await serveControl(socketPathOf(config.data), writer.side, { log: createLog(config.log.level) });
+    const socket = await serveControl(socketPathOf(config.data), writer.side, { log });
     closing.unshift(() => socket.close());
     // It may take minutes, which nobody who stops a process waits for; the next start goes on.
     const stopped = aborted(signal);
@@ -144,6 +148,17 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
   } finally {
     for (const close of closing) await close();
   }
+}
+
+/** As many as configured, or as the process can hold: what is refused is refused with an answer. */
+function connectionsInForce({ listen }: Config, say: ServeOptions['say'], log: ReturnType<typeof createLog>): number {
+  const { most, limit } = connectionsWithin(listen.maxConnections);
+  if (limit !== null) {
+    const told = `listen.max_connections is ${listen.maxConnections}, but this process may open ${limit} files (ulimit -n): ${most} are in force.`;
+    log.warn(told);
+    say(told);
+  }
+  return most;
 }
 
 function engineOf({ store }: Config): StoreEngine {

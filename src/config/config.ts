@@ -19,6 +19,8 @@ export interface Config {
     tls: { cert: Secret; key: Secret; clientCa: Secret | null } | null;
     behindProxy: boolean;
     maxConnections: number;
+    /** Null behind a proxy: all connections are its own. */
+    maxConnectionsPerAddress: number | null;
   };
   /** Absolute. */
   data: string;

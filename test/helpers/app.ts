@@ -87,6 +87,7 @@ export async function openApp(
     metricsAccess: 'anyone',
     cacheBytes: 8 * 1024 * 1024,
     maxConnections: 1000,
+    maxConnectionsPerAddress: null,
     tls: null,
     trustProxy: false,
     log: pino({ level: 'silent' }),

@@ -93,6 +93,7 @@ export async function openGateway(
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,
     maxConnections: config.listen.maxConnections,
+    maxConnectionsPerAddress: config.listen.maxConnectionsPerAddress,
     log: pino({ level: 'silent' }),
   });
   let closed: Promise<void> | null = null;

@@ -58,6 +58,7 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
     hindrance: () => null,
     pressure: NO_PRESSURE,
     maxConnections: 100,
+    maxConnectionsPerAddress: null,
     clients: { generation: 0, find: () => reader, findByCertificate: () => null },
     collections: [collection('all'), collection('ips', { types: ['ipv4'] }), collection('letter', { strict: true })],
     taxii: {

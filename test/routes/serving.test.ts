@@ -268,6 +268,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
     canonical,
     version: '0.0.0',
     maxConnections: 100,
+    maxConnectionsPerAddress: null,
     tls: null,
     trustProxy: false,
     log: pino({ level: 'silent' }),
@@ -469,26 +470,6 @@ t.test('what does not finish within the grace is cut', async (t) => {
   t.equal(await flying, 'ECONNRESET');
   release.resolve();
   await stopped;
-});
-
-t.test('no more connections than configured', async (t) => {
-  const { app } = await openApp(t, { maxConnections: 2 });
-  await app.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = app.server.address() as { port: number };
-  const sockets = [];
-  for (let i = 0; i < 2; i += 1) {
-    const socket = connectPlain(port, '127.0.0.1');
-    await once(socket, 'connect');
-    sockets.push(socket);
-  }
-  while ((await new Promise<number>((resolve) => app.server.getConnections((_, count) => resolve(count)))) < 2) {
-    await new Promise(setImmediate);
-  }
-  const third = connectPlain(port, '127.0.0.1');
-  third.on('error', () => undefined);
-  await once(third, 'close');
-  t.pass('the third is closed at once');
-  for (const socket of sockets) socket.destroy();
 });
 
 t.test('/metrics: for named clients only, counts what happened, and holds no secret', async (t) => {

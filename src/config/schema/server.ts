@@ -34,7 +34,15 @@ export const listenSchema = Type.Object(
       default: 1000,
       minimum: 1,
       maximum: 100_000,
-      description: 'Connections at a time; more are refused until one ends.',
+      description:
+        'Connections at a time; beyond it 503 is answered until one ends. Less are held where the limit of open files (ulimit -n) is too low for them.',
+    }),
+    max_connections_per_address: Type.Integer({
+      default: 200,
+      minimum: 1,
+      maximum: 100_000,
+      description:
+        "Of these, connections of one address (an IPv6 /64 is one). Nothing with behind_proxy, where all connections are the proxy's.",
     }),
   },
   { ...closed, default: {} },

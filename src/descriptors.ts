@@ -1,0 +1,24 @@
+/** Files and sockets besides readers' connections: the store, polls, pushes, the log. */
+const RESERVED = 256;
+
+/**
+ * How many of `wanted` connections this process can hold under its limit of open files (`ulimit -n`): a part of the limit stays for
+ * everything else. Node itself has raised the limit as far as it may. `limit` is null where all are fine.
+ */
+export function connectionsWithin(
+  wanted: number,
+  limit: number | null = openFilesLimit(),
+): { most: number; limit: number | null } {
+  if (limit === null) return { most: wanted, limit };
+  const most = Math.min(wanted, Math.max(Math.floor(limit / 2), limit - RESERVED));
+  return { most, limit: most < wanted ? limit : null };
+}
+
+/** The soft limit on open files; null where there is none, or it can't be known. */
+function openFilesLimit(): number | null {
+  // Without it, the report looks up the names of all peers (https://nodejs.org/api/report.html); the types don't know it yet.
+  const report = Object.assign(process.report, { excludeNetwork: true });
+  const { userLimits } = report.getReport() as { userLimits?: { open_files?: { soft: number | string } } };
+  const soft = userLimits?.open_files?.soft;
+  return typeof soft === 'number' ? soft : null;
+}

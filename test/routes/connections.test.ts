@@ -1,0 +1,216 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { SPARE_PLACES } from '../../routes/connections.ts';
+import type { AppParts } from '../../src/app.ts';
+import { connectionsWithin } from '../../src/descriptors.ts';
+import { Secret } from '../../src/model/secret.ts';
+import { KEY, openApp } from '../helpers/app.ts';
+import { makeCertificates } from '../helpers/certificates.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const OBJECTS = '/api/taxii2/api/collections/all/objects/';
+
+/** The application on a port, and ways to reach it. */
+async function openDoors(t: Test, parts: Partial<AppParts>) {
+  const { app } = await openApp(t, parts);
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as { port: number };
+  const sockets: Socket[] = [];
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  const open = async (from: Partial<NetConnectOpts> = {}): Promise<Socket> => {
+    const socket = connect({ port, host: '127.0.0.1', ...from } as NetConnectOpts);
+    socket.on('error', () => undefined);
+    sockets.push(socket);
+    await once(socket, 'connect');
+    return socket;
+  };
+  const count = () => new Promise<number>((resolve) => app.server.getConnections((_, number) => resolve(number)));
+  const counted = async (expected: number): Promise<void> => {
+    while ((await count()) !== expected) await new Promise(setImmediate);
+  };
+  return { app, port, open, count, counted };
+}
+
+const request = (path: string, key: string | null = KEY) =>
+  `GET ${path} HTTP/1.1\r\nHost: a\r\n${key === null ? '' : `Authorization: Bearer ${key}\r\n`}\r\n`;
+
+/** Asks on a connection and reads its one answer to the end of its body. */
+async function ask(socket: Socket, path: string, key: string | null = KEY): Promise<{ status: number; head: string }> {
+  socket.write(request(path, key));
+  let text = '';
+  while (!/\r\n\r\n[\s\S]*[}\n]$/.test(text)) {
+    const [part] = await Promise.race([once(socket, 'data'), once(socket, 'close').then(() => [null])]);
+    if (part === null) throw new Error(`closed after: ${text}`);
+    text += part;
+  }
+  return { status: Number(text.slice(9, 12)), head: text.split('\r\n\r\n')[0] ?? '' };
+}
+
+t.test('who fills all places keeps nobody from asking for health, and the rest hears 503', async (t) => {
+  const { open, counted } = await openDoors(t, { maxConnections: 2 });
+  const first = await open();
+  await open();
+  await counted(2);
+  const health = await ask(await open(), '/healthz', null);
+  t.equal(health.status, 200);
+  t.match(health.head, /connection: close/i);
+  const page = await ask(await open(), OBJECTS);
+  t.equal(page.status, 503);
+  t.match(page.head, /retry-after: 5\r\n[\s\S]*connection: close|connection: close[\s\S]*retry-after: 5/i);
+  t.match(page.head, /application\/taxii\+json/);
+  await counted(2);
+  for (let i = 0; i < 3 * SPARE_PLACES; i += 1) {
+    const silent = await open();
+    if (i % SPARE_PLACES === 0) t.equal((await ask(silent, '/readyz', null)).status, 200, `silent ${i}`);
+  }
+  t.equal((await ask(await open(), '/healthz', null)).status, 200, 'behind all that are silent');
+  await counted(2 + SPARE_PLACES - 1);
+  first.destroy();
+  await counted(2 + SPARE_PLACES - 2);
+  t.equal((await ask(await open(), OBJECTS)).status, 200, 'a place that is left is taken');
+});
+
+t.test('an address has no more than its share, behind a proxy all there are', async (t) => {
+  const { open, counted } = await openDoors(t, { maxConnections: 50, maxConnectionsPerAddress: 3 });
+  for (let i = 0; i < 3; i += 1) t.equal((await ask(await open(), OBJECTS)).status, 200);
+  t.equal((await ask(await open(), OBJECTS)).status, 503, 'the fourth of 127.0.0.1');
+  await counted(3);
+  const elsewhere = await open({ localAddress: '127.0.0.2' } as Partial<NetConnectOpts>);
+  t.equal((await ask(elsewhere, OBJECTS)).status, 200, '127.0.0.2 has its own');
+  elsewhere.destroy();
+  const proxied = await openDoors(t, { maxConnections: 50, maxConnectionsPerAddress: null });
+  for (let i = 0; i < 20; i += 1) t.equal((await ask(await proxied.open(), OBJECTS)).status, 200);
+});
+
+t.test('over TLS places are counted and given back the same', async (t) => {
+  const certificates = makeCertificates(t, t.testdir());
+  if (certificates === null) return;
+  const secret = (name: string) => new Secret(certificates.read(name));
+  const tls = { cert: secret('server.crt'), key: secret('server.key'), clientCa: null };
+  const { port, counted } = await openDoors(t, { tls, maxConnections: 2, maxConnectionsPerAddress: 2 });
+  const open = async (): Promise<Socket> => {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    t.teardown(() => socket.destroy());
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    return socket;
+  };
+  for (let round = 0; round < 2; round += 1) {
+    const held = [await open(), await open()];
+    for (const socket of held) t.equal((await ask(socket, OBJECTS)).status, 200, `round ${round}`);
+    t.equal((await ask(await open(), OBJECTS)).status, 503);
+    t.equal((await ask(await open(), '/healthz', null)).status, 200);
+    for (const socket of held) socket.destroy();
+    await counted(0);
+  }
+});
+
+t.test('only who signs in keeps a connection, and a proxy, whose connections are everybody’s', async (t) => {
+  const direct = await openDoors(t, {});
+  for (const [path, key, status] of [
+    [OBJECTS, null, 401],
+    [OBJECTS, 'slc_wrong', 401],
+    ['/nothing', null, 404],
+    ['/healthz', null, 200],
+  ] as const) {
+    const { status: answered, head } = await ask(await direct.open(), path, key);
+    t.equal(answered, status);
+    t.match(head, /connection: close/i, `${path} ${key}`);
+  }
+  await direct.counted(0);
+  t.match((await ask(await direct.open(), OBJECTS)).head, /connection: keep-alive/i);
+  t.match((await ask(await direct.open(), '/api/v1/nothing')).head, /connection: keep-alive/i, 'a good key is enough');
+  const proxied = await openDoors(t, { trustProxy: true });
+  t.match((await ask(await proxied.open(), OBJECTS, null)).head, /connection: keep-alive/i);
+});
+
+t.test('behind a proxy only an address is a caller: no other text evades the limit of failed sign-ins', async (t) => {
+  const { app } = await openApp(t, { trustProxy: true });
+  const fail = (forwarded: string) =>
+    app.inject({ url: OBJECTS, headers: { authorization: 'Bearer wrong', 'x-forwarded-for': forwarded } });
+  const statuses = async (texts: string[]) => {
+    const answers = [];
+    for (const text of texts) answers.push((await fail(text)).statusCode);
+    return answers;
+  };
+  const refused = Array.from({ length: 25 }, (_, i) => (i < 20 ? 401 : 429));
+  const garbage = Array.from({ length: 25 }, (_, i) => `${'x'.repeat(i)}, unknown-${i}`);
+  t.strictSame(await statuses(garbage), refused, 'all of it is the proxy');
+  const ports = Array.from({ length: 25 }, (_, i) => (i % 2 === 0 ? '192.0.2.1' : `192.0.2.1:${40_000 + i}`));
+  t.strictSame(await statuses(ports), refused, 'an address is the same with a port behind it');
+  const hosts = Array.from({ length: 25 }, (_, i) => `[2001:db8::${i}]:${i}`);
+  t.strictSame(await statuses(hosts), refused, 'and so is a network');
+  t.strictSame(await statuses(['192.0.2.2', 'spoofed, 192.0.2.3']), [401, 401], 'others are apart');
+});
+
+t.test('connections leave descriptors for everything else', (t) => {
+  t.strictSame(connectionsWithin(1000, null), { most: 1000, limit: null });
+  t.strictSame(connectionsWithin(1000, 20_000), { most: 1000, limit: null });
+  t.strictSame(connectionsWithin(1000, 1024), { most: 768, limit: 1024 });
+  t.strictSame(connectionsWithin(1000, 256), { most: 128, limit: 256 });
+  t.strictSame(connectionsWithin(100, 256), { most: 100, limit: null });
+  t.end();
+});
+
+/** A program under a limit of open files. */
+const limited = (files: number) => ['-c', `ulimit -n ${files}; exec "$0" "$@"`, process.execPath];
+
+t.test('more connections than descriptors are refused, and the process lives on', async (t) => {
+  const dir = t.testdir({
+    'sluice.yaml': 'listen: { port: 0, max_connections_per_address: 1000 }\nlog: { level: warn }\n',
+  });
+  const args = [join(ROOT, 'bin', 'sluice.mjs'), 'serve', '--config', join(dir, 'sluice.yaml')];
+  const child = spawn('sh', [...limited(200), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (said += part));
+  const ended = once(child, 'exit');
+  while (!/listening on http:\/\/127\.0\.0\.1:(\d+)/.test(said)) {
+    await Promise.race([once(child.stdout, 'data'), ended.then(() => Promise.reject(new Error(said)))]);
+  }
+  t.match(said, /max_connections is 1000, but this process may open 200 files.*: 100 are in force/);
+  const port = Number(/127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
+  const sockets = Array.from({ length: 400 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  await Promise.all(sockets.map((socket) => (socket.connecting ? once(socket, 'connect').catch(() => null) : null)));
+  for (let i = 0; i < 5; i += 1) {
+    const probe = connect(port, '127.0.0.1');
+    await once(probe, 'connect');
+    t.equal((await ask(probe, '/healthz', null)).status, 200, `probe ${i}`);
+  }
+  t.equal(child.exitCode, null, said);
+  t.notMatch(said, /EMFILE|"level":60/);
+  for (const socket of sockets) socket.destroy();
+  child.kill('SIGTERM');
+  t.strictSame(await ended, [0, null]);
+});
+
+t.test('the gauge of pressure opens no file: it measures where none can be opened', (t) => {
+  const program = `
+    import { openSync } from 'node:fs';
+    import { measurePressure } from ${JSON.stringify(join(ROOT, 'routes', 'pressure.ts'))};
+    let now = 0;
+    const gauge = measurePressure({ now: () => now }, { eventLoopDelay: 1_000_000, heapBytes: 1 });
+    let failed = '';
+    while (failed === '') try { openSync('/dev/null'); } catch (error) { failed = error.code; }
+    let memory = '';
+    try { process.memoryUsage(); } catch (error) { memory = error.code; }
+    const isHigh = gauge.isHigh();
+    now += 2_000_000;
+    process.stdout.write([failed, memory, isHigh, gauge.isHigh()].join(' '));
+    gauge.close();
+  `;
+  const args = [...limited(64), '--input-type=module', '--eval', program];
+  const { stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8' });
+  t.equal(stdout, 'EMFILE EMFILE true true', stderr);
+  t.end();
+});
