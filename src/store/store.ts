@@ -18,7 +18,9 @@ import type { Commits } from './commits.ts';
 /**
  * The storage contract. It knows no engine: everything is asynchronous, batched and named in the words of model/.
  *
- * One process holds one writer; any number of readers see only committed state, each call in one consistent view.
+ * One process holds one writer; any number of readers see only committed state, each call in one consistent view. Outside of a
+ * transaction `page`, `visitPage`, `newest`, `live` and `countMatching` may take a long journal in steps of some milliseconds, each
+ * step in a view of its own, and let the event loop go on in between.
  * Every method throws GatewayError when the engine fails, with the engine's error as its cause: `store-full` when its disk is,
  * `store-damaged` when what it kept can't be read back, else `store-failed`.
  * test/contracts/store.contract.ts is the proof each engine runs.
@@ -95,7 +97,10 @@ export interface EntryPage {
 
 /** Two pages for the same query with equal validity hold the same entries: what a page cache compares. */
 export interface PageValidity {
-  /** Entries superseded or purged so far inside the range that the page covers (and, for a partial page, to the head). */
+  /**
+   * Entries superseded or purged so far inside the range that the page covers (and, for a partial page, to the head). Negative, and
+   * like no other, for a page whose beginning changed before its end was read.
+   */
   changes: number;
   /** The journal's head when the page was read; matters only to a page without `more`. */
   head: Micros | null;

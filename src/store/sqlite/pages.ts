@@ -1,31 +1,116 @@
 import type { Micros } from '../../model/clock.ts';
 import type { Entry, IndicatorEntry } from '../../model/entry.ts';
 import type { ObservableKey, ObservableType } from '../../model/observable.ts';
-import type { EntryPage, PageQuery, PageValidity, Reader, VersionFilter } from '../store.ts';
+import type { PageValidity, Reader, VersionFilter } from '../store.ts';
 import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { findJournal, type JournalRow } from './journals.ts';
 import { type EntryRow, type EntryType, entryFromRow, TAKE_ENTRY } from './rows.ts';
 import { changesWithin } from './segments.ts';
-import { type Selection, select, selectCount, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
+import { type Selection, select, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
 import { isLive, readStanding, type Standing } from './standing.ts';
+import { type Found, type Walk, walk, walkCount } from './walk.ts';
 
-type Pages = Pick<
-  Reader,
-  | 'page'
-  | 'visitPage'
-  | 'versions'
-  | 'holds'
-  | 'newest'
-  | 'live'
-  | 'countMatching'
-  | 'countLive'
-  | 'lookup'
-  | 'validity'
->;
+type Pages = Pick<Reader, 'versions' | 'holds' | 'countLive' | 'lookup' | 'validity'>;
 
 const EVERY_VERSION: VersionFilter = { last: false, first: false, all: true, exact: [] };
 
-/** What readers ask of journals. A journal that isn't there reads as an empty one. */
+/** What is read in steps, each method as a walk. */
+export type Walks = {
+  [K in 'page' | 'visitPage' | 'newest' | 'live' | 'countMatching']: (
+    ...args: Parameters<Reader[K]>
+  ) => Walk<Awaited<ReturnType<Reader[K]>>>;
+};
+
+/** Pages so far whose beginning changed before their end was read. */
+let torn = 0;
+
+/** What readers ask of journals and may pass over much to find. A journal that isn't there reads as an empty one. */
+export function walkPages(connection: Connection): Walks {
+  const visitPage: Walks['visitPage'] = function* ({ journal: name, after, limit, ...filter }, visit) {
+    requireLimit(limit);
+    const want = (journal: JournalRow, standing: Standing[]) =>
+      wantFiltered(journal, standing, filter, after, limit + 1);
+    let left = limit;
+    let last: Micros | null = null;
+    const steps = walk(connection, name, want, (stretch) =>
+      readEntries(connection, stretch, (entry) => {
+        // One more is read only to know whether there is more.
+        if (left === 0) return;
+        left -= 1;
+        last = entry.dateAdded;
+        visit(entry);
+      }),
+    );
+    let isTorn = false;
+    const changesUpTo = (until: Micros | null): number => {
+      const journal = findJournal(connection, name);
+      return journal === undefined ? 0 : changesWithin(connection, journal.id, after, until);
+    };
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done) {
+        const more = step.value > limit;
+        // What nothing changed in until the end was read is as it stands now; else it is right at no time, and like no other.
+        if (isTorn) torn += 1;
+        const changes = isTorn ? -torn : changesUpTo(more ? last : null);
+        return { more, validity: { changes, head: findJournal(connection, name)?.head ?? null } };
+      }
+      const changes = changesUpTo(step.value);
+      yield step.value;
+      isTorn ||= changesUpTo(step.value) !== changes;
+    }
+  };
+
+  return {
+    visitPage,
+
+    *page(query) {
+      const entries: Entry[] = [];
+      return { entries, ...(yield* visitPage(query, (entry) => entries.push(entry))) };
+    },
+
+    *newest({ journal: name, ...filter }) {
+      let newest: Micros | null = null;
+      const want = (journal: JournalRow, standing: Standing[]) => ({
+        ...wantFiltered(journal, standing, filter, 0, 1),
+        newestFirst: true,
+      });
+      yield* walk(connection, name, want, (stretch) => {
+        const rows = fetchRows<[Micros]>(connection, stretch, 'e.date_added');
+        newest = rows[0]?.[0] ?? null;
+        return { count: rows.length, last: newest };
+      });
+      return newest;
+    },
+
+    *live(query) {
+      requireLimit(query.limit);
+      requireLimit(query.offset, 0);
+      const entries: IndicatorEntry[] = [];
+      const want = (journal: JournalRow, standing: Standing[]) => wantLive(journal, standing, query);
+      yield* walk(connection, query.journal, want, (stretch) =>
+        readEntries(connection, stretch, (entry) => entries.push(entry as IndicatorEntry)),
+      );
+      const more = cut(entries, query.limit);
+      return { entries, more };
+    },
+
+    *countMatching(query) {
+      requireLimit(query.limit);
+      requireLimit(query.offset, 0);
+      const { limit, offset } = query;
+      // All are passed over, up to so many.
+      const want = (journal: JournalRow, standing: Standing[]) => ({
+        ...wantLive(journal, standing, query),
+        offset: 0,
+        limit: limit + offset,
+      });
+      const counted = yield* walkCount(connection, query.journal, want);
+      return Math.max(0, counted - offset);
+    },
+  };
+}
+
+/** What readers ask of journals and is found at once. */
 export function readPages(connection: Connection): Sync<Pages> {
   /** `work` on the journal and what stands in it, or `nothing` when there is no such journal. */
   const within = <T>(name: string, nothing: T, work: (journal: JournalRow, standing: Standing[]) => T): T => {
@@ -33,34 +118,7 @@ export function readPages(connection: Connection): Sync<Pages> {
     return journal === undefined ? nothing : work(journal, readStanding(connection, journal.id));
   };
 
-  const visitPage = (query: PageQuery, visit: (entry: Entry) => void): Omit<EntryPage, 'entries'> => {
-    requireLimit(query.limit);
-    const nothing = { more: false, validity: { changes: 0, head: null } as PageValidity };
-    return within(query.journal, nothing, (journal, standing) => {
-      let left = query.limit;
-      let last: Micros | null = null;
-      const wanted = wantFiltered(journal, standing, query, query.after, query.limit + 1);
-      const found = eachEntry(connection, wanted, (entry) => {
-        // One more is read only to know whether there is more.
-        if (left === 0) return;
-        left -= 1;
-        last = entry.dateAdded;
-        visit(entry);
-      });
-      const more = found > query.limit;
-      const changes = changesWithin(connection, journal.id, query.after, more ? last : null);
-      return { more, validity: { changes, head: journal.head } };
-    });
-  };
-
   return {
-    page(query) {
-      const entries: Entry[] = [];
-      return { entries, ...visitPage(query, (entry) => entries.push(entry)) };
-    },
-
-    visitPage,
-
     validity(name, after, until) {
       const nothing: PageValidity = { changes: 0, head: null };
       const journal = findJournal(connection, name);
@@ -84,34 +142,6 @@ export function readPages(connection: Connection): Sync<Pages> {
       return within(filter.journal, false, (journal, standing) => {
         const wanted = wantFiltered(journal, standing, { ...filter, versions: EVERY_VERSION }, 0, 1);
         return fetchRows(connection, wanted, 'e.date_added').length > 0;
-      });
-    },
-
-    newest(filter) {
-      return within(filter.journal, null as Micros | null, (journal, standing) => {
-        const wanted = { ...wantFiltered(journal, standing, filter, 0, 1), newestFirst: true };
-        return fetchRows<[Micros]>(connection, wanted, 'e.date_added')[0]?.[0] ?? null;
-      });
-    },
-
-    live(query) {
-      requireLimit(query.limit);
-      requireLimit(query.offset, 0);
-      const nothing = { entries: [] as IndicatorEntry[], more: false };
-      return within(query.journal, nothing, (journal, standing) => {
-        const entries: IndicatorEntry[] = [];
-        eachEntry(connection, wantLive(journal, standing, query), (entry) => entries.push(entry as IndicatorEntry));
-        const more = cut(entries, query.limit);
-        return { entries, more };
-      });
-    },
-
-    countMatching(query) {
-      requireLimit(query.limit);
-      requireLimit(query.offset, 0);
-      return within(query.journal, 0, (journal, standing) => {
-        const selection = selectCount({ ...wantLive(journal, standing, query), limit: query.limit });
-        return selection === null ? 0 : (connection.allNamed<[number]>(selection.sql, selection.values)[0]?.[0] ?? 0);
       });
     },
 
@@ -153,26 +183,26 @@ export function entriesOnKeys(
   return entries.sort(byDate);
 }
 
-/** Visits what is wanted, in its order; answers how many there were. */
-function eachEntry(connection: Connection, wanted: Wanted, visit: (entry: Entry) => void): number {
+/** Visits what is wanted, in its order. */
+function readEntries(connection: Connection, wanted: Wanted, visit: (entry: Entry) => void): Found {
   const byCode = byCodeOf(wanted.standing);
   const sign = wanted.newestFirst ? -1 : 1;
-  let reached = Number.NEGATIVE_INFINITY;
+  let last: Micros | null = null;
   const read = (selection: Selection | null): number => {
     if (selection === null) return 0;
     return connection.each<EntryRow>(selection.sql, selection.values, (row) => {
       const entry = entryFromRow(row, byCode);
       // A join keeps the order of its outer loop in practice; whoever pages must be able to rely on it.
-      if (sign * entry.dateAdded <= reached) throw new Error('entries came out of order');
-      reached = sign * entry.dateAdded;
+      if (last !== null && sign * entry.dateAdded <= sign * last) throw new Error('entries came out of order');
+      last = entry.dateAdded;
       visit(entry);
     });
   };
   const nearby = selectNearby(connection, wanted, TAKE_ENTRY);
-  if (nearby === null) return read(select(wanted, TAKE_ENTRY));
-  const found = read(nearby);
-  if (found === wanted.limit || nearby.beyond === null) return found;
-  return found + read(select({ ...nearby.beyond, limit: wanted.limit - found }, TAKE_ENTRY));
+  if (nearby === null) return { count: read(select(wanted, TAKE_ENTRY)), last };
+  const count = read(nearby);
+  if (count === wanted.limit || nearby.beyond === null) return { count, last };
+  return { count: count + read(select({ ...nearby.beyond, limit: wanted.limit - count }, TAKE_ENTRY)), last };
 }
 
 function fetchRows<Row extends readonly unknown[]>(connection: Connection, wanted: Wanted, columns: string): Row[] {

@@ -1,15 +1,30 @@
+import { eventLoop } from '../../model/turns.ts';
 import type { Commits } from '../commits.ts';
 import type { Reader } from '../store.ts';
 import { asStoreError, type Connection, promised, type Sync } from './connection.ts';
 import { readFeeds } from './feeds.ts';
 import { readJournals } from './journals.ts';
-import { readPages } from './pages.ts';
+import { readPages, type Walks, walkPages } from './pages.ts';
 import { readState } from './state.ts';
+import { drain, type Walk } from './walk.ts';
 
 type Reads = Omit<Reader, 'close' | 'state' | 'fault'>;
+type AtOnce = Omit<Reads, keyof Walks>;
 
-/** Everything that can be read; inside a transaction the same functions see what it has written so far. */
+/** Everything that can be read, inside a transaction: it sees what it has written so far, and nothing comes in between. */
 export function readAll(connection: Connection): Sync<Reads> {
+  const walks = walkPages(connection);
+  return {
+    ...readAtOnce(connection),
+    page: (query) => drain(walks.page(query)),
+    visitPage: (query, visit) => drain(walks.visitPage(query, visit)),
+    newest: (filter) => drain(walks.newest(filter)),
+    live: (query) => drain(walks.live(query)),
+    countMatching: (query) => drain(walks.countMatching(query)),
+  };
+}
+
+function readAtOnce(connection: Connection): Sync<AtOnce> {
   return {
     ...readJournals(connection),
     ...readPages(connection),
@@ -18,11 +33,28 @@ export function readAll(connection: Connection): Sync<Reads> {
   };
 }
 
-/** Each call is one view of what is committed when it begins; none holds it longer. */
+/** Each call, and each step of a walk, is one view of what is committed when it begins; none holds it longer. */
 export function createReader(connection: Connection, commits?: Commits): Reader {
-  const reads = promised<Reads>(readAll(connection), (call) => connection.inOneView(call), commits);
+  const walks = walkPages(connection);
+  /** One step in a turn of the event loop: whoever else is served on this thread waits for no more than one. */
+  const inSteps = async <T>(walk: Walk<T>): Promise<T> => {
+    try {
+      for (;;) {
+        const step = connection.inOneView(() => walk.next());
+        if (step.done) return step.value;
+        await eventLoop.next();
+      }
+    } catch (error) {
+      throw asStoreError(error, commits);
+    }
+  };
   return {
-    ...reads,
+    ...promised<AtOnce>(readAtOnce(connection), (call) => connection.inOneView(call), commits),
+    page: (query) => inSteps(walks.page(query)),
+    visitPage: (query, visit) => inSteps(walks.visitPage(query, visit)),
+    newest: (filter) => inSteps(walks.newest(filter)),
+    live: (query) => inSteps(walks.live(query)),
+    countMatching: (query) => inSteps(walks.countMatching(query)),
     state: () => commits?.state() ?? null,
     fault: () => commits?.fault() ?? null,
     async close() {

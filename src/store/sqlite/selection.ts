@@ -34,7 +34,12 @@ interface Condition {
   values: Named;
   /** It may leave out nearly everything: to be checked on the narrow index, never on whole rows. */
   isRare: boolean;
+  /** What an admitted entry is judged by: nothing (each passes), its own columns in the index, or others of its object. */
+  judged: 'not' | Judged;
 }
+
+/** What it takes to judge an entry. */
+export type Judged = 'index' | 'others';
 
 /** A query and its named values. */
 export interface Selection {
@@ -91,6 +96,7 @@ export function wantLive(journal: JournalRow, standing: readonly Standing[], que
       sql: conditions.join(' AND '),
       values: { least: minConfidence, most: maxConfidence },
       isRare: conditions.length > 1,
+      judged: conditions.length > 1 ? 'index' : 'not',
     },
     after: query.since ?? 0,
     before: query.before,
@@ -104,7 +110,7 @@ export function wantLive(journal: JournalRow, standing: readonly Standing[], que
 function whereVersion(journal: JournalRow, versions: VersionFilter): Condition | null {
   // Where only last versions stand, each entry is the first and the last of its object.
   if (versions.all || (versions.first && journal.keepVersions === 'last'))
-    return { sql: '1', values: {}, isRare: false };
+    return { sql: '1', values: {}, isRare: false, judged: 'not' };
   const parts: string[] = [];
   if (versions.last) parts.push('e.superseded = 0');
   if (versions.exact.length > 0) parts.push('e.version IN (SELECT value FROM json_each(:exact))');
@@ -118,7 +124,19 @@ function whereVersion(journal: JournalRow, versions: VersionFilter): Condition |
     sql: `(${parts.join(' OR ')})`,
     values: { exact: JSON.stringify(versions.exact) },
     isRare: !versions.last && !versions.first,
+    // Where last versions alone are wanted, no others are admitted.
+    judged: versions.first ? 'others' : versions.exact.length > 0 ? 'index' : 'not',
   };
+}
+
+/**
+ * What the entries are judged by that reading may pass over without end, be it for a condition, for an offset of more than `most`, or
+ * for types that are too many to be picked out. Null: all that is read is wanted, or found by its id.
+ */
+export function mayPassOver({ admitted, standing, objectIds, condition, offset }: Wanted, most: number): Judged | null {
+  if (admitted.length === 0 || condition === null || objectIds !== null) return null;
+  if (condition.judged !== 'not') return condition.judged;
+  return offset > most || (admitted.length > MAX_ARMS && admitted.length < standing.length) ? 'index' : null;
 }
 
 /**
