@@ -16,6 +16,7 @@ export async function makeDocument(): Promise<string> {
     isClosing: () => false,
     isSpare: () => false,
     pages: {} as RouteParts['pages'],
+    inFlight: {} as RouteParts['inFlight'],
     metrics: { register: new Registry(), access: 'anyone' },
     allowances: async () => [],
     clients: { generation: 0, find: () => null, findByCertificate: () => null },

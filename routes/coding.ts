@@ -67,9 +67,12 @@ export async function encodeBody(body: Buffer, coding: Coding): Promise<Buffer> 
   return coding === 'gzip' ? compressors.gzip(body, options.gzip) : compressors.zstd(body, options.zstd);
 }
 
+/** Of a stream whose length nobody knows, zstd would hold the last 2 MB, and tables to match. */
+const streamed = { params: { ...options.zstd.params, [constants.ZSTD_c_windowLog]: 17 } };
+
 const encoders: Record<Exclude<Coding, 'identity'>, () => Transform> = {
   gzip: () => createGzip(options.gzip),
-  zstd: () => createZstdCompress(options.zstd),
+  zstd: () => createZstdCompress(streamed),
 };
 
 /** Shorter bodies are not worth a coding. */

@@ -73,7 +73,7 @@ export function addMetrics(scope: FastifyInstance, parts: RouteParts): void {
 }
 
 /** Figures that are looked up when they are asked for: the cache's, and what the store says of feeds, journals and accounts. */
-function readFigures(register: Registry, { reader, pages, allowances }: RouteParts): () => Promise<void> {
+function readFigures(register: Registry, { reader, pages, inFlight, allowances }: RouteParts): () => Promise<void> {
   const gauge = (name: string, help: string, ...labelNames: string[]) =>
     new Gauge({ name: `sluice_${name}`, help, labelNames, registers: [register] });
   // Counted elsewhere: set anew each time, but to Prometheus they only ever rise.
@@ -101,6 +101,10 @@ function readFigures(register: Registry, { reader, pages, allowances }: RoutePar
   const kept = {
     pages: gauge('page_cache_pages', 'Pages kept.'),
     bytes: gauge('page_cache_bytes', 'Bytes of pages kept.'),
+  };
+  const flying = {
+    answers: gauge('answers_in_flight', 'Answers that are held for who reads them.'),
+    bytes: gauge('answers_in_flight_bytes', 'Bytes that are held for them.'),
   };
   const all = [
     ...Object.values(counted),
@@ -159,5 +163,7 @@ function readFigures(register: Registry, { reader, pages, allowances }: RoutePar
     const figures = pages.figures();
     for (const name of ['hits', 'misses', 'evictions'] as const) counted[name].inc(figures[name]);
     for (const name of ['pages', 'bytes'] as const) kept[name].set(figures[name]);
+    const under = inFlight.figures();
+    for (const name of ['answers', 'bytes'] as const) flying[name].set(under[name]);
   };
 }

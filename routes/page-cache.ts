@@ -1,8 +1,10 @@
 import { hash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Micros } from '../src/model/clock.ts';
+import { eventLoop } from '../src/model/turns.ts';
 import type { PageValidity, Reader } from '../src/store/store.ts';
 import { type AcceptedCodings, encodeBody, SHORTEST_ENCODED } from './coding.ts';
+import { unavailable } from './readiness.ts';
 
 /** A page that a route can render, and what it depends on. */
 export interface PageQuestion {
@@ -50,7 +52,9 @@ export interface PageCache {
 }
 
 /** Pages in the making at a time: each may hold some megabytes. */
-const MAX_RENDERING = 8;
+const MAX_RENDERING = 4;
+/** Pages that may wait to be made before new requests are sent away. */
+export const MAX_WAITING_PAGES = 200;
 /** What a page takes besides its body and key, header fields among it. */
 const OVERHEAD = 2048;
 
@@ -79,7 +83,7 @@ export function createPageCache(
     },
   });
   const making = new Map<string, Promise<KeptPage>>();
-  const inTurn = turns(MAX_RENDERING);
+  const inTurn = places(MAX_RENDERING, MAX_WAITING_PAGES);
 
   const isValid = async ({ journal, after }: PageQuestion, page: KeptPage): Promise<boolean> => {
     // Before the validity: what is committed in between makes a page be looked at once more, never once too rarely.
@@ -141,14 +145,19 @@ export function createPageCache(
   };
 }
 
-/** At most so many at a time; the rest wait in the order they came. */
-function turns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+/**
+ * At most so many at a time, each begun in a turn of the event loop of its own; the rest wait in the order they came. Throws
+ * `unavailable` when too many wait.
+ */
+function places(most: number, mostWaiting: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let running = 0;
   return async (work) => {
-    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
+    if (running < most) running += 1;
+    else if (waiting.length >= mostWaiting) throw unavailable('Too many pages are being made already; try again soon.');
+    else await new Promise<void>((resolve) => waiting.push(resolve));
     try {
+      await eventLoop.next();
       return await work();
     } finally {
       const next = waiting.shift();

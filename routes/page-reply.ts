@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { acceptedCodings } from './coding.ts';
 import type { Page, PageQuestion } from './page-cache.ts';
@@ -9,13 +10,17 @@ const OWN_FIELDS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
 /** Bytes that push everything else out of a processor's caches when they are copied to the kernel (measured: 12% of an 800 kB page). */
 const LARGE = 128 * 1024;
 
-/** Sends a page from the cache, or 304 to who has it. Throws `not-acceptable`, and what rendering throws. */
+/**
+ * Sends a page from the cache, or 304 to who has it. Throws `not-acceptable`, what rendering throws, and what in-flight.ts says to
+ * who must wait.
+ */
 export function replyWithPage(
   request: FastifyRequest,
   reply: FastifyReply,
-  parts: Pick<RouteParts, 'pages' | 'isClosing'>,
+  parts: Pick<RouteParts, 'pages' | 'isClosing' | 'inFlight'>,
   question: PageQuestion,
 ): undefined | Promise<undefined> {
+  parts.inFlight.admit(request.client.name);
   const page = parts.pages.read(question, acceptedCodings(request.headers['accept-encoding']));
   if (page instanceof Promise) return page.then((made) => sendPage(request, reply, made, parts));
   return sendPage(request, reply, page, parts);
@@ -23,10 +28,10 @@ export function replyWithPage(
 
 /** Past Fastify's own sending, which would go through header fields that are ready. Its hooks after the answer run as ever. */
 function sendPage(
-  { headers }: FastifyRequest,
+  { headers, client }: FastifyRequest,
   reply: FastifyReply,
   { body, fields, etag }: Page,
-  { isClosing }: Pick<RouteParts, 'isClosing'>,
+  { isClosing, inFlight }: Pick<RouteParts, 'isClosing' | 'inFlight'>,
 ): undefined {
   const isUnchanged = isHeld(headers['if-none-match'], etag);
   reply.hijack();
@@ -39,6 +44,10 @@ function sendPage(
     if (isClosing()) own.push('connection', 'close');
     reply.raw.writeHead(isUnchanged ? 304 : 200, own as string[]);
     reply.raw.end(isUnchanged ? undefined : body);
+    // What the kernel has taken is not held here. Under TLS each connection has the page in its own cipher.
+    if (!isUnchanged && reply.raw.writableLength > 0) {
+      inFlight.hold(reply.raw, client.name, body.length, reply.raw.socket instanceof TLSSocket ? {} : body);
+    }
   };
   // What asked in the same turn is read first: it would find nothing of the code in the processor's caches afterwards.
   if (!isUnchanged && body.length >= LARGE) setImmediate(send);

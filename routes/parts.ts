@@ -6,6 +6,7 @@ import type { CollectionDefinition, FeedDefinition, TaxiiDefinition } from '../s
 import type { Observable, ObservableType } from '../src/model/observable.ts';
 import type { AccountState, Allowance } from '../src/model/state.ts';
 import type { Reader } from '../src/store/store.ts';
+import type { InFlight } from './in-flight.ts';
 import type { PageCache } from './page-cache.ts';
 import type { Pressure } from './pressure.ts';
 import type { Hindrance } from './readiness.ts';
@@ -24,6 +25,8 @@ export interface RouteParts {
   isSpare(socket: Socket): boolean;
   /** Pages ready to be sent, for every route that reads one journal. */
   pages: PageCache;
+  /** What answers under way hold. */
+  inFlight: InFlight;
   clients: ClientDirectory;
   collections: CollectionDefinition[];
   taxii: TaxiiDefinition;

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { keepPlaces, type Places } from '../routes/connections.ts';
+import { countInFlight } from '../routes/in-flight.ts';
 import { frameworkErrorsOf, registerRoutes, writeClientError } from '../routes/index.ts';
 import { countAnswers } from '../routes/metrics.ts';
 import { createPageCache } from '../routes/page-cache.ts';
@@ -13,7 +14,7 @@ import { sendAlways } from '../routes/standing-headers.ts';
 import type { Config } from './config/config.ts';
 import { type Clock, MICROS_PER_MS } from './model/clock.ts';
 
-export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClosing' | 'isSpare'> {
+export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClosing' | 'isSpare' | 'inFlight'> {
   /** Names of the clients that may read /metrics. */
   metricsAccess: RouteParts['metrics']['access'];
   tls: Config['listen']['tls'];
@@ -22,8 +23,9 @@ export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClos
   /** Connections at a time, and of one address; null where all are a proxy's. */
   maxConnections: number;
   maxConnectionsPerAddress: number | null;
-  /** Most bytes that pages kept ready may take. */
+  /** Most bytes that pages kept ready may take, and most that answers under way may hold. */
   cacheBytes: number;
+  answerBytes: number;
   log: Logger;
 }
 
@@ -92,7 +94,10 @@ export function buildApp(parts: AppParts): FastifyInstance {
   sendAlways(app, security);
   const metrics = { register: countAnswers(app), access: parts.metricsAccess };
   const pages = createPageCache(parts.reader, parts.cacheBytes, security);
-  registerRoutes(app, { ...parts, metrics, pages, isClosing, isSpare: places.isSpare });
+  const closed = new AbortController();
+  app.addHook('onClose', async () => closed.abort());
+  const inFlight = countInFlight(parts.clock, parts.answerBytes, closed.signal);
+  registerRoutes(app, { ...parts, metrics, pages, inFlight, isClosing, isSpare: places.isSpare });
   return app;
 }
 

@@ -118,6 +118,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       version,
       pressure: { eventLoopDelay: OUT_OF_BREATH_MS, heapBytes: FULL_HEAP * getHeapStatistics().heap_size_limit },
       cacheBytes: config.cache.bytes,
+      answerBytes: config.listen.answerBytes,
       metricsAccess: config.metrics.access,
       allowances: async () => allowancesOf(feeds, await reader.accounts(), systemClock.now()),
       touch: writer.side.touch,

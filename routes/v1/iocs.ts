@@ -9,7 +9,7 @@ import { numberParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
 import { findBounds, type LivePage, type PageBounds, queryOf, readBetween } from './live.ts';
-import { chooseOutput, type OutputName, sendOutput } from './reply.ts';
+import { chooseOutput, type OutputName, STREAM_BYTES, sendOutput } from './reply.ts';
 import { iocMembers, nullable, pageHeaders, restOperation, timestamp } from './schemas.ts';
 import { filterParameters, findCollection, readSelection } from './selection.ts';
 
@@ -69,7 +69,7 @@ const pageSchema = Type.Object(
 
 /** `GET /api/v1/iocs`: live indicators, newest entry first, in SOC Defenders' shape. */
 export function addIocs(scope: FastifyInstance, context: RouteContext): void {
-  const { reader, collections, reads } = context;
+  const { reader, collections, reads, inFlight } = context;
   const text = {
     operationId: 'getIocs',
     summary: 'Live indicators, newest first',
@@ -96,15 +96,14 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
       offset: readOffset(query),
     };
     reads.note(collection);
+    const held = inFlight.hold(reply.raw, request.client.name, STREAM_BYTES);
     const bounds = await findBounds(reader, page);
     const links = linksOf(asked, query, page, bounds, context);
     if (links.next !== null) reply.header('link', `<${links.next}>; rel="next"`);
     const meta = await metaOf(asked, { ...page, before: selection.before }, bounds, before !== null, context);
-    return sendOutput(request, reply, collection, output, {
-      slices: readBetween(reader, page, bounds),
-      identityId: context.identityId,
-      about: { meta, links },
-    });
+    const slices = readBetween(reader, page, bounds);
+    const about = { meta, links };
+    return sendOutput(request, reply, collection, output, { slices, identityId: context.identityId, about }, held);
   });
   addResource(scope, '/iocs', { GET: get });
 }

@@ -1,11 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Micros } from '../../src/model/clock.ts';
 import type { Claim, IndicatorEntry } from '../../src/model/entry.ts';
+import { eventLoop } from '../../src/model/turns.ts';
 import type { Reader } from '../../src/store/store.ts';
 import type { Selection } from './selection.ts';
 
 /** Rows read at once: one short view of the store, and what a slow reader holds in memory. */
-export const SLICE = 500;
+export const SLICE = 250;
 /** Rows looked at for one page where a filter has no index; then the page ends early, and its cursor goes on. */
 const MAX_EXAMINED = 200_000;
 
@@ -48,7 +48,7 @@ export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<
     yield { entries, reached, more: slice.more || reached !== last.dateAdded };
     if (!slice.more || examined >= MAX_EXAMINED) return;
     before = reached;
-    await nextTurn();
+    await eventLoop.next();
   }
 }
 

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { mayRead } from '../../src/auth.ts';
@@ -11,6 +11,7 @@ import {
   observableTypes,
 } from '../../src/model/observable.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
+import { eventLoop } from '../../src/model/turns.ts';
 import { iocOf } from '../../src/outputs/ioc.ts';
 import { addResource } from '../methods.ts';
 import { wordParameter } from '../operation.ts';
@@ -24,6 +25,8 @@ const MAX_VALUE = 8192;
 const SLICE = 10;
 /** The longest prefix of a network of several addresses: each that may hold an address is asked for, whatever feeds let through. */
 const LONGEST_PREFIX = { ipv4: 31, ipv6: 127 } as const;
+/** What the answer to one value holds, as a rule: a match, twice. */
+const ANSWER_BYTES = 2048;
 
 const value = Type.String({ minLength: 1, maxLength: MAX_VALUE, description: 'In any spelling, defanged as well.' });
 const type = wordParameter(observableTypes, { description: 'Told from the value unless given.' });
@@ -65,28 +68,35 @@ export function addLookup(scope: FastifyInstance, context: RouteContext): void {
   const reply = { description: 'An answer per value, in order.', content: { 'application/json': answerSchema } };
   const get = restOperation(
     { operationId: 'lookupIoc', summary: 'Is a value known?', query: querySchema, reply },
-    async (request) => {
+    async (request, { raw }) => {
       const query = readQuery(request) as { ioc: string; type?: ObservableType };
-      return lookUp([query.ioc], query.type ?? null, request, context);
+      return lookUp([query.ioc], query.type ?? null, request, raw, context);
     },
   );
   const post = restOperation(
     { operationId: 'lookupIocs', summary: `Which of up to ${MAX_VALUES} values are known?`, body: bodySchema, reply },
-    async (request) => {
+    async (request, { raw }) => {
       const body = request.body as { iocs: string[]; type?: ObservableType };
-      return lookUp(body.iocs, body.type ?? null, request, context);
+      return lookUp(body.iocs, body.type ?? null, request, raw, context);
     },
   );
   addResource(scope, '/lookup', { GET: get, POST: post });
 }
 
-async function lookUp(values: string[], claim: ObservableType | null, request: FastifyRequest, context: RouteContext) {
+async function lookUp(
+  values: string[],
+  claim: ObservableType | null,
+  request: FastifyRequest,
+  response: ServerResponse,
+  context: RouteContext,
+) {
+  context.inFlight.hold(response, request.client.name, values.length * ANSWER_BYTES);
   // Who looks values up reads as well: feeds that are overdue are tried again for them too.
   const { client } = request;
   for (const collection of context.collections) if (mayRead(client, collection)) context.touch(collection.journal);
   const data: Awaited<ReturnType<typeof answerSlice>> = [];
   for (let start = 0; start < values.length; start += SLICE) {
-    if (start > 0) await nextTurn();
+    if (start > 0) await eventLoop.next();
     data.push(...(await answerSlice(values.slice(start, start + SLICE), claim, request, context)));
   }
   const found = data.filter((answer) => answer.found).length;

@@ -4,6 +4,7 @@ import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { Output, OutputPage } from '../../src/outputs/output.ts';
 import { outputs } from '../../src/outputs/registry.ts';
+import type { Held } from '../in-flight.ts';
 
 export type OutputName = keyof typeof outputs;
 
@@ -60,13 +61,20 @@ function essenceOf(mediaType: string): string {
   return mediaType.split(';')[0] ?? mediaType;
 }
 
-/** Writes the page as its reader takes it. Text and tables can't carry markings, so the ceiling is told beside them. */
+/** What a document holds while it is written, whatever its length: a slice, what is made of it twice over, and its coding. */
+export const STREAM_BYTES = 1024 * 1024;
+
+/**
+ * Writes the page as its reader takes it; one who takes nothing for long loses the connection (`held`). Text and tables can't carry
+ * markings, so the ceiling is told beside them.
+ */
 export async function sendOutput(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
   output: Output,
   page: OutputPage,
+  held: Held,
 ): Promise<FastifyReply> {
   const slices = request.method === 'HEAD' ? null : await begin(page.slices);
   reply
@@ -76,7 +84,15 @@ export async function sendOutput(
     .header('x-tlp', `TLP:${collection.tlp.toUpperCase()}`);
   // A stream, if an empty one: nothing in its place would be told as a length of 0, which is not what GET sends.
   if (slices === null) return reply.send(Readable.from([]));
-  return reply.send(Readable.from(output.write({ ...page, slices }), { objectMode: false }));
+  return reply.send(Readable.from(watched(output.write({ ...page, slices }), held), { objectMode: false }));
+}
+
+/** Each piece that is asked for says that the ones before it were taken. */
+async function* watched<T>(pieces: AsyncIterable<T>, held: Held): AsyncGenerator<T> {
+  for await (const piece of pieces) {
+    yield piece;
+    held.progress();
+  }
 }
 
 /** The same slices with the first one read: a store that fails is still told by a status. */

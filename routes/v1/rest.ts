@@ -13,8 +13,10 @@ const MAX_BODY = 512 * 1024;
 
 /** `/api/v1`: REST in SOC Defenders' shape, and what they have no path for. */
 export function addRest(scope: FastifyInstance, context: RouteContext): void {
-  readJsonBodies(scope);
+  readJsonBodies(scope, context);
   encodeAnswers(scope);
+  // Nothing here is kept ready: each answer is made, in pieces that take turns.
+  scope.addHook('preHandler', async ({ client }) => context.inFlight.enter(client.name));
   tellRate(scope, context);
   addIocs(scope, context);
   addStix(scope, context);
@@ -36,8 +38,14 @@ function tellRate(scope: FastifyInstance, { clock }: RouteContext): void {
   });
 }
 
-function readJsonBodies(scope: FastifyInstance): void {
+function readJsonBodies(scope: FastifyInstance, { inFlight }: RouteContext): void {
   scope.addHook('preParsing', refuseCodings);
+  // A body is held as it comes in, and may come slowly.
+  scope.addHook('preParsing', async ({ method, headers, client }, reply) => {
+    if (method !== 'POST') return;
+    inFlight.admit(client.name);
+    inFlight.hold(reply.raw, client.name, Math.min(Number(headers['content-length'] ?? MAX_BODY), MAX_BODY));
+  });
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser(
     'application/json',

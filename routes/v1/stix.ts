@@ -1,10 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import type { Micros } from '../../src/model/clock.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
-import { renderEntry } from '../../src/stix/render.ts';
+import { eventLoop } from '../../src/model/turns.ts';
+import { ListWriter } from '../../src/stix/render.ts';
 import { type EntryFilter, lastVersions } from '../../src/store/store.ts';
 import { openCursor, sealCursor } from '../cursor.ts';
 import { addResource, type Operation } from '../methods.ts';
@@ -12,10 +12,12 @@ import { numberParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
 import { hasCategory, SLICE } from './live.ts';
-import { chooseOutput, type OutputName, sendOutput } from './reply.ts';
+import { chooseOutput, type OutputName, STREAM_BYTES, sendOutput } from './reply.ts';
 import { restOperation } from './schemas.ts';
 import { filterMembers, filterParameters, findCollection, readSelection, type Selection } from './selection.ts';
 
+/** What an object of a page takes as a rule, in its own form. */
+const OBJECT_BYTES = 1024;
 const formats = ['stix', 'ndjson'] as const satisfies OutputName[];
 
 const ours = {
@@ -82,12 +84,9 @@ async function answer(query: Query, request: FastifyRequest, reply: FastifyReply
   const selection = readSelection(query, request, collections);
   const output = chooseOutput(request, query['format'], formats);
   context.reads.note(selection.collection);
-  const slices = readStanding(selection, context);
-  return sendOutput(request, reply, selection.collection, output, {
-    slices,
-    identityId: context.identityId,
-    about: {},
-  });
+  const held = context.inFlight.hold(reply.raw, request.client.name, STREAM_BYTES);
+  const page = { slices: readStanding(selection, context), identityId: context.identityId, about: {} };
+  return sendOutput(request, reply, selection.collection, output, page, held);
 }
 
 /** Everything that stands, in the order of the journal, so that nothing is lost that changes while it is written. */
@@ -103,7 +102,7 @@ async function* readStanding(selection: Selection, { reader }: RouteContext): As
     yield entries.filter((entry) => admits(entry, selection, entry.dateAdded > head));
     if (!more) return;
     after = last.dateAdded;
-    await nextTurn();
+    await eventLoop.next();
   }
 }
 
@@ -132,7 +131,7 @@ function isWithin({ dateAdded }: Entry, since: Micros | null, before: Micros | n
 
 /** TAXII's envelope for who doesn't speak TAXII (TAXII 2.1 section 3.7). */
 async function sendPage(query: Query, request: FastifyRequest, reply: FastifyReply, context: RouteContext) {
-  const { reader, taxii, cursorSecret, identityId, reads, collections } = context;
+  const { reader, taxii, cursorSecret, identityId, reads, collections, inFlight } = context;
   for (const name of ['confidence', 'category', 'until', 'format']) {
     if (query[name] !== undefined) throw badParameter(name, 'left out beside limit and next');
   }
@@ -148,9 +147,15 @@ async function sendPage(query: Query, request: FastifyRequest, reply: FastifyRep
   const after = Math.max(selection.since ?? 0, cursor?.dateAdded ?? 0);
   const size = readLimit(query['limit'], taxii.pageSize, taxii.maxPage);
   reads.note(collection);
+  inFlight.hold(reply.raw, request.client.name, size * OBJECT_BYTES);
   const filter = filterOf(selection);
-  const { entries, more } = await reader.page({ ...filter, after, limit: size });
-  const last = entries.at(-1)?.dateAdded ?? null;
+  const list = new ListWriter({ identityId });
+  const dates: Micros[] = [];
+  const { more } = await reader.visitPage({ ...filter, after, limit: size }, (entry) => {
+    dates.push(entry.dateAdded);
+    list.add(entry);
+  });
+  const last = dates.at(-1) ?? null;
   const reached = last ?? (after > 0 ? after : await reader.newest(filter));
   if (reached !== null) reply.header('x-taxii-date-added-last', formatMicros(reached));
   const next =
@@ -163,14 +168,9 @@ async function sendPage(query: Query, request: FastifyRequest, reply: FastifyRep
           match: type === undefined ? {} : { type },
         })
       : null;
-  const texts: string[] = [];
-  for (const [i, entry] of entries.entries()) {
-    if (i % SLICE === SLICE - 1) await nextTurn();
-    texts.push(renderEntry(entry, { identityId }));
-  }
   const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
   return reply
     .header('content-type', 'application/json; charset=utf-8')
     .header('cache-control', 'private')
-    .send(Buffer.from(`{${head},"objects":[${texts.join(',')}]}`));
+    .send(list.take(`{${head},"objects":[`, ']}'));
 }

@@ -21,6 +21,8 @@ export interface Config {
     maxConnections: number;
     /** Null behind a proxy: all connections are its own. */
     maxConnectionsPerAddress: number | null;
+    /** Most bytes that answers under way may hold. */
+    answerBytes: number;
   };
   /** Absolute. */
   data: string;

@@ -134,7 +134,7 @@ function resolveListen(
   if (parsed === undefined)
     checks.report(COMMAND_LINE, [], '--listen must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080');
   if (parsed === undefined || !checks.isSound(['listen'])) return null;
-  const { host, port, tls, behind_proxy, max_connections, max_connections_per_address } = file.listen;
+  const { host, port, tls, behind_proxy, max_connections, max_connections_per_address, answer_bytes } = file.listen;
   const listen = {
     host: parsed.host ?? host,
     port: parsed.port ?? port,
@@ -142,6 +142,7 @@ function resolveListen(
     behindProxy: behind_proxy,
     maxConnections: max_connections,
     maxConnectionsPerAddress: behind_proxy ? null : max_connections_per_address,
+    answerBytes: answer_bytes,
   };
   checkListen(listen, parsed.host === null ? null : COMMAND_LINE, checks);
   return listen;

@@ -88,6 +88,7 @@ export async function openApp(
     cacheBytes: 8 * 1024 * 1024,
     maxConnections: 1000,
     maxConnectionsPerAddress: null,
+    answerBytes: 64 * 1024 * 1024,
     tls: null,
     trustProxy: false,
     log: pino({ level: 'silent' }),

@@ -94,6 +94,7 @@ export async function openGateway(
     trustProxy: config.listen.behindProxy,
     maxConnections: config.listen.maxConnections,
     maxConnectionsPerAddress: config.listen.maxConnectionsPerAddress,
+    answerBytes: config.listen.answerBytes,
     log: pino({ level: 'silent' }),
   });
   let closed: Promise<void> | null = null;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import pino from 'pino';
 import t, { type Test } from 'tap';
 import { acceptedCodings } from '../../routes/coding.ts';
-import { createPageCache, type Page, type PageQuestion } from '../../routes/page-cache.ts';
+import { createPageCache, MAX_WAITING_PAGES, type Page, type PageQuestion } from '../../routes/page-cache.ts';
 import { isHeld } from '../../routes/page-reply.ts';
 import { buildApp } from '../../src/app.ts';
 import { MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
@@ -59,6 +59,7 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
     pressure: NO_PRESSURE,
     maxConnections: 100,
     maxConnectionsPerAddress: null,
+    answerBytes: 64 * 1024 * 1024,
     clients: { generation: 0, find: () => reader, findByCertificate: () => null },
     collections: [collection('all'), collection('ips', { types: ['ipv4'] }), collection('letter', { strict: true })],
     taxii: {
@@ -431,7 +432,7 @@ t.test('what is kept is there at once while nothing was committed, and is looked
   t.strictSame(await ask(), ['at 1', 'at once', 0]);
 });
 
-t.test('the cache holds no more bytes than it may, and eight pages in the making at most', async (t) => {
+t.test('the cache holds no more bytes than it may, and four pages in the making at most', async (t) => {
   const cache = createPageCache({ state: () => null, validity: async () => ({ changes: 0, head: 1 }) }, 50_000);
   let running = 0;
   let most = 0;
@@ -442,7 +443,7 @@ t.test('the cache holds no more bytes than it may, and eight pages in the making
     async render() {
       running += 1;
       most = Math.max(most, running);
-      await new Promise(setImmediate);
+      for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
       running -= 1;
       return { body: Buffer.alloc(9000), headers: {}, validity: { changes: 0, head: 1 }, until: 1 };
     },
@@ -450,7 +451,7 @@ t.test('the cache holds no more bytes than it may, and eight pages in the making
   await Promise.all(Array.from({ length: 40 }, (_, i) => cache.read(page(i), PLAIN)));
   const { bytes, pages, evictions, misses } = cache.figures();
   t.ok(bytes <= 50_000 && pages === 4, `${pages} pages, ${bytes} bytes`);
-  t.strictSame([evictions, misses, most], [36, 40, 8]);
+  t.strictSame([evictions, misses, most], [36, 40, 4]);
   await cache.read(
     { ...page(99), render: async () => ({ ...(await page(99).render()), body: Buffer.alloc(60_000) }) },
     PLAIN,
@@ -458,4 +459,38 @@ t.test('the cache holds no more bytes than it may, and eight pages in the making
   t.equal(cache.figures().pages, 4, 'a page larger than all is sent and not kept');
   await cache.read(page(39), PLAIN);
   t.equal(cache.figures().hits, 1);
+});
+
+t.test('pages are begun in turns of their own, and what would wait too long is sent away', async (t) => {
+  const cache = createPageCache({ state: () => null, validity: async () => ({ changes: 0, head: 1 }) }, 50_000);
+  let turn = 0;
+  let isOver = false;
+  const tick = (): void => {
+    turn += 1;
+    if (!isOver) setImmediate(tick);
+  };
+  setImmediate(tick);
+  const begun: number[] = [];
+  const read = (i: number) =>
+    cache.read(
+      {
+        key: `page ${i}`,
+        journal: 'j',
+        after: 0,
+        async render() {
+          begun.push(turn);
+          return { body: Buffer.alloc(10), headers: {}, validity: { changes: 0, head: 1 }, until: 1 };
+        },
+      },
+      PLAIN,
+    );
+  const many = MAX_WAITING_PAGES + 50;
+  const results = await Promise.allSettled(Array.from({ length: many }, async (_, i) => read(i)));
+  isOver = true;
+  const refused = results.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  t.equal(refused.length, many - MAX_WAITING_PAGES - 4, 'four are made, so many wait');
+  t.match(refused[0], { code: 'unavailable', retryAfter: 5 });
+  t.equal(new Set(begun).size, begun.length, 'one in a turn of the event loop');
+  await read(many);
+  t.equal(begun.length, MAX_WAITING_PAGES + 5, 'later there is room again');
 });

@@ -269,6 +269,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
     version: '0.0.0',
     maxConnections: 100,
     maxConnectionsPerAddress: null,
+    answerBytes: 64 * 1024 * 1024,
     tls: null,
     trustProxy: false,
     log: pino({ level: 'silent' }),

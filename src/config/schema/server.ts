@@ -44,6 +44,13 @@ export const listenSchema = Type.Object(
       description:
         "Of these, connections of one address (an IPv6 /64 is one). Nothing with behind_proxy, where all connections are the proxy's.",
     }),
+    answer_bytes: Type.Integer({
+      default: 67_108_864,
+      minimum: 8_388_608,
+      maximum: 17_179_869_184,
+      description:
+        'Memory that answers under way may hold, all together; beyond it 503 is answered. A client may hold a quarter of it, and hears 429.',
+    }),
   },
   { ...closed, default: {} },
 );

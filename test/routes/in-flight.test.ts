@@ -1,0 +1,209 @@
+import { EventEmitter, once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import { countInFlight, MAX_WAITING } from '../../routes/in-flight.ts';
+import type { AppParts } from '../../src/app.ts';
+import type { IndicatorEntry } from '../../src/model/entry.ts';
+import { eventLoop } from '../../src/model/turns.ts';
+import { client, KEY, openApp } from '../helpers/app.ts';
+import { scriptedClock } from '../helpers/clock.ts';
+import { indicatorEntry, openJournalStore, START } from '../helpers/store.ts';
+
+const MIB = 1024 * 1024;
+const OBJECTS = '/api/taxii2/api/collections/all/objects/';
+
+class Response extends EventEmitter {
+  isDestroyed = false;
+  destroy(): void {
+    this.isDestroyed = true;
+    this.emit('close');
+  }
+}
+
+function openCount(t: Test, budget: number) {
+  const clock = scriptedClock(START);
+  const stop = new AbortController();
+  t.teardown(() => stop.abort());
+  const inFlight = countInFlight(clock, budget, stop.signal);
+  const hold = (who: string, bytes: number, shared?: object) => {
+    const response = new Response();
+    const held = inFlight.hold(response as unknown as ServerResponse, who, bytes, shared);
+    return { response, held };
+  };
+  return { clock, inFlight, hold };
+}
+
+t.test('answers hold so much together, and a client a quarter of it; what ends gives its bytes back', (t) => {
+  const { inFlight, hold } = openCount(t, 1000);
+  const held = ['a', 'b', 'c'].map((who) => {
+    t.doesNotThrow(() => inFlight.admit(who));
+    return hold(who, 250).response;
+  });
+  t.throws(() => inFlight.admit('a'), { code: 'rate-limited', retryAfter: 5 });
+  t.doesNotThrow(() => inFlight.admit('d'), 'others are not held up by it');
+  const last = hold('d', 900).response;
+  for (const who of ['a', 'd', 'e']) t.throws(() => inFlight.admit(who), { code: 'unavailable', retryAfter: 5 });
+  t.strictSame(inFlight.figures(), { bytes: 1650, answers: 4 });
+  last.emit('finish');
+  last.emit('close');
+  t.strictSame(inFlight.figures(), { bytes: 750, answers: 3 }, 'once');
+  for (const response of held) response.emit('close');
+  t.strictSame(inFlight.figures(), { bytes: 0, answers: 0 });
+  t.doesNotThrow(() => inFlight.admit('a'));
+  t.end();
+});
+
+t.test('what answers share is counted once, for all and for each client', (t) => {
+  const { inFlight, hold } = openCount(t, 1000);
+  const page = {};
+  const held = ['a', 'a', 'b'].map((who) => hold(who, 200, page).response);
+  t.strictSame(inFlight.figures(), { bytes: 200, answers: 3 });
+  t.doesNotThrow(() => inFlight.admit('a'));
+  hold('a', 50);
+  t.throws(() => inFlight.admit('a'), { code: 'rate-limited' });
+  for (const response of held) response.emit('close');
+  t.strictSame(inFlight.figures(), { bytes: 50, answers: 1 });
+  t.end();
+});
+
+t.test('who takes nothing for its time loses the connection, who takes something does not', async (t) => {
+  const { clock, inFlight, hold } = openCount(t, 100 * MIB);
+  const silent = hold('a', 16_000);
+  const slow = hold('a', 16_000);
+  const large = hold('a', 16_000_000);
+  await clock.advance(60_000);
+  slow.held.progress();
+  t.notOk(silent.response.isDestroyed, 'a minute, and a second for 16 kB');
+  await clock.advance(10_000);
+  t.strictSame(
+    [silent, slow, large].map(({ response }) => response.isDestroyed),
+    [true, false, false],
+  );
+  await clock.advance(70_000);
+  t.ok(slow.response.isDestroyed);
+  await clock.advance(1_000_000);
+  t.ok(large.response.isDestroyed);
+  await clock.advance(20_000);
+  t.strictSame(
+    [inFlight.figures(), clock.sleepers()],
+    [{ bytes: 0, answers: 0 }, 0],
+    'nobody looks where nothing is held',
+  );
+  hold('a', 16_000);
+  t.equal(clock.sleepers(), 1, 'and somebody does again');
+});
+
+/** A collection without end. */
+async function endlessReader(t: Test): Promise<AppParts['reader']> {
+  const { reader } = await openJournalStore(t);
+  const entries: IndicatorEntry[] = Array.from({ length: 250 }, (_, i) => indicatorEntry({ value: `h${i}.example` }));
+  const validity = { changes: 0, head: null };
+  return {
+    ...reader,
+    page: async ({ after }) => {
+      const dated = entries.map((entry, i) => ({ ...entry, dateAdded: after + 1 + i }));
+      return { entries: dated, more: true, validity };
+    },
+  };
+}
+
+/** The application on a port, with two clients. */
+async function openOnPort(t: Test, parts: Partial<AppParts> = {}) {
+  const opened = await openApp(t, parts, { slc_other: client({ name: 'other' }) });
+  await opened.app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = opened.app.server.address() as { port: number };
+  const sockets: Socket[] = [];
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  /** Asks on a connection of its own, and reads no more than the head. */
+  const begin = async (path: string, key = KEY) => {
+    const socket = connect(port, '127.0.0.1');
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${key}\r\n\r\n`);
+    const [part] = (await once(socket, 'data')) as [Buffer];
+    socket.pause();
+    return { socket, status: Number(part.toString('latin1').slice(9, 12)), head: part.toString('latin1') };
+  };
+  const figures = async () => {
+    const { body } = await opened.app.inject('/metrics');
+    const figure = (name: string) => Number(new RegExp(`^sluice_${name} (\\d+)`, 'm').exec(body)?.[1]);
+    return { answers: figure('answers_in_flight'), bytes: figure('answers_in_flight_bytes') };
+  };
+  const reached = async (answers: number): Promise<void> => {
+    while ((await figures()).answers !== answers) await new Promise(setImmediate);
+  };
+  return { ...opened, begin, figures, reached };
+}
+
+t.test('streams that are not read are bounded per client and together, and end after a time', async (t) => {
+  const { begin, figures, reached, clock, ask } = await openOnPort(t, {
+    answerBytes: 8 * MIB,
+    reader: await endlessReader(t),
+  });
+  const stream = '/api/v1/iocs/stix';
+  const held = [await begin(stream), await begin(stream)];
+  const refused = await begin(stream);
+  t.equal(refused.status, 429, 'a client has a quarter');
+  t.match(refused.head, /retry-after: 5\r\n/i);
+  t.equal((await begin('/api/v1/iocs')).status, 429, 'of whatever kind');
+  t.equal((await begin(stream, 'slc_other')).status, 200, 'another client has its own');
+  await reached(3);
+  t.strictSame(await figures(), { answers: 3, bytes: 3 * MIB });
+  held[0]?.socket.destroy();
+  await reached(2);
+  t.equal((await begin(stream)).status, 200, 'what ends leaves room');
+  // Until the kernel's buffers are full they go on.
+  while ((await figures()).answers > 0) await clock.advance(180_000);
+  t.equal((await ask('/healthz')).statusCode, 200);
+});
+
+t.test('where all that may be held is held, everybody hears 503 and health is answered', async (t) => {
+  const { begin, ask } = await openOnPort(t, { answerBytes: MIB, reader: await endlessReader(t) });
+  t.equal((await begin('/api/v1/iocs/stix')).status, 200);
+  for (const path of ['/api/v1/iocs', '/api/v1/feeds', OBJECTS]) {
+    const reply = await ask(path, { headers: { authorization: 'Bearer slc_other' } });
+    t.equal(reply.statusCode, 503, path);
+    t.equal(reply.headers['retry-after'], '5', path);
+  }
+  for (const path of ['/healthz', '/readyz', '/metrics']) t.equal((await ask(path)).statusCode, 200, path);
+});
+
+t.test('a page that waits on a connection is held once, however often it is asked for', async (t) => {
+  const { append, begin, figures, reached, ask } = await openOnPort(t);
+  await append(Array.from({ length: 5000 }, (_, i) => indicatorEntry({ value: `h${i}.example` })));
+  const path = `${OBJECTS}?limit=5000`;
+  const length = Number((await ask(path)).headers['content-length']);
+  t.ok(length > MIB);
+  t.strictSame(await figures(), { answers: 0, bytes: 0 }, 'what was sent is not held');
+  const { socket } = await begin(path);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${KEY}\r\n\r\n`.repeat(9));
+  while ((await figures()).answers < 8) await new Promise(setImmediate);
+  t.equal((await figures()).bytes, length);
+  socket.destroy();
+  await reached(0);
+  t.equal((await figures()).bytes, 0);
+});
+
+t.test('more readers than can be served hear 503, and none of them keeps health waiting', async (t) => {
+  const { ask, append } = await openApp(t);
+  await append(Array.from({ length: 2000 }, (_, i) => indicatorEntry({ value: `h${i}.example` })));
+  const answered: string[] = [];
+  const asking = Array.from({ length: 3 * MAX_WAITING }, async () => {
+    const { statusCode, headers } = await ask('/api/v1/iocs?limit=2000');
+    answered.push(`${statusCode} ${headers['retry-after'] ?? ''}`.trim());
+  });
+  while (eventLoop.waiting < MAX_WAITING) await new Promise(setImmediate);
+  const before = answered.filter((each) => each === '200').length;
+  await ask('/healthz');
+  const meanwhile = answered.filter((each) => each === '200').length - before;
+  t.ok(meanwhile <= 2, `${meanwhile} were answered before health`);
+  await Promise.all(asking);
+  const count = (what: string) => answered.filter((each) => each === what).length;
+  t.ok(count('200') >= 1, `${count('200')} were served`);
+  t.ok(count('503 5') >= MAX_WAITING, `${count('503 5')} were sent away`);
+  t.equal(count('200') + count('503 5') + count('429 5'), answered.length);
+  t.equal(eventLoop.waiting, 0);
+});
