@@ -83,6 +83,8 @@ export async function openControl(
 /** Readers are programs that wait for half a minute: only a process that is far behind serves them better by sending them away. */
 const OUT_OF_BREATH_MS = 2000;
 const FULL_HEAP = 0.9;
+/** Of the heap, what answers under way may hold: in a small container it ends before the configured bytes do. */
+const ANSWER_HEAP = 0.25;
 
 /** Runs the gateway until the signal: lock, writer, application, socket, in that order, and back. */
 export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: ServeOptions): Promise<void> {
@@ -118,7 +120,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       version,
       pressure: { eventLoopDelay: OUT_OF_BREATH_MS, heapBytes: FULL_HEAP * getHeapStatistics().heap_size_limit },
       cacheBytes: config.cache.bytes,
-      answerBytes: config.listen.answerBytes,
+      answerBytes: Math.min(config.listen.answerBytes, ANSWER_HEAP * getHeapStatistics().heap_size_limit),
       metricsAccess: config.metrics.access,
       allowances: async () => allowancesOf(feeds, await reader.accounts(), systemClock.now()),
       touch: writer.side.touch,

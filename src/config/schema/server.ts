@@ -49,7 +49,7 @@ export const listenSchema = Type.Object(
       minimum: 8_388_608,
       maximum: 17_179_869_184,
       description:
-        'Memory that answers under way may hold, all together; beyond it 503 is answered. A client may hold a quarter of it, and hears 429.',
+        'Memory that answers under way may hold, all together, and never more than a quarter of the heap; beyond it 503 is answered. A client may hold a quarter of this, and hears 429.',
     }),
   },
   { ...closed, default: {} },
