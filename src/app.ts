@@ -74,7 +74,7 @@ export function buildApp(parts: AppParts): FastifyInstance {
   const security = securityHeaders(tls !== null);
   const places = keepPlaces({ most: parts.maxConnections, perAddress: parts.maxConnectionsPerAddress });
   const app = Fastify({
-    // Also for the second address of `localhost`, for which Fastify makes another server.
+    // One server, whose bounds hold for all: for the second address of `localhost` Fastify would make another one without them.
     serverFactory: (handler) => makeServer(handler as RequestListener, parts, places),
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),

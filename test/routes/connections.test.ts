@@ -89,6 +89,12 @@ t.test('an address has no more than its share, behind a proxy all there are', as
   for (let i = 0; i < 20; i += 1) t.equal((await ask(await proxied.open(), OBJECTS)).status, 200);
 });
 
+t.test('a name of two addresses has one server, whose bounds hold', async (t) => {
+  const { app } = await openApp(t, { maxConnections: 2 });
+  await app.listen({ host: 'localhost', port: 0 });
+  t.equal(app.addresses().length, 1);
+});
+
 t.test('over TLS places are counted and given back the same', async (t) => {
   const certificates = makeCertificates(t, t.testdir());
   if (certificates === null) return;

@@ -10,7 +10,7 @@ export const listenSchema = Type.Object(
       default: '127.0.0.1',
       pattern: '^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,16})?)$',
       'x-expects': 'a host name or an IP address, without port',
-      description: 'Address to listen on. Beyond loopback it needs tls or behind_proxy.',
+      description: 'Address to listen on; of a name, the first one. Beyond loopback it needs tls or behind_proxy.',
     }),
     port: Type.Integer({ default: 8080, minimum: 0, maximum: 65535, description: '0 takes any free port.' }),
     tls: Type.Optional(
