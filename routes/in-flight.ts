@@ -45,9 +45,13 @@ export function countInFlight(clock: Clock, budget: number, signal: AbortSignal)
 
   const look = async (): Promise<void> => {
     isLooking = true;
-    while (answers.size > 0) {
-      await clock.sleep(LOOK_MS, signal);
-      for (const { response, until } of answers) if (until <= clock.now()) response.destroy();
+    try {
+      while (answers.size > 0) {
+        await clock.sleep(LOOK_MS, signal);
+        for (const { response, until } of answers) if (until <= clock.now()) response.destroy();
+      }
+    } finally {
+      isLooking = false;
     }
   };
 
@@ -89,10 +93,8 @@ export function countInFlight(clock: Clock, budget: number, signal: AbortSignal)
         if (own.bytes === 0 && byClient.get(client) === own) byClient.delete(client);
       };
       response.once('finish', release).once('close', release);
-      if (!isLooking)
-        look()
-          .finally(() => (isLooking = false))
-          .catch(() => undefined);
+      // It fails only when the application closes, which ends all connections itself.
+      if (!isLooking) look().catch(() => undefined);
       return answer;
     },
     figures: () => ({ bytes: all.bytes, answers: answers.size }),

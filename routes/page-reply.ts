@@ -28,12 +28,15 @@ export function replyWithPage(
 
 /** Past Fastify's own sending, which would go through header fields that are ready. Its hooks after the answer run as ever. */
 function sendPage(
-  { headers, client }: FastifyRequest,
+  { headers, client, raw }: FastifyRequest,
   reply: FastifyReply,
   { body, fields, etag }: Page,
   { isClosing, inFlight }: Pick<RouteParts, 'isClosing' | 'inFlight'>,
 ): undefined {
   const isUnchanged = isHeld(headers['if-none-match'], etag);
+  // Under TLS each connection has the page in its own cipher, as soon as it is written.
+  const isCopied = raw.socket instanceof TLSSocket;
+  if (isCopied && !isUnchanged) inFlight.hold(reply.raw, client.name, body.length);
   reply.hijack();
   const send = (): void => {
     const own: (string | number)[] = [...(isUnchanged ? fields.unchanged : fields.whole)];
@@ -44,10 +47,9 @@ function sendPage(
     if (isClosing()) own.push('connection', 'close');
     reply.raw.writeHead(isUnchanged ? 304 : 200, own as string[]);
     reply.raw.end(isUnchanged ? undefined : body);
-    // What the kernel has taken is not held here. Under TLS each connection has the page in its own cipher.
-    if (!isUnchanged && reply.raw.writableLength > 0) {
-      inFlight.hold(reply.raw, client.name, body.length, reply.raw.socket instanceof TLSSocket ? {} : body);
-    }
+    // What the kernel has taken is not held here any more; without a copy the page is held once for all that wait for it.
+    if (!isCopied && !isUnchanged && reply.raw.writableLength > 0)
+      inFlight.hold(reply.raw, client.name, body.length, body);
   };
   // What asked in the same turn is read first: it would find nothing of the code in the processor's caches afterwards.
   if (!isUnchanged && body.length >= LARGE) setImmediate(send);

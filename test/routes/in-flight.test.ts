@@ -1,12 +1,15 @@
 import { EventEmitter, once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import { countInFlight, MAX_WAITING } from '../../routes/in-flight.ts';
 import type { AppParts } from '../../src/app.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
+import { Secret } from '../../src/model/secret.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { client, KEY, openApp } from '../helpers/app.ts';
+import { makeCertificates } from '../helpers/certificates.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { indicatorEntry, openJournalStore, START } from '../helpers/store.ts';
 
@@ -185,6 +188,29 @@ t.test('a page that waits on a connection is held once, however often it is aske
   socket.destroy();
   await reached(0);
   t.equal((await figures()).bytes, 0);
+});
+
+t.test('under TLS a page is held for each connection, before it is written', async (t) => {
+  const certificates = makeCertificates(t, t.testdir());
+  if (certificates === null) return;
+  const secret = (name: string) => new Secret(certificates.read(name));
+  const tls = { cert: secret('server.crt'), key: secret('server.key'), clientCa: null };
+  const { app, append, figures, reached } = await openOnPort(t, { tls });
+  await append(Array.from({ length: 5000 }, (_, i) => indicatorEntry({ value: `h${i}.example` })));
+  const path = `${OBJECTS}?limit=5000`;
+  const page = await app.inject({ url: path, headers: { authorization: `Bearer ${KEY}` } });
+  const { port } = app.server.address() as { port: number };
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  socket.on('error', () => undefined);
+  await once(socket, 'secureConnect');
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${KEY}\r\n\r\n`.repeat(10));
+  await once(socket, 'data');
+  socket.pause();
+  let held = await figures();
+  for (; held.answers < 5; held = await figures()) await new Promise(setImmediate);
+  t.equal(held.bytes, held.answers * Number(page.headers['content-length']));
+  socket.destroy();
+  await reached(0);
 });
 
 t.test('more readers than can be served hear 503, and none of them keeps health waiting', async (t) => {
