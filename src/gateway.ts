@@ -6,7 +6,6 @@ import { buildApp, closeApp } from './app.ts';
 import { createClientMap } from './auth.ts';
 import type { Config } from './config/config.ts';
 import { type ControlConnection, connectControl, serveControl, socketPathOf } from './control/socket.ts';
-import { connectionsWithin } from './descriptors.ts';
 import { feedFactsOf } from './feed-facts.ts';
 import { keepFirstClient } from './first-client.ts';
 import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
@@ -17,6 +16,7 @@ import type { Control } from './model/control.ts';
 import { GatewayError } from './model/error.ts';
 import { canonical } from './normalise/canonical.ts';
 import { allowancesOf } from './pipeline/allowance.ts';
+import { answerBytesWithin, connectionsWithin } from './process-limits.ts';
 import { identityId } from './stix/id.ts';
 import { Commits } from './store/commits.ts';
 import { storeEngines } from './store/registry.ts';
@@ -83,8 +83,6 @@ export async function openControl(
 /** Readers are programs that wait for half a minute: only a process that is far behind serves them better by sending them away. */
 const OUT_OF_BREATH_MS = 2000;
 const FULL_HEAP = 0.9;
-/** Of the heap, what answers under way may hold: in a small container it ends before the configured bytes do. */
-const ANSWER_HEAP = 0.25;
 
 /** Runs the gateway until the signal: lock, writer, application, socket, in that order, and back. */
 export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: ServeOptions): Promise<void> {
@@ -120,7 +118,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       version,
       pressure: { eventLoopDelay: OUT_OF_BREATH_MS, heapBytes: FULL_HEAP * getHeapStatistics().heap_size_limit },
       cacheBytes: config.cache.bytes,
-      answerBytes: Math.min(config.listen.answerBytes, ANSWER_HEAP * getHeapStatistics().heap_size_limit),
+      answerBytes: answerBytesWithin(config.listen.answerBytes),
       metricsAccess: config.metrics.access,
       allowances: async () => allowancesOf(feeds, await reader.accounts(), systemClock.now()),
       touch: writer.side.touch,

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { SPARE_PLACES } from '../../routes/connections.ts';
 import type { AppParts } from '../../src/app.ts';
-import { connectionsWithin } from '../../src/descriptors.ts';
 import { Secret } from '../../src/model/secret.ts';
+import { answerBytesWithin, connectionsWithin } from '../../src/process-limits.ts';
 import { KEY, openApp } from '../helpers/app.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
 
@@ -156,7 +156,10 @@ t.test('behind a proxy only an address is a caller: no other text evades the lim
   t.strictSame(await statuses(['192.0.2.2', 'spoofed, 192.0.2.3']), [401, 401], 'others are apart');
 });
 
-t.test('connections leave descriptors for everything else', (t) => {
+t.test('connections leave descriptors for everything else, and answers most of the heap', (t) => {
+  t.equal(answerBytesWithin(64, 1000), 64);
+  t.equal(answerBytesWithin(640, 1000), 250);
+  t.ok(answerBytesWithin(Number.MAX_SAFE_INTEGER) < 2 ** 40, 'the heap of this process has a limit');
   t.strictSame(connectionsWithin(1000, null), { most: 1000, limit: null });
   t.strictSame(connectionsWithin(1000, 20_000), { most: 1000, limit: null });
   t.strictSame(connectionsWithin(1000, 1024), { most: 768, limit: 1024 });

@@ -57,6 +57,18 @@ t.test('answers hold so much together, and a client a quarter of it; what ends g
   t.end();
 });
 
+t.test('of those who wait for a turn together, each sees what the one before it holds', async (t) => {
+  const { inFlight, hold } = openCount(t, 1000);
+  const asking = ['a', 'a', 'b'].map(async (who) => {
+    await inFlight.enter(who);
+    hold(who, 250);
+    return who;
+  });
+  const [first, second, third] = await Promise.allSettled(asking);
+  t.match([first, third], [{ value: 'a' }, { value: 'b' }]);
+  t.match(second, { status: 'rejected', reason: { code: 'rate-limited' } });
+});
+
 t.test('what answers share is counted once, for all and for each client', (t) => {
   const { inFlight, hold } = openCount(t, 1000);
   const page = {};

@@ -1,3 +1,5 @@
+import { getHeapStatistics } from 'node:v8';
+
 /** Files and sockets besides readers' connections: the store, polls, pushes, the log. */
 const RESERVED = 256;
 
@@ -21,4 +23,12 @@ function openFilesLimit(): number | null {
   const { userLimits } = report.getReport() as { userLimits?: { open_files?: { soft: number | string } } };
   const soft = userLimits?.open_files?.soft;
   return typeof soft === 'number' ? soft : null;
+}
+
+/** Of the heap, what answers under way may hold: in a small container it ends before the configured bytes do. */
+const ANSWER_SHARE = 0.25;
+
+/** How many of `wanted` bytes answers may hold in a heap of `heap` bytes, this process's own unless told otherwise. */
+export function answerBytesWithin(wanted: number, heap: number = getHeapStatistics().heap_size_limit): number {
+  return Math.min(wanted, ANSWER_SHARE * heap);
 }
