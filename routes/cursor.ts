@@ -25,21 +25,24 @@ export function sealCursor(secret: string, cursor: Cursor): string {
   return Buffer.concat([tagOf(secret, body), body]).toString('base64url');
 }
 
-/** Throws `bad-request` for anything that sealCursor did not make for this resource. */
+/**
+ * Null for a token of another resource: some clients carry the last one of one collection into the next, which then begins anew
+ * (OpenCTI's taxii2 connector). Throws `bad-request` for anything that sealCursor did not make.
+ */
 export function openCursor(
   secret: string,
   token: string,
   resource: string,
   journal: string,
   parameter = 'next',
-): Cursor {
+): Cursor | null {
   const bytes = Buffer.from(token, 'base64url');
   const body = bytes.subarray(TAG_BYTES);
   const isOurs = bytes.length > TAG_BYTES && timingSafeEqual(bytes.subarray(0, TAG_BYTES), tagOf(secret, body));
   // A canonical re-encoding: base64url readers forgive stray characters, a seal doesn't.
   if (!isOurs || bytes.toString('base64url') !== token) throw foreign(parameter);
   const [sealedResource, sealedJournal, dateAdded, addedAfter, match] = JSON.parse(body.toString());
-  if (sealedResource !== resource || sealedJournal !== journal) throw foreign(parameter);
+  if (sealedResource !== resource || sealedJournal !== journal) return null;
   return { resource, journal, dateAdded, addedAfter, match };
 }
 
@@ -60,7 +63,8 @@ function tagOf(secret: string, body: Buffer): Buffer {
   return createHmac('sha256', Buffer.from(secret, 'hex')).update(body).digest().subarray(0, TAG_BYTES);
 }
 
-function foreign(parameter: string): GatewayError {
+/** For a token that was made elsewhere, was changed, or belongs to another question. */
+export function foreign(parameter: string): GatewayError {
   return new GatewayError('bad-request', `${parameter} is not a token of this resource; start again without it.`, {
     details: { parameter },
   });

@@ -6,9 +6,12 @@ import { GatewayError } from '../src/model/error.ts';
 export const MAX_URL = 16_384;
 
 const FAULT = Symbol('fault');
+const EMPTY = Symbol('empty');
 export type Query = Record<string, string | undefined>;
 interface ParsedQuery extends Query {
   [FAULT]?: GatewayError;
+  /** Names of parameters that were given without a value. */
+  [EMPTY]?: ReadonlySet<string>;
 }
 
 /** A longer text is hardly asked twice. */
@@ -17,8 +20,8 @@ const MAX_REMEMBERED = 512;
 const remembered = new LRUCache<string, ParsedQuery>({ max: 1000, memoMethod: readFields });
 
 /**
- * Each key once (TAXII 2.1 section 3.4: repeated fields are malformed), and what is empty left out, since it means the same as
- * absent. The same text gives the same object, which nobody may change. It can't throw where Fastify calls it: `checkQuery`
+ * Each key once (TAXII 2.1 section 3.4: repeated fields are malformed), and what is empty left out: to most routes it means
+ * the same as absent, and `isEmptyParameter` tells the others. The same text gives the same object, which nobody may change. It can't throw where Fastify calls it: `checkQuery`
  * tells what was wrong.
  */
 export function parseQuery(text: string): Query {
@@ -38,7 +41,9 @@ function readFields(text: string): ParsedQuery {
       query[FAULT] = new GatewayError('bad-request', 'The query holds malformed percent-encoding.');
     }
   }
-  for (const name of Object.keys(query)) if (query[name] === '') delete query[name];
+  const empty = Object.keys(query).filter((name) => query[name] === '');
+  for (const name of empty) delete query[name];
+  if (empty.length > 0) query[EMPTY] = new Set(empty);
   return Object.freeze(query);
 }
 
@@ -59,6 +64,11 @@ export function checkQuery(request: FastifyRequest, _reply: FastifyReply, done: 
 /** The query as checkQuery left it and the route's schema let it pass. */
 export function readQuery(request: FastifyRequest): Query {
   return request.query as Query;
+}
+
+/** Was it given without a value? */
+export function isEmptyParameter(query: Query, name: string): boolean {
+  return (query as ParsedQuery)[EMPTY]?.has(name) ?? false;
 }
 
 /** A whole number that the schema has checked, cut to `most`; undefined means the default. */

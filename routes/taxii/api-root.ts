@@ -79,7 +79,7 @@ export function addApiRoot(
         reply: collectionSchema,
         errors: ['not-found'],
       },
-      (request) => describe(find(request)),
+      (request) => describeAsAsked(find(request), nameOf(request)),
     ),
   });
   addResource(scope, '/collections/:collection/manifest', {
@@ -145,11 +145,15 @@ function describeWith(path: string, parts: RouteContext, find: Find) {
   };
 }
 
+function nameOf({ params }: FastifyRequest): string {
+  return (params as { collection: string }).collection;
+}
+
 /** By id or by alias; one that the client may not read is as unknown as one that isn't there. */
-function findCollection({ params, client }: FastifyRequest, collections: CollectionDefinition[]): CollectionDefinition {
-  const { collection: name } = params as { collection: string };
+function findCollection(request: FastifyRequest, collections: CollectionDefinition[]): CollectionDefinition {
+  const name = nameOf(request);
   const found = collections.find(({ id, alias }) => alias === name || id === name.toLowerCase());
-  if (found === undefined || !mayRead(client, found))
+  if (found === undefined || !mayRead(request.client, found))
     throw new GatewayError('not-found', 'There is no such collection.');
   return found;
 }
@@ -164,4 +168,13 @@ function describe({ id, alias, title, description }: CollectionDefinition) {
     can_write: false,
     media_types: [STIX_TYPE],
   };
+}
+
+/**
+ * With the name it was asked by as its id: the OASIS client refuses a resource whose id is not a part of the URL that it asked.
+ * Who lists collections always gets ids, and so does who asks a strict collection (section 5.2: a UUID version 4).
+ */
+function describeAsAsked(collection: CollectionDefinition, name: string) {
+  const described = describe(collection);
+  return collection.strict ? described : { ...described, id: name };
 }

@@ -25,8 +25,9 @@ interface Walk {
   key: string;
   /** Its pages depend on the whole journal, not only on what stands behind `after`. */
   isWide: boolean;
-  /** What the list is called. */
+  /** What the list is called, and whether an empty one leaves an empty resource behind. */
   member: string;
+  omitsEmpty: boolean;
 }
 
 /** The answer is on its way. */
@@ -76,7 +77,7 @@ export function manifest(
   collection: CollectionDefinition,
   parts: RouteParts,
 ): Sent {
-  const walk = readWalk(request, collection, parts, 'manifest');
+  const walk = { ...readWalk(request, collection, parts, 'manifest'), omitsEmpty: true };
   return sendPage(request, reply, walk, parts, async () => {
     const records: object[] = [];
     const page = await readPage(walk, parts, ({ objectId, dateAdded, version }) =>
@@ -102,6 +103,7 @@ export function versions(
     ...readWalk(request, collection, parts, 'versions', idOf(request)),
     isWide: true,
     member: 'versions',
+    omitsEmpty: true,
   };
   const { filters, filter } = walk;
   return sendPage(request, reply, walk, parts, async () => {
@@ -139,7 +141,7 @@ function readWalk(
   const key = JSON.stringify([resource, filters.after, filters.addedAfter, filters.limit, filters.match]);
   // Which version is an object's first is decided by entries that may stand anywhere.
   const isWide = versions.first || filters.isEmpty;
-  const walk = { collection, filters, filter, resource, key, isWide, member: 'objects' };
+  const walk = { collection, filters, filter, resource, key, isWide, member: 'objects', omitsEmpty: collection.strict };
   walks.set(query, walk);
   return walk;
 }
@@ -212,15 +214,15 @@ function sendPage(
 }
 
 /**
- * A page with its headers (TAXII 2.1 sections 3.2 and 3.7). Elastic's client needs the array and the date headers on empty
- * pages too; only a strict collection leaves an empty list out, as section 2 has it.
+ * A page with its headers (TAXII 2.1 section 3.2). A page without anything is `{}` (sections 3.7, 5.3 and 5.8), but Elastic's
+ * client needs the array of objects there too, unless the collection is strict.
  */
 async function renderPage(
   walk: Walk,
   parts: RouteParts,
   content: Content,
 ): Promise<Pick<RenderedPage, 'body' | 'headers'>> {
-  const { filters, collection, resource, member } = walk;
+  const { filters, collection, resource, member, omitsEmpty } = walk;
   const { first, last, more, enclose } = content;
   const headers: Record<string, string> = { 'content-type': TAXII_TYPE };
   const empty = last === null ? await dateOfEmptyPage(walk, parts) : null;
@@ -241,8 +243,8 @@ async function renderPage(
         })
       : null;
   const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
-  const isOmitted = first === null && (collection.strict || member === 'versions');
-  const body = isOmitted ? Buffer.from(`{${head}}`) : enclose(`{${head},"${member}":`, '}');
+  const isOmitted = first === null && omitsEmpty;
+  const body = isOmitted ? Buffer.from('{}') : enclose(`{${head},"${member}":`, '}');
   return { body, headers };
 }
 

@@ -83,7 +83,7 @@ export const apiRootSchema = Type.Object(
 /** Section 5.2. */
 export const collectionSchema = Type.Object(
   {
-    id: Type.String({ format: 'uuid' }),
+    id: Type.String({ description: 'A UUID; asked by its alias, a collection that is not strict says the alias.' }),
     title: Type.String(),
     description: Type.Optional(Type.String()),
     alias: Type.String({ description: "Usable in the id's place." }),
@@ -152,10 +152,16 @@ export const statusParams = Type.Object({ status: Type.String() });
 
 const pageFilters = {
   added_after: timeParameter({
-    description: 'Strictly after, to the microsecond; 0 to 9 digits of a second are read.',
+    description:
+      'Strictly after, to the microsecond; 0 to 9 digits of a second are read. It ends in Z. Before 1970: everything.',
   }),
   limit: numberParameter({ minimum: 1, description: 'At most so many; capped by the server.' }),
-  next: Type.Optional(Type.String({ description: 'From the page before; filters it carries need not be repeated.' })),
+  next: Type.Optional(
+    Type.String({
+      description:
+        'From the page before; filters it carries need not be repeated. One of another collection begins anew.',
+    }),
+  ),
   'match[spec_version]': textParameter({ description: 'Comma-separated; everything here is 2.1.' }),
 };
 const versionFilter = {

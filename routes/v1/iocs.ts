@@ -3,7 +3,7 @@ import Type from 'typebox';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
-import { agrees, type Cursor, isHashed, openCursor, sealCursor } from '../cursor.ts';
+import { agrees, type Cursor, foreign, isHashed, openCursor, sealCursor } from '../cursor.ts';
 import { addResource } from '../methods.ts';
 import { numberParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
@@ -127,6 +127,8 @@ function readCursor(
   const token = query['cursor'];
   if (token === undefined) return { asked: query, before: null };
   const cursor = openCursor(cursorSecret, token, resourceOf(collection), collection.journal, 'cursor');
+  // It came in a link that names its collection: who brings it elsewhere asks by mistake.
+  if (cursor === null) throw foreign('cursor');
   const asked: Query = { ...query };
   for (const name of carried) asked[name] = carriedValue(name, query[name], cursor);
   return { asked, before: cursor.dateAdded };

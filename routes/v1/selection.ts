@@ -6,7 +6,7 @@ import { type ConfidenceWord, confidenceBounds } from '../../src/model/confidenc
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
-import { parseTimestamp } from '../../src/model/timestamp.ts';
+import { parseBound } from '../../src/model/timestamp.ts';
 import { textParameter, timeParameter, wordParameter } from '../operation.ts';
 import { badParameter, type Query } from '../query.ts';
 
@@ -87,7 +87,7 @@ function readTime(name: 'since' | 'until', query: Query): Micros | null {
   const text = query[name];
   if (text === undefined) return null;
   // A `+` that was not escaped arrives as a space.
-  const micros = parseTimestamp(text.trim().replace(/ (\d{2}:\d{2})$/, '+$1'));
+  const micros = parseBound(text.trim().replace(/ (\d{2}:\d{2})$/, '+$1'));
   if (micros === undefined) throw badParameter(name, 'an RFC 3339 timestamp with a zone, such as 2026-11-24T00:00:00Z');
   return micros;
 }

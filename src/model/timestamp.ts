@@ -11,6 +11,15 @@ export function parseTimestamp(text: string): Micros | undefined {
   return parsePlain(text) ?? parseAny(text);
 }
 
+/**
+ * As `parseTimestamp`, for a bound that readers set: a date before 1970 is 0. Go and .NET write the date that nobody set as
+ * 0001-01-01T00:00:00Z.
+ */
+export function parseBound(text: string): Micros | undefined {
+  const micros = readAny(text);
+  return micros === undefined ? undefined : Math.max(0, micros);
+}
+
 /** Where the digits of `YYYY-MM-DDTHH:MM:SS.sssZ` stand, and what stands between them. */
 const PLAIN_LENGTH = 24;
 const SEPARATORS = [
@@ -63,20 +72,28 @@ function startOfDay(text: string): Micros {
 }
 
 function parseAny(text: string): Micros | undefined {
+  const micros = readAny(text);
+  return micros === undefined || micros < 0 ? undefined : micros;
+}
+
+/** Negative before 1970. */
+function readAny(text: string): Micros | undefined {
   const match = RFC3339.exec(text);
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction = '', zone = 'Z'] = match;
   // A leap second (RFC 3339 5.6) is read as the second before it.
   const seconds = second === '60' ? 59 : Number(second);
   if (Number(hour) > 23 || Number(minute) > 59 || seconds > 59) return undefined;
-  const ms = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), seconds);
-  const check = new Date(ms);
+  const check = new Date(0);
+  // Not Date.UTC, to which the years 0 to 99 are those from 1900.
+  check.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  const ms = check.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + seconds) * 1000;
   if (check.getUTCMonth() + 1 !== Number(month) || check.getUTCDate() !== Number(day)) return undefined;
   const offset = zoneMinutes(zone);
   if (offset === undefined) return undefined;
   const whole = (ms - offset * 60_000) * MICROS_PER_MS;
   const micros = whole + Number(fraction.slice(0, 6).padEnd(6, '0'));
-  if (micros < 0 || whole > LATEST) return undefined;
+  if (whole > LATEST) return undefined;
   return Number.isSafeInteger(micros) ? micros : whole;
 }
 

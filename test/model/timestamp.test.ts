@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { systemClock } from '../../src/model/clock.ts';
-import { formatMillis, parseTimestamp } from '../../src/model/timestamp.ts';
+import { formatMillis, parseBound, parseTimestamp } from '../../src/model/timestamp.ts';
 
 t.test('the form that most rows have is read as every other form of the same time', async () => {
   const part = (most: number, digits: number) => fc.nat(most).map((n) => String(n).padStart(digits, '0'));
@@ -28,6 +28,22 @@ t.test('what only looks like it is no time, and a leap second is one', async (t)
   }
   t.equal(parseTimestamp('2016-12-31T23:59:60.000Z'), parseTimestamp('2016-12-31T23:59:59.000Z'));
   t.equal(formatMillis(parseTimestamp('2024-02-29T23:59:59.999Z') ?? 0), '2024-02-29T23:59:59.999Z');
+});
+
+t.test('a bound before 1970 is 0, in years of two digits as well; what is no date stays none', async (t) => {
+  for (const early of [
+    '1969-12-31T23:59:59.999999Z',
+    '0001-01-01T00:00:00Z',
+    '0000-02-29T00:00:00Z',
+    '0075-06-01T00:00:00.5Z',
+  ]) {
+    t.equal(parseBound(early), 0, early);
+    t.equal(parseTimestamp(early), undefined, early);
+  }
+  t.equal(parseBound('1970-01-01T00:30:00+01:00'), 0);
+  t.equal(parseBound('1970-01-01T00:00:00.000001Z'), 1);
+  for (const none of ['0001-02-29T00:00:00Z', '0001-13-01T00:00:00Z', '10000-01-01T00:00:00Z', ''])
+    t.equal(parseBound(none), undefined, none);
 });
 
 t.test('the clock is the machine’s, whatever becomes of that, and knows microseconds', async (t) => {

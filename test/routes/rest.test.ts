@@ -436,7 +436,13 @@ t.test(
       400,
       'and is no token of another question',
     );
-    t.equal((await app.ask(`${url}&collection=ips&next=${typed.next}`)).statusCode, 400);
+    t.strictSame(
+      (await app.ask(`${url}&collection=ips&next=${typed.next}`)).json(),
+      (await app.ask(`${url}&collection=ips`)).json(),
+      'another collection begins anew',
+    );
+    t.equal((await app.ask(`${url}&collection=ips&next=${typed.next}x`)).statusCode, 400);
+    t.same((await app.ask(`${url}&since=0001-01-01T00:00:00Z`)).json().objects.length, 7, 'since no time: everything');
     const posted = (await app.ask(`${IOCS}/stix`, { method: 'POST', body: { limit: 7 } })).json();
     t.strictSame(posted.objects, (await app.ask(url)).json().objects, 'a body asks the same');
     const next = (await app.ask(`${IOCS}/stix`, { method: 'POST', body: { limit: 7, next: posted.next } })).json();

@@ -78,8 +78,9 @@ t.test('discovery, api root, collections and one collection, with and without th
   for (const { id, alias, can_read, can_write, media_types } of collections) {
     t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     t.strictSame([can_read, can_write, media_types], [true, false, ['application/stix+json;version=2.1']]);
-    for (const name of [id, alias]) {
-      t.equal((await get(`${ROOT}collections/${name}/`)).json().id, id);
+    for (const name of [id, alias, id.toUpperCase()]) {
+      const own = alias === 'letter' ? id : name;
+      t.equal((await get(`${ROOT}collections/${name}/`)).json().id, own, 'the id is a part of the URL that was asked');
       t.equal((await get(`${ROOT}collections/${name}/objects`)).statusCode, 200, `${alias} without the slash`);
     }
   }
@@ -100,7 +101,6 @@ t.test('every refusal is a TAXII error message of the TAXII type', async (t) => 
   const { get, gateway } = await open(t);
   const objects = `${ROOT}collections/all/objects/`;
   const token = (await get(`${objects}?limit=2`)).json().next as string;
-  const foreign = (await get(`${ROOT}collections/ips/objects/?limit=2`)).json().next as string;
   const flipped = (token[0] === 'A' ? 'B' : 'A') + token.slice(1);
   const refused: [string, number, Record<string, string>?, string?][] = [
     [`${objects}?limit=0`, 400],
@@ -115,7 +115,18 @@ t.test('every refusal is a TAXII error message of the TAXII type', async (t) => 
     [`${objects}?next=nonsense`, 400],
     [`${objects}?next=${flipped}`, 400],
     [`${objects}?next=${token}x`, 400],
-    [`${objects}?next=${foreign}`, 400],
+    [`${ROOT}collections/ips/objects/?next=${flipped}`, 400],
+    ...['limit', 'added_after', 'next', 'match[type]', 'match[id]', 'match[version]', 'match[spec_version]'].map(
+      (name): [string, number] => [`${objects}?${name}=`, 400],
+    ),
+    [`${objects}?limit`, 400],
+    [`${objects}?match[version]=,,`, 400],
+    [`${objects}?match[type]=indicator,`, 400],
+    [`${objects}?match[type]=indicator,%20,identity`, 400],
+    [`${objects}?added_after=2025-12-01T00:00:00`, 400],
+    [`${objects}?added_after=2025-12-01T00:00:00%2B02:00`, 400],
+    [`${objects}?added_after=2025-12-01T00:00:00+00:00`, 400],
+    [`${objects}?added_after=0001-02-29T00:00:00Z`, 400],
     [`${objects}?next=${token}&match[type]=identity`, 400],
     [`${ROOT}manifest/`, 404],
     [`${ROOT}collections/%ff/`, 400],
@@ -214,9 +225,14 @@ t.test('an empty page keeps the reader where it is', async (t) => {
   }
   t.strictSame(
     (await get(`${ROOT}collections/letter/objects/?added_after=${after}`)).json(),
-    { more: false },
+    {},
     'strict: no empty list',
   );
+  for (const collection of ['all', 'letter', 'none']) {
+    const manifest = await get(`${ROOT}collections/${collection}/manifest/?added_after=${after}`);
+    t.strictSame(manifest.json(), {}, 'an empty manifest is an empty resource (5.3)');
+    t.equal(manifest.headers['x-taxii-date-added-last'], after);
+  }
   const none = await get(`${ROOT}collections/none/objects/?match[type]=indicator`);
   t.strictSame(none.json(), { more: false, objects: [] });
   t.match(none.headers['x-taxii-date-added-last'], /Z$/);
@@ -248,8 +264,13 @@ t.test('filters: type, id, version, spec_version, added_after with 0 to 9 digits
   const dates = (await get(`${ROOT}collections/all/manifest/`)).json().objects.map((object: any) => object.date_added);
   const later = dates.filter((date: string) => date > second.replace('Z', '.000000Z'));
   t.equal(await count(`added_after=${second}`), later.length, 'no digits');
-  t.equal(await count(`added_after=${tenth.replace('Z', '+00:00')}`), all.length - 10, 'a + that was not escaped');
-  t.equal(await count('added_after='), all.length, 'empty means absent');
+  for (const early of [
+    '1969-12-31T23:59:59.999999Z',
+    '0001-01-01T00:00:00Z',
+    '0001-01-01T00:00:00.0000000Z',
+    '0075-06-01T00:00:00Z',
+  ])
+    t.equal(await count(`added_after=${early}`), all.length, `${early}: everything`);
 });
 
 t.test('manifest, one object and its versions', async (t) => {
@@ -293,6 +314,38 @@ t.test('a token goes on with another limit, and forgives an added_after beside i
   t.same(beside.objects, rest.objects);
   const later = (await get(`${path}?next=${first.next}&added_after=2999-01-01T00:00:00Z`)).json();
   t.same(later.objects, [], 'the later of the two wins');
+});
+
+t.test('the next of another collection begins the asked one anew, under its own filters', async (t) => {
+  const { get, gateway } = await open(t);
+  const other = (path: string) => get(`${ROOT}collections/${path}`);
+  const foreign: string[] = [
+    (await other('ips/objects/?limit=2&match[type]=indicator')).json().next,
+    (await other('all/manifest/?limit=3')).json().next,
+    (await other('letter/objects/?limit=20&added_after=2020-01-01T00:00:00Z')).json().next,
+  ];
+  const all = await readAll(gateway, 'all');
+  for (const next of foreign) {
+    t.same((await other(`all/objects/?next=${next}`)).json().objects, all, 'from the beginning');
+    const some = (await other(`all/objects/?next=${next}&limit=4&match[type]=indicator`)).json();
+    t.same(some.objects, all.filter((o) => o['type'] === 'indicator').slice(0, 4));
+    const rest = (await other(`all/objects/?next=${some.next}`)).json();
+    t.equal(rest.objects.length, COUNT - 4, 'and from there by its own');
+    t.same((await other(`all/objects/?next=${next}&added_after=2999-01-01T00:00:00Z`)).json().objects, []);
+    const tampered = next.slice(0, -1) + (next.endsWith('A') ? 'B' : 'A');
+    t.equal((await other(`all/objects/?next=${tampered}`)).statusCode, 400);
+  }
+  const { key } = await gateway.side.addClient({
+    name: 'blue',
+    collections: ['ips'],
+    tlp: 'amber',
+    rate: { max: 100, per: 60_000 },
+  });
+  const blue = (path: string) =>
+    gateway.app.inject({ url: `${ROOT}collections/${path}`, headers: { 'x-api-key': `${key}` } });
+  const own = (await blue('ips/objects/')).json();
+  t.same((await blue(`ips/objects/?next=${foreign[1]}`)).json(), own, 'the token of what it may not read says nothing');
+  t.equal((await blue(`all/objects/?next=${foreign[1]}`)).statusCode, 404);
 });
 
 t.test('what Node itself refuses still gets an answer in form', async (t) => {
