@@ -29,6 +29,8 @@ export async function makeDocument(): Promise<string> {
       pageSize: 1000,
       maxPage: 5000,
     },
+    publicUrl: null,
+    trustProxy: false,
     identityId: '',
     cursorSecret: '',
     feeds: [],

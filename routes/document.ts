@@ -27,8 +27,8 @@ const description = `One paced pull upstream, many clean feeds downstream: TAXII
 Every operation under TAXII paths answers errors as TAXII error messages, every other one as problem details (RFC 9457). A
 path that is there answers HEAD like GET, OPTIONS with 204, and any other method with 405 and \`Allow\`. A request head above
 256 kB is refused by 431 before it is read. Answers to a client tell what is left of its rate in \`RateLimit-Limit\`,
-\`-Remaining\` and \`-Reset\` (seconds), and below /api/v1 also as SOC Defenders does: \`X-RateLimit-*\`, with the reset in Unix
-seconds.`;
+\`-Remaining\` and \`-Reset\` (seconds); a page costs a part of a request, by how much it may hold. Below /api/v1 they tell it also as SOC
+Defenders does: \`X-RateLimit-*\`, with the reset in Unix seconds.`;
 
 /** What @fastify/swagger makes openapi.json from, besides the routes themselves. */
 export const documentOptions = (version: string): FastifyDynamicSwaggerOptions => ({

@@ -30,6 +30,10 @@ export interface RouteParts {
   clients: ClientDirectory;
   collections: CollectionDefinition[];
   taxii: TaxiiDefinition;
+  /** Scheme, host and port under which clients reach the gateway; null: as each request says. */
+  publicUrl: string | null;
+  /** Believe forwarding headers: only behind a proxy that sets them. */
+  trustProxy: boolean;
   /** What is counted here, and the names of the clients that may read it. */
   metrics: { register: Registry; access: readonly string[] | 'anyone' };
   /** What is left of the upstream accounts' plans. */

@@ -18,8 +18,6 @@ export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClos
   /** Names of the clients that may read /metrics. */
   metricsAccess: RouteParts['metrics']['access'];
   tls: Config['listen']['tls'];
-  /** Believe forwarding headers: only behind a proxy that sets them. */
-  trustProxy: boolean;
   /** Connections at a time, and of one address; null where all are a proxy's. */
   maxConnections: number;
   maxConnectionsPerAddress: number | null;

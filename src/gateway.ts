@@ -111,6 +111,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       clients,
       collections: config.collections,
       taxii: config.taxii,
+      publicUrl: config.publicUrl,
       identityId: identityId(await reader.namespace()),
       cursorSecret: await reader.cursorSecret(),
       feeds: feedFactsOf(config),
@@ -204,7 +205,7 @@ async function welcome(
     const credentials = isGood ? `apikey:$(cat ${shown})` : 'apikey:YOUR_KEY';
     say('Try it:');
     // Without the filter the first objects are who issued them and their markings.
-    const request = `${base}${root}collections/${collection}/objects/?match[type]=indicator&limit=3`;
+    const request = `${config.publicUrl ?? base}${root}collections/${collection}/objects/?match[type]=indicator&limit=3`;
     say(`  curl -sg -u "${credentials}" "${request}"`);
   }
 }

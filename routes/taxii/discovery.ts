@@ -2,24 +2,28 @@ import type { FastifyInstance } from 'fastify';
 import { addResource } from '../methods.ts';
 import type { RouteContext } from '../parts.ts';
 import { negotiate } from './negotiation.ts';
+import { originOf } from './origin.ts';
 import { sendResource } from './resource.ts';
 import { discoverySchema, taxiiOperation } from './schemas.ts';
 
-/** TAXII 2.1 section 4.1. */
-export function addDiscovery(scope: FastifyInstance, { taxii }: RouteContext, operationId: string): void {
-  const { title, description, contact, apiRoots } = taxii;
-  const discovery = {
+/**
+ * TAXII 2.1 section 4.1: API roots as absolute URLs, since some clients ask just what they are told (cytaxii2); as paths, which the
+ * section allows as well, where nobody knows under which name this is reached.
+ */
+export function addDiscovery(scope: FastifyInstance, parts: RouteContext, operationId: string): void {
+  const { title, description, contact, apiRoots } = parts.taxii;
+  const about = {
     title,
     ...(description === null ? {} : { description }),
     ...(contact === null ? {} : { contact }),
-    ...(apiRoots[0] === undefined ? {} : { default: apiRoots[0].path, api_roots: apiRoots.map(({ path }) => path) }),
   };
   addResource(scope, '/', {
     GET: taxiiOperation(
       { operationId, summary: 'Discovery: where the api roots are (4.1)', reply: discoverySchema },
       async (request, reply) => {
         negotiate(request, false);
-        return sendResource(reply, discovery);
+        const urls = apiRoots.map(({ path }) => (originOf(request, parts) ?? '') + path);
+        return sendResource(reply, urls.length === 0 ? about : { ...about, default: urls[0], api_roots: urls });
       },
     ),
   });

@@ -63,8 +63,12 @@ export const discoverySchema = Type.Object(
     title: Type.String(),
     description: Type.Optional(Type.String()),
     contact: Type.Optional(Type.String()),
-    default: Type.Optional(Type.String()),
-    api_roots: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+    default: Type.Optional(Type.String({ description: 'The first of them.' })),
+    api_roots: Type.Optional(
+      Type.Array(Type.String({ description: 'An absolute URL; a path where the name of this server is not known.' }), {
+        minItems: 1,
+      }),
+    ),
   },
   { title: 'Discovery' },
 );

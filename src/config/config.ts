@@ -24,6 +24,8 @@ export interface Config {
     /** Most bytes that answers under way may hold. */
     answerBytes: number;
   };
+  /** Scheme, host and port, without a slash behind; null: as each request says. */
+  publicUrl: string | null;
   /** Absolute. */
   data: string;
   /** Name of the storage engine. */

@@ -3,7 +3,7 @@ import type { SinkKind } from '../sinks/sink.ts';
 import type { Config } from './config.ts';
 import { readDocument } from './document.ts';
 import { checkProxy, type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
-import { checkListen, parseListen } from './listen.ts';
+import { checkListen, isLoopback, parseListen } from './listen.ts';
 import { effectiveYaml } from './print.ts';
 import {
   type ConfigProblem,
@@ -96,7 +96,15 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   if (problems.length > 0 || listen === null) throw configInvalid(options.path, problems);
 
   const data = options.overrides?.data === undefined ? resolve(base, file.data) : resolve(options.overrides.data);
-  const config = { base, listen, data, ...assemble(file, feeds), ...resolved, ...delivered };
+  const config = {
+    base,
+    listen,
+    publicUrl: publicUrlOf(file),
+    data,
+    ...assemble(file, feeds),
+    ...resolved,
+    ...delivered,
+  };
   return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, { feeds, sinks }) };
 }
 
@@ -150,11 +158,24 @@ function resolveListen(
 
 const COMMAND_LINE: Mark = { line: 0, column: 0 };
 
+/** Without the slash that people write behind it. */
+function publicUrlOf({ public_url }: ConfigFile): string | null {
+  return public_url === undefined ? null : public_url.replace(/\/$/, '');
+}
+
+function hostOf(origin: string): string {
+  return new URL(origin).hostname.replace(/^\[|\]$/g, '');
+}
+
 function checkServer(file: ConfigFile, stores: readonly string[], checks: ResolveContext): void {
   const say = (path: Step[], message: string): void => checks.report(checks.placeOf(path), path, message);
   if (checks.isSound(['store']) && !stores.includes(file.store)) {
     say(['store'], `must be ${listWords(stores)}${didYouMean(file.store, stores)}`);
   }
+  const origin = checks.isSound(['public_url']) ? publicUrlOf(file) : null;
+  if (origin !== null && !URL.canParse(origin)) say(['public_url'], 'names no host that can be reached');
+  else if (origin?.startsWith('http:') && !isLoopback(hostOf(origin)))
+    say(['public_url'], 'must begin with https: keys never cross a network in the clear (TAXII 2.1 section 4.1)');
   if (!checks.isSound(['taxii'])) return;
   const { api_roots, page_size, max_page } = file.taxii;
   checkApiRoots(Object.keys(api_roots), checks);

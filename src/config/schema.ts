@@ -2,7 +2,14 @@ import Type, { type Static } from 'typebox';
 import { durationSchema } from '../model/duration.ts';
 import type { feedSchema } from './schema/feed.ts';
 import { collectionSchema, poolSchema } from './schema/pool.ts';
-import { cacheSchema, identitySchema, listenSchema, metricsSchema, taxiiSchema } from './schema/server.ts';
+import {
+  cacheSchema,
+  identitySchema,
+  listenSchema,
+  metricsSchema,
+  publicUrlSchema,
+  taxiiSchema,
+} from './schema/server.ts';
 import { closed, named, namePattern, proxySchema, reference, tlpSchema } from './schema/words.ts';
 
 /**
@@ -41,6 +48,7 @@ export const DEFAULT_DATA = './data';
 export const fileSchema = Type.Object(
   {
     listen: listenSchema,
+    public_url: Type.Optional(publicUrlSchema),
     data: Type.String({
       default: DEFAULT_DATA,
       minLength: 1,

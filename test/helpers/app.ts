@@ -76,6 +76,7 @@ export async function openApp(
       pageSize: 1000,
       maxPage: 5000,
     },
+    publicUrl: null,
     identityId: 'identity--00000000-0000-4000-8000-000000000000',
     cursorSecret: await store.reader.cursorSecret(),
     feeds: [],

@@ -81,6 +81,7 @@ export async function openGateway(
     clients,
     collections: config.collections,
     taxii: config.taxii,
+    publicUrl: config.publicUrl,
     identityId: identityId(await reader.namespace()),
     cursorSecret: await reader.cursorSecret(),
     feeds: feedFactsOf(config),

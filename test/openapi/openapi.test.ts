@@ -98,7 +98,7 @@ function requestOf({ path, method, operation }: Described, example: Example, gat
 }
 
 t.test('examples are true: schemas fit them, and a gateway with the example feed answers alike', async (t) => {
-  const gateway = await openExampleGateway(t);
+  const gateway = await openExampleGateway(t, (yaml) => `${yaml}\npublic_url: https://ti.example\n`);
   const first = await gateway.app.inject({
     url: '/api/taxii2/api/collections/all/objects/?match[type]=indicator&limit=1',
     headers: { authorization: `Bearer ${gateway.key}` },

@@ -70,6 +70,7 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
       pageSize: 1000,
       maxPage: 5000,
     },
+    publicUrl: null,
     identityId: `identity--${uuidOf('identity')}`,
     cursorSecret: 'ab'.repeat(32),
     cacheBytes,

@@ -259,6 +259,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
       pageSize: 1000,
       maxPage: 5000,
     },
+    publicUrl: null,
     identityId: 'identity--00000000-0000-4000-8000-000000000000',
     cursorSecret: 'ab'.repeat(32),
     cacheBytes: 1_000_000,

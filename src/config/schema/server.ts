@@ -55,6 +55,14 @@ export const listenSchema = Type.Object(
   { ...closed, default: {} },
 );
 
+export const publicUrlSchema = Type.String({
+  maxLength: 300,
+  pattern: '^https?://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]{2,45}\\])(?::[0-9]{1,5})?/?$',
+  'x-expects': 'https://HOST or https://HOST:PORT, without a path',
+  description:
+    'Where clients reach the gateway, for TAXII discovery. Default: the host that a request names; behind_proxy, X-Forwarded-Host.',
+});
+
 export const identitySchema = Type.Object(
   {
     name: Type.String({ ...line('The producing identity of everything that is issued here.'), default: 'Sluice' }),
@@ -87,13 +95,13 @@ export const taxiiSchema = Type.Object(
     page_size: Type.Integer({
       default: 1000,
       minimum: 1,
-      maximum: 5000,
+      maximum: 50_000,
       description: 'Objects in a page when a client names no limit.',
     }),
     max_page: Type.Integer({
       default: 5000,
       minimum: 1,
-      maximum: 20000,
+      maximum: 50_000,
       description: 'Most objects in a page; a larger limit is cut to it.',
     }),
   },
