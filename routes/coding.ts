@@ -75,6 +75,11 @@ const encoders: Record<Exclude<Coding, 'identity'>, () => Transform> = {
   zstd: () => createZstdCompress(streamed),
 };
 
+/** Whoever reads it hears of the source's errors, and its end ends the source. */
+export function encodeStream(source: Readable, coding: Coding): Readable {
+  return coding === 'identity' ? source : pipeline(source, encoders[coding](), () => undefined);
+}
+
 /** Shorter bodies are not worth a coding. */
 export const SHORTEST_ENCODED = 1024;
 
@@ -88,8 +93,7 @@ export function encodeAnswers(scope: FastifyInstance): void {
     if (best === 'identity') return payload;
     if (payload instanceof Readable) {
       reply.header('content-encoding', best);
-      // Whoever reads it hears of its errors, and its end ends the source.
-      return pipeline(payload, encoders[best](), () => undefined);
+      return encodeStream(payload, best);
     }
     const body = Buffer.isBuffer(payload) ? payload : Buffer.from(String(payload));
     if (body.length < SHORTEST_ENCODED && isPlainFine) return payload;

@@ -11,6 +11,7 @@ import { addMetrics } from './metrics.ts';
 import type { RouteContext, RouteParts } from './parts.ts';
 import { replyWithProblem } from './problem.ts';
 import { checkQuery } from './query.ts';
+import { createRates } from './rates.ts';
 import { refuseWhenHindered, unavailable } from './readiness.ts';
 import { countReads } from './reads.ts';
 import { sendAlways } from './standing-headers.ts';
@@ -61,7 +62,8 @@ function tableOf({ taxii, metrics }: RouteParts): Row[] {
 }
 
 export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
-  const context: RouteContext = { ...parts, reads: countReads(parts.touch) };
+  const rates = createRates(parts.clock);
+  const context: RouteContext = { ...parts, rates, reads: countReads(parts.touch) };
   knowAllMethods(app);
   app.setValidatorCompiler(compileValidator);
   // Reply schemas describe, they don't cut: a custom property of a STIX object is served as it came.
@@ -94,7 +96,7 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
       if (parts.isSpare(raw.socket)) done(unavailable('There is no place for another connection.'));
       else done();
     });
-    await protect(guarded, parts.clients);
+    await protect(guarded, parts.clients, rates.store);
     const rows = table.filter(({ access }) => access === 'clients');
     for (const row of rows.filter(({ always }) => always)) open(guarded, row);
     guarded.register(async (hindered) => {

@@ -62,9 +62,9 @@ const OVERHEAD = 2048;
  * Only for whoever brought the key, and asked about each time: what is kept is never shown stale, and an unchanged page costs
  * a 304 (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
  */
-const CACHE_CONTROL = 'private, no-cache';
+export const PAGE_CACHE_CONTROL = 'private, no-cache';
 /** What a page may differ by, among them every way to bring a key (RFC 9110 section 12.5.5). */
-const VARY = 'Accept, Accept-Encoding, Authorization, X-API-Key';
+export const PAGE_VARY = 'Accept, Accept-Encoding, Authorization, X-API-Key';
 
 /** Keeps pages ready to be sent, up to `bytes` of them; those used least recently go first. `common` goes with every answer. */
 export function createPageCache(
@@ -102,7 +102,7 @@ export function createPageCache(
     const state = hash('sha256', `${generation} ${validity.changes} ${until ?? validity.head} ${id}`, 'base64url');
     const etag = `"${state.slice(0, 22)}${coding === 'identity' ? '' : `-${coding}`}"`;
     const { 'content-type': type = '', ...others } = headers;
-    const unchanged = { ...common, ...others, etag, 'cache-control': CACHE_CONTROL, vary: VARY };
+    const unchanged = { ...common, ...others, etag, 'cache-control': PAGE_CACHE_CONTROL, vary: PAGE_VARY };
     const content = { 'content-type': type, 'content-length': String(body.length) };
     const whole = { ...unchanged, ...content, ...(coding === 'identity' ? {} : { 'content-encoding': coding }) };
     const fields = { whole: Object.entries(whole).flat(), unchanged: Object.entries(unchanged).flat() };

@@ -2,7 +2,7 @@ import { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { acceptedCodings } from './coding.ts';
 import type { Page, PageQuestion } from './page-cache.ts';
-import type { RouteParts } from './parts.ts';
+import type { RouteContext } from './parts.ts';
 
 /** What @fastify/rate-limit said of this request: all that differs between two answers with one page. */
 const OWN_FIELDS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const;
@@ -11,18 +11,25 @@ const OWN_FIELDS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
 const LARGE = 128 * 1024;
 
 /**
- * Sends a page from the cache, or 304 to who has it. Throws `not-acceptable`, what rendering throws, and what in-flight.ts says to
- * who must wait.
+ * Sends a page from the cache, or 304 to who has it; it costs its client so many parts of a request (rates.ts). Throws
+ * `not-acceptable`, what rendering throws, and what in-flight.ts says to who must wait.
  */
 export function replyWithPage(
   request: FastifyRequest,
   reply: FastifyReply,
-  parts: Pick<RouteParts, 'pages' | 'isClosing' | 'inFlight'>,
+  parts: Pick<RouteContext, 'pages' | 'isClosing' | 'inFlight' | 'rates'>,
   question: PageQuestion,
+  cost: number,
 ): undefined | Promise<undefined> {
   parts.inFlight.admit(request.client.name);
   const page = parts.pages.read(question, acceptedCodings(request.headers['accept-encoding']));
-  if (page instanceof Promise) return page.then((made) => sendPage(request, reply, made, parts));
+  if (page instanceof Promise) {
+    return page.then((made) => {
+      parts.rates.settle(request, reply, cost);
+      return sendPage(request, reply, made, parts);
+    });
+  }
+  parts.rates.settle(request, reply, cost);
   return sendPage(request, reply, page, parts);
 }
 
@@ -31,7 +38,7 @@ function sendPage(
   { headers, client, raw }: FastifyRequest,
   reply: FastifyReply,
   { body, fields, etag }: Page,
-  { isClosing, inFlight }: Pick<RouteParts, 'isClosing' | 'inFlight'>,
+  { isClosing, inFlight }: Pick<RouteContext, 'isClosing' | 'inFlight'>,
 ): undefined {
   const isUnchanged = isHeld(headers['if-none-match'], etag);
   // Under TLS each connection has the page in its own cipher, as soon as it is written.

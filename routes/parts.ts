@@ -9,6 +9,7 @@ import type { Reader } from '../src/store/store.ts';
 import type { InFlight } from './in-flight.ts';
 import type { PageCache } from './page-cache.ts';
 import type { Pressure } from './pressure.ts';
+import type { Rates } from './rates.ts';
 import type { Hindrance } from './readiness.ts';
 import type { ReadCount } from './reads.ts';
 
@@ -54,6 +55,7 @@ export interface RouteParts {
 /** What the routes share among themselves. */
 export interface RouteContext extends RouteParts {
   reads: ReadCount;
+  rates: Rates;
 }
 
 /** What an account may still ask for, by the runner's own reckoning. */

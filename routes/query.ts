@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
+import type { CollectionDefinition, TaxiiDefinition } from '../src/model/definition.ts';
 import { GatewayError } from '../src/model/error.ts';
 
 /** Longest URL that is read; what follows a 4 kB cursor and a few hundred ids still fits. */
@@ -69,6 +70,15 @@ export function readQuery(request: FastifyRequest): Query {
 /** Was it given without a value? */
 export function isEmptyParameter(query: Query, name: string): boolean {
   return (query as ParsedQuery)[EMPTY]?.has(name) ?? false;
+}
+
+/** Objects in a page of a collection when a client names no limit, and most of them. */
+export function pageSizesOf(
+  { pageSize, maxPage }: Pick<CollectionDefinition, 'pageSize' | 'maxPage'>,
+  taxii: Pick<TaxiiDefinition, 'pageSize' | 'maxPage'>,
+): { pageSize: number; maxPage: number } {
+  const most = maxPage ?? Math.max(taxii.maxPage, pageSize ?? 0);
+  return { pageSize: Math.min(pageSize ?? taxii.pageSize, most), maxPage: most };
 }
 
 /** A whole number that the schema has checked, cut to `most`; undefined means the default. */

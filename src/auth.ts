@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import basicAuth from '@fastify/basic-auth';
-import rateLimit from '@fastify/rate-limit';
+import rateLimit, { type FastifyRateLimitStoreCtor } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import type { CollectionDefinition } from './model/definition.ts';
@@ -75,11 +75,17 @@ const MINUTE_MS = 60_000;
 
 /**
  * Makes a scope answer known clients only, each at its own rate. Basic (any user, the key as password), Bearer, Token and
- * X-API-Key carry the key; where none is brought, a certificate of the connection may speak for it. Throws `unauthenticated` (401) and `rate-limited` (429) to the scope's error handler.
+ * X-API-Key carry the key; where none is brought, a certificate of the connection may speak for it. What clients spend is counted in
+ * `store`. Throws `unauthenticated` (401) and `rate-limited` (429) to the scope's error handler.
  */
-export async function protect(scope: FastifyInstance, clients: ClientDirectory): Promise<void> {
+export async function protect(
+  scope: FastifyInstance,
+  clients: ClientDirectory,
+  store: FastifyRateLimitStoreCtor,
+): Promise<void> {
   await scope.register(rateLimit, {
     global: true,
+    store,
     // Before a body is read or a query judged: what is refused counts as well.
     hook: 'preParsing',
     max: (request: FastifyRequest) => request.client.rate.max,

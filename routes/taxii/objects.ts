@@ -4,42 +4,21 @@ import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { formatMicros, formatMillis } from '../../src/model/timestamp.ts';
-import { ListWriter } from '../../src/stix/render.ts';
-import type { EntryFilter, PageValidity } from '../../src/store/store.ts';
-import { sealCursor } from '../cursor.ts';
-import type { RenderedPage } from '../page-cache.ts';
+import { ListWriter, renderEntry } from '../../src/stix/render.ts';
+import type { PageValidity } from '../../src/store/store.ts';
 import { replyWithPage } from '../page-reply.ts';
-import type { RouteParts } from '../parts.ts';
-import { type Query, readQuery } from '../query.ts';
-import { STIX_TYPE, TAXII_TYPE } from './error-message.ts';
-import { type Filters, readFilters } from './filters.ts';
-import { negotiate } from './negotiation.ts';
-
-/** A walk through one resource of a collection: what is asked, and how its pages are told apart from others'. */
-interface Walk {
-  collection: CollectionDefinition;
-  filters: Filters;
-  filter: EntryFilter;
-  resource: string;
-  /** Everything that decides what its page says besides the journal. */
-  key: string;
-  /** Its pages depend on the whole journal, not only on what stands behind `after`. */
-  isWide: boolean;
-  /** What the list is called, and whether an empty one leaves an empty resource behind. */
-  member: string;
-  omitsEmpty: boolean;
-}
+import type { RouteContext } from '../parts.ts';
+import { costOfPage, WHOLE_REQUEST } from '../rates.ts';
+import { STIX_TYPE } from './error-message.ts';
+import { isLarge, streamPage } from './large-page.ts';
+import { headOf, type PageBounds, readWalk, type Walk } from './walk.ts';
 
 /** The answer is on its way. */
-type Sent = ReturnType<typeof replyWithPage>;
+type Sent = ReturnType<typeof replyWithPage> | Promise<FastifyReply>;
 
 /** What a page holds, before it is put into its resource. */
-interface Content {
-  /** Dates of the first and the last entry; null on an empty page. */
-  first: Micros | null;
-  last: Micros | null;
-  more: boolean;
-  /** JSON of an array, one item per entry, between these texts. */
+interface Content extends PageBounds {
+  /** JSON of the items, one per entry and commas between them, between these texts. */
   enclose(opening: string, closing: string): Buffer;
   /** Up to where the journal decides what the page says, null: to its end; where that holds, null for wide walks. */
   range: { validity: PageValidity; until: Micros | null } | null;
@@ -50,9 +29,13 @@ export function objects(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
-  parts: RouteParts,
+  parts: RouteContext,
 ): Sent {
   const walk = readWalk(request, collection, parts, 'objects');
+  if (isLarge(walk)) {
+    const context = { identityId: parts.identityId };
+    return streamPage(request, reply, walk, parts, (entry) => renderEntry(entry, context));
+  }
   return sendPage(request, reply, walk, parts, () => readObjects(walk, parts));
 }
 
@@ -61,7 +44,7 @@ export function object(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
-  parts: RouteParts,
+  parts: RouteContext,
 ): Sent {
   const walk = { ...readWalk(request, collection, parts, 'object', idOf(request)), isWide: true };
   return sendPage(request, reply, walk, parts, async () => {
@@ -75,19 +58,19 @@ export function manifest(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
-  parts: RouteParts,
+  parts: RouteContext,
 ): Sent {
   const walk = { ...readWalk(request, collection, parts, 'manifest'), omitsEmpty: true };
+  const record = ({ objectId, dateAdded, version }: Entry) => ({
+    id: objectId,
+    date_added: formatMicros(dateAdded),
+    version: versionText(version),
+    media_type: STIX_TYPE,
+  });
+  if (isLarge(walk)) return streamPage(request, reply, walk, parts, (entry) => JSON.stringify(record(entry)));
   return sendPage(request, reply, walk, parts, async () => {
     const records: object[] = [];
-    const page = await readPage(walk, parts, ({ objectId, dateAdded, version }) =>
-      records.push({
-        id: objectId,
-        date_added: formatMicros(dateAdded),
-        version: versionText(version),
-        media_type: STIX_TYPE,
-      }),
-    );
+    const page = await readPage(walk, parts, (entry) => records.push(record(entry)));
     return { ...page, enclose: encloseJson(records) };
   });
 }
@@ -97,7 +80,7 @@ export function versions(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
-  parts: RouteParts,
+  parts: RouteContext,
 ): Sent {
   const walk = {
     ...readWalk(request, collection, parts, 'versions', idOf(request)),
@@ -117,40 +100,11 @@ export function versions(
   });
 }
 
-/** The last walk that was read from a query: the same text is the same object (routes/query.ts), and nothing else decides. */
-const walks = new WeakMap<Query, Walk>();
-
-function readWalk(
-  request: FastifyRequest,
-  collection: CollectionDefinition,
-  { taxii, cursorSecret }: RouteParts,
-  kind: string,
-  objectId?: string,
-): Walk {
-  negotiate(request, collection.strict);
-  const { journal, types, id } = collection;
-  const resource = objectId === undefined ? `${kind} ${id}` : `${kind} ${id} ${objectId}`;
-  const query = readQuery(request);
-  const known = walks.get(query);
-  if (known?.collection === collection && known.resource === resource) return known;
-  const { pageSize, maxPage } = taxii;
-  const filters = readFilters(query, { secret: cursorSecret, resource, journal, pageSize, maxPage });
-  const { stixTypes, versions } = filters;
-  const objectIds = objectId === undefined ? filters.objectIds : [objectId];
-  const filter = { journal, observableTypes: types, stixTypes, objectIds, versions };
-  const key = JSON.stringify([resource, filters.after, filters.addedAfter, filters.limit, filters.match]);
-  // Which version is an object's first is decided by entries that may stand anywhere.
-  const isWide = versions.first || filters.isEmpty;
-  const walk = { collection, filters, filter, resource, key, isWide, member: 'objects', omitsEmpty: collection.strict };
-  walks.set(query, walk);
-  return walk;
-}
-
 function idOf({ params }: FastifyRequest): string {
   return (params as { object: string }).object;
 }
 
-async function requireObject({ filter }: Walk, { reader }: RouteParts): Promise<void> {
+async function requireObject({ filter }: Walk, { reader }: RouteContext): Promise<void> {
   const any = { last: false, first: false, all: true, exact: [] };
   if (!(await reader.holds({ ...filter, stixTypes: null, versions: any }))) {
     throw new GatewayError('not-found', 'There is no such object in this collection.');
@@ -163,7 +117,7 @@ async function requireObject({ filter }: Walk, { reader }: RouteParts): Promise<
  */
 async function readPage(
   { filter, filters }: Walk,
-  { reader }: RouteParts,
+  { reader }: RouteContext,
   visit: (entry: Entry) => void,
 ): Promise<Omit<Content, 'enclose'>> {
   const dates: Micros[] = [];
@@ -180,14 +134,14 @@ async function readPage(
   };
 }
 
-async function readObjects(walk: Walk, parts: RouteParts): Promise<Content> {
+async function readObjects(walk: Walk, parts: RouteContext): Promise<Content> {
   const list = new ListWriter({ identityId: parts.identityId });
   const page = await readPage(walk, parts, (entry) => list.add(entry));
-  return { ...page, enclose: (opening, closing) => list.take(`${opening}[`, `]${closing}`) };
+  return { ...page, enclose: (opening, closing) => list.take(opening, closing) };
 }
 
 function encloseJson(list: unknown[]): Content['enclose'] {
-  return (opening, closing) => Buffer.from(opening + JSON.stringify(list) + closing);
+  return (opening, closing) => Buffer.from(opening + list.map((item) => JSON.stringify(item)).join(',') + closing);
 }
 
 /** Sends the page that `read` reads, or one that says the same and was kept. */
@@ -195,11 +149,11 @@ function sendPage(
   request: FastifyRequest,
   reply: FastifyReply,
   walk: Walk,
-  parts: RouteParts,
+  parts: RouteContext,
   read: () => Promise<Content>,
 ): Sent {
-  const { filters, filter, key, isWide } = walk;
-  return replyWithPage(request, reply, parts, {
+  const { filters, filter, key, isWide, isSearch } = walk;
+  const question = {
     key,
     journal: filter.journal,
     after: isWide ? 0 : filters.after,
@@ -207,52 +161,12 @@ function sendPage(
       // Before the rows: should anything change in between, the page is taken for older than it is, never for newer.
       const whole = { validity: await parts.reader.validity(filter.journal, 0, null), until: null };
       const content = await read();
-      const { body, headers } = await renderPage(walk, parts, content);
+      const { headers, around } = await headOf(walk, parts, content);
+      const body = around === null ? Buffer.from('{}') : content.enclose(around.opening, around.closing);
       return { body, headers, ...((isWide ? null : content.range) ?? whole) };
     },
-  });
-}
-
-/**
- * A page with its headers (TAXII 2.1 section 3.2). A page without anything is `{}` (sections 3.7, 5.3 and 5.8), but Elastic's
- * client needs the array of objects there too, unless the collection is strict.
- */
-async function renderPage(
-  walk: Walk,
-  parts: RouteParts,
-  content: Content,
-): Promise<Pick<RenderedPage, 'body' | 'headers'>> {
-  const { filters, collection, resource, member, omitsEmpty } = walk;
-  const { first, last, more, enclose } = content;
-  const headers: Record<string, string> = { 'content-type': TAXII_TYPE };
-  const empty = last === null ? await dateOfEmptyPage(walk, parts) : null;
-  for (const [name, date] of [
-    ['first', first ?? empty],
-    ['last', last ?? empty],
-  ] as const) {
-    if (date !== null) headers[`x-taxii-date-added-${name}`] = formatMicros(date);
-  }
-  const next =
-    more && last !== null
-      ? sealCursor(parts.cursorSecret, {
-          resource,
-          journal: collection.journal,
-          dateAdded: last,
-          addedAfter: filters.addedAfter,
-          match: filters.match,
-        })
-      : null;
-  const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
-  const isOmitted = first === null && omitsEmpty;
-  const body = isOmitted ? Buffer.from('{}') : enclose(`{${head},"${member}":`, '}');
-  return { body, headers };
-}
-
-/** What was asked after, else the newest there is: a client that keeps the header never falls back to the beginning. */
-async function dateOfEmptyPage({ filters, filter }: Walk, { reader }: RouteParts): Promise<Micros | null> {
-  if (filters.addedAfter !== null) return Math.max(filters.addedAfter, filters.after);
-  if (filters.after > 0) return filters.after;
-  return reader.newest({ ...filter, stixTypes: null, objectIds: null });
+  };
+  return replyWithPage(request, reply, parts, question, isSearch ? WHOLE_REQUEST : costOfPage(filters.limit));
 }
 
 /** STIX writes 3 or 6 digits; so does the version that is named after it. */

@@ -8,6 +8,7 @@ import { addResource } from '../methods.ts';
 import { numberParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
+import { costOfPage, WHOLE_REQUEST } from '../rates.ts';
 import { findBounds, type LivePage, type PageBounds, queryOf, readBetween } from './live.ts';
 import { chooseOutput, type OutputName, STREAM_BYTES, sendOutput } from './reply.ts';
 import { iocMembers, nullable, pageHeaders, restOperation, timestamp } from './schemas.ts';
@@ -69,7 +70,7 @@ const pageSchema = Type.Object(
 
 /** `GET /api/v1/iocs`: live indicators, newest entry first, in SOC Defenders' shape. */
 export function addIocs(scope: FastifyInstance, context: RouteContext): void {
-  const { reader, collections, reads, inFlight } = context;
+  const { reader, collections, reads, inFlight, rates } = context;
   const text = {
     operationId: 'getIocs',
     summary: 'Live indicators, newest first',
@@ -97,6 +98,7 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     };
     reads.note(collection);
     const held = inFlight.hold(reply.raw, request.client.name, STREAM_BYTES);
+    if (before !== null) rates.settle(request, reply, costOfStep({ ...page, before: selection.before }));
     const bounds = await findBounds(reader, page);
     const links = linksOf(asked, query, page, bounds, context);
     if (links.next !== null) reply.header('link', `<${links.next}>; rel="next"`);
@@ -106,6 +108,13 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     return sendOutput(request, reply, collection, output, { slices, identityId: context.identityId, about }, held);
   });
   addResource(scope, '/iocs', { GET: get });
+}
+
+/** A further page of a walk: to count what a filter leaves costs more than the page, and no index knows categories. */
+function costOfStep({ limit, confidence, category, since, before }: LivePage): number {
+  if (category !== null) return WHOLE_REQUEST;
+  const isCounted = confidence !== null || since !== null || before !== null;
+  return Math.max(costOfPage(limit), isCounted ? WHOLE_REQUEST / 4 : 0);
 }
 
 function readOffset(query: Query): number {

@@ -11,6 +11,7 @@ import { addResource, type Operation } from '../methods.ts';
 import { numberParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
+import { costOfPage } from '../rates.ts';
 import { hasCategory, SLICE } from './live.ts';
 import { chooseOutput, type OutputName, STREAM_BYTES, sendOutput } from './reply.ts';
 import { restOperation } from './schemas.ts';
@@ -131,7 +132,7 @@ function isWithin({ dateAdded }: Entry, since: Micros | null, before: Micros | n
 
 /** TAXII's envelope for who doesn't speak TAXII (TAXII 2.1 section 3.7). */
 async function sendPage(query: Query, request: FastifyRequest, reply: FastifyReply, context: RouteContext) {
-  const { reader, taxii, cursorSecret, identityId, reads, collections, inFlight } = context;
+  const { reader, taxii, cursorSecret, identityId, reads, rates, collections, inFlight } = context;
   for (const name of ['confidence', 'category', 'until', 'format']) {
     if (query[name] !== undefined) throw badParameter(name, 'left out beside limit and next');
   }
@@ -148,6 +149,7 @@ async function sendPage(query: Query, request: FastifyRequest, reply: FastifyRep
   const size = readLimit(query['limit'], taxii.pageSize, taxii.maxPage);
   reads.note(collection);
   inFlight.hold(reply.raw, request.client.name, size * OBJECT_BYTES);
+  rates.settle(request, reply, costOfPage(size));
   const filter = filterOf(selection);
   const list = new ListWriter({ identityId });
   const dates: Micros[] = [];

@@ -95,6 +95,11 @@ function defineCollection(
   isView: boolean,
   context: ResolveContext,
 ): CollectionDefinition {
+  const { page_size, max_page } = section;
+  if (page_size !== undefined && max_page !== undefined && page_size > max_page) {
+    const path = ['collections', name, 'page_size'];
+    context.report(context.placeOf(path), path, `must not be more than max_page (${max_page})`);
+  }
   return {
     id: section.id ?? context.collectionIdOf(name),
     alias: name,
@@ -104,6 +109,8 @@ function defineCollection(
     types: isView && section.types !== undefined ? [...section.types] : null,
     tlp: journal.policy.tlp,
     strict: section.strict,
+    ...(page_size === undefined ? {} : { pageSize: page_size }),
+    ...(max_page === undefined ? {} : { maxPage: max_page }),
   };
 }
 

@@ -94,6 +94,9 @@ export interface CollectionDefinition {
   tlp: Tlp;
   /** Answer as the letter of TAXII 2.1 says where the field's clients need otherwise. */
   strict: boolean;
+  /** Objects in a page when a client names no limit, and most of them; absent: as the whole server (TaxiiDefinition). */
+  pageSize?: number;
+  maxPage?: number;
 }
 
 /** A collection that a sink delivers. */

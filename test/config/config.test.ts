@@ -94,6 +94,26 @@ t.test('an empty file is the whole default configuration', async (t) => {
   t.strictSame([config.feeds, config.pools, config.journals, config.collections], [[], [], [], []]);
 });
 
+t.test('public_url is an origin, and a collection may have pages of its own size', async (t) => {
+  t.equal(load('').config.publicUrl, null);
+  t.equal(load('public_url: https://ti.example:8443/\n').config.publicUrl, 'https://ti.example:8443');
+  for (const url of ['https://ti.example', 'http://localhost:8080', 'http://127.0.0.1', 'http://[::1]:8080'])
+    t.equal(load(`public_url: "${url}"\n`).config.publicUrl, url);
+  const { config } = load(`${pool}collections:
+  one: { pool: main, page_size: 50000 }
+  two: { pool: main, page_size: 10, max_page: 20 }
+  three: { pool: main }
+`);
+  t.strictSame(
+    config.collections.map(({ pageSize, maxPage }) => [pageSize, maxPage]),
+    [
+      [50_000, undefined],
+      [10, 20],
+      [undefined, undefined],
+    ],
+  );
+});
+
 t.test('each refusal names its line, its column and its path', async (t) => {
   // [what is wrong, the text, line, column, path, words of the message]
   const table: [string, string, number, number, string, RegExp][] = [
@@ -314,6 +334,35 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       'taxii.page_size',
       /not be more than max_page/,
     ],
+    [
+      'page of a collection above its most',
+      `${pool}collections:\n  all: { pool: main, page_size: 20, max_page: 10 }\n`,
+      6,
+      33,
+      'collections.all.page_size',
+      /not be more than max_page/,
+    ],
+    [
+      'page of a collection above every most',
+      `${pool}collections:\n  all: { pool: main, max_page: 50001 }\n`,
+      6,
+      32,
+      'collections.all.max_page',
+      /at most 50000/,
+    ],
+    ...['ti.example', 'https://ti.example/path', 'https://ti.example?x', 'ftp://ti.example'].map(
+      (url): [string, string, number, number, string, RegExp] => [
+        `public_url ${url}`,
+        `public_url: "${url}"\n`,
+        1,
+        13,
+        'public_url',
+        /https:\/\/HOST/,
+      ],
+    ),
+    ['public_url in the clear', 'public_url: http://ti.example\n', 1, 13, 'public_url', /must begin with https/],
+    ['public_url that leads nowhere', 'public_url: "https://[::::]"\n', 1, 13, 'public_url', /no host/],
+    ['public_url with a port that is none', 'public_url: https://ti.example:99999\n', 1, 13, 'public_url', /no host/],
     ['a store that is none', 'store: sqllite\n', 1, 8, 'store', /must be sqlite; did you mean sqlite\?/],
     [
       'beyond loopback in the clear',

@@ -60,7 +60,13 @@ t.test('discovery, api root, collections and one collection, with and without th
     const reply = await get(path);
     t.equal(reply.statusCode, 200, path);
     t.equal(reply.headers['content-type'], TYPE);
-    t.match(reply.json(), { title: String, default: ROOT, api_roots: [ROOT] });
+    const url = `http://localhost:80${ROOT}`;
+    t.match(reply.json(), { title: String });
+    t.strictSame(
+      [reply.json().default, reply.json().api_roots],
+      [url, [url]],
+      'absolute: cytaxii2 asks just what it is told',
+    );
   }
   for (const path of [ROOT, ROOT.slice(0, -1)]) {
     t.match(
@@ -96,6 +102,51 @@ t.test('discovery, api root, collections and one collection, with and without th
     t.match(reply.json(), { title: String, http_status: '404' });
   }
 });
+
+t.test(
+  'discovery names the host that the client asked, or the configured one, and never what is no host',
+  async (t) => {
+    const direct = await openApp(t);
+    const proxied = await openApp(t, { trustProxy: true });
+    const rootOf = async ({ ask }: Awaited<ReturnType<typeof openApp>>, headers: Record<string, string>) => {
+      const { default: first, api_roots } = (await ask('/taxii2/', { headers })).json();
+      t.strictSame(api_roots, [first]);
+      return first.endsWith(ROOT) ? first.slice(0, -ROOT.length) : first;
+    };
+    const forwarded = {
+      host: 'sluice:8080',
+      'x-forwarded-host': 'evil.example, ti.example',
+      'x-forwarded-proto': 'http, https',
+    };
+    for (const [host, base] of [
+      ['ti.example', 'http://ti.example'],
+      ['ti.example:8443', 'http://ti.example:8443'],
+      ['192.0.2.1:80', 'http://192.0.2.1:80'],
+      ['[2001:db8::1]:8080', 'http://[2001:db8::1]:8080'],
+      ['my_host', 'http://my_host'],
+      ['a b', ''],
+      ['user@ti.example', ''],
+      ['ti.example/x', ''],
+      ['ti.example?x', ''],
+      ['"><script>', ''],
+      ['ti.example:99999', ''],
+      ['[::::]', ''],
+    ] as const) {
+      t.equal(await rootOf(direct, { host }), base, `Host: ${host}`);
+      t.equal(await rootOf(proxied, { host: 'sluice', 'x-forwarded-host': host }), base.replace('http:', 'https:'));
+    }
+    t.equal(await rootOf(direct, forwarded), 'http://sluice:8080', 'without a proxy nobody forwards');
+    t.equal(await rootOf(proxied, forwarded), 'https://ti.example', 'what the one proxy wrote counts');
+    t.equal(await rootOf(proxied, { ...forwarded, 'x-forwarded-proto': 'http' }), 'http://ti.example');
+    t.equal(await rootOf(proxied, { ...forwarded, 'x-forwarded-proto': 'gopher' }), 'https://ti.example');
+    t.equal(await rootOf(proxied, { host: 'sluice:8080' }), '', "the proxy's own name for it leads nowhere");
+    for (const trustProxy of [true, false])
+      t.equal(
+        await rootOf(await openApp(t, { trustProxy, publicUrl: 'https://ti.example:8443' }), forwarded),
+        'https://ti.example:8443',
+      );
+  },
+);
 
 t.test('every refusal is a TAXII error message of the TAXII type', async (t) => {
   const { get, gateway } = await open(t);
@@ -391,6 +442,70 @@ t.test('a client stops when its key is revoked, and is slowed at its rate', asyn
   t.match(slowed.headers['retry-after'], /^\d+$/);
   await gateway.side.revokeClient('blue');
   t.equal((await get('/taxii2/')).statusCode, 401);
+});
+
+t.test('a page costs little of a rate, a search one request, and a loop on one token ends', async (t) => {
+  const { gateway, get } = await open(t);
+  const addClient = async (name: string, max: number) => {
+    const { key } = await gateway.side.addClient({ name, collections: null, tlp: 'amber', rate: { max, per: 60_000 } });
+    return (path: string, method = 'GET') =>
+      gateway.app.inject({ method: method as 'GET', url: path, headers: { 'x-api-key': `${key}` } });
+  };
+  const objects = `${ROOT}collections/all/objects/`;
+  const id = (await get(`${objects}?match[type]=indicator&limit=1`)).json().objects[0].id;
+  const { next } = (await get(`${objects}?limit=5`)).json();
+  const { next: link } = (await get('/api/v1/iocs?limit=5')).json().links;
+  const { next: since } = (await get('/api/v1/iocs?limit=5&since=2020-01-01T00:00:00Z')).json().links;
+  const { next: stix } = (await get('/api/v1/iocs/stix?limit=5')).json();
+
+  // Parts of a twentieth that each costs.
+  const costs: [string, number][] = [
+    [`${objects}?limit=1`, 1],
+    [`${objects}?limit=1000`, 1],
+    [`${objects}?limit=1001`, 2],
+    [`${objects}?limit=5000`, 5],
+    [`${objects}?limit=999999`, 5],
+    [objects, 1],
+    [`${objects}?next=${next}`, 1],
+    [`${objects}?match[type]=indicator&limit=100`, 1],
+    [`${ROOT}collections/all/manifest/`, 1],
+    [`${objects}?match[id]=${id}`, 20],
+    [`${objects}?match[version]=first`, 20],
+    [`${objects}?match[version]=2025-12-01T00:00:00Z`, 20],
+    [`${objects}${id}/`, 20],
+    [`${objects}${id}/versions/`, 20],
+    [`${objects}?limit=0`, 20],
+    [`${objects}indicator--00000000-0000-4000-8000-ffffffffffff/`, 20],
+    ['/taxii2/', 20],
+    ['/api/v1/iocs', 20],
+    [link, 1],
+    [since, 5],
+    [`/api/v1/iocs/stix?next=${stix}`, 1],
+  ];
+  for (const [i, [path, cost]] of costs.entries()) {
+    const ask = await addClient(`cost-${i}`, 21);
+    for (let times = 1; times <= 20; times += 1) {
+      const { headers } = await ask(path);
+      if (Number(headers['ratelimit-remaining']) !== 21 - Math.ceil((times * cost) / 20)) {
+        t.fail(`${path}: ${headers['ratelimit-remaining']} left after ${times}`);
+        break;
+      }
+    }
+  }
+
+  const loop = await addClient('loop', 2);
+  const statuses: number[] = [];
+  const path = `${objects}?next=${next}&limit=5`;
+  for (let i = 0; i < 30; i += 1) statuses.push((await loop(path)).statusCode);
+  t.strictSame(
+    statuses,
+    statuses.map((_, i) => (i < 21 ? 200 : 429)),
+    'there must be room for a whole request before it is known what one costs',
+  );
+  const refused = await loop(path);
+  t.equal(refused.headers['ratelimit-remaining'], '0');
+  t.match(refused.headers['retry-after'], /^[1-9]\d*$/);
+  t.equal((await loop('/taxii2/')).statusCode, 429, 'over all doors');
 });
 
 t.test('failed sign-ins are limited by address; a good key is not held up by them', async (t) => {

@@ -46,6 +46,22 @@ export const collectionSchema = Type.Object(
       default: false,
       description: "Answer as the letter of TAXII 2.1 says where the field's clients need otherwise.",
     }),
+    page_size: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 50_000,
+        description:
+          "Objects in a page when a client names no limit. Large for clients that read one page. Default: taxii's.",
+      }),
+    ),
+    max_page: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 50_000,
+        description:
+          "Most objects in a page; a larger limit is cut to it. Default: taxii's, or page_size where that is more.",
+      }),
+    ),
     min_confidence: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 100, description: 'Indicators below it stay out.' }),
     ),
