@@ -50,6 +50,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
     pools: [{ name: 'main', feeds: Object.keys(feeds) }],
     journals: [journal],
     collections: [],
+    idle: new Set(),
     companyOf: () => [
       producingIdentity(namespace, { name: 'Bench', description: null, contact: null }, clock.now()),
       ...markingsUpTo('amber'),
@@ -95,6 +96,7 @@ function feedOf(name: string): FeedDefinition {
     tlp: 'green',
     lifetime: { default: 365 * 86_400_000 },
     shrinkGuard: null,
+    outageLimit: 0,
     emptyAllowed: true,
     reach: defaultReach,
   };

@@ -78,6 +78,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     writer,
     namespace,
     feeds: definitions,
+    idle: new Set(config.idleFeeds.map(({ definition }) => definition.name)),
     pools: config.pools,
     journals: config.journals,
     collections: config.collections,

@@ -8,7 +8,7 @@ import type { Config } from './config.ts';
 import { type ConfigEntry, type ConfigNode, nodeOf } from './document.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import { type ReadContext, readValue } from './read.ts';
-import { feedSchema } from './schema/feed.ts';
+import { feedSchema, usualLifetime } from './schema/feed.ts';
 import type { FeedSection } from './schema.ts';
 import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './wording.ts';
 
@@ -153,7 +153,8 @@ function defineFeed(name: string, format: string, section: FeedSection, defaults
     every: section.every ?? defaults.every,
     confidence: section.confidence ?? null,
     tlp: section.tlp,
-    lifetime: lifetimeOf(section.lifetime),
+    lifetime: lifetimeOf(section.lifetime, defaults.lifetime ?? usualLifetimes),
+    outageLimit: section.outage_limit,
     // A delta withdraws nothing by leaving it out.
     shrinkGuard: mode === 'delta' || section.shrink_guard === 'off' ? null : section.shrink_guard,
     emptyAllowed: section.empty_allowed ?? defaults.emptyAllowed,
@@ -181,13 +182,17 @@ export function proxyOf(given: string | Secret): ProxySetting {
 }
 
 /** A map lays its types over the defaults; its own `default` is for every type that it does not name. */
-function lifetimeOf(lifetime: FeedSection['lifetime']): FeedDefinition['lifetime'] {
+function lifetimeOf(
+  lifetime: FeedSection['lifetime'],
+  defaults: FeedDefinition['lifetime'],
+): FeedDefinition['lifetime'] {
   if (typeof lifetime === 'number') return { default: lifetime };
-  if (lifetime['default'] !== undefined) return lifetime;
-  const defaults = feedSchema.properties.lifetime as unknown as { default: Record<string, string> };
-  const filled = Object.entries(defaults.default).map(([type, duration]) => [type, parseDuration(duration)]);
-  return { ...Object.fromEntries(filled), ...lifetime };
+  return lifetime?.['default'] === undefined ? { ...defaults, ...lifetime } : lifetime;
 }
+
+const usualLifetimes: FeedDefinition['lifetime'] = Object.fromEntries(
+  Object.entries(usualLifetime).map(([type, duration]) => [type, parseDuration(duration)]),
+);
 
 /** What the section says once the format's defaults are in, in the file's keys. */
 function effective(definition: FeedDefinition): Record<string, unknown> {

@@ -56,13 +56,15 @@ export async function curate(
   const live = new Map((await tx.liveEntries(name, keys)).map((entry) => [entry.key, entry]));
   const steps: Step[] = [];
   const dues: { dateAdded: Micros; due: Micros | null }[] = [];
+  const lapsed = new Set<string>();
   for (const key of keys) {
     const said = others.get(key) ?? [];
     const observation = news?.observations.get(key) ?? null;
     if (news !== null && observation !== null) said.push({ feed: news.feed, observation });
-    const step = decide(key, said, live.get(key) ?? null, view, now, dues);
+    const step = decide(key, said, live.get(key) ?? null, view, now, dues, lapsed);
     if (step !== null) steps.push(step);
   }
+  for (const feed of lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
   if (dues.length > 0) await tx.setDue(name, dues);
   return append(tx, view, steps);
 }
@@ -74,8 +76,9 @@ function decide(
   { definition, feeds }: JournalView,
   now: Micros,
   dues: { dateAdded: Micros; due: Micros | null }[],
+  lapsed: Set<string>,
 ): Step | null {
-  const result = merge(said, feeds, definition.policy, now);
+  const result = merge(said, feeds, definition.policy, now, lapsed);
   const member = 'absent' in result ? result : membershipOf(result.merged, definition);
   if ('absent' in result || 'absent' in member) {
     const reason = 'absent' in member ? member.absent : 'vanished';

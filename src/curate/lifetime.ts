@@ -1,7 +1,9 @@
-import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
+import type { Observation } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
+import type { FeedView } from './merge.ts';
 
 /** Elastic's prebuilt rules look back 30 days by `created`: living indicators are issued anew well before. */
 const REISSUE_AFTER = 20 * MICROS_PER_DAY;
@@ -12,7 +14,57 @@ const ELASTIC_LONGEST = 365 * MICROS_PER_DAY;
 /** With less than this left, the next look is at the end itself. */
 const LAST_LOOK = 120 * MICROS_PER_SECOND;
 
+/** A lifetime is held back, and `valid_until` moved on, this long before it ends: readers go by what they read before. */
+const HOLD_AHEAD = 3600 * MICROS_PER_SECOND;
+
 type Dated = Pick<IndicatorEntry, 'objectId' | 'created' | 'version' | 'validUntil'>;
+
+/**
+ * When a feed stops speaking for an observation. Its source's own word wins (STIX 2.1 section 4.7 `valid_until`; without one an
+ * indicator has no end). Else the configured lifetime counts from the last sighting that the feed dates or the last confirmation
+ * of a snapshot, whichever is later, and without either from when the feed was heard to say it. A lifetime that ends while the
+ * feed can't be read is held until the feed's outage limit. Null: never.
+ */
+export function expiryOf(observation: Observation, feed: FeedView, now: Micros): Micros | null {
+  if (observation.validUntil !== null) return observation.validUntil;
+  const end = lifeEndOf(observation, feed);
+  return end !== null && isHeld(observation, end, feed, now) ? heldUntil(end, feed) : end;
+}
+
+/** Has its lifetime ended, or is that held back, so that the next good poll of the feed may say otherwise? */
+export function hasLapsed(observation: Observation, feed: FeedView, now: Micros): boolean {
+  if (observation.validUntil !== null) return false;
+  const end = lifeEndOf(observation, feed);
+  if (end === null) return false;
+  if (feed.definition.mode === 'snapshot' && end <= now) return true;
+  // What a delta feed let go is not said again by a poll that says nothing of it: only what is held waits for one.
+  return isHeld(observation, end, feed, now) && heldUntil(end, feed) > now;
+}
+
+function lifetimeOf({ observable: { type } }: Observation, { definition: { lifetime } }: FeedView): Micros | null {
+  const milliseconds = lifetime[type] ?? lifetime.default;
+  return milliseconds === undefined ? null : milliseconds * MICROS_PER_MS;
+}
+
+function lifeEndOf(observation: Observation, feed: FeedView): Micros | null {
+  const lifetime = lifetimeOf(observation, feed);
+  if (lifetime === null) return null;
+  const { lastSeen, heardAt } = observation;
+  const { confirmedAt } = feed;
+  const since = lastSeen === null ? (confirmedAt ?? heardAt) : Math.max(lastSeen, confirmedAt ?? 0);
+  return since + lifetime;
+}
+
+/** What ended before the feed was last read had its end: only what would end since is held. */
+function isHeld(observation: Observation, end: Micros, feed: FeedView, now: Micros): boolean {
+  if (feed.unreadSince === null || end <= feed.unreadSince) return false;
+  const ahead = Math.min(HOLD_AHEAD, (lifetimeOf(observation, feed) ?? 0) / 4);
+  return end <= now + ahead;
+}
+
+function heldUntil(end: Micros, { unreadSince, definition }: FeedView): Micros {
+  return Math.max(end, (unreadSince ?? 0) + definition.outageLimit * MICROS_PER_MS);
+}
 
 /** `valid_until` as a journal issues it. */
 export function validUntilOf(profile: Profile, merged: Micros | null, now: Micros): Micros | null {

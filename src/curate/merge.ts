@@ -1,5 +1,4 @@
 import type { Micros } from '../model/clock.ts';
-import { MICROS_PER_MS } from '../model/clock.ts';
 import type { FeedDefinition, JournalPolicy } from '../model/definition.ts';
 import type { Claim, WithdrawalReason } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -9,12 +8,15 @@ import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { withStatements } from '../stix/marking.ts';
 import { sourceReferences } from '../stix/reference.ts';
+import { expiryOf, hasLapsed } from './lifetime.ts';
 
-/** A feed as merging sees it: what it is configured to be, and when it last confirmed all its rows. */
+/** A feed as merging sees it: what it is configured to be, when it last confirmed all its rows, and whether it can be asked. */
 export interface FeedView {
   definition: FeedDefinition;
   /** Set for snapshot feeds only; a pull under way counts as a confirmation of the rows it has brought. */
   confirmedAt: Micros | null;
+  /** While the feed can't be read: its last good poll. Null while it can. */
+  unreadSince: Micros | null;
 }
 
 /** What one feed says about an observable. */
@@ -51,13 +53,15 @@ const CONFIDENCE_CAP = 95;
 
 /**
  * Merges what a pool's feeds say about one observable, under one journal's policy. The ceiling applies before anything is
- * merged, so the result says only what the journal's readers may know.
+ * merged, so the result says only what the journal's readers may know. `lapsed` is given the names of feeds whose lifetime for
+ * it is over or held back, so that the next good poll has it looked at again.
  */
 export function merge(
   said: readonly Said[],
   feeds: ReadonlyMap<string, FeedView>,
   policy: JournalPolicy,
   now: Micros,
+  lapsed?: Set<string>,
 ): MergeResult {
   let absent: WithdrawalReason = 'vanished';
   const admitted: Admitted[] = [];
@@ -72,6 +76,7 @@ export function merge(
     else if (observation.revoked) absent = 'revoked-upstream';
     else {
       const expires = expiryOf(observation, feed, now);
+      if (lapsed !== undefined && hasLapsed(observation, feed, now)) lapsed.add(name);
       const confidence = observation.confidence ?? feed.definition.confidence;
       if (expires !== null && expires <= now) absent = 'expired';
       else admitted.push({ observation, feed, confidence, tlp, expires });
@@ -137,15 +142,6 @@ function together(admitted: readonly Admitted[]): Merged {
   };
 }
 
-/** When a feed stops speaking for it: its own word wins; else a lifetime from when it was last seen or confirmed. Null: never. */
-export function expiryOf(observation: Observation, { definition, confirmedAt }: FeedView, now: Micros): Micros | null {
-  if (observation.validUntil !== null) return observation.validUntil;
-  const lifetime = definition.lifetime[observation.observable.type] ?? definition.lifetime.default;
-  if (lifetime === undefined) return null;
-  const since = later(observation.lastSeen, confirmedAt) ?? observation.validFrom ?? observation.firstSeen ?? now;
-  return since + lifetime * MICROS_PER_MS;
-}
-
 /** Who really says it: the publisher that a row names, else the feed itself, whatever its title. */
 function publisherOf({ observation: { source }, feed: { definition } }: Admitted): string {
   return source.feed_name === definition.title ? `feed ${definition.name}` : source.feed_name.toLowerCase();
@@ -191,10 +187,6 @@ function claimOf({ observation, feed, confidence }: Admitted): Claim {
 
 function unite(lists: readonly string[][]): string[] {
   return [...new Set(lists.flat())].sort();
-}
-
-function later(a: Micros | null, b: Micros | null): Micros | null {
-  return a === null ? b : b === null ? a : Math.max(a, b);
 }
 
 function least(values: readonly (Micros | null)[]): Micros | null {

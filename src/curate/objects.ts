@@ -10,8 +10,8 @@ import type { Curated, JournalView } from './curate.ts';
 import type { FeedView } from './merge.ts';
 
 /**
- * Brings a journal up to what its feeds now hold under these ids: of each the newest version within the ceiling, if the
- * journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
+ * Brings a journal up to what its feeds now hold under these ids: of each the newest version of its own author within the
+ * ceiling, if the journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
  * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
  *
  * Marking definitions go into every journal and join its company: indicators keep their references to them, and a marking
@@ -21,12 +21,13 @@ export async function curateObjects(
   tx: Transaction,
   { definition, feeds }: JournalView,
   ids: readonly string[],
+  now: Micros,
 ): Promise<Curated> {
   const { name, policy, keep } = definition;
   if (ids.length === 0) return { entries: 0, withdrawn: 0 };
   const standing = await standingObjects(tx, name, ids);
   const taken = policy.objects === 'all' ? ids : ids.filter(isStatement);
-  const wanted = await newestWithin(tx, policy.tlp, feeds, taken);
+  const wanted = await newestWithin(tx, policy.tlp, feeds, taken, now);
   const fresh = [...wanted.values()].filter(
     (object) =>
       standing.get(object.id)?.raw !== jsonText(object.raw) &&
@@ -55,26 +56,40 @@ export async function curateObjects(
   return { entries: entries.length, withdrawn: told.length + silent.length };
 }
 
-/** The ceiling holds for what passes verbatim as well; an object without a mark has its feed's. */
+/**
+ * Only an object's creator makes versions of it (STIX 2.1 section 3.6). Of the feeds that hold an id, the one that was first to
+ * say it names the creator: its `created_by_ref`, or where it has none the feed itself. What others hold under that id is no
+ * version of it, whatever its `modified`. A version that is dated ahead of our clock has no date yet: no later one waits for it.
+ *
+ * The ceiling holds for what passes verbatim as well; an object without a mark has its feed's.
+ */
 async function newestWithin(
   tx: Transaction,
   ceiling: Tlp,
   feeds: JournalView['feeds'],
   ids: readonly string[],
+  now: Micros,
 ): Promise<Map<string, StixObject>> {
   const newest = new Map<string, StixObject & { feed: string }>();
+  const creators = new Map<string, string>();
   for (const object of await tx.objectsById([...feeds.keys()], ids)) {
     const tlp = tlpOfObject(object.raw) ?? (feeds.get(object.feed) as FeedView).definition.tlp;
+    const creator = creatorOf(object);
+    if (!creators.has(object.id)) creators.set(object.id, creator);
+    if (creators.get(object.id) !== creator || !isWithin(tlp, ceiling)) continue;
     const other = newest.get(object.id);
-    if (isWithin(tlp, ceiling) && (other === undefined || versionOf(object) > versionOf(other))) {
-      newest.set(object.id, object);
-    }
+    if (other === undefined || versionOf(object, now) > versionOf(other, now)) newest.set(object.id, object);
   }
   return newest;
 }
 
-function versionOf({ version }: StixObject): Micros {
-  return (version === null ? undefined : parseTimestamp(version)) ?? 0;
+function creatorOf({ raw: { created_by_ref: creator }, feed }: StixObject & { feed: string }): string {
+  return typeof creator === 'string' ? creator : `feed ${feed}`;
+}
+
+function versionOf({ version }: StixObject, now: Micros): Micros {
+  const at = (version === null ? undefined : parseTimestamp(version)) ?? 0;
+  return at > now ? 0 : at;
 }
 
 function tombstoneOf(entry: ObjectEntry, dateAdded: Micros, keep: number): ObjectEntry {

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
 import type { Micros } from '../model/clock.ts';
-import type { FeedMode } from '../model/definition.ts';
+import type { FeedDefinition, FeedMode } from '../model/definition.ts';
 import type { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Rejection } from '../model/observation.ts';
@@ -35,6 +35,8 @@ export interface FeedDefaults {
   every: number;
   minEvery?: number;
   emptyAllowed: boolean;
+  /** Milliseconds by type, as in FeedDefinition; absent: the usual ages. Empty for what says itself when it ends. */
+  lifetime?: FeedDefinition['lifetime'];
 }
 
 export interface FeedAccount {

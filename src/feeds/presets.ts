@@ -21,6 +21,8 @@ export const presets: Record<string, { format: string; options: Record<string, u
       per_day: 50_000,
       weight: 2.5,
       lookback: '30d',
+      // As for its rows: what it no longer confirms has no end of its own.
+      lifetime: { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' },
     },
   },
   // A key of its own from CrowdSec's sales; updated hourly. Duplicates of one address merge here.

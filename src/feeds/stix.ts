@@ -50,6 +50,7 @@ export const stix: FeedFormat<Options> = {
       every: path === undefined ? 60 * MINUTE_MS : MINUTE_MS,
       // A directory may have no file yet; an address that suddenly holds nothing is more likely broken.
       emptyAllowed: path !== undefined,
+      lifetime: {},
     };
   },
   account({ url, key }) {

@@ -24,7 +24,8 @@ export const taxii: FeedFormat<Options> = {
   options: optionsSchema,
   defaults(options) {
     checkOptions(options);
-    return { title: 'TAXII', mode: options.mode ?? 'delta', every: HOUR_MS, emptyAllowed: options.mode !== 'snapshot' };
+    const mode = options.mode ?? 'delta';
+    return { title: 'TAXII', mode, every: HOUR_MS, emptyAllowed: mode !== 'snapshot', lifetime: {} };
   },
   account: accountOf,
   async *read(feed) {

@@ -20,8 +20,13 @@ export interface FeedDefinition {
   /** For rows that say nothing themselves. */
   confidence: number | null;
   tlp: Tlp;
-  /** Milliseconds an observation counts after it was last seen or confirmed; by observable type, `default` for the rest. */
+  /**
+   * Milliseconds an observation counts after it was last seen or confirmed; by observable type, `default` for the rest. A type
+   * without either has no end but its source's word.
+   */
   lifetime: Partial<Record<ObservableType | 'default', number>>;
+  /** Milliseconds after the last good poll for which a lifetime that ends meanwhile is held, while the feed can't be read. */
+  outageLimit: number;
   /** A snapshot that would withdraw more than this share (0 to 1) of the feed's rows is held back; null: no guard. */
   shrinkGuard: number | null;
   /** Is a snapshot without a single row believable? */

@@ -23,6 +23,13 @@ export interface Source {
   article_url?: string;
 }
 
+/** An upstream object in one of its versions. */
+export interface Statement {
+  /** `type--uuid`. */
+  id: string;
+  version: Micros | null;
+}
+
 /** What one feed says about one observable. Its identity is (feed, key). */
 export interface Observation {
   key: ObservableKey;
@@ -32,6 +39,7 @@ export interface Observation {
   /** Null likewise: what a feed's configuration says applies when merging, to rows that were read long ago as well. */
   tlp: Tlp | null;
   firstSeen: Micros | null;
+  /** The last sighting that the feed dates; when its row was written or changed is no sighting. */
   lastSeen: Micros | null;
   /** Only when the feed itself says so; a lifetime from configuration is applied when merging. */
   validFrom: Micros | null;
@@ -40,6 +48,12 @@ export interface Observation {
   revoked: boolean;
   /** The upstream's own id of the row, a UUID or anything else. */
   sourceId: string | null;
+  /** `modified`, else `created`, of the upstream object: orders the versions of one id. Null for rows, and where none is given. */
+  version: Micros | null;
+  /** Further objects of the feed that say the same, at most MAX_STATEMENTS_BESIDE. */
+  others: Statement[];
+  /** When the feed was first heard to say this, or last said something new of it. It is no part of what is said. */
+  heardAt: Micros;
   source: Source;
   name: string | null;
   description: string | null;
@@ -51,6 +65,9 @@ export interface Observation {
   /** Properties of an upstream STIX indicator that we don't model; served while this feed is the sole source. */
   kept: JsonObject | null;
 }
+
+/** What the store finds an observation by is bounded: objects on one observable beyond it are not told apart. */
+export const MAX_STATEMENTS_BESIDE = 15;
 
 /** A STIX 2.1 object that holds no observation of ours; it passes verbatim. */
 export interface StixObject {

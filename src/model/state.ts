@@ -26,6 +26,11 @@ export interface FeedState {
   gap: { from: Micros; to: Micros; at: Micros } | null;
   /** What is not as it should be about a feed that is read all the same, and when that was found; null after a pull without. */
   note: { text: string; at: Micros } | null;
+  /**
+   * When a lifetime of its rows last ended or was held back: what the feed confirms, or no longer does, is looked at after its
+   * next good poll. Null: nothing of it waits for that.
+   */
+  lapsedAt: Micros | null;
   /** Of the last whole pull. */
   accepted: number;
   rejected: number;

@@ -19,7 +19,7 @@ export const MAX_NAME = 512;
 export const MAX_DESCRIPTION = 4000;
 
 /** Absent, null and empty text mean the same: the feed says nothing. */
-function isNothing(value: unknown): value is null | undefined | '' {
+export function isNothing(value: unknown): value is null | undefined | '' {
   return value === undefined || value === null || value === '';
 }
 

@@ -1,8 +1,9 @@
+import type { FeedItem } from '../feeds/feed.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/json.ts';
 import { observableKey } from '../model/observable.ts';
-import type { ExternalReference, Observation, Rejection, StixObject } from '../model/observation.ts';
+import type { ExternalReference, Observation, Rejection, Statement, StixObject } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
 import { isStixId } from '../stix/id.ts';
 import { MAX_STATEMENTS, statementsOf, tlpOfObject } from '../stix/marking.ts';
@@ -16,6 +17,7 @@ import { readConfidence } from './confidence.ts';
 import type { Canonical, Refusal } from './parsed.ts';
 import {
   type Complain,
+  isNothing,
   MAX_LABELS,
   MAX_NAME,
   readBoolean,
@@ -35,6 +37,14 @@ import { soundReference, withSoundIds } from './stix-id.ts';
 export interface Passed {
   object: StixObject;
   note?: Rejection;
+}
+
+/** The object that an item is when it may have been an observation in another version; null for all else. */
+export function statementIn(item: FeedItem): Statement | null {
+  const object = isJsonObject(item) && 'stix' in item ? item.stix : null;
+  if (!isJsonObject(object) || (object['type'] !== 'indicator' && object['type'] !== 'vulnerability')) return null;
+  const { id } = object;
+  return isStixId(id) ? { id, version: versionOf(object, () => undefined) } : null;
 }
 
 /**
@@ -142,11 +152,14 @@ function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, compl
     confidence: confidence ?? null,
     tlp: marked === null ? labelled : labelled === null ? marked : strictest(marked, labelled),
     firstSeen: readPastTime(object['created'], now, 'created', complain),
-    lastSeen: readPastTime(object['modified'], now, 'modified', complain),
+    lastSeen: null,
     validFrom: readTime(object['valid_from'], 'valid_from', complain),
     validUntil: readTime(object['valid_until'], 'valid_until', complain),
     revoked: readBoolean(object['revoked'], 'revoked', complain),
     sourceId,
+    version: versionOf(object, complain),
+    others: [],
+    heardAt: now,
     source: { feed_name: feed.title },
     name: readText(object['name'], MAX_NAME, 'name', complain),
     description: readDescription(object['description'], complain),
@@ -157,6 +170,11 @@ function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, compl
   };
   settleTimes(said, complain);
   return said;
+}
+
+/** STIX 2.1 section 3.6. A version that is dated for ever has no date, and does not count as its first one. */
+export function versionOf({ modified, created }: JsonObject, complain: Complain): Micros | null {
+  return isNothing(modified) ? readTime(created, 'created', () => undefined) : readTime(modified, 'modified', complain);
 }
 
 /** The upstream's own id first, then its references. */

@@ -1,10 +1,16 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { ExternalReference, Observation } from '../model/observation.ts';
+import {
+  type ExternalReference,
+  MAX_STATEMENTS_BESIDE,
+  type Observation,
+  type Statement,
+} from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
 import { MAX_LABELS, MAX_REFERENCES } from '../normalise/property.ts';
 import { withStatements } from '../stix/marking.ts';
+import { statementsOf } from './supersede.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
 
@@ -21,7 +27,7 @@ export function combineRows(observations: readonly Observation[], feed: Defaults
 /** What was said first, and what was said then; saying the same once more changes nothing. */
 function combine(a: Observation, b: Observation, feed: Defaults): Observation {
   // Rows with one id are versions of one row (STIX 2.1 section 3.6): the newer takes back what the older said.
-  if (a.sourceId !== null && a.sourceId === b.sourceId) return (b.lastSeen ?? 0) < (a.lastSeen ?? 0) ? a : b;
+  if (a.sourceId !== null && a.sourceId === b.sourceId) return orderOf(b) < orderOf(a) ? a : b;
   const strengthOf = ({ confidence }: Observation): number => confidence ?? feed.confidence ?? -1;
   // Of equals always the same one, in whatever order an upstream lists them: the other would be a change.
   const isTie = strengthOf(a) === strengthOf(b) && a.sourceId !== null && b.sourceId !== null;
@@ -41,8 +47,23 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
     labels: unite(a.labels, b.labels),
     references: uniteReferences(a.references, b.references),
     techniques: unite(a.techniques, b.techniques),
+    others: othersOf(strong, weak),
+    heardAt: Math.max(a.heardAt, b.heardAt),
     kept: withStatements(strong.kept ?? weak.kept, [a.kept, b.kept]),
   };
+}
+
+/** Rows have no version but the date of what they saw. */
+function orderOf({ version, lastSeen }: Observation): Micros {
+  return version ?? lastSeen ?? 0;
+}
+
+/** Sorted and bounded, so that it is the same ones whatever the rows' order. */
+function othersOf(strong: Observation, weak: Observation): Statement[] {
+  const own = [strong.sourceId, ...strong.others.map(({ id }) => id)];
+  const added = statementsOf(weak).filter(({ id }) => !own.includes(id));
+  if (added.length === 0) return strong.others;
+  return [...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)).slice(0, MAX_STATEMENTS_BESIDE);
 }
 
 function bound(choose: (a: number, b: number) => number, a: Micros | null, b: Micros | null): Micros | null {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { curate, type JournalView, type News } from '../curate/curate.ts';
-import { expiryOf, type FeedView } from '../curate/merge.ts';
+import type { FeedView } from '../curate/merge.ts';
 import { curateObjects } from '../curate/objects.ts';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
@@ -10,6 +10,7 @@ import type { Observation, Rejection, StixObject } from '../model/observation.ts
 import { fitsElastic } from '../stix/elastic.ts';
 import { rowText } from '../stix/validate.ts';
 import { lastVersions, type Transaction, type Writer } from '../store/store.ts';
+import { Ages } from './ages.ts';
 import { bringCompany, settleIdentity } from './company.ts';
 import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './views.ts';
 
@@ -17,13 +18,12 @@ import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './views.ts';
 const SLICE = 10_000;
 /** The same for whole objects, which may be large. */
 const OBJECT_SLICE = 1000;
-/** Rows of each delta feed that are looked at in a tick: a million come round in three hours. */
-const SWEEP_SLICE = 5000;
-
 export interface JournalsParts {
   clock: Clock;
   writer: Writer;
   feeds: FeedDefinition[];
+  /** Names of those that are not to be polled: nobody waits for them, so what they said ages. */
+  idle: ReadonlySet<string>;
   pools: PoolDefinition[];
   journals: JournalDefinition[];
   /** What readers see of the journals. */
@@ -60,11 +60,11 @@ async function walk<Place>(signal: AbortSignal, step: (after: Place | null) => P
 export class Journals {
   readonly #parts: JournalsParts;
   #identity: StixObject | null = null;
-  /** Where the sweep of each delta feed goes on; null: from its first row. */
-  readonly #sweptTo = new Map<string, ObservableKey | null>();
+  readonly #ages: Ages;
 
   constructor(parts: JournalsParts) {
     this.#parts = parts;
+    this.#ages = new Ages(parts);
   }
 
   /** Tells every journal whose pool holds this feed what it said or no longer says: observables, and objects by their ids. */
@@ -78,10 +78,9 @@ export class Journals {
   ): Promise<void> {
     if (observations.size === 0 && ids.length === 0) return;
     for (const definition of this.#heardBy(feed.name)) {
-      // Rows of a snapshot under way are confirmed by being there.
-      const view = await this.#view(tx, definition, feed.mode === 'snapshot' ? { [feed.name]: now } : {});
+      const view = await this.#view(tx, definition, feed.name);
       add(counts, await curate(tx, view, { feed: feed.name, observations }, now));
-      add(counts, await curateObjects(tx, view, ids));
+      add(counts, await curateObjects(tx, view, ids, now));
     }
   }
 
@@ -119,13 +118,32 @@ export class Journals {
       await writer.transaction((tx) => tx.setPolicyHash(definition.name, sealPolicy(hash, views)));
     }
     await this.#dropUnknownFeeds(signal);
+    // A review that was cut off.
+    for (const feed of this.#parts.feeds) if (await this.#ages.isUnreviewed(feed)) await this.review(feed, signal);
+  }
+
+  /**
+   * After a good poll: looks again at all that the feed says if a lifetime of it ended, or was held back, since the poll before.
+   * What it has confirmed comes back or lives on, and the rest ends. Cut off, it is done again.
+   */
+  async review({ name }: FeedDefinition, signal: AbortSignal, counts?: Counts): Promise<void> {
+    const { writer } = this.#parts;
+    const { lapsedAt } = await writer.feedState(name);
+    if (lapsedAt === null) return;
+    for (const definition of this.#heardBy(name)) {
+      await this.#walk(definition, signal, (tx, after) => tx.observedKeys([name], after, SLICE), counts);
+    }
+    await writer.transaction(async (tx) => {
+      // Another lifetime may have ended meanwhile.
+      if ((await tx.feedState(name)).lapsedAt === lapsedAt) await tx.saveFeedState(name, { lapsedAt: null });
+    });
   }
 
   /** Objects that now qualify enter; those that stand in the journal and no longer do leave. */
   async #reconcileObjects(definition: JournalDefinition, feeds: string[], signal: AbortSignal): Promise<void> {
     const { writer } = this.#parts;
     const told = async (tx: Transaction, ids: readonly string[]): Promise<void> =>
-      void (await curateObjects(tx, await this.#view(tx, definition, {}), ids));
+      void (await curateObjects(tx, await this.#view(tx, definition), ids, this.#parts.clock.now()));
     if (definition.policy.objects === 'all') {
       await walk(signal, (after: string | null) =>
         writer.transaction(async (tx) => {
@@ -156,7 +174,7 @@ export class Journals {
         await nextTurn();
       }
     }
-    if (!signal.aborted) await this.#sweep(now - MICROS_PER_DAY);
+    if (!signal.aborted) await this.#ages.sweep(now - MICROS_PER_DAY);
     return counts;
   }
 
@@ -169,33 +187,8 @@ export class Journals {
         over.map(({ dateAdded }) => dateAdded),
       );
     const keys = due.flatMap((entry) => (entry.kind === 'indicator' && !entry.revoked ? [entry.key] : []));
-    add(counts, await curate(tx, await this.#view(tx, definition, {}), keys, now));
+    add(counts, await curate(tx, await this.#view(tx, definition), keys, now));
     return due.length;
-  }
-
-  /**
-   * Takes out what delta feeds said that expired before `until`, a slice of each feed at a time and round again: no pull will
-   * ever say that it is gone, and no life of the process is too short to get on with it. By then every journal has told it.
-   */
-  async #sweep(until: Micros): Promise<void> {
-    const { writer, feeds } = this.#parts;
-    for (const definition of feeds.filter(({ mode }) => mode === 'delta')) {
-      const { name } = definition;
-      const after = this.#sweptTo.get(name) ?? null;
-      const sweptTo = await writer.transaction(async (tx) => {
-        const keys = await tx.observedKeys([name], after, SWEEP_SLICE);
-        const expired = (await tx.observations([name], keys)).filter((observation) => {
-          const end = expiryOf(observation, { definition, confirmedAt: null }, until);
-          return end !== null && end < until;
-        });
-        await tx.removeObservations(
-          name,
-          expired.map(({ key }) => key),
-        );
-        return keys.length < SWEEP_SLICE ? null : (keys.at(-1) ?? null);
-      });
-      this.#sweptTo.set(name, sweptTo);
-    }
   }
 
   async #open(tx: Transaction, definition: JournalDefinition) {
@@ -214,11 +207,12 @@ export class Journals {
     definition: JournalDefinition,
     signal: AbortSignal,
     next: (tx: Transaction, after: ObservableKey | null) => Promise<ObservableKey[]>,
+    counts: Counts = { entries: 0, withdrawn: 0 },
   ): Promise<void> {
     await walk(signal, (after: ObservableKey | null) =>
       this.#parts.writer.transaction(async (tx) => {
         const keys = await next(tx, after);
-        await curate(tx, await this.#view(tx, definition, {}), keys, this.#parts.clock.now());
+        add(counts, await curate(tx, await this.#view(tx, definition), keys, this.#parts.clock.now()));
         return keys.at(-1) ?? null;
       }),
     );
@@ -243,11 +237,11 @@ export class Journals {
     }
   }
 
-  async #view(tx: Transaction, definition: JournalDefinition, confirmed: Record<string, Micros>): Promise<JournalView> {
+  /** `heard`: the feed that is being read. Rows of a snapshot under way are confirmed by being there. */
+  async #view(tx: Transaction, definition: JournalDefinition, heard?: string): Promise<JournalView> {
     const feeds = new Map<string, FeedView>();
     for (const feed of this.#feedsOf(definition)) {
-      const stored = feed.mode === 'snapshot' ? (await tx.feedState(feed.name)).confirmedAt : null;
-      feeds.set(feed.name, { definition: feed, confirmedAt: confirmed[feed.name] ?? stored });
+      feeds.set(feed.name, await this.#ages.viewOf(tx, feed, heard === feed.name));
     }
     return { definition, feeds, namespace: this.#parts.namespace };
   }
@@ -264,10 +258,12 @@ export class Journals {
 
   #policyHash(definition: JournalDefinition): string {
     const { profile, policy } = definition;
-    const feeds = this.#feedsOf(definition).map(({ name, mode, lifetime, confidence, tlp }) => ({
+    const feeds = this.#feedsOf(definition).map(({ name, mode, lifetime, outageLimit, confidence, tlp }) => ({
       name,
       mode,
       lifetime,
+      outageLimit,
+      idle: this.#parts.idle.has(name),
       confidence,
       tlp,
     }));

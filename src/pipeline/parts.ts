@@ -1,13 +1,16 @@
 import { BATCH_ROWS, type FeedBatch, type FeedItem } from '../feeds/feed.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
-import type { Observation, Rejection, StixObject } from '../model/observation.ts';
+import type { Observation, Rejection, Statement, StixObject } from '../model/observation.ts';
 import { normalise } from '../normalise/normalise.ts';
+import { statementIn } from '../normalise/stix-item.ts';
 
 /** What a batch's rows hold, read bit by bit: a row may hold a thousand observations, and a transaction's are bounded. */
 export interface Rows {
   observations: Observation[];
   objects: StixObject[];
+  /** Objects that may have been observations in another version. */
+  silent: Statement[];
   rejections: Rejection[];
   /** Rows taken, whatever the number of observations in each. */
   accepted: number;
@@ -35,11 +38,13 @@ export function* readParts(batch: FeedBatch, feed: FeedDefinition, now: Micros):
 }
 
 function emptyRows(): Rows {
-  return { observations: [], objects: [], rejections: [], accepted: 0, refused: 0 };
+  return { observations: [], objects: [], silent: [], rejections: [], accepted: 0, refused: 0 };
 }
 
 function readItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows): void {
   const result = normalise(item, feed, now);
+  const silent = result.kind === 'observations' ? null : statementIn(item);
+  if (silent !== null) rows.silent.push(silent);
   if (result.kind === 'rejection') {
     rows.rejections.push(result.rejection);
     rows.refused += 1;
@@ -47,14 +52,15 @@ function readItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows)
   }
   rows.accepted += 1;
   if (result.kind === 'object') rows.objects.push(result.object);
-  else for (const observation of result.observations) rows.observations.push(datedBy(observation, feed, now));
+  else for (const observation of result.observations) rows.observations.push(datedBy(observation, item, feed, now));
   if (result.notes !== undefined) rows.rejections.push(...result.notes);
 }
 
-/** A delta feed that gives no date at all has seen the row now: nothing else will ever say how old it is. */
-function datedBy(observation: Observation, feed: FeedDefinition, now: Micros): Observation {
+/** A row without any date has been seen when a delta feed says it; that of an object is its version's, which is no sighting. */
+function datedBy(observation: Observation, item: FeedItem, feed: FeedDefinition, now: Micros): Observation {
   const { lastSeen, firstSeen, validFrom, validUntil } = observation;
   if (
+    'stix' in item ||
     feed.mode === 'snapshot' ||
     lastSeen !== null ||
     firstSeen !== null ||

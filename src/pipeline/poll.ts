@@ -12,7 +12,7 @@ import { observe } from './observe.ts';
 import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './outcome.ts';
 import { type BatchPart, readParts } from './parts.ts';
 import { redact, withoutKey } from './redact.ts';
-import { settleObjects } from './versions.ts';
+import { endObjects, settleObjects } from './versions.ts';
 
 /** A feed of the configuration with its format and what its format was told. */
 export interface ConfiguredFeed {
@@ -58,7 +58,7 @@ const GUARD_FROM_ROWS = 20;
  */
 export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<PollReport> {
   const { name } = feed.definition;
-  const { clock, writer, signal } = parts;
+  const { clock, writer, journals, signal } = parts;
   const startedAt = clock.now();
   const report: PollReport = {
     feed: name,
@@ -95,6 +95,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
       await keepConfirmed(feed.definition, startedAt, parts);
       report.outcome = 'unchanged';
     } else throw new GatewayError('upstream-malformed', `Feed ${name} ended without saying that it was whole.`);
+    await journals.review(feed.definition, signal, report);
   } catch (error) {
     if (!(error instanceof GatewayError) && !signal.aborted) parts.report(error);
     report.error = await keepFailure(feed.definition, withoutKey(error, key), startedAt, parts);
@@ -129,15 +130,16 @@ async function commitPart(
   await writer
     .transaction(async (tx) => {
       const counts = { entries: 0, withdrawn: 0 };
-      const settled = await settleObjects(tx, definition, rows.objects);
+      const settled = await settleObjects(tx, definition, rows.objects, now);
       const noted = gap === null ? [] : [describeGap(gap)];
       const leftOut = journals.leftOut(definition, rows.observations);
       const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling, ...leftOut];
-      for await (const news of observe(tx, definition, pull, rows.observations, batch.last)) {
+      for await (const news of observe(tx, definition, pull, rows.observations, rows.silent, batch.last, now)) {
         await journals.hear(tx, definition, news, [], now, counts);
       }
       const objects = await tx.observeObjects(pull, settled.objects);
-      const ids = objects.map(({ id }) => id);
+      const ended = await endObjects(tx, definition, rows.observations, now);
+      const ids = [...objects.map(({ id }) => id), ...ended];
       await journals.hear(tx, definition, NO_NEWS, ids, now, counts);
       if (rejections.length > 0) await tx.reject(definition.name, redacted(rejections, key), now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });

@@ -1,12 +1,11 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { ExternalReference, Observation, Rejection, StixObject } from '../model/observation.ts';
-import { parseTimestamp } from '../model/timestamp.ts';
-import { isStixId } from '../stix/id.ts';
+import { MAX_STATEMENTS_BESIDE, type Observation, type Rejection, type StixObject } from '../model/observation.ts';
 import { rowText } from '../stix/validate.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
+import { type Batch, isOlder, statementOf, statementsOf, supersede, timeOf, withoutStatements } from './supersede.ts';
 
 /**
  * What of a batch counts beside what the feed has said before. Feeds of STIX say things in versions: a later one of the same
@@ -21,46 +20,80 @@ const MOST_HELD = 100_000;
 /**
  * What STIX objects of a batch say, one observation per observable, none of them older than what is known. A snapshot holds
  * what it says now: what was said before stands only until the pull has said as much, so that rows which come in several
- * pages, each with a part of it, change nothing when they come again. What is as it was is left out.
+ * pages, each with a part of it, change nothing when they come again. What is as it was is left out. `retracted`: what was taken
+ * back on the way, as it is kept now.
  */
 export async function settleStatements(
   tx: Transaction,
   pull: Pull,
   feed: FeedDefinition,
+  batch: Batch,
   said: ReadonlyMap<ObservableKey, readonly Observation[]>,
-): Promise<Map<ObservableKey, Observation>> {
-  if (said.size === 0) return new Map();
+  at: Micros,
+): Promise<{ statements: Map<ObservableKey, Observation>; retracted: Map<ObservableKey, Observation> }> {
   const held = heldBy(pull);
   // Of nearly all there is one, and it is new or says what it said: there is nothing to settle it with.
   const single = [...said.values()].flatMap((all) => (all.length === 1 && !held.has(keyOf(all)) ? all : []));
   const { fresh, different } = await tx.confirm(pull, single);
-  const statements = new Map(fresh.map((observation) => [observation.key, observation]));
   const several = [...said.values()].filter((all) => all.length > 1 || held.has(keyOf(all)));
-  const open = [...several, ...different.map((observation) => [observation])];
-  if (open.length === 0) return statements;
+  const news = [...fresh, ...several.flat(), ...different];
+  if (news.length === 0) return { statements: new Map(), retracted: new Map() };
+  const { current, doubtful, retracted } = await supersede(tx, pull, feed, batch, news, at);
+  const isCurrent = current.length === news.length ? null : new Set(current);
+  const among = (all: readonly Observation[]) => (isCurrent === null ? all : all.filter((one) => isCurrent.has(one)));
+  const statements = new Map(among(fresh).map((observation) => [observation.key, observation]));
+  const open = [...several, ...different.map((one) => [one])].map(among).filter((all) => all.length > 0);
+  // Beside what is held back on the same value already, or in its place.
+  for (const one of doubtful) {
+    const { key } = one;
+    const now = settle(held.get(key) ?? null, [one], feed, at) ?? held.get(key);
+    if (now === undefined) continue;
+    if (held.size < MOST_HELD) held.set(key, now);
+    else statements.set(key, now);
+  }
+  if (open.length === 0) return { statements, retracted };
   const keys = open.map(keyOf);
   const known = new Map((await tx.observations([feed.name], keys)).map((stored) => [stored.key, stored]));
   const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
   for (const all of open) {
     const key = keyOf(all);
     const before = known.get(key) ?? null;
-    const isCurrent = seen === null || seen.has(key);
-    const standing = isCurrent ? nameless(before) : (held.get(key) ?? null);
-    const now = settle(standing, all, feed);
+    const isSaid = seen === null || seen.has(key);
+    const standing = isSaid ? nameless(before) : (held.get(key) ?? null);
+    const now = settle(standing, all, feed, at);
     if (now === null) continue;
     held.delete(key);
-    const isShort = !isCurrent && before !== null && !covers(now, before, feed.title);
+    const isShort = !isSaid && before !== null && !covers(now, before);
     if (isShort && held.size < MOST_HELD) held.set(key, now);
     else statements.set(key, now);
   }
-  return statements;
+  return { statements, retracted };
 }
 
-/** What was held back when the pull has said everything. */
-export function takeHeld(pull: Pull): Observation[] {
+/** What was held back when the pull has said everything: all that is no older than what it said of the same objects. */
+export async function takeHeld(tx: Transaction, pull: Pull, feed: FeedDefinition, at: Micros): Promise<Observation[]> {
   const held = [...heldBy(pull).values()];
   heldBack.delete(pull);
-  return held;
+  if (held.length === 0) return [];
+  const said = held.flatMap((observation) => statementsOf(observation));
+  const standing = await tx.saidBy(
+    feed.name,
+    said.map(({ id }) => id),
+  );
+  const seen = await tx.seenKeys(
+    pull,
+    standing.map(({ key }) => key),
+  );
+  const newest = new Map<string, Micros | null>();
+  const spoken = [...said, ...standing.filter(({ key }) => seen.has(key)).flatMap((one) => statementsOf(one))];
+  for (const { id, version } of spoken) {
+    const known = newest.get(id);
+    if (known === undefined || !isOlder(version, known, at)) newest.set(id, version);
+  }
+  return held.flatMap((observation) => {
+    const old = statementsOf(observation).filter(({ id, version }) => isOlder(version, newest.get(id) ?? null, at));
+    return old.length === 0 ? [observation] : (withoutStatements(observation, new Set(old.map(({ id }) => id))) ?? []);
+  });
 }
 
 function heldBy(pull: Pull): Map<ObservableKey, Observation> {
@@ -81,81 +114,68 @@ function nameless(stored: StoredObservation | null): Observation | null {
 }
 
 /** Has the pull heard of every object that stood behind what was said before? */
-function covers(now: Observation, before: Observation, title: string): boolean {
-  const ids = idsOf(now, title);
-  return idsOf(before, title).every((id) => ids.includes(id));
-}
-
-/** The upstream object that an observation was made from; null for rows, and for ids that name nothing for sure. */
-export function statementOf({ sourceId }: Observation): string | null {
-  return isStixId(sourceId) ? sourceId : null;
+function covers(now: Observation, before: Observation): boolean {
+  const ids = idsOf(now);
+  return idsOf(before).every((id) => ids.includes(id));
 }
 
 /** Null: nothing that was said changes anything. */
-function settle(known: Observation | null, said: readonly Observation[], feed: FeedDefinition): Observation | null {
+function settle(
+  known: Observation | null,
+  said: readonly Observation[],
+  feed: FeedDefinition,
+  at: Micros,
+): Observation | null {
   // Of nearly all there is one, and nothing to settle it with.
   if (known === null && said.length === 1) return said[0] as Observation;
-  const { title } = feed;
   const latest = new Map<string | null, Observation>();
   for (const observation of said) {
     const id = observation.sourceId;
     const earlier = latest.get(id);
-    latest.set(id, earlier === undefined ? observation : laterOf(earlier, observation));
+    latest.set(id, earlier === undefined ? observation : laterOf(earlier, observation, at));
   }
-  const versions = [...latest.values()].filter((version) => !isOutdated(version, known));
+  const versions = [...latest.values()].filter((version) => !isOutdated(version, known, at));
   const [revoked, live] = [versions.filter((v) => v.revoked), versions.filter((v) => !v.revoked)];
   const [now] = combineRows(live, feed).values();
   // What is known by an id that names nothing can be taken back by anything.
   const standing = known === null || known.revoked || statementOf(known) === null ? null : known;
   const gone = new Set(revoked.map(({ sourceId }) => sourceId));
-  const rest = standing === null ? null : without(standing, gone, title);
-  if (now !== undefined) return rest === null ? now : beside(now, rest, title);
+  const rest = standing === null ? null : withoutStatements(standing, gone);
+  if (now !== undefined) return rest === null ? now : beside(now, rest, feed.title, at);
   if (rest !== null) return rest === standing ? null : rest;
-  return revoked.reduce<Observation | null>((last, v) => (last === null ? v : laterOf(last, v)), null);
+  return revoked.reduce<Observation | null>((last, v) => (last === null ? v : laterOf(last, v, at)), null);
 }
 
-/** `lastSeen` is the upstream's `modified`. Of equal versions the later that came, and revocation is for good. */
-function laterOf(a: Observation, b: Observation): Observation {
-  if (a.lastSeen === b.lastSeen && a.revoked) return a;
-  return a.lastSeen !== null && b.lastSeen !== null && a.lastSeen > b.lastSeen ? a : b;
+/** Of equal versions the later that came, and revocation is for good. */
+function laterOf(a: Observation, b: Observation, at: Micros): Observation {
+  if (a.version === b.version && a.revoked) return a;
+  return isOlder(b.version, a.version, at) ? a : b;
 }
 
-function isOutdated(version: Observation, known: Observation | null): boolean {
-  return known !== null && known.sourceId === version.sourceId && laterOf(known, version) === known;
+function isOutdated(version: Observation, known: Observation | null, at: Micros): boolean {
+  return known !== null && known.sourceId === version.sourceId && laterOf(known, version, at) === known;
 }
-
-/** What still stands of an observation when some of the objects that say it are gone: null for nothing. */
-function without(known: Observation, gone: ReadonlySet<string | null>, title: string): Observation | null {
-  const standing = idsOf(known, title).filter((id) => !gone.has(id));
-  const [first] = standing;
-  if (first === undefined) return null;
-  if (standing.length === idsOf(known, title).length) return known;
-  const references = known.references.filter(({ external_id: id }) => id === undefined || !gone.has(id));
-  return { ...known, sourceId: standing.includes(known.sourceId ?? '') ? known.sourceId : first, references };
-}
-
-const MOST_IDS = 16;
 
 /** The newer of two that stand beside each other, with a reference to every object that says it. */
-function beside(now: Observation, known: Observation, title: string): Observation {
-  const newer = (now.lastSeen ?? 0) >= (known.lastSeen ?? 0) || idsOf(now, title).includes(known.sourceId ?? '');
+function beside(now: Observation, known: Observation, title: string, at: Micros): Observation {
+  const newer = !isOlder(now.version, known.version, at) || idsOf(now).includes(known.sourceId ?? '');
   const [strong, weak] = newer ? [now, known] : [known, now];
-  const ids = idsOf(strong, title);
-  const others = idsOf(weak, title).filter((id) => !ids.includes(id));
-  const added = others.slice(0, Math.max(0, MOST_IDS - ids.length)).map((id) => ownReference(id, title));
-  return added.length === 0 ? strong : { ...strong, references: [...strong.references, ...added] };
+  const ids = idsOf(strong);
+  const added = statementsOf(weak)
+    .filter(({ id }) => !ids.includes(id))
+    .slice(0, Math.max(0, MAX_STATEMENTS_BESIDE - strong.others.length));
+  if (added.length === 0) return strong;
+  const references = added.map(({ id }) => ({ source_name: title, external_id: id }));
+  const referred = new Set(strong.references.map(({ external_id: id }) => id));
+  return {
+    ...strong,
+    others: [...strong.others, ...added],
+    references: [...strong.references, ...references.filter(({ external_id: id }) => !referred.has(id))],
+  };
 }
 
-function ownReference(id: string, title: string): ExternalReference {
-  return { source_name: title, external_id: id };
-}
-
-/** The objects of this feed that say it: the one it was made from, and those that it refers to. */
-function idsOf({ sourceId, references }: Observation, title: string): string[] {
-  const own = references.flatMap(({ source_name: source, external_id: id }) =>
-    source === title && isStixId(id) ? [id] : [],
-  );
-  return [...new Set([...(isStixId(sourceId) ? [sourceId] : []), ...own])];
+function idsOf(observation: Observation): string[] {
+  return statementsOf(observation).map(({ id }) => id);
 }
 
 /** Objects that merged ones' ids may stand in: what they refer to is not served under that id. */
@@ -172,12 +192,20 @@ export async function settleObjects(
   tx: Transaction,
   feed: FeedDefinition,
   objects: readonly StixObject[],
+  at: Micros,
 ): Promise<{ objects: StixObject[]; dangling: Rejection[] }> {
   if (objects.length === 0) return { objects: [], dangling: [] };
   const latest = new Map<string, StixObject>();
   for (const object of objects) {
     const earlier = latest.get(object.id);
-    if (earlier === undefined || versionOf(object) >= versionOf(earlier)) latest.set(object.id, object);
+    if (earlier === undefined || !isOlder(timeOf(object.version), timeOf(earlier.version), at))
+      latest.set(object.id, object);
+  }
+  // In a later version it is an observation.
+  for (const observation of feed.mode === 'delta' ? await tx.saidBy(feed.name, [...latest.keys()]) : []) {
+    for (const { id, version } of statementsOf(observation)) {
+      if (isOlder(timeOf(latest.get(id)?.version), version, at)) latest.delete(id);
+    }
   }
   const ends = [...latest.values()].flatMap(mergeableEnds);
   const known = await tx.objectVersions(feed.name, [...new Set([...latest.keys(), ...ends])]);
@@ -185,7 +213,7 @@ export async function settleObjects(
   const dangling: Rejection[] = [];
   for (const object of latest.values()) {
     const before = known.get(object.id);
-    if (feed.mode === 'delta' && before !== undefined && timeOf(before) > versionOf(object)) continue;
+    if (feed.mode === 'delta' && isOlder(timeOf(object.version), timeOf(before), at)) continue;
     const end = mergeableEnds(object).find((id) => !latest.has(id) && !known.has(id));
     if (end === undefined) kept.push(object);
     else {
@@ -196,18 +224,28 @@ export async function settleObjects(
   return { objects: kept, dangling };
 }
 
+/** Takes out objects that passed verbatim and are observations in a later version; answers their ids. */
+export async function endObjects(
+  tx: Transaction,
+  feed: FeedDefinition,
+  observations: readonly Observation[],
+  at: Micros,
+): Promise<string[]> {
+  // A snapshot leaves out what it no longer says.
+  if (feed.mode !== 'delta') return [];
+  const said = new Map(observations.flatMap((one) => statementsOf(one)).map(({ id, version }) => [id, version]));
+  const known = await tx.objectVersions(feed.name, [...said.keys()]);
+  const gone = [...known].filter(([id, version]) => !isOlder(said.get(id) ?? null, timeOf(version), at));
+  return tx.removeObjects(
+    feed.name,
+    gone.map(([id]) => id),
+  );
+}
+
 /** Ends of a relation that may have become observations (normalise/stix-item.ts). */
 function mergeableEnds({ type, raw }: StixObject): string[] {
   return (RELATIONS[type] ?? []).flatMap((property) => {
     const ref = raw[property];
     return typeof ref === 'string' && /^(?:indicator|vulnerability)--/.test(ref) ? [ref] : [];
   });
-}
-
-function versionOf({ version }: StixObject): Micros {
-  return timeOf(version);
-}
-
-function timeOf(version: string | null): Micros {
-  return version === null ? 0 : (parseTimestamp(version) ?? 0);
 }

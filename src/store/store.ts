@@ -232,9 +232,13 @@ export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'> {
    * else is, as text too, what was observed.
    */
   observations(feeds: readonly string[], keys: readonly ObservableKey[]): Promise<StoredObservation[]>;
+  /** What the feed says by any of these upstream objects (`sourceId` and `others`), in no particular order. */
+  saidBy(feed: string, ids: readonly string[]): Promise<StoredObservation[]>;
   /** Walks the keys that any of these feeds has an observation on, ascending; strictly after `after`. */
   observedKeys(feeds: readonly string[], after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;
-  /** What these feeds hold under these ids, in no particular order. */
+  /** Removes objects of a feed; answers the ids of those that were there. */
+  removeObjects(feed: string, ids: readonly string[]): Promise<string[]>;
+  /** What these feeds hold under these ids, for each id in the order in which they first said it. */
   objectsById(feeds: readonly string[], ids: readonly string[]): Promise<(StixObject & { feed: string })[]>;
   /** Walks the objects of these feeds, ascending by id, strictly after `after`. */
   objects(feeds: readonly string[], after: string | null, limit: number): Promise<(StixObject & { feed: string })[]>;

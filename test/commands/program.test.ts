@@ -241,6 +241,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     lastModified: null,
     gap: null,
     note: null,
+    lapsedAt: null,
     bodyHash: null,
     confirmedAt: null,
     succeededAt: NOW - 240 * SECOND,

@@ -46,6 +46,7 @@ export const feed = (name: string, more: Partial<FeedDefinition> = {}): FeedDefi
   confidence: null,
   tlp: 'green',
   lifetime: {},
+  outageLimit: 30 * 86_400_000,
   shrinkGuard: null,
   emptyAllowed: true,
   reach: defaultReach,
@@ -71,7 +72,7 @@ export async function openBench(
   feeds: FeedDefinition[],
   definitions: JournalDefinition[],
   from?: Bench,
-  more: Partial<Pick<JournalsParts, 'collections' | 'companyOf'>> = {},
+  more: Partial<Pick<JournalsParts, 'collections' | 'companyOf' | 'idle'>> = {},
 ): Promise<Bench> {
   const clock = from?.clock ?? scriptedClock(START, { auto: true });
   const location = join(t.testdir(), 'store');
@@ -86,6 +87,7 @@ export async function openBench(
     clock,
     writer,
     feeds,
+    idle: new Set(),
     pools: [{ name: 'main', feeds: feeds.map(({ name }) => name) }],
     journals: definitions,
     collections: [],

@@ -130,7 +130,7 @@ t.test(
 );
 
 t.test('what a delta feed said long ago leaves the store once every reader was told', async (t) => {
-  const news = feed('news', { mode: 'delta', lifetime: { default: 2 * 86_400_000 } });
+  const news = feed('news', { mode: 'delta', lifetime: { default: 2 * 86_400_000 }, outageLimit: 0 });
   const bench = await openBench(t, [news], [journal()]);
   await bench.pull(news, [{ value: '198.51.100.1' }, { value: '198.51.100.2', validUntil: '2026-06-01' }]);
   const held = async () => (await bench.writer.feedState('news')).observations;
@@ -148,7 +148,7 @@ t.test('what a delta feed said long ago leaves the store once every reader was t
 });
 
 t.test('a sweep goes on where it stopped, and round again', async (t) => {
-  const news = feed('news', { mode: 'delta', lifetime: { default: 86_400_000 } });
+  const news = feed('news', { mode: 'delta', lifetime: { default: 86_400_000 }, outageLimit: 0 });
   const bench = await openBench(t, [news], [journal()]);
   const rows = (from: number): FeedItem[] =>
     Array.from({ length: 6000 }, (_, i) => ({ type: 'domain', value: `h${from + i}.example` }));

@@ -575,6 +575,7 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
     confidence: null,
     tlp: 'amber' as const,
     lifetime: {},
+    outageLimit: 0,
     shrinkGuard: null,
     emptyAllowed: true,
     reach: defaultReach,

@@ -5,7 +5,7 @@ import { observableTypes } from '../../model/observable.ts';
 import { closed, line, proxySchema, reference, tlpSchema } from './words.ts';
 
 /** Safety's usual ages: addresses change hands within a month, names and URLs within two, hashes never. */
-const lifetimeDefault = { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' };
+export const usualLifetime = { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' };
 const lifetimeBounds = { minimum: '1m', maximum: '3650d' } as const;
 const typeLifetimes = [...observableTypes, 'default' as const].map((type) => [
   type,
@@ -43,17 +43,22 @@ export const feedSchema = Type.Object(
       Type.Integer({ minimum: 0, maximum: 100, description: 'For rows that say nothing themselves.' }),
     ),
     tlp: tlpSchema('For rows that say nothing themselves.', 'amber'),
-    lifetime: Type.Union(
-      [
-        durationSchema(lifetimeBounds),
-        Type.Object(Object.fromEntries(typeLifetimes) as Record<string, ReturnType<typeof durationSchema>>, closed),
-      ],
-      {
-        default: lifetimeDefault,
-        description:
-          'How long a row counts after it was last seen or confirmed: one duration, or one per type over the defaults.',
-      },
+    lifetime: Type.Optional(
+      Type.Union(
+        [
+          durationSchema(lifetimeBounds),
+          Type.Object(Object.fromEntries(typeLifetimes) as Record<string, ReturnType<typeof durationSchema>>, closed),
+        ],
+        {
+          description: `How long a row counts that has no end of its own: after its source last saw it or a snapshot last held it, and where neither is known after it came. One duration, or one per type over the defaults. Default: none for stix and taxii, where an object without valid_until has no end; ${JSON.stringify(usualLifetime)} for all others.`,
+        },
+      ),
     ),
+    outage_limit: durationSchema({
+      default: '30d',
+      description:
+        "A lifetime that ends while the feed can't be read is held for so long after its last good poll; then it ends. What the source ended itself (valid_until, revoked) ends all the same.",
+    }),
     shrink_guard: Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Literal('off')], {
       default: 0.5,
       'x-expects': 'a share between 0 and 1, or off',

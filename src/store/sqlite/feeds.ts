@@ -19,6 +19,7 @@ const stateColumns = {
   error: 'error',
   gap: 'gap',
   note: 'note',
+  lapsedAt: 'lapsed_at',
   accepted: 'accepted',
   rejected: 'rejected',
 } as const satisfies Record<Exclude<keyof FeedState, 'feed' | 'observations'>, string>;
@@ -151,6 +152,7 @@ function unknownFeed(feed: string): FeedState {
     error: null,
     gap: null,
     note: null,
+    lapsedAt: null,
     accepted: 0,
     rejected: 0,
     observations: 0,

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
-import type { ExternalReference, Observation, Source, StixObject } from '../../model/observation.ts';
+import type { ExternalReference, Observation, Source, Statement, StixObject } from '../../model/observation.ts';
 import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
@@ -38,6 +38,9 @@ export const OBSERVATIONS: Kind = {
     'valid_until',
     'revoked',
     'source_id',
+    'version',
+    'statement',
+    'heard_at',
     'detail',
   ],
   amended: true,
@@ -59,6 +62,8 @@ export const OBJECTS: Kind = {
 export interface Incoming {
   name: string;
   fingerprint: number;
+  /** Numbers of the objects beside the first that say it. */
+  shared: readonly number[];
   /** All of its columns: id, feed, name, fingerprint, and then `Kind.columns`. Made only for rows that are written. */
   values(id: number | null, feed: number): Value[];
 }
@@ -71,6 +76,7 @@ interface Detail {
   labels?: string[] | undefined;
   references?: ExternalReference[] | undefined;
   techniques?: string[] | undefined;
+  others?: Statement[] | undefined;
   kept?: JsonObject | undefined;
 }
 
@@ -78,25 +84,28 @@ interface Detail {
 export class IncomingObservation implements Incoming {
   readonly name: string;
   readonly fingerprint: number;
+  readonly shared: readonly number[];
   readonly observation: Observation;
   readonly #type: number;
   readonly #tlp: number | null;
   readonly #detail: string;
 
   constructor(observation: Observation) {
-    const { key, observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId } = observation;
+    const { key, observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId, version } =
+      observation;
     const type = observableCodes[observable.type];
     if (type === undefined) throw misuse(`"${observable.type}" is no observable type`);
     const tlp = observation.tlp === null ? null : tlpCode(observation.tlp);
     const { references } = observation;
     const detail = JSON.stringify(detailOf(observation));
     // Lengths keep the parts apart, whatever is in them.
-    const text = `${type} ${confidence} ${tlp} ${firstSeen} ${lastSeen} ${validFrom} ${validUntil} ${revoked} ${
+    const text = `${type} ${confidence} ${tlp} ${firstSeen} ${lastSeen} ${validFrom} ${validUntil} ${revoked} ${version} ${
       observable.value.length
     } ${sourceId?.length} ${observable.value}${sourceId}${detail}${references.length === 0 ? '' : orderless(references)}`;
     this.name = key;
     this.fingerprint = fingerprintOf(text);
     this.observation = observation;
+    this.shared = observation.others.flatMap(({ id }) => statementNumber(id) ?? []);
     this.#type = type;
     this.#tlp = tlp;
     this.#detail = detail;
@@ -105,6 +114,7 @@ export class IncomingObservation implements Incoming {
   values(id: number | null, feed: number): Value[] {
     const { observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId, references } =
       this.observation;
+    const { version, heardAt } = this.observation;
     // References come back as they were given, and are compared whatever the order of their members.
     const detail =
       references.length === 0
@@ -114,7 +124,7 @@ export class IncomingObservation implements Incoming {
     return [
       id, feed, this.name, this.fingerprint,
       this.#type, observable.value, confidence, this.#tlp, firstSeen, lastSeen, validFrom, validUntil, revoked ? 1 : 0,
-      sourceId, detail,
+      sourceId, version, statementNumber(sourceId), heardAt, detail,
     ];
   }
 }
@@ -124,8 +134,19 @@ export function incomingObject(object: StixObject): Incoming {
   return {
     name: object.id,
     fingerprint,
+    shared: [],
     values: (id, feed) => [id, feed, object.id, fingerprint, object.type, object.version, JSON.stringify(object.raw)],
   };
+}
+
+/**
+ * The last 48 bits of a STIX id's UUID: small in an index. Who selects by it compares the ids as well. Null for anything else:
+ * ids of rows are asked for by nobody.
+ */
+export function statementNumber(id: string | null): number | null {
+  if (id === null || id.slice(-38, -36) !== '--') return null;
+  const number = Number.parseInt(id.slice(-12), 16);
+  return Number.isNaN(number) ? null : number;
 }
 
 /** 48 bits, compared only with the fingerprint that the same row had before: a change is missed once in 2^48. */
@@ -141,7 +162,7 @@ function orderless(references: readonly ExternalReference[]): string {
 
 /** All but the references; members in one order, so that the same content has the same text however it was ordered. */
 function detailOf(observation: Observation): Omit<Detail, 'references'> {
-  const { source, name, description, labels, techniques, kept } = observation;
+  const { source, name, description, labels, techniques, others, kept } = observation;
   return {
     source: {
       feed_name: source.feed_name,
@@ -155,23 +176,24 @@ function detailOf(observation: Observation): Omit<Detail, 'references'> {
     description: description ?? undefined,
     labels: labels.length > 0 ? labels : undefined,
     techniques: techniques.length > 0 ? techniques : undefined,
+    others: others.length > 0 ? others.map(({ id, version }) => ({ id, version })) : undefined,
     kept: kept === null ? undefined : (sortMembers(kept) as JsonObject),
   };
 }
 
 /** In the order of ObservationRow. */
 export const OBSERVATION_COLUMNS = `lower(hex(o.key)), o.type, o.value, o.confidence, o.tlp, o.first_seen, o.last_seen,
-  o.valid_from, o.valid_until, o.revoked, o.source_id, o.detail`;
+  o.valid_from, o.valid_until, o.revoked, o.source_id, o.version, o.heard_at, o.detail`;
 
 // biome-ignore format: a line per group reads like the list above
 export type ObservationRow = [
   key: string, type: number, value: string, confidence: number | null, tlp: number | null,
   firstSeen: number | null, lastSeen: number | null, validFrom: number | null, validUntil: number | null,
-  revoked: number, sourceId: string | null, detail: string,
+  revoked: number, sourceId: string | null, version: number | null, heardAt: number, detail: string,
 ];
 
 export function observationFromRow(feed: string, row: ObservationRow): StoredObservation {
-  const detail = JSON.parse(row[11]) as Detail;
+  const detail = JSON.parse(row[13]) as Detail;
   return {
     feed,
     key: row[0],
@@ -184,6 +206,9 @@ export function observationFromRow(feed: string, row: ObservationRow): StoredObs
     validUntil: row[8],
     revoked: row[9] === 1,
     sourceId: row[10],
+    version: row[11],
+    others: detail.others ?? [],
+    heardAt: row[12],
     source: detail.source,
     name: detail.name ?? null,
     description: detail.description ?? null,

@@ -12,9 +12,10 @@ import {
   OBSERVATIONS,
   type ObservationRow,
   observationFromRow,
+  statementNumber,
 } from './observation-rows.ts';
 import type { Seen, SqlitePull } from './pull.ts';
-import { assignments, compare, countRows, type RowIds, upsert } from './upsert.ts';
+import { assignments, compare, countRows, keepShared, type RowIds, upsert } from './upsert.ts';
 
 type Observations = Pick<
   Transaction,
@@ -29,6 +30,8 @@ type Observations = Pick<
   | 'removeUnseenObjects'
   | 'removeObservations'
   | 'observations'
+  | 'saidBy'
+  | 'removeObjects'
   | 'observedKeys'
   | 'objects'
   | 'objectsById'
@@ -87,17 +90,16 @@ export function writeObservations(
     amend(feed, observations) {
       const standing = new Map(findObservations(connection, feed, observations.map(keyOf)).map((row) => [row[0], row]));
       const number = findFeed(connection, feed) as number;
-      const update = connection.statement(
-        `UPDATE observations INDEXED BY observations_by_key SET fingerprint = -abs(fingerprint), ${assignments(OBSERVATIONS)}
-         WHERE feed = ?2 AND key = unhex(?3)`,
-      );
+      const update = `UPDATE observations INDEXED BY observations_by_key
+        SET fingerprint = -abs(fingerprint), ${assignments(OBSERVATIONS)} WHERE feed = ?2 AND key = unhex(?3) RETURNING id`;
       return observations.flatMap((observation) => {
         const row = standing.get(observation.key);
         if (row === undefined) throw misuse(`"${feed}" has no observation to amend`);
         const incoming = new IncomingObservation(observation);
         const known = new IncomingObservation(observationFromRow(feed, row));
         if (incoming.fingerprint === known.fingerprint) return [];
-        update.run(...incoming.values(null, number));
+        const [id] = connection.get<[number]>(update, ...incoming.values(null, number)) as [number];
+        keepShared(connection, id, number, incoming.shared);
         return [observation.key];
       });
     },
@@ -112,6 +114,7 @@ export function writeObservations(
     },
 
     objectVersions(feed, ids) {
+      if (ids.length === 0 || !hasAny(connection, OBJECTS, feed)) return new Map();
       const rows = connection.all<[string, string | null]>(
         `SELECT o.object_id, o.version FROM json_each(?) n CROSS JOIN feed_objects o INDEXED BY feed_objects_by_id
          ON o.feed = ? AND o.object_id = n.value`,
@@ -173,6 +176,37 @@ export function writeObservations(
       );
     },
 
+    saidBy(feed, statements) {
+      if (statements.length === 0 || !hasAny(connection, OBSERVATIONS, feed)) return [];
+      const wanted = new Set(statements);
+      const numbers = JSON.stringify([...wanted].flatMap((id) => statementNumber(id) ?? []));
+      const rows = connection.all<ObservationRow>(
+        `SELECT ${OBSERVATION_COLUMNS} FROM observations o WHERE o.id IN (
+           SELECT a.id FROM json_each(?1) n CROSS JOIN observations a INDEXED BY observations_by_statement
+             ON a.feed = ?2 AND a.statement = n.value
+           UNION SELECT s.observation FROM json_each(?1) n CROSS JOIN shared_statements s
+             INDEXED BY shared_statements_by_statement ON s.feed = ?2 AND s.statement = n.value)`,
+        numbers,
+        findFeed(connection, feed) ?? null,
+      );
+      return rows
+        .map((row) => observationFromRow(feed, row))
+        .filter(({ sourceId, others }) => wanted.has(sourceId ?? '') || others.some(({ id }) => wanted.has(id)));
+    },
+
+    removeObjects(feed, wanted) {
+      if (wanted.length === 0 || !hasAny(connection, OBJECTS, feed)) return [];
+      const id = findFeed(connection, feed) as number;
+      const removed = connection.all<[string]>(
+        `DELETE FROM feed_objects INDEXED BY feed_objects_by_id
+         WHERE feed = ? AND object_id IN (SELECT value FROM json_each(?)) RETURNING object_id`,
+        id,
+        JSON.stringify(wanted),
+      );
+      countRows(connection, OBJECTS, id, -removed.length);
+      return removed.map(([name]) => name);
+    },
+
     observedKeys: (feeds, after, limit) => walkNames(connection, OBSERVATIONS, feeds, after, limit),
 
     objects(feeds, after, limit) {
@@ -204,7 +238,7 @@ function findObservations(connection: Connection, feed: string, keys: readonly s
   );
 }
 
-/** In the order of the ids, then of the feeds' names. */
+/** In the order of the ids, then as the feeds came to say them. */
 function findObjects(
   connection: Connection,
   feeds: readonly string[],
@@ -214,7 +248,7 @@ function findObjects(
     `SELECT f.name, o.object_id, o.type, o.version, o.raw FROM json_each(?) k
      CROSS JOIN feeds f ON f.name IN (SELECT value FROM json_each(?))
      CROSS JOIN feed_objects o INDEXED BY feed_objects_by_id ON o.feed = f.id AND o.object_id = k.value
-     ORDER BY k.id, f.name`,
+     ORDER BY k.id, o.id`,
     JSON.stringify(ids),
     JSON.stringify(feeds),
   );

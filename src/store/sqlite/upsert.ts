@@ -69,6 +69,7 @@ export function upsert(
     if (isAgain) again.push(row.name);
     else {
       update.run(...row.values(id, feed));
+      if (kind.amended) keepShared(connection, id, feed, row.shared);
       changed.push(row.name);
     }
   }
@@ -79,11 +80,25 @@ export function upsert(
   for (const row of fresh) {
     const id = ids.take(connection, kind.table);
     insert.run(...row.values(id, feed));
+    if (row.shared.length > 0) keepShared(connection, id, feed, row.shared);
     seen.add(id);
     changed.push(row.name);
   }
   countRows(connection, kind, feed, fresh.length);
   return { changed, again };
+}
+
+/** Which objects beside the first say an observation, in place of those that did. */
+export function keepShared(connection: Connection, id: number, feed: number, shared: readonly number[]): void {
+  connection.run('DELETE FROM shared_statements WHERE observation = ?', id);
+  for (const statement of new Set(shared)) {
+    connection.run(
+      'INSERT INTO shared_statements (observation, feed, statement) VALUES (?, ?, ?)',
+      id,
+      feed,
+      statement,
+    );
+  }
 }
 
 /** Of the columns behind the first four, whose parameters are ?1 to ?4. */

@@ -30,6 +30,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       error: { code: 'upstream-failed', message: 'm', at: START },
       gap: { from: START - 2, to: START - 1, at: START },
       note: { text: 'n', at: START },
+      lapsedAt: START + 9,
       accepted: 5,
       rejected: 6,
     };
@@ -247,6 +248,7 @@ function emptyState(feed: string): FeedState {
     error: null,
     gap: null,
     note: null,
+    lapsedAt: null,
     accepted: 0,
     rejected: 0,
     observations: 0,

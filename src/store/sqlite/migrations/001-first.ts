@@ -2,8 +2,8 @@ import type { Migration } from '../migrate.ts';
 
 /**
  * The tables that everything stands on. Feeds and journals are numbered inside the engine, dates are microseconds, keys
- * and UUIDs are 16 bytes. A random index costs a page write per row of a batch, so there are only three of them: what a
- * feed said by key, an entry by object, an entry by key. Everything else grows at its end.
+ * and UUIDs are 16 bytes. A random index costs a page write per row of a batch, so there are only four of them: what a
+ * feed said by key, and by the STIX object that says it, an entry by object, an entry by key. Everything else grows at its end.
  */
 export const first: Migration = {
   version: 1,
@@ -19,7 +19,7 @@ CREATE TABLE feeds (
   cursor TEXT, etag TEXT, last_modified TEXT, body_hash TEXT,
   confirmed_at INT, succeeded_at INT, attempted_at INT, next_poll_at INT,
   failures INT NOT NULL DEFAULT 0,
-  error TEXT, gap TEXT, note TEXT,
+  error TEXT, gap TEXT, note TEXT, lapsed_at INT,
   accepted INT NOT NULL DEFAULT 0,
   rejected INT NOT NULL DEFAULT 0,
   observations INT NOT NULL DEFAULT 0,
@@ -39,9 +39,26 @@ CREATE TABLE observations (
   first_seen INT, last_seen INT, valid_from INT, valid_until INT,
   revoked INT NOT NULL,
   source_id TEXT,
+  -- Of the upstream object: its version, and a number that is made of its id.
+  version INT,
+  statement INT,
+  heard_at INT NOT NULL,
   detail TEXT NOT NULL
 ) STRICT;
 CREATE INDEX observations_by_key ON observations (feed, key, fingerprint);
+CREATE INDEX observations_by_statement ON observations (feed, statement) WHERE statement IS NOT NULL;
+
+-- Further objects of a feed that say what an observation says. There are few.
+CREATE TABLE shared_statements (
+  observation INT NOT NULL,
+  feed INT NOT NULL,
+  statement INT NOT NULL,
+  PRIMARY KEY (observation, statement)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shared_statements_by_statement ON shared_statements (feed, statement);
+CREATE TRIGGER shared_statements_end AFTER DELETE ON observations BEGIN
+  DELETE FROM shared_statements WHERE observation = old.id;
+END;
 
 -- STIX objects that pass verbatim.
 CREATE TABLE feed_objects (

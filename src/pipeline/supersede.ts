@@ -1,0 +1,193 @@
+import type { Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import type { ObservableKey } from '../model/observable.ts';
+import type { Observation, Statement } from '../model/observation.ts';
+import { parseTimestamp } from '../model/timestamp.ts';
+import { isStixId } from '../stix/id.ts';
+import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
+
+/**
+ * The newest version is the object (STIX 2.1 section 3.6). A feed that says a later version of an id takes back what the id said
+ * before on every observable that the later one does not name, whatever that is: another value, a pattern that can't be read.
+ * A version that is dated ahead of our clock is not believed to be later than anything: what comes after it replaces it.
+ */
+
+/** Is `a` an older version than `b`? False where one of them has no date that can be believed. */
+export function isOlder(a: Micros | null, b: Micros | null, now: Micros): boolean {
+  return a !== null && b !== null && b <= now && a < b;
+}
+
+/** The upstream object that an observation was made from; null for rows, and for ids that name nothing for sure. */
+export function statementOf({ sourceId }: Observation): string | null {
+  return isStixId(sourceId) ? sourceId : null;
+}
+
+/** The objects of its feed that say it, the one that it was made from first. */
+export function statementsOf(observation: Observation): Statement[] {
+  const id = statementOf(observation);
+  return id === null ? observation.others : [{ id, version: observation.version }, ...observation.others];
+}
+
+function versionOn(observation: Observation, id: string): Micros | null | undefined {
+  return statementsOf(observation).find((statement) => statement.id === id)?.version;
+}
+
+/** What a batch says, by upstream object: of each id its newest version, and the observables that this one names. */
+export class Batch {
+  /** Observations of the newest versions only. */
+  readonly statements: Observation[];
+  /** Newest versions that say nothing of an observable. */
+  readonly ended: Statement[];
+  readonly #keys = new Map<string, ObservableKey[]>();
+
+  /** `silent`: objects that may have been observations in another version, and are none in this. */
+  constructor(said: readonly Observation[], silent: readonly Statement[], now: Micros) {
+    const newest = new Map<string, Micros | null>();
+    const hear = (id: string, version: Micros | null): void => {
+      const known = newest.get(id);
+      if (known === undefined || !isOlder(version, known, now)) newest.set(id, version);
+    };
+    for (const { sourceId, version } of said) hear(sourceId as string, version);
+    for (const { id, version } of silent) hear(id, version);
+    this.statements = said.filter(({ sourceId, version }) => newest.get(sourceId as string) === version);
+    for (const { sourceId, key } of this.statements) {
+      const keys = this.#keys.get(sourceId as string);
+      if (keys === undefined) this.#keys.set(sourceId as string, [key]);
+      else keys.push(key);
+    }
+    this.ended = silent.filter(({ id, version }) => newest.get(id) === version && !this.#keys.has(id));
+  }
+
+  names(id: string, key: ObservableKey): boolean {
+    return this.#keys.get(id)?.includes(key) === true;
+  }
+}
+
+export interface Superseded {
+  /** What is no older than all that the feed has said by the same ids. */
+  current: Observation[];
+  /** Of a snapshot: older than what the last pull said, and not yet known whether this pull says that again. */
+  doubtful: Observation[];
+  /** What older versions said on observables that the newer ones do not name, as it is kept now. */
+  retracted: Map<ObservableKey, Observation>;
+}
+
+/**
+ * Holds what a batch says against what the feed has said by the same ids, and takes back what is superseded. A snapshot is what
+ * the pull under way says: what was said before counts only once the pull has said it again, and leaves at its end.
+ */
+export async function supersede(
+  tx: Transaction,
+  pull: Pull,
+  feed: FeedDefinition,
+  batch: Batch,
+  said: readonly Observation[],
+  now: Micros,
+): Promise<Superseded> {
+  const ids = said.map(({ sourceId }) => sourceId as string);
+  const standing = await standingOf(tx, pull, feed, ids);
+  const [current, doubtful] = [[] as Observation[], [] as Observation[]];
+  const left = new Map<string, Micros | null>();
+  const verbatim = feed.mode === 'delta' ? await tx.objectVersions(feed.name, ids) : NO_VERSIONS;
+  for (const one of said) {
+    const id = one.sourceId as string;
+    const newer = (standing.get(id) ?? []).filter(({ observation }) => {
+      return isOlder(one.version, versionOn(observation, id) ?? null, now);
+    });
+    if (newer.some(({ isSaid }) => isSaid) || isOlder(one.version, timeOf(verbatim.get(id)), now)) continue;
+    if (newer.some(({ observation: { key } }) => key !== one.key)) doubtful.push(one);
+    else {
+      current.push(one);
+      left.set(id, one.version);
+    }
+  }
+  return { current, doubtful, retracted: await retract(tx, feed, standing, left, batch, now) };
+}
+
+/** The same for versions that say nothing of an observable: what their ids said ends. */
+export async function endStatements(
+  tx: Transaction,
+  pull: Pull,
+  feed: FeedDefinition,
+  batch: Batch,
+  now: Micros,
+): Promise<Map<ObservableKey, Observation>> {
+  const versions = new Map(batch.ended.map(({ id, version }) => [id, version]));
+  const standing = await standingOf(tx, pull, feed, [...versions.keys()]);
+  return retract(tx, feed, standing, versions, batch, now);
+}
+
+const NO_VERSIONS: ReadonlyMap<string, string | null> = new Map();
+
+export function timeOf(version: string | null | undefined): Micros | null {
+  return version === null || version === undefined ? null : (parseTimestamp(version) ?? null);
+}
+
+interface Standing {
+  observation: StoredObservation;
+  /** By the pull under way, or by a delta feed at any time. */
+  isSaid: boolean;
+}
+
+async function standingOf(
+  tx: Transaction,
+  pull: Pull,
+  feed: FeedDefinition,
+  ids: readonly string[],
+): Promise<Map<string, Standing[]>> {
+  const found = await tx.saidBy(feed.name, ids);
+  const standing = new Map<string, Standing[]>();
+  if (found.length === 0) return standing;
+  const keys = found.map(({ key }) => key);
+  const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
+  for (const observation of found) {
+    const one = { observation, isSaid: seen === null || seen.has(observation.key) };
+    for (const { id } of statementsOf(observation)) {
+      const others = standing.get(id);
+      if (others === undefined) standing.set(id, [one]);
+      else others.push(one);
+    }
+  }
+  return standing;
+}
+
+/** Takes ids, which are now of these versions, out of what they said on observables that the batch does not name by them. */
+async function retract(
+  tx: Transaction,
+  feed: FeedDefinition,
+  standing: ReadonlyMap<string, readonly Standing[]>,
+  versions: ReadonlyMap<string, Micros | null>,
+  batch: Batch,
+  now: Micros,
+): Promise<Map<ObservableKey, Observation>> {
+  const left = new Map<ObservableKey, Observation>();
+  for (const [id, version] of versions) {
+    for (const { observation, isSaid } of standing.get(id) ?? []) {
+      const { key } = observation;
+      if (!isSaid || batch.names(id, key)) continue;
+      const known = left.get(key) ?? observation;
+      const before = versionOn(known, id);
+      if (before === undefined || isOlder(version, before, now)) continue;
+      left.set(key, withoutStatements(known, new Set([id])) ?? takenBack(known, { id, version }, now));
+    }
+  }
+  const amended = new Set(await tx.amend(feed.name, [...left.values()]));
+  return new Map([...left].filter(([key]) => amended.has(key)));
+}
+
+/** Nobody says it any more. It is kept as what the object has become, so that no older version of it says it again. */
+function takenBack(known: Observation, { id, version }: Statement, now: Micros): Observation {
+  if (known.revoked && known.version === version) return known;
+  return { ...known, sourceId: id, version, others: [], revoked: true, heardAt: now };
+}
+
+/** What still stands of an observation when some of the objects that say it are gone: null for nothing. */
+export function withoutStatements(known: Observation, gone: ReadonlySet<string | null>): Observation | null {
+  const all = statementsOf(known);
+  const standing = all.filter(({ id }) => !gone.has(id));
+  const [first, ...others] = standing;
+  if (first === undefined) return null;
+  if (standing.length === all.length) return known;
+  const references = known.references.filter(({ external_id: id }) => id === undefined || !gone.has(id));
+  return { ...known, sourceId: first.id, version: first.version, others, references };
+}
