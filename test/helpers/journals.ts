@@ -12,6 +12,7 @@ import {
   type JournalPolicy,
 } from '../../src/model/definition.ts';
 import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
+import { GatewayError } from '../../src/model/error.ts';
 import { Journals, type JournalsParts } from '../../src/pipeline/journals.ts';
 import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
 import { storeEngines } from '../../src/store/registry.ts';
@@ -31,6 +32,9 @@ export interface Bench {
   /** Polls a feed that brings these batches, the last of which says that it was the whole; `cut`: none says so. */
   pullCut(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
   pull(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
+  /** A poll that the upstream answers with 304, and one that it doesn't answer. */
+  pullUnchanged(feed: FeedDefinition): Promise<PollReport>;
+  fail(feed: FeedDefinition): Promise<PollReport>;
   /** All that stand, up to 10,000, ascending; `after`: strictly behind it. */
   entries(journal?: string, after?: Micros): Promise<Entry[]>;
   /** Live indicators, then tombstones. */
@@ -102,7 +106,12 @@ export async function openBench(
     const filter = { journal: name, observableTypes: null, stixTypes: null, objectIds: null, versions };
     return (await own.page({ ...filter, after, limit: 10_000 })).entries;
   };
-  const pull = (definition: FeedDefinition, batches: Script, isWhole: boolean): Promise<PollReport> => {
+  const pull = (
+    definition: FeedDefinition,
+    batches: Script,
+    isWhole: boolean,
+    { isUnchanged = false, isAway = false } = {},
+  ): Promise<PollReport> => {
     const script: FeedBatch[] = batches.map((items, i) => {
       return { items, rejected: [], cursor: null, last: isWhole && i === batches.length - 1 };
     });
@@ -113,6 +122,7 @@ export async function openBench(
       defaults: () => ({ title: '', mode: 'snapshot', every: 60_000, emptyAllowed: true }),
       account: () => null,
       async *read() {
+        if (isAway) throw new GatewayError('upstream-failed', 'Away.');
         yield* script;
       },
     };
@@ -132,7 +142,7 @@ export async function openBench(
         fetch: () => Promise.reject(new Error('no network here')),
         files: () => Promise.reject(new Error('no disk here')),
         requests: () => 0,
-        isUnchanged: () => false,
+        isUnchanged: () => isUnchanged,
         committed: () => undefined,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
       }),
@@ -144,6 +154,8 @@ export async function openBench(
     journals,
     entries,
     pull: (definition, ...batches) => pull(definition, batches, true),
+    pullUnchanged: (definition) => pull(definition, [], false, { isUnchanged: true }),
+    fail: (definition) => pull(definition, [], false, { isAway: true }),
     pullCut: (definition, ...batches) => pull(definition, batches, false),
     async indicators(name) {
       const all = (await entries(name)).filter((entry) => entry.kind === 'indicator');
