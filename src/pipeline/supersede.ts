@@ -63,10 +63,31 @@ export class Batch {
   }
 }
 
+/**
+ * Versions that a pull has said and the store does not hold: of what says nothing of an observable, and of what is held back. An
+ * older one on a later page of the pull is no longer the object.
+ */
+const spoken = new WeakMap<Pull, Map<string, Micros | null>>();
+/** Beyond it what came on earlier pages is not remembered. */
+const MOST_SPOKEN = 200_000;
+
+export function spokenBy(pull: Pull): ReadonlyMap<string, Micros | null> {
+  return spoken.get(pull) ?? new Map();
+}
+
+export function rememberSpoken(pull: Pull, statements: readonly Statement[], now: Micros): void {
+  const known = spoken.get(pull) ?? new Map<string, Micros | null>();
+  spoken.set(pull, known);
+  for (const { id, version } of statements) {
+    const isNewer = !isOlder(version, known.get(id) ?? null, now);
+    if (isNewer && (known.has(id) || known.size < MOST_SPOKEN)) known.set(id, version);
+  }
+}
+
 export interface Superseded {
   /** What is no older than all that the feed has said by the same ids. */
   current: Observation[];
-  /** Of a snapshot: older than what the last pull said, and not yet known whether this pull says that again. */
+  /** Of a snapshot: older than what an earlier pull said, and not yet known whether this pull says that again. */
   doubtful: Observation[];
   /** What older versions said on observables that the newer ones do not name, as it is kept now. */
   retracted: Map<ObservableKey, Observation>;
@@ -89,13 +110,15 @@ export async function supersede(
   const [current, doubtful] = [[] as Observation[], [] as Observation[]];
   const left = new Map<string, Micros | null>();
   const verbatim = feed.mode === 'delta' ? await tx.objectVersions(feed.name, ids) : NO_VERSIONS;
+  const before = spokenBy(pull);
   for (const one of said) {
     const id = one.sourceId as string;
+    if (isOlder(one.version, before.get(id) ?? null, now)) continue;
     const newer = (standing.get(id) ?? []).filter(({ observation }) => {
       return isOlder(one.version, versionOn(observation, id) ?? null, now);
     });
     if (newer.some(({ isSaid }) => isSaid) || isOlder(one.version, timeOf(verbatim.get(id)), now)) continue;
-    if (newer.some(({ observation: { key } }) => key !== one.key)) doubtful.push(one);
+    if (newer.length > 0) doubtful.push(one);
     else {
       current.push(one);
       left.set(id, one.version);
@@ -113,8 +136,21 @@ export async function endStatements(
   now: Micros,
 ): Promise<Map<ObservableKey, Observation>> {
   const versions = new Map(batch.ended.map(({ id, version }) => [id, version]));
+  rememberSpoken(pull, batch.ended, now);
   const standing = await standingOf(tx, pull, feed, [...versions.keys()]);
-  return retract(tx, feed, standing, versions, batch, now);
+  const retracted = await retract(tx, feed, standing, versions, batch, now);
+  // What a snapshot ended stays known as long as it says so: its older versions may stand on the pages before.
+  const kept = new Map<ObservableKey, Observation>();
+  for (const [id, version] of versions) {
+    for (const { observation, isSaid } of standing.get(id) ?? []) {
+      if (isSaid || statementsOf(observation).length > 1) continue;
+      const { feed: _, ...known } = observation;
+      kept.set(known.key, takenBack(known, { id, version }, now));
+    }
+  }
+  const { changed } = await tx.observe(pull, [...kept.values()]);
+  for (const key of changed) retracted.set(key, kept.get(key) as Observation);
+  return retracted;
 }
 
 const NO_VERSIONS: ReadonlyMap<string, string | null> = new Map();

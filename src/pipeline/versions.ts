@@ -5,7 +5,17 @@ import { MAX_STATEMENTS_BESIDE, type Observation, type Rejection, type StixObjec
 import { rowText } from '../stix/validate.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
-import { type Batch, isOlder, statementOf, statementsOf, supersede, timeOf, withoutStatements } from './supersede.ts';
+import {
+  type Batch,
+  isOlder,
+  rememberSpoken,
+  spokenBy,
+  statementOf,
+  statementsOf,
+  supersede,
+  timeOf,
+  withoutStatements,
+} from './supersede.ts';
 
 /**
  * What of a batch counts beside what the feed has said before. Feeds of STIX say things in versions: a later one of the same
@@ -32,6 +42,10 @@ export async function settleStatements(
   at: Micros,
 ): Promise<{ statements: Map<ObservableKey, Observation>; retracted: Map<ObservableKey, Observation> }> {
   const held = heldBy(pull);
+  const hold = (key: ObservableKey, observation: Observation): void => {
+    held.set(key, observation);
+    rememberSpoken(pull, statementsOf(observation), at);
+  };
   // Of nearly all there is one, and it is new or says what it said: there is nothing to settle it with.
   const single = [...said.values()].flatMap((all) => (all.length === 1 && !held.has(keyOf(all)) ? all : []));
   const { fresh, different } = await tx.confirm(pull, single);
@@ -48,7 +62,7 @@ export async function settleStatements(
     const { key } = one;
     const now = settle(held.get(key) ?? null, [one], feed, at) ?? held.get(key);
     if (now === undefined) continue;
-    if (held.size < MOST_HELD) held.set(key, now);
+    if (held.size < MOST_HELD) hold(key, now);
     else statements.set(key, now);
   }
   if (open.length === 0) return { statements, retracted };
@@ -63,8 +77,8 @@ export async function settleStatements(
     const now = settle(standing, all, feed, at);
     if (now === null) continue;
     held.delete(key);
-    const isShort = !isSaid && before !== null && !covers(now, before);
-    if (isShort && held.size < MOST_HELD) held.set(key, now);
+    const isShort = !isSaid && before !== null && !covers(now, before, at);
+    if (isShort && held.size < MOST_HELD) hold(key, now);
     else statements.set(key, now);
   }
   return { statements, retracted };
@@ -84,7 +98,7 @@ export async function takeHeld(tx: Transaction, pull: Pull, feed: FeedDefinition
     pull,
     standing.map(({ key }) => key),
   );
-  const newest = new Map<string, Micros | null>();
+  const newest = new Map(spokenBy(pull));
   const spoken = [...said, ...standing.filter(({ key }) => seen.has(key)).flatMap((one) => statementsOf(one))];
   for (const { id, version } of spoken) {
     const known = newest.get(id);
@@ -113,10 +127,13 @@ function nameless(stored: StoredObservation | null): Observation | null {
   return observation;
 }
 
-/** Has the pull heard of every object that stood behind what was said before? */
-function covers(now: Observation, before: Observation): boolean {
-  const ids = idsOf(now);
-  return idsOf(before).every((id) => ids.includes(id));
+/** Has the pull heard of every object that stood behind what was said before, in a version that is no older? */
+function covers(now: Observation, before: Observation, at: Micros): boolean {
+  const versions = new Map(statementsOf(now).map(({ id, version }) => [id, version]));
+  return statementsOf(before).every(({ id, version }) => {
+    const said = versions.get(id);
+    return said !== undefined && !isOlder(said, version, at);
+  });
 }
 
 /** Null: nothing that was said changes anything. */
