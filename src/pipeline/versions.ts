@@ -1,7 +1,13 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import { MAX_STATEMENTS_BESIDE, type Observation, type Rejection, type StixObject } from '../model/observation.ts';
+import {
+  MAX_STATEMENTS_BESIDE,
+  type Observation,
+  type Rejection,
+  type Statement,
+  type StixObject,
+} from '../model/observation.ts';
 import { rowText } from '../stix/validate.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
@@ -24,6 +30,8 @@ import {
 
 /** What a pull of a snapshot keeps back until it is seen what else it says on the same values. */
 const heldBack = new WeakMap<Pull, Map<ObservableKey, Observation>>();
+/** What a pull of a snapshot says in an older version than an earlier pull did: it is not yet known whether that one comes. */
+const doubted = new WeakMap<Pull, Observation[]>();
 /** Beyond it the newest word is taken at once, and may be taken back by the same pull. */
 const MOST_HELD = 100_000;
 
@@ -57,13 +65,12 @@ export async function settleStatements(
   const among = (all: readonly Observation[]) => (isCurrent === null ? all : all.filter((one) => isCurrent.has(one)));
   const statements = new Map(among(fresh).map((observation) => [observation.key, observation]));
   const open = [...several, ...different.map((one) => [one])].map(among).filter((all) => all.length > 0);
-  // Beside what is held back on the same value already, or in its place.
+  const doubts = doubted.get(pull) ?? [];
+  if (doubtful.length > 0) doubted.set(pull, doubts);
   for (const one of doubtful) {
-    const { key } = one;
-    const now = settle(held.get(key) ?? null, [one], feed, at) ?? held.get(key);
-    if (now === undefined) continue;
-    if (held.size < MOST_HELD) hold(key, now);
-    else statements.set(key, now);
+    rememberSpoken(pull, statementsOf(one), at);
+    if (doubts.length < MOST_HELD) doubts.push(one);
+    else statements.set(one.key, one);
   }
   if (open.length === 0) return { statements, retracted };
   const keys = open.map(keyOf);
@@ -86,28 +93,48 @@ export async function settleStatements(
 
 /** What was held back when the pull has said everything: all that is no older than what it said of the same objects. */
 export async function takeHeld(tx: Transaction, pull: Pull, feed: FeedDefinition, at: Micros): Promise<Observation[]> {
-  const held = [...heldBy(pull).values()];
+  const [held, doubts] = [heldBy(pull), doubted.get(pull) ?? []];
   heldBack.delete(pull);
-  if (held.length === 0) return [];
-  const said = held.flatMap((observation) => statementsOf(observation));
-  const standing = await tx.saidBy(
-    feed.name,
-    said.map(({ id }) => id),
-  );
-  const seen = await tx.seenKeys(
-    pull,
-    standing.map(({ key }) => key),
-  );
+  doubted.delete(pull);
+  if (held.size === 0 && doubts.length === 0) return [];
+  const isOutOfDate = await newestOf(tx, pull, feed, [...held.values(), ...doubts], at);
+  const left = new Map<ObservableKey, Observation>();
+  for (const observation of held.values()) {
+    const old = statementsOf(observation).filter(isOutOfDate);
+    const now = old.length === 0 ? observation : withoutStatements(observation, new Set(old.map(({ id }) => id)));
+    if (now !== null) left.set(now.key, now);
+  }
+  const current = doubts.filter(({ sourceId, version }) => !isOutOfDate({ id: sourceId as string, version }));
+  const keys = current.map(({ key }) => key);
+  const seen = await tx.seenKeys(pull, keys);
+  const known = await tx.observations([feed.name], [...seen]);
+  const standing = new Map(known.map((stored) => [stored.key, nameless(stored)]));
+  for (const one of current) {
+    const now = settle(left.get(one.key) ?? standing.get(one.key) ?? null, [one], feed, at);
+    if (now !== null) left.set(one.key, now);
+  }
+  return [...left.values()];
+}
+
+/** Tells which versions are older than what the pull has said of the same objects, these observations included. */
+async function newestOf(
+  tx: Transaction,
+  pull: Pull,
+  feed: FeedDefinition,
+  observations: readonly Observation[],
+  at: Micros,
+): Promise<(statement: Statement) => boolean> {
+  const said = observations.flatMap((observation) => statementsOf(observation));
+  const ids = said.map(({ id }) => id);
+  const standing = await tx.saidBy(feed.name, ids);
+  const keys = standing.map(({ key }) => key);
+  const seen = await tx.seenKeys(pull, keys);
   const newest = new Map(spokenBy(pull));
-  const spoken = [...said, ...standing.filter(({ key }) => seen.has(key)).flatMap((one) => statementsOf(one))];
-  for (const { id, version } of spoken) {
+  for (const { id, version } of [...said, ...standing.filter(({ key }) => seen.has(key)).flatMap(statementsOf)]) {
     const known = newest.get(id);
     if (known === undefined || !isOlder(version, known, at)) newest.set(id, version);
   }
-  return held.flatMap((observation) => {
-    const old = statementsOf(observation).filter(({ id, version }) => isOlder(version, newest.get(id) ?? null, at));
-    return old.length === 0 ? [observation] : (withoutStatements(observation, new Set(old.map(({ id }) => id))) ?? []);
-  });
+  return ({ id, version }) => isOlder(version, newest.get(id) ?? null, at);
 }
 
 function heldBy(pull: Pull): Map<ObservableKey, Observation> {
