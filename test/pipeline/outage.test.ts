@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import t from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
 import type { Profile } from '../../src/model/definition.ts';
@@ -9,6 +10,9 @@ import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
 import { type Bench, feed, journal, never, openBench } from '../helpers/journals.ts';
 import { START, uuidOf } from '../helpers/store.ts';
+
+// Hundreds of pulls, each history into a store of its own.
+t.setTimeout(300_000);
 
 const HOUR = 3600 * MICROS_PER_SECOND;
 const MINUTE = 60 * MICROS_PER_SECOND;
@@ -277,3 +281,67 @@ t.test('without a lifetime an object without valid_until has no end', async (t) 
   await bench.journals.tick(never);
   t.same(await values(bench), ['1', '2', '3', '4', '5']);
 });
+
+const days = fc.double({ min: 0.01, max: 8, noNaN: true });
+const event = fc.oneof(
+  fc.record({ do: fc.constant('say' as const), feed: fc.nat(1), rows: fc.uniqueArray(fc.nat(4), { maxLength: 4 }) }),
+  fc.record({ do: fc.constantFrom('fail' as const, 'confirm' as const, 'cut' as const), feed: fc.nat(1) }),
+  fc.record({ do: fc.constantFrom('wait' as const, 'restart' as const, 'jump' as const, 'jump back' as const), days }),
+);
+
+for (const profile of profiles) {
+  t.test(`${profile}: after any downtime what is served is what the sources last said and did not end`, async (t) => {
+    const feeds = [
+      feed('list', { lifetime: { default: 2 * 86_400_000 }, every: 3_600_000 }),
+      feed('news', {
+        mode: 'delta',
+        lifetime: { default: 5 * 86_400_000 },
+        every: 3_600_000,
+        outageLimit: 3650 * 86_400_000,
+      }),
+    ] as const;
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 14 }), async (events) => {
+        let bench = await openBench(t, [...feeds], [journal({}, { profile })]);
+        const list = new Set<number>();
+        const news = new Map<number, Micros>();
+        const say = async (n: number, rows: readonly number[]): Promise<void> => {
+          const now = bench.clock.now();
+          const items = rows.map((r) =>
+            n === 0 ? { value: `198.51.100.${r}` } : { value: `192.0.2.${r}`, lastSeen: formatMillis(now) },
+          );
+          await bench.pull(feeds[n] as (typeof feeds)[0], items);
+          if (n === 0) list.clear();
+          for (const r of rows)
+            if (n === 0) list.add(r);
+            else news.set(r, now);
+        };
+        for (const one of events) {
+          if (one.do === 'say') await say(one.feed, one.rows);
+          else if (one.do === 'fail') await bench.fail(feeds[one.feed] as (typeof feeds)[0]);
+          else if (one.do === 'cut') await bench.pullCut(feeds[one.feed] as (typeof feeds)[0], []);
+          else if (one.do === 'confirm') await bench.pullUnchanged(feeds[one.feed] as (typeof feeds)[0]);
+          else if ('days' in one) {
+            const sign = one.do === 'jump back' ? -1 : 1;
+            const target = bench.clock.now() + sign * Math.round(one.days * MICROS_PER_DAY);
+            bench.clock.set(Math.max(START, target));
+            if (one.do === 'restart') bench = await openBench(t, [...feeds], [journal({}, { profile })], bench);
+            if (one.do !== 'jump') await bench.journals.tick(never);
+          }
+        }
+        // All is well again: each feed has its say.
+        await bench.pullUnchanged(feeds[0]);
+        await bench.pull(feeds[1], []);
+        await bench.journals.tick(never);
+        const now = bench.clock.now();
+        const expected = [
+          ...[...list].map((r) => `198.51.100.${r}`),
+          ...[...news].flatMap(([r, at]) => (at + 5 * MICROS_PER_DAY > now ? [`192.0.2.${r}`] : [])),
+        ].sort();
+        const found = (await bench.indicators()).live.map(({ value }) => value).sort();
+        if (found.join() !== expected.join()) throw new Error(`${found} for ${expected}`);
+      }),
+      { numRuns: 25 },
+    );
+  });
+}
