@@ -10,6 +10,71 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
   const named = (...values: string[]) => values.map((value) => observation({ value }));
   const keysOf = (observations: readonly Observation[]) => observations.map(({ key }) => key);
 
+  t.test('what a feed says is found by each of the objects that say it, and by no other', async (t) => {
+    const { writer } = await open(t);
+    // Alike in what an index may go by: the end of their UUIDs.
+    const [a, b, c] = ['1', '2', '3'].map((n) => `indicator--0000000${n}-0000-4000-8000-000000000001`) as [
+      string,
+      string,
+      string,
+    ];
+    const others = [{ id: b, version: START }];
+    const [first, second, row] = [
+      observation({ value: 'a.example', sourceId: a, version: START + 1, others }),
+      observation({ value: 'b.example', sourceId: a, version: null }),
+      observation({ value: 'c.example', sourceId: 'a row' }),
+    ];
+    await writer.transaction(async (tx) => {
+      await tx.observe(await writer.beginPull('one'), [first, second, row]);
+      await tx.observe(await writer.beginPull('two'), [observation({ value: 'd.example', sourceId: a })]);
+    });
+    const found = (ids: string[]) =>
+      writer.transaction(async (tx) => (await tx.saidBy('one', ids)).map(({ observable }) => observable.value).sort());
+    t.strictSame(await found([a]), ['a.example', 'b.example']);
+    t.strictSame(await found([b]), ['a.example']);
+    t.strictSame(await found([c]), []);
+    t.strictSame(await found([a, b, a, 'a row']), ['a.example', 'b.example']);
+    t.strictSame(await writer.transaction((tx) => tx.saidBy('one', [b])), [{ feed: 'one', ...first }]);
+    await writer.transaction((tx) => tx.amend('one', [{ ...first, sourceId: c, others: [{ id: a, version: 1 }] }]));
+    t.strictSame(
+      [await found([a]), await found([b]), await found([c])],
+      [['a.example', 'b.example'], [], ['a.example']],
+    );
+    await writer.transaction((tx) => tx.removeObservations('one', [first.key]));
+    t.strictSame([await found([a]), await found([c])], [['b.example'], []]);
+  });
+
+  t.test('when a feed was heard is kept with what is new, and makes nothing new', async (t) => {
+    const { writer } = await open(t);
+    const said = observation({ heardAt: START });
+    const say = async (one: Observation) => {
+      const pull = await writer.beginPull('one');
+      return writer.transaction((tx) => tx.observe(pull, [one]));
+    };
+    const heardAt = async () =>
+      (await writer.transaction((tx) => tx.observations(['one'], [said.key]))).map((one) => one.heardAt);
+    await say(said);
+    t.strictSame((await say({ ...said, heardAt: START + 5 })).changed, []);
+    t.strictSame(await heardAt(), [START]);
+    t.strictSame((await say({ ...said, version: 7, heardAt: START + 6 })).changed, [said.key], 'a version is new');
+    t.strictSame(await heardAt(), [START + 6]);
+  });
+
+  t.test('objects leave by their ids, and come in the order in which feeds first said them', async (t) => {
+    const { writer } = await open(t);
+    const [worm, virus] = [stixObject({ name: 'worm' }), stixObject({ name: 'virus' })];
+    await writer.transaction(async (tx) => {
+      await tx.observeObjects(await writer.beginPull('z'), [worm, virus]);
+      await tx.observeObjects(await writer.beginPull('a'), [worm]);
+    });
+    const feeds = () =>
+      writer.transaction(async (tx) => (await tx.objectsById(['a', 'z'], [worm.id])).map(({ feed }) => feed));
+    t.strictSame(await feeds(), ['z', 'a']);
+    t.strictSame(await writer.transaction((tx) => tx.removeObjects('z', [worm.id, 'malware--unknown'])), [worm.id]);
+    t.strictSame(await feeds(), ['a']);
+    t.match(await writer.transaction(async (tx) => tx.unseen(await writer.beginPull('z'))), { total: 1 });
+  });
+
   t.test('an observation comes back with all that the feed said, whatever the type', async (t) => {
     const { writer } = await open(t);
     const said = [
