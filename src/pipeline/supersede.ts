@@ -38,7 +38,8 @@ export class Batch {
   readonly statements: Observation[];
   /** Newest versions that say nothing of an observable. */
   readonly ended: Statement[];
-  readonly #keys = new Map<string, ObservableKey[]>();
+  /** Made when it is first asked for: nearly all that comes is new, or as it was. */
+  #keys: Map<string, ObservableKey[]> | null = null;
 
   /** `silent`: objects that may have been observations in another version, and are none in this. */
   constructor(said: readonly Observation[], silent: readonly Statement[], now: Micros) {
@@ -49,16 +50,23 @@ export class Batch {
     };
     for (const { sourceId, version } of said) hear(sourceId as string, version);
     for (const { id, version } of silent) hear(id, version);
-    this.statements = said.filter(({ sourceId, version }) => newest.get(sourceId as string) === version);
-    for (const { sourceId, key } of this.statements) {
-      const keys = this.#keys.get(sourceId as string);
-      if (keys === undefined) this.#keys.set(sourceId as string, [key]);
-      else keys.push(key);
-    }
-    this.ended = silent.filter(({ id, version }) => newest.get(id) === version && !this.#keys.has(id));
+    const isEachOnce = silent.length === 0 && newest.size === said.length;
+    this.statements = isEachOnce
+      ? [...said]
+      : said.filter(({ sourceId, version }) => newest.get(sourceId as string) === version);
+    const named = new Set(silent.length === 0 ? [] : this.statements.map(({ sourceId }) => sourceId as string));
+    this.ended = silent.filter(({ id, version }) => newest.get(id) === version && !named.has(id));
   }
 
   names(id: string, key: ObservableKey): boolean {
+    if (this.#keys === null) {
+      this.#keys = new Map();
+      for (const { sourceId, key } of this.statements) {
+        const keys = this.#keys.get(sourceId as string);
+        if (keys === undefined) this.#keys.set(sourceId as string, [key]);
+        else keys.push(key);
+      }
+    }
     return this.#keys.get(id)?.includes(key) === true;
   }
 }

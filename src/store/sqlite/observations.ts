@@ -180,14 +180,28 @@ export function writeObservations(
       if (statements.length === 0 || !hasAny(connection, OBSERVATIONS, feed)) return [];
       const wanted = new Set(statements);
       const numbers = JSON.stringify([...wanted].flatMap((id) => statementNumber(id) ?? []));
+      // Each table by itself: nearly always there is nothing in either.
+      const id = findFeed(connection, feed) as number;
+      const found = [
+        ...connection.all<[number]>(
+          `SELECT o.id FROM json_each(?) n CROSS JOIN observations o INDEXED BY observations_by_statement
+           ON o.feed = ? AND o.statement = n.value`,
+          numbers,
+          id,
+        ),
+        ...(connection.get('SELECT 1 FROM shared_statements LIMIT 1') === undefined
+          ? []
+          : connection.all<[number]>(
+              `SELECT s.observation FROM json_each(?) n CROSS JOIN shared_statements s
+               INDEXED BY shared_statements_by_statement ON s.feed = ? AND s.statement = n.value`,
+              numbers,
+              id,
+            )),
+      ].flat();
+      if (found.length === 0) return [];
       const rows = connection.all<ObservationRow>(
-        `SELECT ${OBSERVATION_COLUMNS} FROM observations o WHERE o.id IN (
-           SELECT a.id FROM json_each(?1) n CROSS JOIN observations a INDEXED BY observations_by_statement
-             ON a.feed = ?2 AND a.statement = n.value
-           UNION SELECT s.observation FROM json_each(?1) n CROSS JOIN shared_statements s
-             INDEXED BY shared_statements_by_statement ON s.feed = ?2 AND s.statement = n.value)`,
-        numbers,
-        findFeed(connection, feed) ?? null,
+        `SELECT ${OBSERVATION_COLUMNS} FROM observations o WHERE o.id IN (SELECT value FROM json_each(?))`,
+        JSON.stringify(found),
       );
       return rows
         .map((row) => observationFromRow(feed, row))
@@ -197,12 +211,9 @@ export function writeObservations(
     removeObjects(feed, wanted) {
       if (wanted.length === 0 || !hasAny(connection, OBJECTS, feed)) return [];
       const id = findFeed(connection, feed) as number;
-      const removed = connection.all<[string]>(
-        `DELETE FROM feed_objects INDEXED BY feed_objects_by_id
-         WHERE feed = ? AND object_id IN (SELECT value FROM json_each(?)) RETURNING object_id`,
-        id,
-        JSON.stringify(wanted),
-      );
+      const sql = `DELETE FROM feed_objects INDEXED BY feed_objects_by_id
+        WHERE feed = ? AND object_id IN (SELECT value FROM json_each(?)) RETURNING object_id`;
+      const removed = connection.all<[string]>(sql, id, JSON.stringify(wanted));
       countRows(connection, OBJECTS, id, -removed.length);
       return removed.map(([name]) => name);
     },
