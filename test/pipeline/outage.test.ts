@@ -237,10 +237,24 @@ t.test('one failure, or a poll that is a little late, is no reason to end or to 
   const head = (await bench.entries()).at(-1)?.dateAdded;
   await pass(bench, 2);
   await bench.fail(one);
-  await pass(bench, 9);
+  await pass(bench, 20);
   t.equal((await bench.entries()).at(-1)?.dateAdded, head);
   t.equal((await bench.writer.feedState('one')).lapsedAt, null);
   t.match(await bench.pullUnchanged(one), { entries: 0 });
+});
+
+t.test('what ended before an outage began is not brought back by it', async (t) => {
+  const news = feed('news', { mode: 'delta', lifetime: { default: 86_400_000 }, every: 3_600_000 });
+  const bench = await openBench(t, [news], [journal()]);
+  await bench.pull(news, addresses);
+  bench.clock.set(START + 25 * HOUR);
+  await bench.pull(news, []);
+  await bench.journals.tick(never);
+  t.equal((await bench.indicators()).live.length, 0);
+  await bench.fail(news);
+  // Another policy has everything looked at again.
+  const again = await openBench(t, [news], [journal({ tlp: 'red' })], bench);
+  t.equal((await again.indicators()).live.length, 0);
 });
 
 t.test('without dates of sightings a lifetime counts from arrival, and what is new is an arrival', async (t) => {
