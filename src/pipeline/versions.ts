@@ -84,7 +84,7 @@ export async function settleStatements(
     const now = settle(standing, all, feed, at);
     if (now === null) continue;
     held.delete(key);
-    const isShort = !isSaid && before !== null && !covers(now, before, at);
+    const isShort = !isSaid && before !== null && !covers(now, before);
     if (isShort && held.size < MOST_HELD) hold(key, now);
     else statements.set(key, now);
   }
@@ -154,13 +154,10 @@ function nameless(stored: StoredObservation | null): Observation | null {
   return observation;
 }
 
-/** Has the pull heard of every object that stood behind what was said before, in a version that is no older? */
-function covers(now: Observation, before: Observation, at: Micros): boolean {
-  const versions = new Map(statementsOf(now).map(({ id, version }) => [id, version]));
-  return statementsOf(before).every(({ id, version }) => {
-    const said = versions.get(id);
-    return said !== undefined && !isOlder(said, version, at);
-  });
+/** Has the pull heard of every object that stood behind what was said before? */
+function covers(now: Observation, before: Observation): boolean {
+  const ids = idsOf(now);
+  return idsOf(before).every((id) => ids.includes(id));
 }
 
 /** Null: nothing that was said changes anything. */

@@ -131,6 +131,32 @@ for (const mode of ['delta', 'snapshot'] as FeedMode[]) {
   }
 }
 
+for (const mode of ['delta', 'snapshot'] as FeedMode[]) {
+  t.test(`${mode}: a page behind one with a newer version that can’t be read brings no older one`, async (t) => {
+    const one = feed('one', { mode });
+    const bench = await openBench(t, [one], [journal()]);
+    await bench.pull(one, [said('a', 0, 2, { pattern: 'no pattern' })], [said('a', 1, 1), said('c', 3, 1)]);
+    t.equal(await values(bench), '3');
+  });
+}
+
+t.test('a snapshot with two versions of an object beside another says nothing new the second time', async (t) => {
+  const one = feed('one');
+  const bench = await openBench(t, [one], [journal()]);
+  const pages = [[said('a', 1, 1)], [said('b', 1, 1)], [said('a', 1, 2, { confidence: 70 })]];
+  await bench.pull(one, ...pages);
+  for (let i = 0; i < 3; i += 1) t.match(await bench.pull(one, ...pages), { entries: 0 });
+  t.match((await bench.indicators()).live, [{ confidence: 70 }]);
+});
+
+t.test('what a snapshot held back and then said in a newer version elsewhere is not taken up', async (t) => {
+  const one = feed('one');
+  const bench = await openBench(t, [one], [journal()]);
+  await bench.pull(one, [said('a', 1, 1)]);
+  await bench.pull(one, [said('c', 1, 1)], [said('c', 2, 2)]);
+  t.equal(await values(bench), '2');
+});
+
 t.test('an older version that comes again in a delta brings nothing back, wherever the newer one went', async (t) => {
   const one = feed('one', { mode: 'delta' });
   const bench = await openBench(t, [one], [journal()]);
