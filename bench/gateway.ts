@@ -91,6 +91,7 @@ function feedOf(name: string): FeedDefinition {
     format: name,
     mode: 'snapshot',
     title: `Bench ${name}`,
+    aliases: [],
     every: 60_000,
     confidence: 50,
     tlp: 'green',

@@ -70,7 +70,7 @@ export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, out
   );
   const defaults = defaultsOf(format, own, missingKey !== null, path, entry.keyAt, context);
   if (defaults === null) return null;
-  const definition = defineFeed(name, format.name, section, defaults);
+  const definition = defineFeed(name, format.name, section, defaults, kind.aliases);
   if (defaults.minEvery !== undefined && definition.every < defaults.minEvery) {
     const at = context.places.get(`feeds.${name}.every`) ?? entry.keyAt;
     context.report(
@@ -87,7 +87,7 @@ export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, out
   return { definition, options: own, idle, section: { ...section, ...effective(definition) }, schema };
 }
 
-/** The format of a feed, and its keys laid over those of its preset. */
+/** The format of a feed, its keys laid over those of its preset, and the preset's names for the publisher. */
 function kindOf(entry: ConfigEntry, path: Step[], kinds: FeedKinds, context: ReadContext) {
   const { node, keyAt } = entry;
   if (node.kind === 'broken') return null;
@@ -107,15 +107,20 @@ function kindOf(entry: ConfigEntry, path: Step[], kinds: FeedKinds, context: Rea
     context.report((preset ?? format)?.node.at ?? keyAt, [...path, key], given);
     return null;
   }
-  if ('read' in given) return { format: given, node };
+  if ('read' in given) return { format: given, node, aliases: [] };
   const known = kinds.formats[given.format];
   if (known === undefined) throw new GatewayError('internal', `A preset names the unknown format ${given.format}.`);
   const base = nodeOf(given.options, preset?.node.at ?? keyAt) as Extract<ConfigNode, { kind: 'map' }>;
-  return { format: known, node: { ...node, entries: new Map([...base.entries, ...entries]) } };
+  const aliases = [scalarOf(preset), given.options['title']].filter((each) => typeof each === 'string');
+  return { format: known, node: { ...node, entries: new Map([...base.entries, ...entries]) }, aliases };
+}
+
+function scalarOf(entry: ConfigEntry | undefined): unknown {
+  return entry?.node.kind === 'scalar' ? entry.node.value : null;
 }
 
 function lookUp<T extends object>(entry: ConfigEntry | undefined, known: Record<string, T>): T | string {
-  const name = entry?.node.kind === 'scalar' ? entry.node.value : null;
+  const name = scalarOf(entry);
   const found = typeof name === 'string' && Object.hasOwn(known, name) ? known[name] : undefined;
   return found ?? `must be ${listWords(Object.keys(known))}${didYouMean(name, Object.keys(known))}`;
 }
@@ -143,13 +148,20 @@ function defaultsOf(
   }
 }
 
-function defineFeed(name: string, format: string, section: FeedSection, defaults: FeedDefaults): FeedDefinition {
+function defineFeed(
+  name: string,
+  format: string,
+  section: FeedSection,
+  defaults: FeedDefaults,
+  aliases: readonly string[],
+): FeedDefinition {
   const mode = section.mode ?? defaults.mode;
   return {
     name,
     format,
     mode,
-    title: section.title ?? defaults.title,
+    title: section.title ?? defaults.title ?? name,
+    aliases: [...new Set([...aliases, ...(defaults.title === undefined ? [] : [defaults.title])])],
     every: section.every ?? defaults.every,
     confidence: section.confidence ?? null,
     tlp: section.tlp,

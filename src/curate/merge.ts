@@ -4,11 +4,13 @@ import type { Claim, WithdrawalReason } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Observable } from '../model/observable.ts';
 import type { ExternalReference, Observation } from '../model/observation.ts';
+import { publisherKey } from '../model/publisher.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { withStatements } from '../stix/marking.ts';
 import { sourceReferences } from '../stix/reference.ts';
 import { expiryOf, hasLapsed } from './lifetime.ts';
+import { type Publishers, publishersOf } from './publisher.ts';
 
 /** A feed as merging sees it: what it is configured to be, when it last confirmed all its rows, and whether it can be asked. */
 export interface FeedView {
@@ -84,7 +86,7 @@ export function merge(
   }
   const [first] = admitted;
   if (first === undefined) return { absent };
-  return { merged: admitted.length === 1 ? alone(first) : together(admitted.sort(byStrength)) };
+  return { merged: admitted.length === 1 ? alone(first) : together(admitted.sort(byStrength), feeds) };
 }
 
 /** An observation that counts, with what its feed's configuration says for rows that say nothing themselves. */
@@ -119,10 +121,10 @@ function alone(one: Admitted): Merged {
 }
 
 /** By strength: what only one can say, the first that says it does. */
-function together(admitted: readonly Admitted[]): Merged {
+function together(admitted: readonly Admitted[], feeds: ReadonlyMap<string, FeedView>): Merged {
   const observations = admitted.map(({ observation }) => observation);
   const strongest = admitted[0] as Admitted;
-  const publishers = new Set(admitted.map(publisherOf)).size;
+  const publishers = countPublishers(admitted, feeds);
   const all = <K extends keyof Observation>(name: K) => observations.map((observation) => observation[name]);
   return {
     observable: strongest.observation.observable,
@@ -142,9 +144,18 @@ function together(admitted: readonly Admitted[]): Merged {
   };
 }
 
-/** Who really says it: the publisher that a row names, else the feed itself, whatever its title. */
-function publisherOf({ observation: { source }, feed: { definition } }: Admitted): string {
-  return source.feed_name === definition.title ? `feed ${definition.name}` : source.feed_name.toLowerCase();
+/** A pool's feeds by name, with the publishers that they speak for: asked for every observable, the same for all. */
+const publishersByPool = new WeakMap<ReadonlyMap<string, FeedView>, Publishers>();
+
+/** How many really say it: whoever passes on what another publishes adds nothing. */
+function countPublishers(admitted: readonly Admitted[], feeds: ReadonlyMap<string, FeedView>): number {
+  let publishers = publishersByPool.get(feeds);
+  if (publishers === undefined) {
+    publishers = publishersOf([...feeds.values()].map(({ definition }) => definition));
+    publishersByPool.set(feeds, publishers);
+  }
+  const { keyOf } = publishers;
+  return new Set(admitted.map(({ observation }) => keyOf(observation.source.feed_name))).size;
 }
 
 function byStrength(a: Admitted, b: Admitted): number {
@@ -172,7 +183,7 @@ function referencesOf(admitted: readonly Admitted[]): ExternalReference[] {
 }
 
 function nameOf({ source_name: source, external_id: id = '', url = '' }: ExternalReference): string {
-  return `${source}\n${id}\n${url}`;
+  return `${publisherKey(source)}\n${id}\n${url}`;
 }
 
 function claimOf({ observation, feed, confidence }: Admitted): Claim {

@@ -29,7 +29,8 @@ export interface FeedFormat<Options = any> {
 }
 
 export interface FeedDefaults {
-  title: string;
+  /** Who publishes it, where the format reads only one publisher's. Without it the feed's title is its name. */
+  title?: string;
   mode: FeedMode;
   /** Milliseconds; also the shortest that is allowed where `minEvery` is set. */
   every: number;

@@ -45,7 +45,6 @@ export const stix: FeedFormat<Options> = {
       throw new GatewayError('config-invalid', 'needs either path or url');
     if (key !== undefined && url === undefined) throw new GatewayError('config-invalid', 'key goes with url');
     return {
-      title: 'STIX file',
       mode: 'snapshot',
       every: path === undefined ? 60 * MINUTE_MS : MINUTE_MS,
       // A directory may have no file yet; an address that suddenly holds nothing is more likely broken.

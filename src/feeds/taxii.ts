@@ -25,7 +25,7 @@ export const taxii: FeedFormat<Options> = {
   defaults(options) {
     checkOptions(options);
     const mode = options.mode ?? 'delta';
-    return { title: 'TAXII', mode, every: HOUR_MS, emptyAllowed: mode !== 'snapshot', lifetime: {} };
+    return { mode, every: HOUR_MS, emptyAllowed: mode !== 'snapshot', lifetime: {} };
   },
   account: accountOf,
   async *read(feed) {

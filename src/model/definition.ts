@@ -15,6 +15,8 @@ export interface FeedDefinition {
   mode: FeedMode;
   /** Shown to readers as the source when a row names none. */
   title: string;
+  /** Other names of its publisher, beside its title and its own name: those of its preset and format. */
+  aliases: readonly string[];
   /** Milliseconds between polls. */
   every: number;
   /** For rows that say nothing themselves. */

@@ -258,15 +258,19 @@ export class Journals {
 
   #policyHash(definition: JournalDefinition): string {
     const { profile, policy } = definition;
-    const feeds = this.#feedsOf(definition).map(({ name, mode, lifetime, outageLimit, confidence, tlp }) => ({
-      name,
-      mode,
-      lifetime,
-      outageLimit,
-      idle: this.#parts.idle.has(name),
-      confidence,
-      tlp,
-    }));
+    const feeds = this.#feedsOf(definition).map(
+      ({ name, title, aliases, mode, lifetime, outageLimit, confidence, tlp }) => ({
+        name,
+        title,
+        aliases,
+        mode,
+        lifetime,
+        outageLimit,
+        idle: this.#parts.idle.has(name),
+        confidence,
+        tlp,
+      }),
+    );
     return hash('sha256', JSON.stringify({ profile, policy, feeds }), 'hex');
   }
 }

@@ -1,6 +1,7 @@
 import type { IndicatorEntry } from '../model/entry.ts';
 import type { JsonText } from '../model/json.ts';
 import type { ObservableType } from '../model/observable.ts';
+import { differentPublishers } from '../model/publisher.ts';
 
 /** The STIX type of an entry on this observable. */
 export function stixTypeOf(type: ObservableType): 'indicator' | 'vulnerability' {
@@ -74,13 +75,13 @@ export function describe({ type, sources, description }: IndicatorEntry): string
   return `"${nouns[type]} reported by ${names}."`;
 }
 
-/** Different names from the one at `start` on, in the order of the sources. */
+/** Different publishers from the one at `start` on, in the order of the sources. */
 function namesIn(sources: string, start: number): string {
-  const names = new Set<string>();
-  for (let at = start; at >= 0 && names.size < NAMED_SOURCES; at = sources.indexOf(NAME_KEY, at + NAME_KEY.length)) {
-    names.add(nameAt(sources, at));
+  let names: string[] = [];
+  for (let at = start; at >= 0 && names.length < NAMED_SOURCES; at = sources.indexOf(NAME_KEY, at + NAME_KEY.length)) {
+    names = differentPublishers([...names, nameAt(sources, at)]);
   }
-  return [...names].join(', ');
+  return names.join(', ');
 }
 
 /** Within JSON text the key can't be part of a string, whose quotes are escaped; its value is spliced as it stands. */

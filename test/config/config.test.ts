@@ -643,6 +643,11 @@ collections: { c: { pool: p } }
     reach: { minPrefix: { ipv4: 8, ipv6: 16 }, reserved: false },
     lifetime: { ipv4: 30 * DAY, url: 60 * DAY, domain: 60 * DAY, default: 365 * DAY },
   });
+  t.strictSame(
+    feeds.map(({ definition }) => definition.aliases),
+    [['Web'], ['known', 'Known', 'Web'], ['known', 'Known', 'Web'], ['Web']],
+    'whose feed it is, whatever its title',
+  );
   t.match(known, { title: 'Known', every: 60 * MINUTE, tlp: 'green', format: 'web' });
   t.match(mine, { title: 'Mine', every: 90_000, mode: 'delta', tlp: 'green', shrinkGuard: null });
   t.match(mine?.lifetime, { ipv4: 10 * DAY, ipv6: 30 * DAY, default: 365 * DAY });

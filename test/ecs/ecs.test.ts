@@ -123,6 +123,9 @@ t.test("the guide's mapping table holds: the same facts stand in the same fields
   t.equal(at(of('ipv4', '198.51.100.3'), 'threat.indicator.confidence'), 'High', 'confidence, in the words of ECS');
   t.equal(at(of('ipv4', '198.51.100.3'), 'threat.indicator.provider'), 'URLhaus', 'source.feed_name');
   t.equal(at(of('ipv4', '198.51.100.3'), 'threat.indicator.type'), 'ipv4-addr', 'type');
+  const claims = ['URLhaus', 'urlhaus', 'ThreatFox'].map((feed_name, i) => ({ feed: `f${i}`, feed_name }));
+  const claimed = document('ipv4', '198.51.100.3', { sources: jsonText(claims) });
+  t.strictSame(at(claimed, 'sluice.sources'), ['URLhaus', 'ThreatFox'], 'each publisher once, however it is spelt');
   t.match(of('ipv4', '198.51.100.3'), {
     event: { kind: 'enrichment', category: ['threat'], type: ['indicator'] },
     threat: { indicator: { type: 'ipv4-addr', ip: '198.51.100.3', provider: 'URLhaus' } },

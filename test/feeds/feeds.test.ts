@@ -105,7 +105,37 @@ collections: { all: { pool: main } }
     });
     t.equal(config.feeds[0]?.definition.format, presets[name]?.format);
     t.ok(config.feeds[0]?.definition.title);
+    t.not(config.feeds[0]?.definition.title, 'one', 'it says whose it is');
   }
+});
+
+t.test('a feed of anybody’s STIX is called by its own name: a format is no publisher', async (t) => {
+  const yaml = `
+data: ./data
+feeds:
+  house: { format: stix, path: ./drop }
+  acme: { format: taxii, url: "https://acme.example/taxii2/", collections: [all] }
+  other: { format: stix, path: ./drop, title: Other }
+pools: { main: { feeds: [house, acme, other] } }
+collections: { all: { pool: main } }
+`;
+  const { config } = loadConfig(yaml, {
+    path: join(t.testdir(), 'sluice.yaml'),
+    env: {},
+    formats: feedFormats,
+    presets,
+    stores: ['sqlite'],
+    sinks: sinkKinds,
+    collectionIdOf,
+  });
+  t.strictSame(
+    config.feeds.map(({ definition }) => [definition.title, definition.aliases]),
+    [
+      ['house', []],
+      ['acme', []],
+      ['Other', []],
+    ],
+  );
 });
 
 t.test('what a format refuses is told by the configuration, with its place', async (t) => {

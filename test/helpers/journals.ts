@@ -46,6 +46,7 @@ export const feed = (name: string, more: Partial<FeedDefinition> = {}): FeedDefi
   format: 'scripted',
   mode: 'snapshot',
   title: `Feed ${name}`,
+  aliases: [],
   every: 60_000,
   confidence: null,
   tlp: 'green',

@@ -22,6 +22,7 @@ const feed: FeedDefinition = {
   format: 'stix',
   mode: 'delta',
   title: 'Acme Intelligence',
+  aliases: [],
   every: 60_000,
   confidence: 40,
   tlp: 'amber',

@@ -129,6 +129,26 @@ t.test(
   },
 );
 
+t.test(
+  'what a publisher says through two feeds is one source, from the moment that the names are configured',
+  async (t) => {
+    const aggregator = feed('aggregator', { title: 'Aggregator' });
+    const own = (title: string) => feed('abuse', { title });
+    const both = journal({ minSources: 2 });
+    const rows: FeedItem[] = [{ value: 'a.example.com', source: 'URLhaus' }, { value: 'b.example.com' }];
+    const values = async (bench: Bench) => (await bench.indicators()).live.map(({ value }) => value).sort();
+    const unknown = await openBench(t, [aggregator, own('A list')], [both]);
+    await unknown.pull(aggregator, rows);
+    await unknown.pull(own('A list'), [{ value: 'a.example.com', source: 'URL haus' }, { value: 'b.example.com' }]);
+    t.strictSame(await values(unknown), ['b.example.com'], 'one name, two spellings');
+    await unknown.pull(own('A list'), [{ value: 'a.example.com' }, { value: 'b.example.com' }]);
+    t.strictSame(await values(unknown), ['a.example.com', 'b.example.com'], 'nobody can know that this is URLhaus');
+    const feeds = [aggregator, feed('abuse', { title: 'A list', aliases: ['URLhaus'] })];
+    const known = await openBench(t, feeds, [both], unknown);
+    t.strictSame(await values(known), ['b.example.com'], 'until the configuration says so');
+  },
+);
+
 t.test('what a delta feed said long ago leaves the store once every reader was told', async (t) => {
   const news = feed('news', { mode: 'delta', lifetime: { default: 2 * 86_400_000 }, outageLimit: 0 });
   const bench = await openBench(t, [news], [journal()]);

@@ -71,7 +71,16 @@ async function openFiles(t: Test, profile: string) {
 
 t.test('a batch whose rows hold many values is committed in parts, the last of which ends it', async (t) => {
   const definition: FeedDefinition = {
-    ...{ name: 'one', format: 'stix', mode: 'snapshot', title: 'One', every: 1, confidence: null, tlp: 'green' },
+    ...{
+      name: 'one',
+      format: 'stix',
+      mode: 'snapshot',
+      title: 'One',
+      aliases: [],
+      every: 1,
+      confidence: null,
+      tlp: 'green',
+    },
     ...{ lifetime: {}, outageLimit: 0, shrinkGuard: null, emptyAllowed: true, reach: defaultReach },
   };
   const list = (row: number) => Array.from({ length: 1000 }, (_, n) => `'1.${row}.${n >> 8}.${n & 255}'`).join();

@@ -571,6 +571,7 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
     format: 'socdefenders',
     mode: 'delta' as const,
     title: `${name} title`,
+    aliases: [],
     every: 900_000,
     confidence: null,
     tlp: 'amber' as const,

@@ -91,6 +91,7 @@ t.test('without a name or description of its own an indicator has its value, and
   t.equal(render(indicatorEntry(address))['name'], '198.51.100.3');
   t.equal(described('URLhaus'), 'IPv4 address reported by URLhaus.');
   t.equal(described('A', 'A', 'B', 'C', 'D'), 'IPv4 address reported by A, B, C.');
+  t.equal(described('A b', 'a-B', 'C', 'c', 'D'), 'IPv4 address reported by A b, C, D.', 'each publisher once');
   t.equal(described('say "x"', 'back\\', 'ü\n'), 'IPv4 address reported by say "x", back\\, ü\n.');
   t.equal(described(), 'IPv4 address.');
   const disguised = jsonText([{ feed: 'f', feed_name: 'A', article_title: '"feed_name":"B"' }]);

@@ -29,7 +29,9 @@ export const feedSchema = Type.Object(
       default: true,
       description: 'false: no more polls. What the feed said stays until it ages out; delete the feed to withdraw it.',
     }),
-    title: Type.Optional(line('The source shown for rows that name none. Default: the format says.')),
+    title: Type.Optional(
+      line('The source shown for rows that name none. Default: the preset or the format says, else the name.'),
+    ),
     mode: Type.Optional(
       Type.Enum(['snapshot', 'delta'], {
         description:

@@ -66,7 +66,12 @@ export const collectionSchema = Type.Object(
       Type.Integer({ minimum: 0, maximum: 100, description: 'Indicators below it stay out.' }),
     ),
     sources: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 100, description: 'Least number of independent sources.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 100,
+        description:
+          'Least number of independent publishers. Rows and feeds (by title, name or preset) that go by one name, however it is spelt, are one.',
+      }),
     ),
     tlp: Type.Optional(tlpSchema("Ceiling. Default: the pool's.")),
     objects: Type.Optional(

@@ -1,3 +1,4 @@
+import { differentPublishers } from '../../model/publisher.ts';
 import { algorithmOf, some } from '../facts.ts';
 import { addresses, type EcsRow } from '../row.ts';
 
@@ -19,7 +20,7 @@ export const sluiceRows: readonly EcsRow[] = [
     field: 'sluice.sources',
     type: 'keyword',
     clause: 'every publisher that reports it, strongest first',
-    of: ({ claims }) => some([...new Set(claims.map((claim) => claim.feed_name))]),
+    of: ({ claims }) => some(differentPublishers(claims.map((claim) => claim.feed_name))),
   },
   {
     field: 'sluice.network',
