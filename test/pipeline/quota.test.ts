@@ -1,8 +1,11 @@
 import t from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
+import type { AccountState, FeedState } from '../../src/model/state.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import type { ResolveAll } from '../../src/pipeline/guard.ts';
-import { seededRandom, settled, steppedClock } from '../helpers/clock.ts';
+import type { ConfiguredFeed } from '../../src/pipeline/poll.ts';
+import { refreshOverdue } from '../../src/pipeline/refresh.ts';
+import { scriptedClock, seededRandom, settled, steppedClock } from '../helpers/clock.ts';
 import { openGateway } from '../helpers/gateway.ts';
 import { START } from '../helpers/store.ts';
 import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
@@ -111,6 +114,73 @@ collections: { all: { pool: main }, ips: { pool: main, types: [ipv4] } }
     t.strictSame([...hosts].sort(), ['feed.test', 'www.feed.test']);
   },
 );
+
+t.test('a try is brought forward for readers at a bound of each kind, and not behind it', async (t) => {
+  const now = START + MICROS_PER_DAY;
+  const failing: FeedState = {
+    feed: 'soc',
+    cursor: null,
+    etag: null,
+    lastModified: null,
+    bodyHash: null,
+    confirmedAt: null,
+    succeededAt: now - HOUR - 1,
+    attemptedAt: now - 300 * MICROS_PER_SECOND,
+    nextPollAt: now + 1,
+    failures: 3,
+    error: { code: 'upstream-failed', message: '', at: now },
+    gap: null,
+    accepted: 0,
+    rejected: 0,
+    observations: 0,
+  };
+  const limits = { minInterval: 0, windows: [{ seconds: 3600, requests: 10 }] };
+  const account = (used: number, more: Partial<AccountState> = {}): AccountState => {
+    const windows = used === 0 ? {} : { 3600: { startedAt: now - MINUTE, used, slots: [used] } };
+    return { account: 'a', lastRequestAt: null, blockedUntil: null, windows, requests: 0, ...more };
+  };
+  const isTried = async (state: Partial<FeedState>, spent = account(0), refreshOnRead = true): Promise<boolean> => {
+    const polled: string[] = [];
+    const configured = {
+      definition: { name: 'soc', every: 3_600_000 },
+      upstream: { refreshOnRead },
+    } as unknown as ConfiguredFeed;
+    await refreshOverdue([configured], {
+      clock: scriptedClock(now),
+      store: { feedState: async () => ({ ...failing, ...state }), account: async () => spent },
+      accountOf: () => ({ name: 'a', limits }),
+      poll: async (name) => void polled.push(name),
+    });
+    return polled.length === 1;
+  };
+  t.equal(await isTried({}), true);
+  t.equal(await isTried({}, account(0), false), false, 'its configuration leaves it to the schedule');
+  t.equal(await isTried({ error: null }), false, 'it did not fail');
+  t.equal(await isTried({ succeededAt: now - HOUR }), false, 'not overdue yet');
+  t.equal(await isTried({ succeededAt: null }), true, 'never read at all');
+  t.equal(await isTried({ attemptedAt: now - 300 * MICROS_PER_SECOND + 1 }), false, 'tried five minutes ago, almost');
+  t.equal(await isTried({ attemptedAt: null }), false);
+  t.equal(await isTried({ nextPollAt: now }), false, 'due by the schedule');
+  t.equal(await isTried({ nextPollAt: null }), false);
+  for (const [code, expected] of [
+    ['upstream-failed', true],
+    ['upstream-timeout', true],
+    ['upstream-rate-limited', true],
+    ['budget-exhausted', true],
+    ['upstream-forbidden', false],
+    ['upstream-malformed', false],
+    ['internal', false],
+  ] as const) {
+    t.equal(await isTried({ error: { code, message: '', at: now } }), expected, code);
+  }
+  t.equal(await isTried({}, account(4)), true, 'four of ten are spent');
+  t.equal(await isTried({}, account(5)), false, 'half of a window is the schedule’s');
+  t.equal(await isTried({}, account(0, { blockedUntil: now, blockedAt: now - MINUTE })), true);
+  t.equal(await isTried({}, account(0, { blockedUntil: now + 1, blockedAt: now - MINUTE })), false, 'asked to wait');
+  const breaker = (openUntil: Micros) => account(0, { breaker: { failures: 5, breaks: 1, openUntil } });
+  t.equal(await isTried({}, breaker(now)), true);
+  t.equal(await isTried({}, breaker(now + 1)), false, 'left alone for a while');
+});
 
 t.test('readers of an overdue feed bring one try forward, together, and only when it can be spared', async (t) => {
   const clock = steppedClock(START);

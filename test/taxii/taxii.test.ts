@@ -529,6 +529,21 @@ t.test('asking which key is wanted is no failed sign-in, however often it is don
   t.equal((await gateway.app.inject({ url: '/taxii2/', headers: { 'x-api-key': 'guess' } })).statusCode, 401);
 });
 
+t.test('addresses that one customer has are counted together: a whole /64 of IPv6, one address of IPv4', async (t) => {
+  const { app } = await openApp(t);
+  const guess = async (remoteAddress: string): Promise<number> =>
+    (await app.inject({ url: '/taxii2/', headers: { authorization: 'Bearer guess' }, remoteAddress })).statusCode;
+  const outcomes: number[] = [];
+  for (let i = 0; i < 21; i += 1) outcomes.push(await guess(`2001:db8:1:2:${i.toString(16)}::${i}`));
+  t.strictSame(outcomes, [...Array(20).fill(401), 429], 'twenty, from whatever address among them');
+  t.equal(await guess('2001:db8:1:2:ffff:ffff:ffff:ffff'), 429, 'the last address of the network');
+  t.equal(await guess('2001:db8:1:3::'), 401, 'the first of the next');
+  t.equal(await guess('2001:db8:1:1:ffff:ffff:ffff:ffff'), 401, 'the last of the one before');
+  for (let i = 0; i < 20; i += 1) await guess('::ffff:198.51.100.7');
+  t.equal(await guess('198.51.100.7'), 429, 'an address is the same however the socket writes it');
+  t.equal(await guess('198.51.100.8'), 401);
+});
+
 t.test('behind a proxy the address is the one that the proxy saw, not what the caller claims', async (t) => {
   const { app } = await openApp(t, { trustProxy: true });
   const guess = async (forwarded: string): Promise<number> =>
