@@ -197,14 +197,14 @@ t.test('several feeds say together: the widest times, the strictest mark, the st
     {
       by: three,
       confidence: null,
-      firstSeen: null,
+      firstSeen: day(-4),
       lastSeen: null,
       validFrom: day(-8),
       validUntil: day(1),
       labels: [],
     },
   ];
-  for (const order of [words, words.toReversed()]) {
+  for (const order of [words, words.toReversed(), [words[1], words[0], words[2]] as Word[]]) {
     const all = merged(...order);
     t.match(all, {
       publishers: 3,
@@ -223,7 +223,7 @@ t.test('several feeds say together: the widest times, the strictest mark, the st
       [
         ['f1', 80, 'row-7', formatMillis(day(-3)), formatMillis(day(-1))],
         ['f0', 30, undefined, formatMillis(day(-9)), formatMillis(day(-5))],
-        ['f2', undefined, undefined, undefined, undefined],
+        ['f2', undefined, undefined, formatMillis(day(-4)), undefined],
       ],
     );
     t.strictSame(
@@ -254,6 +254,22 @@ t.test('an end counts only where every source has one; equals stand in the order
   ]) {
     t.match(merged(...words).claims, [{ feed: 'f0' }, { feed: 'f1' }]);
   }
+  const [silent, doubtful] = [
+    { by: one, confidence: null, validUntil: START + 5 },
+    { by: two, confidence: 0 },
+  ];
+  for (const words of [
+    [silent, doubtful],
+    [doubtful, silent],
+  ]) {
+    const { claims, name, description } = merged(...words);
+    t.match(claims, [{ feed: 'f1' }, { feed: 'f0' }], 'to say zero is more than to say nothing');
+    t.strictSame([name, description], [null, null]);
+  }
+  t.equal(
+    merged(ends, { by: two, validUntil: START + 7 }, { by: feed('f2'), validUntil: START + 6 }).validUntil,
+    START + 7,
+  );
   t.end();
 });
 
