@@ -538,6 +538,7 @@ t.test('addresses that one customer has are counted together: a whole /64 of IPv
   t.strictSame(outcomes, [...Array(20).fill(401), 429], 'twenty, from whatever address among them');
   t.equal(await guess('2001:db8:1:2:ffff:ffff:ffff:ffff'), 429, 'the last address of the network');
   t.equal(await guess('2001:db8:1:3::'), 401, 'the first of the next');
+  t.equal(await guess('2002:db8:1:2::1'), 401, 'nor one that only ends like it');
   t.equal(await guess('2001:db8:1:1:ffff:ffff:ffff:ffff'), 401, 'the last of the one before');
   for (let i = 0; i < 20; i += 1) await guess('::ffff:198.51.100.7');
   t.equal(await guess('198.51.100.7'), 429, 'an address is the same however the socket writes it');
