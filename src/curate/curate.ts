@@ -96,9 +96,10 @@ function decide(
       ? { do: 'reissue', issue: wanted, old: live }
       : { do: 'issue', issue: { ...wanted, previous: live }, replaces: live };
   }
-  const comesSooner = end !== null && (live.due === null || end < live.due);
+  const { changesAt } = result.merged;
+  const comesSooner = [end, changesAt].some((at) => at !== null && (live.due === null || at < live.due));
   if (comesSooner || (live.due !== null && live.due <= now)) {
-    dues.push({ dateAdded: live.dateAdded, due: dueOf(definition.profile, live, end, now) });
+    dues.push({ dateAdded: live.dateAdded, due: dueOf(definition.profile, live, { validUntil: end, changesAt }, now) });
   }
   return null;
 }

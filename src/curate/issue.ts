@@ -66,7 +66,7 @@ export function issue(
     fingerprint: material.fingerprint,
     due: null,
   };
-  entry.due = dueOf(profile, entry, entry.validUntil, dateAdded);
+  entry.due = dueOf(profile, entry, { validUntil: entry.validUntil, changesAt: merged.changesAt }, dateAdded);
   return entry;
 }
 

@@ -84,17 +84,25 @@ export function needsRenewal(live: Dated, validUntil: Micros | null, now: Micros
   return now >= live.version + (live.validUntil - live.version) / 2;
 }
 
+/** When nobody speaks for an indicator any more, as it would be issued now, and when the first of its sources stops to. */
+export interface Ends {
+  validUntil: Micros | null;
+  changesAt: Micros | null;
+}
+
 /**
  * When the writer must look again: at half of the life that is left, then at half of the rest and so on, so that a
- * confirmation that touched no row is noticed in time; in the end at the end. Null: never by itself.
+ * confirmation that touched no row is noticed in time; in the end at the end. And whenever one of several sources stops
+ * speaking for it, which changes what the others say together. Null: never by itself.
  */
-export function dueOf(profile: Profile, entry: Dated, validUntil: Micros | null, now: Micros): Micros | null {
+export function dueOf(profile: Profile, entry: Dated, { validUntil, changesAt }: Ends, now: Micros): Micros | null {
   const end = leastOf(entry.validUntil, validUntil);
   let due: Micros | null = null;
   if (end !== null) {
     const half = entry.version + (end - entry.version) / 2;
     due = now < half ? half : end - now > LAST_LOOK ? now + (end - now) / 2 : end;
   }
+  due = leastOf(due, changesAt);
   if (profile === 'elastic-agent') due = leastOf(due, reissueAt(entry));
   return due === null ? null : Math.floor(due);
 }

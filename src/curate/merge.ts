@@ -39,6 +39,8 @@ export interface Merged {
   validFrom: Micros | null;
   /** Null: nobody limits it. */
   validUntil: Micros | null;
+  /** When the first of those who say it stops to: what is left says less, or too little. Null: nobody does. */
+  changesAt: Micros | null;
   name: string | null;
   description: string | null;
   labels: string[];
@@ -111,6 +113,7 @@ function alone(one: Admitted): Merged {
     lastSeen,
     validFrom,
     validUntil: expires,
+    changesAt: expires,
     name,
     description,
     labels,
@@ -135,6 +138,7 @@ function together(admitted: readonly Admitted[], feeds: ReadonlyMap<string, Feed
     lastSeen: greatest(all('lastSeen')),
     validFrom: least(all('validFrom')),
     validUntil: admitted.some(({ expires }) => expires === null) ? null : greatest(admitted.map((a) => a.expires)),
+    changesAt: least(admitted.map((a) => a.expires)),
     name: all('name').find((name) => name !== null) ?? null,
     description: all('description').find((description) => description !== null) ?? null,
     labels: unite(all('labels')),

@@ -149,6 +149,33 @@ t.test(
   },
 );
 
+t.test('when one of several sources stops to say it, what the others say together is told at once', async (t) => {
+  for (const profile of ['stix', 'elastic-agent'] as const) {
+    const [one, two, three] = [feed('one'), feed('two'), feed('three')];
+    const agreed = journal({ minSources: 2 }, { name: 'collection:agreed', profile });
+    const bench = await openBench(t, [one, two, three], [journal({}, { profile }), agreed]);
+    const until = (days: number) => formatMillis(START + days * MICROS_PER_DAY);
+    await bench.pull(one, [{ value: 'a.example.com', confidence: 60 }]);
+    await bench.pull(two, [{ value: 'a.example.com', confidence: 50, validUntil: until(9) }]);
+    const confidence = async () => (await bench.indicators()).live.map((entry) => entry.confidence);
+    const stands = async () => (await bench.indicators('collection:agreed')).live.length;
+    t.strictSame([await confidence(), await stands()], [[65], 1]);
+    // It joins what stands, and ends before the others.
+    await bench.pull(three, [{ value: 'a.example.com', confidence: 50, validUntil: until(4) }]);
+    t.strictSame([await confidence(), await stands()], [[70], 1]);
+    for (const [days, expected] of [
+      [3.9, [[70], 1]],
+      [4, [[65], 1]],
+      [8.9, [[65], 1]],
+      [9, [[60], 0]],
+    ] as const) {
+      bench.clock.set(START + days * MICROS_PER_DAY);
+      await bench.journals.tick(never);
+      t.strictSame([await confidence(), await stands()], expected, `${profile}, after ${days} days`);
+    }
+  }
+});
+
 t.test('what a delta feed said long ago leaves the store once every reader was told', async (t) => {
   const news = feed('news', { mode: 'delta', lifetime: { default: 2 * 86_400_000 }, outageLimit: 0 });
   const bench = await openBench(t, [news], [journal()]);
