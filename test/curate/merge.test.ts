@@ -15,7 +15,7 @@ function together(words: Word[], policy: Partial<JournalPolicy> = {}, now = STAR
   const said = words.map(({ by, source, ...rest }): Said => {
     return { feed: by.name, observation: observation({ ...rest, source: { feed_name: source ?? by.title } }) };
   });
-  const feeds = new Map(words.map(({ by }) => [by.name, { definition: by, confirmedAt: null }]));
+  const feeds = new Map(words.map(({ by }) => [by.name, { definition: by, confirmedAt: null, unreadSince: null }]));
   return merge(said, feeds, journal(policy).policy, now);
 }
 

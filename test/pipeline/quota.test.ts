@@ -7,7 +7,7 @@ import type { ConfiguredFeed } from '../../src/pipeline/poll.ts';
 import { refreshOverdue } from '../../src/pipeline/refresh.ts';
 import { scriptedClock, seededRandom, settled, steppedClock } from '../helpers/clock.ts';
 import { openGateway } from '../helpers/gateway.ts';
-import { START } from '../helpers/store.ts';
+import { openTemporaryStore, START } from '../helpers/store.ts';
 import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
 
 // Days of requests, each of them real.
@@ -117,22 +117,14 @@ collections: { all: { pool: main }, ips: { pool: main, types: [ipv4] } }
 
 t.test('a try is brought forward for readers at a bound of each kind, and not behind it', async (t) => {
   const now = START + MICROS_PER_DAY;
+  const { writer } = await openTemporaryStore(t);
   const failing: FeedState = {
-    feed: 'soc',
-    cursor: null,
-    etag: null,
-    lastModified: null,
-    bodyHash: null,
-    confirmedAt: null,
+    ...(await writer.feedState('soc')),
     succeededAt: now - HOUR - 1,
     attemptedAt: now - 300 * MICROS_PER_SECOND,
     nextPollAt: now + 1,
     failures: 3,
     error: { code: 'upstream-failed', message: '', at: now },
-    gap: null,
-    accepted: 0,
-    rejected: 0,
-    observations: 0,
   };
   const limits = { minInterval: 0, windows: [{ seconds: 3600, requests: 10 }] };
   const account = (used: number, more: Partial<AccountState> = {}): AccountState => {
