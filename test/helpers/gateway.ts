@@ -34,7 +34,7 @@ export interface TestGateway {
 
 /** The whole gateway in this process, on a store in `dir`, with the clock of the test. Nothing polls by itself. */
 export async function openGateway(
-  t: Test,
+  t: Pick<Test, 'teardown' | 'ok' | 'error'>,
   dir: string,
   yaml: string,
   options: {

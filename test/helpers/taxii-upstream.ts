@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
-import type { Clock, Micros } from '../../src/model/clock.ts';
+import { type Clock, MICROS_PER_MS, type Micros } from '../../src/model/clock.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../src/model/json.ts';
 import { formatMicros, formatMillis, parseTimestamp } from '../../src/model/timestamp.ts';
 import { START, uuidOf } from './store.ts';
@@ -82,6 +82,8 @@ export async function startTaxii(t: Test, options: TaxiiOptions = {}): Promise<T
     };
     server.requests.push(request);
     server.onRequest?.(request);
+    const { clock } = server.options;
+    if (clock !== undefined) reply.setHeader('date', new Date(clock.now() / MICROS_PER_MS).toUTCString());
     const fault = server.down ?? server.faults.shift();
     if (fault !== undefined) misbehave(fault, message, reply);
     else answer(request, server, reply);
