@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { MICROS_PER_SECOND } from '../src/model/clock.ts';
 import { GatewayError } from '../src/model/error.ts';
+import { byReason, indexServed } from '../src/model/served.ts';
 import type { Client } from '../src/model/state.ts';
 import { addResource } from './methods.ts';
 import type { RouteParts } from './parts.ts';
@@ -73,7 +74,8 @@ export function addMetrics(scope: FastifyInstance, parts: RouteParts): void {
 }
 
 /** Figures that are looked up when they are asked for: the cache's, and what the store says of feeds, journals and accounts. */
-function readFigures(register: Registry, { reader, pages, inFlight, allowances }: RouteParts): () => Promise<void> {
+function readFigures(register: Registry, parts: RouteParts): () => Promise<void> {
+  const { reader, pages, inFlight, allowances, feeds: facts, collections } = parts;
   const gauge = (name: string, help: string, ...labelNames: string[]) =>
     new Gauge({ name: `sluice_${name}`, help, labelNames, registers: [register] });
   // Counted elsewhere: set anew each time, but to Prometheus they only ever rise.
@@ -89,7 +91,15 @@ function readFigures(register: Registry, { reader, pages, inFlight, allowances }
   const gap = gauge('feed_gap_timestamp_seconds', 'When it was last found that news can no longer be had.', 'feed');
   const held = gauge('feed_observations', 'Observations held.', 'feed');
   const rows = gauge('feed_rows', 'Rows of the last whole poll.', 'feed', 'outcome');
-  const rejected = total('feed_rejections', 'Rows refused since the feed was first polled.', 'feed', 'reason');
+  const refused = gauge('feed_refused', 'Different rows that were refused.', 'feed', 'reason');
+  const notes = gauge(
+    'feed_notes',
+    'On parts of rows that could not be read, and what could not be asked for.',
+    'feed',
+    'reason',
+  );
+  const served = gauge('feed_live', 'Of its rows and objects, live in a collection.', 'feed', 'collection');
+  const leftOut = gauge('feed_left_out', 'Held, and not served in a collection.', 'feed', 'collection', 'reason');
   const allowed = gauge('account_budget', 'Requests that the plan allows in a window.', 'origin', 'feeds', 'seconds');
   const left = gauge('account_budget_left', 'Requests that are left in a window now.', 'origin', 'feeds', 'seconds');
   const sent = total('upstream_requests', 'Requests ever sent upstream, over all accounts.');
@@ -118,7 +128,10 @@ function readFigures(register: Registry, { reader, pages, inFlight, allowances }
     gap,
     held,
     rows,
-    rejected,
+    refused,
+    notes,
+    served,
+    leftOut,
     allowed,
     left,
   ];
@@ -128,6 +141,7 @@ function readFigures(register: Registry, { reader, pages, inFlight, allowances }
     const counts = await Promise.all(journals.map(({ name }) => reader.countLive(name)));
     const feeds = await reader.feedStates();
     const refusals = await Promise.all(feeds.map(async ({ feed }) => (await reader.rejections(feed, 0)).counts));
+    const servedIn = indexServed(await reader.served());
     const accounts = await reader.accounts();
     const budgets = await allowances();
     // From here on nothing waits: two who ask at once never see a half-filled table.
@@ -152,7 +166,18 @@ function readFigures(register: Registry, { reader, pages, inFlight, allowances }
       held.set({ feed }, state.observations);
       rows.set({ feed, outcome: 'accepted' }, state.accepted);
       rows.set({ feed, outcome: 'rejected' }, state.rejected);
-      for (const { reason, count } of refusals[i] ?? []) rejected.inc({ feed, reason }, count);
+      for (const { reason, count, isNote } of refusals[i] ?? [])
+        (isNote ? notes : refused).set({ feed, reason }, count);
+    }
+    for (const { definition, collections: aliases } of facts) {
+      const feed = definition.name;
+      for (const { alias: collection, ...of } of collections.filter(({ alias }) => aliases.includes(alias))) {
+        const found = servedIn(feed, of);
+        served.set({ feed, collection }, found.live);
+        for (const [reason, rows] of Object.entries(byReason(found.leftOut))) {
+          leftOut.set({ feed, collection, reason }, rows);
+        }
+      }
     }
     for (const budget of budgets) {
       const labels = { origin: budget.origin, feeds: budget.feeds.join(','), seconds: budget.seconds };

@@ -21,7 +21,7 @@ import { storeEngines } from './store/registry.ts';
 import { version } from './version.ts';
 import { administerClients, type ClientAdministration } from './writer-clients.ts';
 import { openSinks, type SinkAdministration } from './writer-sinks.ts';
-import { statusOf } from './writer-status.ts';
+import { rejectionsOf, statusOf } from './writer-status.ts';
 
 export interface WriterSide extends Control, ClientAdministration, SinkAdministration {
   /** Polls and ticks by the clock until closed. */
@@ -219,7 +219,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       if (!definitions.some(({ name }) => name === feed)) {
         throw new GatewayError('not-found', `No feed is called ${feed}.`);
       }
-      return writer.rejections(feed, limit);
+      return rejectionsOf(config, writer, feed, limit);
     },
     ...administerClients(config, { clock, writer, onClients }),
   };

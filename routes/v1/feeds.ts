@@ -2,6 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import { mayRead } from '../../src/auth.ts';
 import { MICROS_PER_MS, type Micros } from '../../src/model/clock.ts';
+import type { CollectionDefinition } from '../../src/model/definition.ts';
+import { byReason, indexServed, type LeftOutReason, leftOutReasons, type ServedIn } from '../../src/model/served.ts';
 import type { AccountState, FeedState } from '../../src/model/state.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { addResource } from '../methods.ts';
@@ -10,6 +12,10 @@ import { nullable, restOperation, timestamp } from './schemas.ts';
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 const maybeTime = (description: string) => nullable(timestamp(description));
+
+/** Whatever they may read, readers learn nothing of rows whose marking is above the ceiling, or was not looked at. */
+const untold: ReadonlySet<LeftOutReason> = new Set(['above-ceiling', 'objects-not-taken']);
+const toldReasons = leftOutReasons.filter((reason) => !untold.has(reason));
 
 const feedSchema = Type.Object({
   name: Type.String(),
@@ -38,11 +44,23 @@ const feedSchema = Type.Object({
       { description: 'What is not as it should be about a feed that is read all the same.' },
     ),
   ),
-  counts: Type.Object({
-    accepted: count('Rows of the last whole pull that were taken.'),
-    rejected: count('Rows of it that were not; `sluice rejections` says why.'),
-    observations: count('Observations held now.'),
-  }),
+  counts: Type.Array(
+    Type.Object({
+      collection: Type.String(),
+      live: count('Indicators and objects that it serves of this feed.'),
+      left_out: nullable(
+        Type.Partial(
+          Type.Object(
+            Object.fromEntries(toldReasons.map((reason) => [reason, count('Held, and not served for this reason.')])),
+          ),
+        ),
+      ),
+    }),
+    {
+      description:
+        'Per collection that the caller may read. What it leaves out may stand in other collections of the feed: null, unless the caller may read all of those. Rows above the ceiling are in no count.',
+    },
+  ),
   budget: nullable(
     Type.Object({
       origin: Type.String({ description: 'Whose allowance it is; feeds with the same key share one.' }),
@@ -54,8 +72,16 @@ const feedSchema = Type.Object({
     }),
   ),
   reads: count('Times its collections were read here since the start.'),
-  upstream_requests: count('Sent on its account since the start.'),
-  calls_saved: nullable(count('Reads that no upstream request was spent on; null where there is no upstream to ask.')),
+  upstream_requests: nullable(
+    count(
+      'Sent on its account since the start; null, as is the budget, where feeds draw on it that the caller may not read.',
+    ),
+  ),
+  calls_saved: nullable(
+    count(
+      'Reads that no upstream request was spent on; null where no upstream is asked, or `upstream_requests` is null.',
+    ),
+  ),
   collections: Type.Array(Type.String(), { minItems: 1 }),
 });
 const feedsSchema = Type.Object(
@@ -80,22 +106,28 @@ export function addFeeds(scope: FastifyInstance, { reader, feeds, collections, c
       const readable = new Set(collections.filter((each) => mayRead(client, each)).map(({ alias }) => alias));
       const states = new Map((await reader.feedStates()).map((state) => [state.feed, state]));
       const accounts = new Map((await reader.accounts()).map((account) => [account.account, account]));
-      const data = feeds.flatMap((facts) => {
-        const behind = facts.collections.filter((alias) => readable.has(alias));
-        if (behind.length === 0) return [];
+      const servedIn = indexServed(await reader.served());
+      const isReadable = ({ collections }: FeedFacts): boolean => collections.some((alias) => readable.has(alias));
+      // What is spent on an account tells of all feeds that draw on it.
+      const closed = new Set(feeds.flatMap((facts) => (isReadable(facts) ? [] : (facts.account?.name ?? []))));
+      const data = feeds.filter(isReadable).map((facts) => {
+        const behind = collections.filter(({ alias }) => readable.has(alias) && facts.collections.includes(alias));
+        const aliases = behind.map(({ alias }) => alias);
+        const isClosed = facts.account !== null && closed.has(facts.account.name);
         const account = facts.account === null ? undefined : accounts.get(facts.account.name);
         const sent = account === undefined ? 0 : account.requests - (sentBefore.get(account.account) ?? 0);
-        const read = reads.of(behind);
-        return [
-          {
-            ...describe(facts, states.get(facts.definition.name), now),
-            budget: budgetOf(facts, account, now),
-            reads: read,
-            upstream_requests: sent,
-            calls_saved: facts.account === null ? null : Math.max(0, read - sent),
-            collections: behind,
-          },
-        ];
+        const read = reads.of(aliases);
+        return {
+          ...describe(facts, states.get(facts.definition.name), now),
+          counts: behind.map((collection) =>
+            countsOf(servedIn, facts, collection, behind.length === facts.collections.length),
+          ),
+          budget: isClosed ? null : budgetOf(facts, account, now),
+          reads: read,
+          upstream_requests: isClosed ? null : sent,
+          calls_saved: facts.account === null || isClosed ? null : Math.max(0, read - sent),
+          collections: aliases,
+        };
       });
       return { meta: { generated_at: formatMillis(now) }, data };
     },
@@ -121,12 +153,19 @@ function describe({ definition, idle }: FeedFacts, state: FeedState | undefined,
     error: error === null ? null : { ...error, at: formatMillis(error.at) },
     gap: gapOf(state?.gap ?? null),
     note: noteOf(state?.note ?? null),
-    counts: {
-      accepted: state?.accepted ?? 0,
-      rejected: state?.rejected ?? 0,
-      observations: state?.observations ?? 0,
-    },
   };
+}
+
+/** `isAll`: the caller may read whatever the feed stands behind. */
+function countsOf(
+  servedIn: ServedIn,
+  { definition }: FeedFacts,
+  { alias, journal, types }: CollectionDefinition,
+  isAll: boolean,
+) {
+  const { live, leftOut } = servedIn(definition.name, { journal, types });
+  const told = leftOut.filter(({ reason }) => !untold.has(reason));
+  return { collection: alias, live, left_out: isAll ? byReason(told) : null };
 }
 
 function gapOf(gap: FeedState['gap']) {

@@ -3,6 +3,7 @@ import type { Micros } from '../model/clock.ts';
 import type { StatusReport } from '../model/control.ts';
 import type { StoreFault } from '../model/error.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
+import { humanServed, wireServed } from './served.ts';
 import { ageText, cut, formatJson, formatTable, timeText } from './terminal.ts';
 
 export function addStatus(program: Command, context: CommandContext): void {
@@ -35,9 +36,20 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
     stateOf(feed),
     ageText(feed.succeededAt, now),
     ageText(feed.nextPollAt, now),
-    feed.observations,
-    feed.rejected,
     feed.error === null ? '' : cut(`${feed.error.code}: ${feed.error.message}`, 100),
+  ]);
+  const tallyRows = feeds.map((feed) => [
+    feed.feed,
+    feed.read,
+    feed.split,
+    feed.observations + feed.objects,
+    feed.folded,
+    feed.gone,
+    feed.refused.reduce((sum, { count }) => sum + count, 0),
+    [
+      ...feed.refused.map(({ reason, count }) => `${count} ${reason}`),
+      ...(feed.unaccounted === 0 ? [] : [`${feed.unaccounted} NOT ACCOUNTED FOR, a fault in Sluice: please report it`]),
+    ].join(', '),
   ]);
   const accountRows = accounts.map((account) => [
     account.account,
@@ -77,7 +89,9 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
   return [
     `Sluice ${version}, ${timeText(now)}`,
     ...(storeFault === null ? [] : [`Store\n${faultWords[storeFault]}`]),
-    `Feeds\n${formatTable(['NAME', 'STATE', 'LAST GOOD', 'NEXT', 'ROWS', 'REJECTED', 'ERROR'], feedRows)}`.trimEnd(),
+    `Feeds\n${formatTable(['NAME', 'STATE', 'LAST GOOD', 'NEXT', 'ERROR'], feedRows)}`.trimEnd(),
+    `Rows (read + split = held + folded + aged out + refused)\n${formatTable(TALLY, tallyRows)}`.trimEnd(),
+    `Served (held = live + left out)\n${humanServed(feeds)}`,
     ...(gapRows.length === 0 ? [] : [`Gaps\n${formatTable(['FEED', 'FROM', 'TO', 'FOUND'], gapRows)}`.trimEnd()]),
     ...(noteRows.length === 0 ? [] : [`Notes\n${formatTable(['FEED', 'FOUND', 'WHAT'], noteRows)}`.trimEnd()]),
     `Accounts\n${formatTable(['NAME', 'REQUESTS', 'LAST', 'FREE'], accountRows)}`.trimEnd(),
@@ -89,6 +103,8 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
     `Collections\n${formatTable(['NAME', 'LIVE', 'NEWEST', 'ID'], collectionRows)}`,
   ].join('\n\n');
 }
+
+const TALLY = ['FEED', 'READ', 'SPLIT', 'HELD', 'FOLDED', 'AGED OUT', 'REFUSED', 'WHY REFUSED'];
 
 /** When the upstream may be asked again, as far as it or its failures say. */
 function freeAt({ blockedUntil, breaker }: StatusReport['accounts'][number]): Micros {
@@ -137,7 +153,15 @@ function wireStatus({
       note: feed.note === null ? null : { text: feed.note.text, found_at: timeText(feed.note.at) },
       accepted: feed.accepted,
       rejected: feed.rejected,
+      read: feed.read,
+      split: feed.split,
       observations: feed.observations,
+      objects: feed.objects,
+      folded: feed.folded,
+      aged_out: feed.gone,
+      refused: feed.refused.map(({ reason, count }) => ({ reason, count })),
+      unaccounted: feed.unaccounted,
+      served: wireServed(feed.served),
     })),
     accounts: accounts.map((account) => ({
       name: account.account,

@@ -1,14 +1,15 @@
 import type { Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
-import type { IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
+import type { Claim, IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
+import type { LeftOut } from '../model/served.ts';
 import type { AppendEntry, Transaction } from '../store/store.ts';
 import { type Issue, issue, tombstone } from './issue.ts';
 import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
 import { materialOf } from './material.ts';
 import { membershipOf } from './membership.ts';
-import { type FeedView, merge, type Said } from './merge.ts';
+import { type FeedView, type MergeResult, merge, type Said } from './merge.ts';
 
 /** A journal with all that deciding about it takes. */
 export interface JournalView {
@@ -55,18 +56,26 @@ export async function curate(
   const others = await saidByOthers(tx, view, keys, news);
   const live = new Map((await tx.liveEntries(name, keys)).map((entry) => [entry.key, entry]));
   const steps: Step[] = [];
-  const dues: { dateAdded: Micros; due: Micros | null }[] = [];
-  const lapsed = new Set<string>();
+  const noted: Noted = { dues: [], leftOut: [], lapsed: new Set() };
   for (const key of keys) {
     const said = others.get(key) ?? [];
     const observation = news?.observations.get(key) ?? null;
     if (news !== null && observation !== null) said.push({ feed: news.feed, observation });
-    const step = decide(key, said, live.get(key) ?? null, view, now, dues, lapsed);
+    const step = decide(key, said, live.get(key) ?? null, view, now, noted);
     if (step !== null) steps.push(step);
   }
-  for (const feed of lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
-  if (dues.length > 0) await tx.setDue(name, dues);
+  if (noted.dues.length > 0) await tx.setDue(name, noted.dues);
+  for (const feed of noted.lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
+  await tx.judge(name, keys, noted.leftOut);
   return append(tx, view, steps);
+}
+
+/** What deciding finds beside the steps. */
+interface Noted {
+  dues: { dateAdded: Micros; due: Micros | null }[];
+  leftOut: LeftOut[];
+  /** Feeds whose lifetime for one of them is over or held back. */
+  lapsed: Set<string>;
 }
 
 function decide(
@@ -75,20 +84,20 @@ function decide(
   live: IndicatorEntry | null,
   { definition, feeds }: JournalView,
   now: Micros,
-  dues: { dateAdded: Micros; due: Micros | null }[],
-  lapsed: Set<string>,
+  { dues, leftOut, lapsed }: Noted,
 ): Step | null {
-  const result = merge(said, feeds, definition.policy, now, lapsed);
-  const member = 'absent' in result ? result : membershipOf(result.merged, definition);
-  if ('absent' in result || 'absent' in member) {
-    const reason = 'absent' in member ? member.absent : 'vanished';
-    return live === null ? null : { do: 'withdraw', old: live, reason };
+  const { merged, out } = merge(said, feeds, definition.policy, now, lapsed);
+  const member = merged === null ? null : membershipOf(merged, definition);
+  const absent = member !== null && 'absent' in member ? member.absent : null;
+  if (absent !== null || out.length > 0) leftOut.push(...leftOutOf(key, said, out, absent));
+  if (merged === null || member === null || 'absent' in member) {
+    return live === null ? null : { do: 'withdraw', old: live, reason: absent ?? fateOf(live, out, feeds) };
   }
   const material = materialOf(member.as, member.said);
   const wanted: Issue = { key, as: member.as, merged: member.said, material, previous: null };
   if (live === null) return { do: 'issue', issue: wanted, replaces: null };
   const elastic = definition.profile === 'elastic-agent';
-  const end = validUntilOf(definition.profile, result.merged.validUntil, now);
+  const end = validUntilOf(definition.profile, merged.validUntil, now);
   const changed = material.fingerprint !== live.fingerprint;
   if (changed || needsRenewal(live, end, now) || (elastic && now >= reissueAt(live))) {
     // Elastic drops later versions of an id, so there every change is a new indicator.
@@ -96,12 +105,36 @@ function decide(
       ? { do: 'reissue', issue: wanted, old: live }
       : { do: 'issue', issue: { ...wanted, previous: live }, replaces: live };
   }
-  const { changesAt } = result.merged;
+  const { changesAt } = merged;
   const comesSooner = [end, changesAt].some((at) => at !== null && (live.due === null || at < live.due));
   if (comesSooner || (live.due !== null && live.due <= now)) {
     dues.push({ dateAdded: live.dateAdded, due: dueOf(definition.profile, live, { validUntil: end, changesAt }, now) });
   }
   return null;
+}
+
+/** Observations that don't count, each with its own reason, and where the merged indicator doesn't enter, all others as well. */
+function leftOutOf(
+  key: ObservableKey,
+  said: readonly Said[],
+  out: MergeResult['out'],
+  absent: LeftOut['reason'] | null,
+): LeftOut[] {
+  return said.flatMap(({ feed, observation }) => {
+    const reason = out.find((one) => one.feed === feed)?.reason ?? absent;
+    return reason === null ? [] : [{ feed, key, type: observation.observable.type, reason }];
+  });
+}
+
+/**
+ * Why nobody stands behind an indicator any more: what became of the strongest that did. What others say, who were never
+ * served, is no reason, and may be more than readers may know.
+ */
+function fateOf(live: IndicatorEntry, out: MergeResult['out'], feeds: JournalView['feeds']): WithdrawalReason {
+  const [strongest] = JSON.parse(live.sources) as Claim[];
+  if (strongest === undefined) return 'vanished';
+  if (!feeds.has(strongest.feed)) return 'feed-removed';
+  return out.find(({ feed }) => feed === strongest.feed)?.reason ?? 'vanished';
 }
 
 async function append(

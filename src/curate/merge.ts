@@ -1,10 +1,11 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition, JournalPolicy } from '../model/definition.ts';
-import type { Claim, WithdrawalReason } from '../model/entry.ts';
+import type { Claim } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Observable } from '../model/observable.ts';
 import type { ExternalReference, Observation } from '../model/observation.ts';
 import { publisherKey } from '../model/publisher.ts';
+import type { LeftOutReason } from '../model/served.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { withStatements } from '../stix/marking.ts';
@@ -49,7 +50,19 @@ export interface Merged {
   kept: JsonObject | null;
 }
 
-export type MergeResult = { merged: Merged } | { absent: WithdrawalReason };
+/** A feed whose observation doesn't count, and why. */
+export interface Out {
+  feed: string;
+  reason: LeftOutReason;
+}
+
+export interface MergeResult {
+  /** Null: no observation counts. */
+  merged: Merged | null;
+  out: readonly Out[];
+}
+
+const NOBODY: readonly Out[] = [];
 
 /** Each further independent publisher adds this much confidence, up to the cap (safety.md 5.3; no standard says). */
 const CONFIDENCE_PER_PUBLISHER = 5;
@@ -67,28 +80,35 @@ export function merge(
   now: Micros,
   lapsed?: Set<string>,
 ): MergeResult {
-  let absent: WithdrawalReason = 'vanished';
+  let out = NOBODY;
   const admitted: Admitted[] = [];
   for (const { feed: name, observation } of said) {
     const feed = feeds.get(name);
-    if (feed === undefined) {
-      absent = 'feed-removed';
-      continue;
-    }
+    if (feed === undefined) continue;
     const tlp = observation.tlp ?? feed.definition.tlp;
-    if (!isWithin(tlp, policy.tlp)) absent = 'below-the-bar';
-    else if (observation.revoked) absent = 'revoked-upstream';
-    else {
-      const expires = expiryOf(observation, feed, now);
-      if (lapsed !== undefined && hasLapsed(observation, feed, now)) lapsed.add(name);
-      const confidence = observation.confidence ?? feed.definition.confidence;
-      if (expires !== null && expires <= now) absent = 'expired';
-      else admitted.push({ observation, feed, confidence, tlp, expires });
-    }
+    const expires = expiryOf(observation, feed, now);
+    const confidence = observation.confidence ?? feed.definition.confidence;
+    const reason = reasonOf(observation, { tlp, expires }, policy, now);
+    const mayLapse = reason === null || reason === 'expired';
+    if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now)) lapsed.add(name);
+    if (reason === null) admitted.push({ observation, feed, confidence, tlp, expires });
+    else out = [...out, { feed: name, reason }];
   }
   const [first] = admitted;
-  if (first === undefined) return { absent };
-  return { merged: admitted.length === 1 ? alone(first) : together(admitted.sort(byStrength), feeds) };
+  if (first === undefined) return { merged: null, out };
+  return { merged: admitted.length === 1 ? alone(first) : together(admitted.sort(byStrength), feeds), out };
+}
+
+/** Why an observation doesn't count; null: it does. */
+function reasonOf(
+  { revoked }: Observation,
+  { tlp, expires }: Pick<Admitted, 'tlp' | 'expires'>,
+  policy: JournalPolicy,
+  now: Micros,
+): LeftOutReason | null {
+  if (!isWithin(tlp, policy.tlp)) return 'above-ceiling';
+  if (revoked) return 'revoked';
+  return expires !== null && expires <= now ? 'expired' : null;
 }
 
 /** An observation that counts, with what its feed's configuration says for rows that say nothing themselves. */

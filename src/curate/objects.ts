@@ -2,6 +2,7 @@ import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import type { ObjectEntry } from '../model/entry.ts';
 import { jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
+import type { LeftOutReason, ObjectVerdict } from '../model/served.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { isWithin, type Tlp } from '../model/tlp.ts';
 import { isTlpMarking, tlpOfObject } from '../stix/marking.ts';
@@ -19,21 +20,26 @@ import type { FeedView } from './merge.ts';
  */
 export async function curateObjects(
   tx: Transaction,
-  { definition, feeds }: JournalView,
+  view: JournalView,
   ids: readonly string[],
   now: Micros,
 ): Promise<Curated> {
+  const { definition, feeds } = view;
   const { name, policy, keep } = definition;
   if (ids.length === 0) return { entries: 0, withdrawn: 0 };
   const standing = await standingObjects(tx, name, ids);
   const taken = policy.objects === 'all' ? ids : ids.filter(isStatement);
-  const wanted = await newestWithin(tx, policy.tlp, feeds, taken, now);
+  const held = await tx.objectsById([...feeds.keys()], taken);
+  const wanted = newestWithin(held, policy.tlp, feeds, now);
   const fresh = [...wanted.values()].filter(
     (object) =>
       standing.get(object.id)?.raw !== jsonText(object.raw) &&
       (isStatement(object.id) || standing.get(object.id)?.company !== true),
   );
-  const gone = [...standing.values()].filter((entry) => !entry.company && !wanted.has(entry.objectId));
+  // A marking that no feed holds any more stays for those who refer to it; one that became too secret doesn't.
+  const isHeld = new Set(held.map(({ id }) => id));
+  const isOurs = ({ company, objectId: id }: ObjectEntry): boolean => company && !(isStatement(id) && isHeld.has(id));
+  const gone = [...standing.values()].filter((entry) => !isOurs(entry) && !wanted.has(entry.objectId));
   const revocable = gone.filter((entry) => 'modified' in JSON.parse(entry.raw));
   const told = revocable.filter((entry) => JSON.parse(entry.raw).revoked !== true);
   const silent = gone.filter((entry) => !revocable.includes(entry));
@@ -46,6 +52,9 @@ export async function curateObjects(
     })),
     ...told.map((entry) => ({ entry: tombstoneOf(entry, next(), keep), replaces: entry.dateAdded })),
   ];
+  const rest = policy.objects === 'all' ? [] : ids.filter((id) => !isStatement(id));
+  const verdicts = verdictsOn(held, wanted, standing, view);
+  await tx.judgeObjects(name, ids, [...verdicts, ...(await notTaken(tx, view, rest))]);
   if (entries.length > 0) await tx.append(name, entries);
   if (silent.length > 0) {
     await tx.purge(
@@ -56,27 +65,67 @@ export async function curateObjects(
   return { entries: entries.length, withdrawn: told.length + silent.length };
 }
 
+/** An object as one feed holds it. */
+type Held = StixObject & { feed: string };
+
+function tlpOf({ raw, feed }: Held, feeds: JournalView['feeds']): Tlp {
+  return tlpOfObject(raw) ?? (feeds.get(feed) as FeedView).definition.tlp;
+}
+
+/** What became of what each feed holds. Several that hold an object in the same words all stand behind it. */
+function verdictsOn(
+  held: readonly Held[],
+  wanted: ReadonlyMap<string, StixObject>,
+  standing: ReadonlyMap<string, ObjectEntry>,
+  { definition, feeds }: JournalView,
+): ObjectVerdict[] {
+  return held.map((object) => {
+    const { id, feed, raw } = object;
+    const served = wanted.get(id);
+    const isOurs = standing.get(id)?.company === true && !isStatement(id);
+    let reason: LeftOutReason | null = null;
+    if (!isWithin(tlpOf(object, feeds), definition.policy.tlp)) reason = 'above-ceiling';
+    else if (raw['revoked'] === true) reason = 'revoked';
+    else if (isOurs || (served !== object && jsonText(served?.raw ?? null) !== jsonText(raw))) reason = 'superseded';
+    return { feed, id, kind: kindOf(id), reason };
+  });
+}
+
+/** Of objects that a journal doesn't take nothing is read but who holds them. */
+async function notTaken(tx: Transaction, { feeds }: JournalView, ids: readonly string[]): Promise<ObjectVerdict[]> {
+  if (ids.length === 0) return [];
+  const verdicts: ObjectVerdict[] = [];
+  for (const feed of feeds.keys()) {
+    for (const id of (await tx.objectVersions(feed, ids)).keys()) {
+      verdicts.push({ feed, id, kind: kindOf(id), reason: 'objects-not-taken' });
+    }
+  }
+  return verdicts;
+}
+
+function kindOf(id: string): ObjectVerdict['kind'] {
+  return isStatement(id) ? 'marking' : 'object';
+}
+
 /**
  * Only an object's creator makes versions of it (STIX 2.1 section 3.6). Of the feeds that hold an id, the one that was first to
  * say it names the creator: its `created_by_ref`, or where it has none the feed itself. What others hold under that id is no
  * version of it, whatever its `modified`. A version that is dated ahead of our clock has no date yet: no later one waits for it.
  *
- * The ceiling holds for what passes verbatim as well; an object without a mark has its feed's.
+ * The ceiling holds for what passes verbatim as well; an object without a mark has its feed's. `held` comes in the order of arrival.
  */
-async function newestWithin(
-  tx: Transaction,
+function newestWithin(
+  held: readonly Held[],
   ceiling: Tlp,
   feeds: JournalView['feeds'],
-  ids: readonly string[],
   now: Micros,
-): Promise<Map<string, StixObject>> {
-  const newest = new Map<string, StixObject & { feed: string }>();
+): Map<string, StixObject> {
+  const newest = new Map<string, StixObject>();
   const creators = new Map<string, string>();
-  for (const object of await tx.objectsById([...feeds.keys()], ids)) {
-    const tlp = tlpOfObject(object.raw) ?? (feeds.get(object.feed) as FeedView).definition.tlp;
+  for (const object of held) {
     const creator = creatorOf(object);
     if (!creators.has(object.id)) creators.set(object.id, creator);
-    if (creators.get(object.id) !== creator || !isWithin(tlp, ceiling)) continue;
+    if (creators.get(object.id) !== creator || !isWithin(tlpOf(object, feeds), ceiling)) continue;
     const other = newest.get(object.id);
     if (other === undefined || versionOf(object, now) > versionOf(other, now)) newest.set(object.id, object);
   }

@@ -124,7 +124,7 @@ export interface FeedFile {
 
 export interface FeedBatch {
   items: FeedItem[];
-  /** Rows the format itself could not read. */
+  /** Rows the format itself could not read, and notes on what it could not ask for. */
   rejected: Rejection[];
   /** Committed with this batch's rows when not null; null leaves the bookmark as it is. */
   cursor: string | null;

@@ -140,7 +140,8 @@ async function* readPlace(
       // What was not seen is not what vanished.
       throw new GatewayError('upstream-malformed', `${host} can't be read as a whole: ${gap} (${subject.name}).`);
     }
-    const notes: Rejection[] = gap === null ? [] : [{ reason: 'not-served', detail: gap, row: subject.name }];
+    const notes: Rejection[] =
+      gap === null ? [] : [{ reason: 'not-served', detail: gap, row: subject.name, isNote: true }];
     after = isSnapshot ? null : (done ?? (isAnew ? null : after));
     const limit = step.limit < options.page_size ? step.limit : null;
     places.set(name, { url: start.url, after, isPrecise, limit });

@@ -2,6 +2,7 @@ import type { Micros } from './clock.ts';
 import type { ClientRate } from './definition.ts';
 import type { ErrorCode, StoreFault } from './error.ts';
 import type { ObservableType } from './observable.ts';
+import type { LeftOutRow, Served } from './served.ts';
 import type { AccountState, Client, DeadLetter, FeedState, RejectionCount, StoredRejection } from './state.ts';
 import type { Tlp } from './tlp.ts';
 
@@ -13,7 +14,8 @@ export interface Control {
   /** Polls a feed now, as far as its account's budget allows. Throws `not-found`, and `unprocessable` for one that is idle. */
   poll(feed: string): Promise<PollReport>;
   status(): Promise<StatusReport>;
-  rejections(feed: string, limit: number): Promise<{ counts: RejectionCount[]; rows: StoredRejection[] }>;
+  /** Rows of a feed that were refused, and rows that are held and not served; up to `limit` of each. Throws `not-found`. */
+  rejections(feed: string, limit: number): Promise<RejectionReport>;
   /** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown. */
   addClient(client: NewClient): Promise<IssuedClient>;
   listClients(): Promise<Client[]>;
@@ -98,6 +100,22 @@ export interface PollReport {
   error: { code: ErrorCode; message: string } | null;
 }
 
+/** What a collection serves of one feed and what it leaves out: held = live + left out. */
+export interface ServedReport extends Served {
+  collection: string;
+  /** Rows for which that isn't so: not decided yet while a changed configuration is being applied, else a fault. */
+  unaccounted: number;
+}
+
+export interface RejectionReport {
+  /** Notes among them. */
+  counts: RejectionCount[];
+  rows: StoredRejection[];
+  served: ServedReport[];
+  /** Each once, with the collections that leave it out for this reason; what only their types leave out stands in others. */
+  leftOut: (LeftOutRow & { collections: string[] })[];
+}
+
 export interface StatusReport {
   version: string;
   startedAt: Micros;
@@ -110,6 +128,12 @@ export interface StatusReport {
     stale: boolean;
     /** Why it isn't polled; null when it is. */
     idle: 'disabled' | 'no-key' | null;
+    /** Different rows that were refused, by reason. */
+    refused: RejectionCount[];
+    /** Rows for which read + split = held + folded + gone + refused isn't so: a fault. */
+    unaccounted: number;
+    /** By collection of the feed's pools. */
+    served: ServedReport[];
   })[];
   accounts: AccountState[];
   sinks: SinkStatus[];

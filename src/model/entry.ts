@@ -1,17 +1,11 @@
 import type { Micros } from './clock.ts';
 import type { JsonText } from './json.ts';
 import type { ObservableKey, ObservableType } from './observable.ts';
+import type { LeftOutReason } from './served.ts';
 import type { Tlp } from './tlp.ts';
 
-/** Why an indicator left a journal. */
-export type WithdrawalReason =
-  | 'vanished'
-  | 'expired'
-  | 'revoked-upstream'
-  | 'below-the-bar'
-  | 'suppressed'
-  | 'reissued'
-  | 'feed-removed';
+/** Why an indicator left a journal: nobody says it any more, or what is said is left out. */
+export type WithdrawalReason = LeftOutReason | 'vanished' | 'suppressed' | 'reissued' | 'feed-removed';
 
 interface EntryBase {
   /** Unique and strictly rising within its journal; the only order readers ever see. */

@@ -102,6 +102,11 @@ export interface Rejection {
   detail: string;
   /** The row as it was read, at most MAX_REJECTED_ROW characters. */
   row: string;
+  /**
+   * No row was refused: a part of one that was taken could not be read, or something could not be asked for. Kept beside the
+   * refused rows, so that it is not lost unsaid.
+   */
+  isNote?: true;
 }
 
 export const MAX_REJECTED_ROW = 2000;

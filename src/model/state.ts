@@ -34,8 +34,21 @@ export interface FeedState {
   /** Of the last whole pull. */
   accepted: number;
   rejected: number;
-  /** Observations held now. */
+  /**
+   * The account of its rows: read + split = observations + objects + folded + gone + refused, the last being the rows that
+   * `rejections` counts, notes left aside. Of a snapshot it is of the last whole pull, with what pulls have added since that are under
+   * way or were cut off; of a delta feed it runs since the first poll.
+   */
+  read: number;
+  /** What rows became beyond one each: an object that names several values. */
+  split: number;
+  /** Rows that say more of what another row said, or say it again. */
+  folded: number;
+  /** Observations that aged out of the store, each after its journals told so. */
+  gone: number;
+  /** Held now: what the feed says of observables, and STIX objects that pass verbatim. */
   observations: number;
+  objects: number;
 }
 
 /** How much of an account's allowance is spent. */
@@ -72,8 +85,13 @@ export interface Allowance {
 
 export interface RejectionCount {
   reason: string;
-  /** Rows refused with this reason since the feed was first polled; repeated rows count each time. */
+  /**
+   * Different rows that were refused with this reason: of a snapshot by its last whole pull and those since, of a delta feed since
+   * it was first polled.
+   */
   count: number;
+  /** None of them was refused: they are notes on rows that were taken, or on what could not be asked for. */
+  isNote: boolean;
 }
 
 export interface StoredRejection {
@@ -84,6 +102,7 @@ export interface StoredRejection {
   firstAt: Micros;
   lastAt: Micros;
   count: number;
+  isNote: boolean;
 }
 
 /** A team or tool that reads. Keys are kept only as SHA-256, certificates as their fingerprint. */

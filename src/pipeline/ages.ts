@@ -72,9 +72,13 @@ export class Ages {
 
   /**
    * Takes out what delta feeds said that expired before `until`, a slice of each feed at a time and round again: no pull will
-   * ever say that it is gone, and no life of the process is too short to get on with it. By then every journal has told it.
+   * ever say that it is gone, and no life of the process is too short to get on with it. By then every journal has told it, but
+   * for what others say as well: `hear` is told what left, in the same transaction.
    */
-  async sweep(until: Micros): Promise<void> {
+  async sweep(
+    until: Micros,
+    hear: (tx: Transaction, feed: FeedDefinition, keys: readonly ObservableKey[]) => Promise<void>,
+  ): Promise<void> {
     for (const definition of this.#parts.feeds.filter(({ mode }) => mode === 'delta')) {
       // Journals have yet to tell what ended with the last good poll.
       if (await this.isUnreviewed(definition)) continue;
@@ -88,10 +92,9 @@ export class Ages {
           const end = revoked ? heardAt + REVOKED_KEPT : expiryOf(observation, view, until);
           return end !== null && end < until;
         });
-        await tx.removeObservations(
-          name,
-          expired.map(({ key }) => key),
-        );
+        const gone = expired.map(({ key }) => key);
+        await tx.removeObservations(name, gone);
+        await hear(tx, definition, gone);
         return keys.length < SWEEP_SLICE ? null : (keys.at(-1) ?? null);
       });
       this.#sweptTo.set(name, sweptTo);

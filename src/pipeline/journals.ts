@@ -6,9 +6,7 @@ import { curateObjects } from '../curate/objects.ts';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation, Rejection, StixObject } from '../model/observation.ts';
-import { fitsElastic } from '../stix/elastic.ts';
-import { rowText } from '../stix/validate.ts';
+import type { StixObject } from '../model/observation.ts';
 import { lastVersions, type Transaction, type Writer } from '../store/store.ts';
 import { Ages } from './ages.ts';
 import { bringCompany, settleIdentity } from './company.ts';
@@ -84,20 +82,6 @@ export class Journals {
     }
   }
 
-  /** Rows that every journal which would take them must leave out for its profile: kept, and told nowhere. */
-  leftOut(feed: FeedDefinition, observations: readonly Observation[]): Rejection[] {
-    const heard = this.#heardBy(feed.name);
-    return observations.flatMap(({ observable }) => {
-      if (fitsElastic(observable) !== null) return [];
-      const takes = ({ policy: { types } }: JournalDefinition): boolean =>
-        types === null || types.includes(observable.type);
-      const isPlain = heard.some((journal) => journal.profile === 'stix' && takes(journal));
-      if (isPlain || !heard.some(takes)) return [];
-      const detail = `Elastic can't match this ${observable.type}, and only elastic-agent journals would take it`;
-      return [{ reason: 'not-served', detail, row: rowText({ ...observable }) }];
-    });
-  }
-
   /** Makes journals that are new, and brings those whose policy, feeds or views changed up to what they now say. */
   async reconcile(signal: AbortSignal): Promise<void> {
     const { writer } = this.#parts;
@@ -112,11 +96,13 @@ export class Journals {
         await this.#walk(definition, signal, (tx, after) => tx.observedKeys(feeds, after, SLICE));
         await this.#walk(definition, signal, (tx, after) => tx.liveKeys(definition.name, after, SLICE));
         await this.#reconcileObjects(definition, feeds, signal);
+        await this.#forgetVerdicts(definition.name, feeds, signal);
       }
       const added = widened(before.views, views);
       if (added.length > 0) await readmit(writer, definition.name, added, SLICE, signal);
       await writer.transaction((tx) => tx.setPolicyHash(definition.name, sealPolicy(hash, views)));
     }
+    await this.#closeUnknownJournals(signal);
     await this.#dropUnknownFeeds(signal);
     // A review that was cut off.
     for (const feed of this.#parts.feeds) if (await this.#ages.isUnreviewed(feed)) await this.review(feed, signal);
@@ -139,20 +125,39 @@ export class Journals {
     });
   }
 
+  /** What feeds say that have left the journal's pool is none of its business any more. */
+  async #forgetVerdicts(journal: string, feeds: readonly string[], signal: AbortSignal): Promise<void> {
+    await walk(signal, () =>
+      this.#parts.writer.transaction(async (tx) =>
+        (await tx.forgetVerdicts(journal, feeds, SLICE)) > 0 ? true : null,
+      ),
+    );
+  }
+
+  /** A journal that is no longer configured hears nothing: should it come back, it is brought up to date from the beginning. */
+  async #closeUnknownJournals(signal: AbortSignal): Promise<void> {
+    const { writer, journals } = this.#parts;
+    const known = new Set(journals.map(({ name }) => name));
+    for (const { name, policyHash } of await writer.journals()) {
+      if (known.has(name)) continue;
+      if (policyHash !== null) await writer.transaction((tx) => tx.setPolicyHash(name, null));
+      await this.#forgetVerdicts(name, [], signal);
+    }
+  }
+
   /** Objects that now qualify enter; those that stand in the journal and no longer do leave. */
   async #reconcileObjects(definition: JournalDefinition, feeds: string[], signal: AbortSignal): Promise<void> {
     const { writer } = this.#parts;
     const told = async (tx: Transaction, ids: readonly string[]): Promise<void> =>
       void (await curateObjects(tx, await this.#view(tx, definition), ids, this.#parts.clock.now()));
-    if (definition.policy.objects === 'all') {
-      await walk(signal, (after: string | null) =>
-        writer.transaction(async (tx) => {
-          const ids = (await tx.objects(feeds, after, OBJECT_SLICE)).map(({ id }) => id);
-          await told(tx, ids);
-          return ids.at(-1) ?? null;
-        }),
-      );
-    }
+    await walk(signal, (after: string | null) =>
+      writer.transaction(async (tx) => {
+        // Each once: several feeds may hold it.
+        const ids = [...new Set((await tx.objects(feeds, after, OBJECT_SLICE)).map(({ id }) => id))];
+        await told(tx, ids);
+        return ids.at(-1) ?? null;
+      }),
+    );
     await walk(signal, (after: Micros | null) =>
       writer.transaction(async (tx) => {
         const { entries } = await tx.page({ ...lastVersions(definition.name), after: after ?? 0, limit: OBJECT_SLICE });
@@ -174,7 +179,12 @@ export class Journals {
         await nextTurn();
       }
     }
-    if (!signal.aborted) await this.#ages.sweep(now - MICROS_PER_DAY);
+    if (!signal.aborted) {
+      // What others say as well lives on, and the feed is no longer named there.
+      await this.#ages.sweep(now - MICROS_PER_DAY, (tx, feed, keys) =>
+        this.hear(tx, feed, new Map(keys.map((key) => [key, null])), [], now, counts),
+      );
+    }
     return counts;
   }
 

@@ -99,7 +99,7 @@ export async function keepFailure(
 export function describeGap({ from, to }: { from: Micros; to: Micros }): Rejection {
   const detail =
     'the feed was not read for longer than its upstream looks back; what was updated in this time is missing';
-  return { reason: 'not-served', detail, row: `${formatMillis(from)} to ${formatMillis(to)}` };
+  return { reason: 'not-served', detail, row: `${formatMillis(from)} to ${formatMillis(to)}`, isNote: true };
 }
 
 /** A snapshot that collapsed, and is not believed. */

@@ -53,7 +53,7 @@ function readItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows)
   rows.accepted += 1;
   if (result.kind === 'object') rows.objects.push(result.object);
   else for (const observation of result.observations) rows.observations.push(datedBy(observation, item, feed, now));
-  if (result.notes !== undefined) rows.rejections.push(...result.notes);
+  for (const note of result.notes ?? []) rows.rejections.push({ ...note, isNote: true });
 }
 
 /** A row without any date has been seen when a delta feed says it; that of an object is its version's, which is no sighting. */

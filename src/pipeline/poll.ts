@@ -12,6 +12,7 @@ import { observe } from './observe.ts';
 import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './outcome.ts';
 import { type BatchPart, readParts } from './parts.ts';
 import { redact, withoutKey } from './redact.ts';
+import { closeTally, keepTally, NO_ROWS, sumOf, type Tally } from './tally.ts';
 import { endObjects, settleObjects } from './versions.ts';
 
 /** A feed of the configuration with its format and what its format was told. */
@@ -82,11 +83,12 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     const read = feed.format.read({ options: feed.options, cursor, now: () => clock.now(), fetch, files, signal });
     let isWhole = false;
     let note: string | null = null;
+    let tally = NO_ROWS;
     for await (const batch of read) {
       isWhole = batch.last;
       note ??= batch.note ?? null;
       for (const part of readParts(batch, feed.definition, clock.now())) {
-        await commitPart(feed, part, { pull, upstream, key, startedAt, note }, parts, report);
+        tally = await commitPart(feed, part, { pull, upstream, key, startedAt, note, tally }, parts, report);
       }
       upstream.committed();
     }
@@ -115,25 +117,29 @@ interface RunningPoll {
   startedAt: Micros;
   /** The first that a batch of this pull had. */
   note: string | null;
+  /** What became of the rows of its batches so far. */
+  tally: Tally;
 }
 
+/** Answers what became of the pull's rows so far. */
 async function commitPart(
   feed: ConfiguredFeed,
   { rows, batch }: BatchPart,
-  { pull, upstream, key, startedAt, note }: RunningPoll,
+  running: RunningPoll,
   { writer, journals, clock }: PollParts,
   report: PollReport,
-): Promise<void> {
+): Promise<Tally> {
+  const { pull, upstream, key, startedAt, note } = running;
   const now = clock.now();
   const gap = batch.gap ?? null;
   const { definition } = feed;
-  await writer
+  return writer
     .transaction(async (tx) => {
       const counts = { entries: 0, withdrawn: 0 };
+      const before = await tx.feedState(definition.name);
       const settled = await settleObjects(tx, definition, rows.objects, now);
       const noted = gap === null ? [] : [describeGap(gap)];
-      const leftOut = journals.leftOut(definition, rows.observations);
-      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling, ...leftOut];
+      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling];
       for await (const news of observe(tx, definition, pull, rows.observations, rows.silent, batch.last, now)) {
         await journals.hear(tx, definition, news, [], now, counts);
       }
@@ -141,17 +147,21 @@ async function commitPart(
       const ended = await endObjects(tx, definition, rows.observations, now);
       const ids = [...objects.map(({ id }) => id), ...ended];
       await journals.hear(tx, definition, NO_NEWS, ids, now, counts);
-      if (rejections.length > 0) await tx.reject(definition.name, redacted(rejections, key), now);
+      const { added, first } = await tx.reject(pull, redacted(rejections, key), now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
       if (note !== null || batch.last) {
         await tx.saveFeedState(definition.name, { note: note === null ? null : { text: redact(note, key), at: now } });
       }
-      const accepted = report.accepted + rows.accepted - settled.dangling.length;
-      const rejected = report.rejected + batch.rejected.length + rows.refused + settled.dangling.length;
+      const ofBatch = { ...tallyOf({ rows, batch }, settled.dangling.length), first };
+      const tally = sumOf(running.tally, ofBatch);
+      await keepTally(tx, definition, { before, batch: ofBatch, added });
       if (batch.last) {
-        if (definition.mode === 'snapshot')
+        const { accepted, rejected } = outcomeOf(tally);
+        if (definition.mode === 'snapshot') {
           await withdrawVanished(tx, definition, pull, accepted, now, journals, counts);
+          await closeTally(tx, definition.name, pull, tally);
+        }
         await tx.saveFeedState(definition.name, {
           ...upstream.validators(),
           ...succeeded(definition, startedAt, now),
@@ -159,18 +169,35 @@ async function commitPart(
           rejected,
         });
       }
-      return { counts, accepted, rejected };
+      return { counts, tally };
     })
-    .then(({ counts, accepted, rejected }) => {
+    .then(({ counts, tally }) => {
       report.entries += counts.entries;
       report.withdrawn += counts.withdrawn;
-      report.accepted = accepted;
-      report.rejected = rejected;
+      Object.assign(report, outcomeOf(tally));
+      return tally;
     });
 }
 
+function outcomeOf({ read, refused }: Tally): Pick<PollReport, 'accepted' | 'rejected'> {
+  return { accepted: read - refused, rejected: refused };
+}
+
+/** `dangling`: objects that were read and then not taken. */
+function tallyOf({ rows, batch }: BatchPart, dangling: number): Omit<Tally, 'first'> {
+  const unread = batch.rejected.filter(({ isNote }) => isNote !== true).length;
+  const made = rows.observations.length + rows.objects.length;
+  return {
+    read: rows.accepted + rows.refused + unread,
+    // Fewer than one each would be a loss: that must not add up.
+    split: Math.max(0, made - rows.accepted),
+    taken: made - dangling,
+    refused: unread + rows.refused + dangling,
+  };
+}
+
 function redacted(rejections: readonly Rejection[], key: Secret | null): Rejection[] {
-  return rejections.map(({ reason, detail, row }) => ({ reason, detail: redact(detail, key), row: redact(row, key) }));
+  return rejections.map((one) => ({ ...one, detail: redact(one.detail, key), row: redact(one.row, key) }));
 }
 
 /** What a whole snapshot no longer holds leaves every journal; a collapse that can't be meant is held back. */

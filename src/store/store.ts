@@ -3,17 +3,11 @@ import type { JournalDefinition } from '../model/definition.ts';
 import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import type { StoreFault } from '../model/error.ts';
 import type { ObservableKey, ObservableType } from '../model/observable.ts';
-import type { Observation, Rejection, StixObject } from '../model/observation.ts';
-import type {
-  AccountState,
-  Checkpoint,
-  Client,
-  DeadLetter,
-  FeedState,
-  RejectionCount,
-  StoredRejection,
-} from '../model/state.ts';
+import type { Observation, StixObject } from '../model/observation.ts';
+import type { AccountState, Checkpoint, Client, DeadLetter, FeedState } from '../model/state.ts';
 import type { Commits } from './commits.ts';
+import type { Refusals, Refused } from './refusals.ts';
+import type { Served, Verdicts } from './verdicts.ts';
 
 /**
  * The storage contract. It knows no engine: everything is asynchronous, batched and named in the words of model/.
@@ -120,7 +114,7 @@ export interface LiveQuery {
   limit: number;
 }
 
-export interface Reader {
+export interface Reader extends Served, Refused {
   /** While this is the same number every question has the same answer. Null: that can't be known now. */
   state(): number | null;
   /** What is known to be wrong with the store as a whole; a full disk until it has room again. Null: nothing is. */
@@ -156,7 +150,6 @@ export interface Reader {
   feedStates(): Promise<FeedState[]>;
   account(name: string): Promise<AccountState>;
   accounts(): Promise<AccountState[]>;
-  rejections(feed: string, limit: number): Promise<{ counts: RejectionCount[]; rows: StoredRejection[] }>;
   clients(): Promise<Client[]>;
   checkpoint(sink: string, view: string): Promise<Checkpoint | null>;
   /** All of a sink, by view. */
@@ -192,7 +185,7 @@ export interface Pull {
 /** An observation as it is kept. */
 export type StoredObservation = Observation & { feed: string };
 
-export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'> {
+export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'>, Verdicts, Refusals {
   // What feeds said.
   /**
    * Marks those that are kept in these very words as seen in the pull, and answers the others: `fresh` are those on keys that the
@@ -221,11 +214,16 @@ export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'> {
   seenKeys(pull: Pull, keys: readonly ObservableKey[]): Promise<Set<ObservableKey>>;
   /** How many of the feed's observations and objects the pull has not seen, of how many. */
   unseen(pull: Pull): Promise<{ unseen: number; total: number }>;
+  /** How many different observations and objects the pull has marked as seen. */
+  marked(pull: Pull): Promise<number>;
   /** Removes up to `limit` observations that the pull has not seen and answers their keys; empty when none are left. */
   removeUnseen(pull: Pull, limit: number): Promise<ObservableKey[]>;
   /** The same for objects; answers their ids. */
   removeUnseenObjects(pull: Pull, limit: number): Promise<string[]>;
-  /** Removes observations of a feed: expired ones, or all those of a feed that was taken out of the configuration. */
+  /**
+   * Removes observations of a feed and counts them as `gone`: expired ones, or all those of a feed that was taken out of the
+   * configuration.
+   */
   removeObservations(feed: string, keys: readonly ObservableKey[]): Promise<void>;
   /**
    * What these feeds say about these observables, in no particular order. Members of `kept` come sorted, at every depth; all
@@ -248,7 +246,8 @@ export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'> {
   // Journals.
   /** Makes it when it isn't there; changes nothing of one that is. */
   openJournal(definition: Pick<JournalDefinition, 'name' | 'pool' | 'keepVersions'>): Promise<Journal>;
-  setPolicyHash(journal: string, hash: string): Promise<void>;
+  /** Null: whatever the configuration says, it is to be reconciled. */
+  setPolicyHash(journal: string, hash: string | null): Promise<void>;
   /**
    * Reserves `count` dates: strictly rising, after all that the journal ever gave out, never later than now unless the
    * clock was set back, at most 500 in a millisecond. They are used by `append` in the same transaction or lost.
@@ -270,11 +269,9 @@ export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'> {
   purge(journal: string, dates: readonly Micros[]): Promise<void>;
 
   // Everything that is remembered besides.
-  saveFeedState(feed: string, patch: Partial<Omit<FeedState, 'feed' | 'observations'>>): Promise<void>;
+  saveFeedState(feed: string, patch: Partial<Omit<FeedState, 'feed' | 'observations' | 'objects'>>): Promise<void>;
   removeFeed(feed: string): Promise<void>;
   saveAccount(state: AccountState): Promise<void>;
-  /** Counts all; keeps the newest rows up to a bound per feed, one per (reason, row), with first and last time. */
-  reject(feed: string, rejections: readonly Rejection[], at: Micros): Promise<void>;
   saveClient(client: Client): Promise<void>;
   saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
   removeCheckpoint(sink: string, view: string): Promise<void>;
@@ -293,7 +290,7 @@ export interface AppendEntry {
   replaces: Micros | null;
 }
 
-/** Rejected rows kept per feed; older ones go first, their counts stay. */
+/** Rejected rows kept per feed; older ones go first, their number stays. */
 export const MAX_REJECTIONS_PER_FEED = 10_000;
 /** Dates in one millisecond: an OpenCTI client that cuts `added_after` to milliseconds moves on with a larger limit. */
 export const MAX_DATES_PER_MILLISECOND = 500;

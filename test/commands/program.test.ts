@@ -251,11 +251,32 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     error: { code: 'upstream-failed', message: 'Answered\u001b]0;x 502.', at: NOW - 60 * SECOND },
     accepted: 10,
     rejected: 1,
+    read: 1301,
+    split: 0,
+    folded: 60,
+    gone: 0,
     observations: 1234,
+    objects: 6,
     account: 'https://intel.example',
     pools: ['main'],
     stale: true,
     idle: null,
+    refused: [{ reason: 'bad-value', count: 1, isNote: false }],
+    unaccounted: 0,
+    served: [
+      {
+        collection: 'all',
+        live: 1000,
+        leftOut: [
+          { reason: 'above-ceiling', kind: 'domain', rows: 30 },
+          { reason: 'above-ceiling', kind: 'ipv4', rows: 10 },
+          { reason: 'not-for-elastic', kind: 'ipv4', rows: 150 },
+          { reason: 'not-for-elastic', kind: 'sha512', rows: 50 },
+        ],
+        unaccounted: 0,
+      },
+      { collection: 'ips', live: 1240, leftOut: [], unaccounted: 0 },
+    ],
   };
   const status: StatusReport = {
     version: '9.9.9',
@@ -265,7 +286,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     feeds: [
       feed,
       { ...feed, feed: 'new', attemptedAt: null, succeededAt: null, failures: 0, error: null, stale: false },
-      { ...feed, feed: 'spare', idle: 'no-key', error: null },
+      { ...feed, feed: 'spare', idle: 'no-key', error: null, unaccounted: 7 },
       { ...feed, feed: 'away', gap: { from: NOW - 7200 * SECOND, to: NOW - 3600 * SECOND, at: NOW - 60 * SECOND } },
       { ...feed, feed: 'odd', note: { text: 'Dates lie\u001b ahead.', at: NOW - 60 * SECOND } },
     ],
@@ -306,7 +327,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
   };
   const human = await run(['status', ...C], { status: async () => status });
   t.equal(human.code, 0);
-  t.match(human.out, /house +failing, stale +4m ago +in 11m +1234 +1 +upstream-failed: Answered\\u\{1b\}\]0;x 502\./);
+  t.match(human.out, /house +failing, stale +4m ago +in 11m +upstream-failed: Answered\\u\{1b\}\]0;x 502\./);
   t.match(human.out, /spare +no key +4m ago/);
   t.match(human.out, /new +not polled yet +- +in 11m/);
   t.match(human.out, /1a2b3c4d +7 +now +in 30s/);
@@ -316,6 +337,20 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     'what nobody can ask for any more',
   );
   t.match(human.out, /Notes\nFEED +FOUND +WHAT\nodd +60s ago +Dates lie\\u\{1b\} ahead\.\n/);
+  t.match(
+    human.out,
+    /FEED +READ +SPLIT +HELD +FOLDED +AGED OUT +REFUSED +WHY REFUSED\nhouse +1301 +0 +1240 +60 +0 +1 +1 bad-value\n/,
+  );
+  t.match(human.out, /spare +1301 .* 7 NOT ACCOUNTED FOR/, 'what does not add up is said');
+  t.match(
+    human.out,
+    /house +all +1240 +1000 +40 above-ceiling, 200 not-for-elastic \(150 ipv4, 50 sha512\)\nhouse +ips +1240 +1240\n/,
+  );
+  t.match(
+    human.out,
+    /\n {2}not-for-elastic: profile elastic-agent can't match networks.* `profile: stix` serves them\n/,
+  );
+  t.notMatch(human.out, /below-confidence/, 'only what there is is explained');
   t.match(human.out, /siem +elasticsearch +all +behind +30s ago +3/);
   t.match(human.out, /siem +elasticsearch +ips +up to date +now +3/);
   t.match(human.out, /spare +file +disabled/);
@@ -331,6 +366,19 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
         stale: true,
         next_poll_at: '2026-11-18T11:17:40.000Z',
         error: { at: '2026-11-18T11:05:40.000Z' },
+        read: 1301,
+        folded: 60,
+        aged_out: 0,
+        refused: [{ reason: 'bad-value', count: 1 }],
+        unaccounted: 0,
+        served: [
+          {
+            collection: 'all',
+            live: 1000,
+            left_out: [{ reason: 'above-ceiling', kind: 'domain', rows: 30 }],
+            unaccounted: 0,
+          },
+        ],
       },
       { name: 'new', state: 'never-polled', succeeded_at: null, error: null },
       { name: 'spare', state: 'no-key' },
@@ -358,24 +406,54 @@ t.test('rejections show counts and rows, never raw control characters', async (t
       firstAt: NOW,
       lastAt: NOW,
       count: 2,
+      isNote: false,
     };
-    return { counts: [{ reason: 'bad-value', count: 12 }], rows: [row] };
+    return {
+      counts: [
+        { reason: 'bad-value', count: 12, isNote: false },
+        { reason: 'bad-property', count: 3, isNote: true },
+      ],
+      rows: [row, { ...row, reason: 'bad-property', isNote: true }],
+      served: [
+        {
+          collection: 'all',
+          live: 4,
+          leftOut: [{ reason: 'expired', kind: 'domain', rows: 1 }],
+          unaccounted: 2,
+        },
+      ],
+      leftOut: [{ reason: 'expired', kind: 'domain', value: 'a\u202e.example', collections: ['all', 'ips'] }],
+    };
   };
   const human = await run(['rejections', 'house', ...C], { rejections });
-  t.match(human.out, /bad-value +12\n/);
+  t.match(
+    human.out,
+    /^Refused\nREASON +ROWS\nbad-value +12\n\nNotes, on rows that were taken\nREASON +NOTES\nbad-property +3\n/,
+  );
+  t.match(human.out, / bad-property \(note\) +no IPv4 /);
   t.match(human.out, /2026-11-18T11:06:40\.000Z +2 +bad-value +no IPv4 +\{"value":"\\u\{1b\}\[2J"\}\\u\{202e\}/);
+  t.match(human.out, /house +all +7 +4 +1 expired, 2 not accounted for\n/);
+  t.match(human.out, /\n {2}not accounted for: not decided yet/);
+  t.match(human.out, /expired +domain +a\\u\{202e\}\.example +all, ips\n/);
   const json = await run(['rejections', 'house', '--limit', '0', '--json', ...C], { rejections });
   t.match(JSON.parse(json.out), {
     feed: 'house',
     counts: [{ count: 12 }],
-    rows: [{ first_at: '2026-11-18T11:06:40.000Z', row: /\[2J/ }],
+    rows: [{ first_at: '2026-11-18T11:06:40.000Z', row: /\[2J/, is_note: false }, { is_note: true }],
+    served: [{ collection: 'all', live: 4, left_out: [{ reason: 'expired', rows: 1 }], unaccounted: 2 }],
+    left_out: [{ reason: 'expired', kind: 'domain', collections: ['all', 'ips'] }],
   });
   t.strictSame(asked, [
     ['house', 20],
     ['house', 0],
   ]);
-  const none = await run(['rejections', 'house', ...C], { rejections: async () => ({ counts: [], rows: [] }) });
-  t.equal(none.out, '(none)\n');
+  const none = await run(['rejections', 'house', ...C], {
+    rejections: async () => ({ counts: [], rows: [], served: [], leftOut: [] }),
+  });
+  t.match(
+    none.out,
+    /^Refused\n\(none\)\n\nHeld, and served or left out\n.*\nhouse +\(none\) +no collection has its pool\n$/,
+  );
 });
 
 t.test('client add says the key once; list and revoke do not know it', async (t) => {

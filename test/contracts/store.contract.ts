@@ -5,6 +5,7 @@ import { proveObservations } from './store/observations.ts';
 import { provePages } from './store/pages.ts';
 import { proveState } from './store/state.ts';
 import { proveTransactions } from './store/transactions.ts';
+import { proveVerdicts } from './store/verdicts.ts';
 import { proveViews } from './store/views.ts';
 
 /** What every storage engine has to do. Knows none of them: everything goes through the contract. */
@@ -13,6 +14,7 @@ export async function proveStore(t: Test, engine: StoreEngine): Promise<void> {
   await t.test('journals', (t) => proveJournals(t, engine));
   await t.test('views', (t) => proveViews(t, engine));
   await t.test('pages', (t) => provePages(t, engine));
+  await t.test('verdicts', (t) => proveVerdicts(t, engine));
   await t.test('observations', (t) => proveObservations(t, engine));
   await t.test('state', (t) => proveState(t, engine));
 }

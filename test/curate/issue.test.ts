@@ -20,9 +20,8 @@ const elastic = journal({}, { profile: 'elastic-agent', keep: 5 * 86_400_000 });
 function wanted(said: Partial<Observation>, previous: IndicatorEntry | null = null): Issue {
   const one = observation({ firstSeen: null, lastSeen: null, ...said });
   const feeds = new Map([['f', { definition: feed('f'), confirmedAt: null, unreadSince: null }]]);
-  const result = merge([{ feed: 'f', observation: one }], feeds, stix.policy, START);
-  if ('absent' in result) throw new Error(result.absent);
-  const { merged } = result;
+  const { merged, out } = merge([{ feed: 'f', observation: one }], feeds, stix.policy, START);
+  if (merged === null) throw new Error(out[0]?.reason);
   const as = one.observable;
   return { key: observableKey(as), as, merged, material: materialOf(as, merged), previous };
 }

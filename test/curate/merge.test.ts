@@ -21,9 +21,15 @@ function together(words: Word[], policy: Partial<JournalPolicy> = {}, now = STAR
 
 function merged(...words: Word[]) {
   const result = together(words);
-  if ('absent' in result) throw new Error(`nothing is left: ${result.absent}`);
+  if (result.merged === null) throw new Error(`nothing is left: ${result.out.map(({ reason }) => reason)}`);
   return result.merged;
 }
+
+/** Nothing is left, for these reasons. */
+const nothing = (...reasons: string[]) => ({
+  merged: null,
+  out: reasons.map((reason, n) => ({ feed: `f${n}`, reason })),
+});
 
 const feeds = (count: number): FeedDefinition[] => Array.from({ length: count }, (_, n) => feed(`f${n}`));
 /** As many feeds as there are confidences, each a publisher of its own. */
@@ -113,17 +119,16 @@ t.test('names that share a publisher by way of a third feed are one, in whatever
   t.end();
 });
 
-t.test('what is absent says why: what a later word says of it', (t) => {
+t.test('what is left out says why', (t) => {
   const [one] = feeds(1) as [FeedDefinition];
   const expired = { by: one, validUntil: START - 1 };
-  t.strictSame(together([{ by: one, tlp: 'red' }]), { absent: 'below-the-bar' });
-  t.strictSame(together([{ by: one, revoked: true }]), { absent: 'revoked-upstream' });
-  t.strictSame(together([{ by: one, revoked: true, tlp: 'red' }]), { absent: 'below-the-bar' }, 'and is told no more');
-  t.strictSame(together([expired]), { absent: 'expired' });
-  t.strictSame(together([]), { absent: 'vanished' });
-  t.strictSame(merge([{ feed: 'gone', observation: observation() }], new Map(), journal().policy, START), {
-    absent: 'feed-removed',
-  });
+  t.strictSame(together([{ by: one, tlp: 'red' }]), nothing('above-ceiling'));
+  t.strictSame(together([{ by: one, revoked: true }]), nothing('revoked'));
+  t.strictSame(together([{ by: one, revoked: true, tlp: 'red' }]), nothing('above-ceiling'), 'and is told no more');
+  t.strictSame(together([expired]), nothing('expired'));
+  t.strictSame(together([]), nothing());
+  const gone = [{ feed: 'gone', observation: observation() }];
+  t.strictSame(merge(gone, new Map(), journal().policy, START), nothing(), 'who is not in the pool has no part in it');
   t.end();
 });
 
@@ -147,7 +152,7 @@ t.test('of two feeds one that ends ends its own word only', (t) => {
       { by: one, revoked: true },
       { by: two, revoked: true },
     ]),
-    { absent: 'revoked-upstream' },
+    nothing('revoked', 'revoked'),
   );
   t.end();
 });
@@ -155,7 +160,7 @@ t.test('of two feeds one that ends ends its own word only', (t) => {
 t.test('an end that is reached has passed, one that lies ahead has not', (t) => {
   const [one] = feeds(1) as [FeedDefinition];
   t.match(together([{ by: one, validUntil: START + 1 }]), { merged: { validUntil: START + 1 } });
-  t.strictSame(together([{ by: one, validUntil: START }]), { absent: 'expired' });
+  t.strictSame(together([{ by: one, validUntil: START }]), nothing('expired'));
   t.end();
 });
 
@@ -287,9 +292,12 @@ t.test('what only STIX has is kept while one feed says it; statements are kept f
 t.test('a policy’s bounds are met by what reaches them', (t) => {
   const [one] = feeds(1) as [FeedDefinition];
   t.match(together([{ by: one, tlp: 'amber' }], { tlp: 'amber' }), { merged: { tlp: 'amber' } });
-  t.strictSame(together([{ by: one, tlp: 'amber+strict' }], { tlp: 'amber' }), { absent: 'below-the-bar' });
+  t.strictSame(together([{ by: one, tlp: 'amber+strict' }], { tlp: 'amber' }), nothing('above-ceiling'));
   const green = feed('green', { tlp: 'green' });
   t.match(together([{ by: green, tlp: null }], { tlp: 'green' }), { merged: { tlp: 'green' } });
-  t.strictSame(together([{ by: green, tlp: null }], { tlp: 'clear' }), { absent: 'below-the-bar' });
+  t.strictSame(together([{ by: green, tlp: null }], { tlp: 'clear' }), {
+    merged: null,
+    out: [{ feed: 'green', reason: 'above-ceiling' }],
+  });
   t.end();
 });

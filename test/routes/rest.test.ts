@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import type { RouteParts } from '../../routes/parts.ts';
@@ -9,9 +11,12 @@ import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { jsonText } from '../../src/model/json.ts';
 import { observableKey } from '../../src/model/observable.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
+import type { Tlp } from '../../src/model/tlp.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
 import { client, openApp, type TestApp } from '../helpers/app.ts';
-import { indicatorEntry, objectEntry, START } from '../helpers/store.ts';
+import { scriptedClock } from '../helpers/clock.ts';
+import { openGateway } from '../helpers/gateway.ts';
+import { indicatorEntry, objectEntry, START, uuidOf } from '../helpers/store.ts';
 
 const IOCS = '/api/v1/iocs';
 const claims = (category: string) => jsonText([{ feed: 'soc', feed_name: 'SOC', category }]);
@@ -589,11 +594,12 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
       windows: [{ seconds: 60, requests: 10, left: 4 }],
     }),
   };
+  const shared = { ...account, name: 'https://shared.example abc123', origin: 'https://shared.example' };
   const feeds: RouteParts['feeds'] = [
     { definition: definition('fresh'), idle: null, collections: ['all', 'ips'], account },
     { definition: definition('keyless'), idle: 'no-key', collections: ['all'], account: null },
-    { definition: definition('secret'), idle: null, collections: ['red'], account: null },
-    { definition: definition('stale'), idle: null, collections: ['all'], account: null },
+    { definition: definition('secret'), idle: null, collections: ['red'], account: shared },
+    { definition: definition('stale'), idle: null, collections: ['all'], account: shared },
     { definition: definition('waiting'), idle: null, collections: ['all'], account: null },
   ];
   const app = await openApp(t, { feeds }, { slc_ips: client({ name: 'ips', collections: ['ips'] }) });
@@ -641,7 +647,10 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
       error: null,
       gap: null,
       note: null,
-      counts: { accepted: 5, rejected: 1, observations: 0 },
+      counts: [
+        { collection: 'all', live: 0, left_out: {} },
+        { collection: 'ips', live: 0, left_out: {} },
+      ],
       budget: {
         origin: 'https://up.example',
         next_request_at: '2026-01-01T00:00:05.000Z',
@@ -658,6 +667,10 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
       name: 'stale',
       status: 'stale',
       failures: 3,
+      // What is spent on its account tells of the feed behind red as well.
+      budget: null,
+      upstream_requests: null,
+      calls_saved: null,
       error: { code: 'upstream-failed', message: /502/, at: '2026-01-01T00:00:00.000Z' },
     },
     {
@@ -677,3 +690,109 @@ t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behin
   t.match(theirs, [{ name: 'fresh', collections: ['ips'], reads: 2 }]);
   t.equal(theirs.length, 1);
 });
+
+t.test('feeds: a client counts what it may read, and sees nothing change that it may not', async (t) => {
+  const dir = t.testdir();
+  const write = (name: string, objects: object[]) =>
+    writeFile(join(dir, name), JSON.stringify({ type: 'bundle', id: `bundle--${uuidOf(name)}`, objects }));
+  const indicator = (pattern: string, more: object = {}) => ({
+    type: 'indicator',
+    spec_version: '2.1',
+    id: `indicator--${uuidOf(pattern)}`,
+    created: '2025-12-01T00:00:00.000Z',
+    modified: '2025-12-01T00:00:00.000Z',
+    valid_from: '2025-12-01T00:00:00.000Z',
+    pattern_type: 'stix',
+    pattern,
+    ...more,
+  });
+  const ip = (n: number, more: object = {}) => indicator(`[ipv4-addr:value = '198.51.100.${n}']`, more);
+  const open = [ip(1), ip(2), ip(3, { revoked: true })];
+  const yaml = `
+data: ./data
+feeds:
+  one: { format: stix, path: one.json, tlp: green }
+  two: { format: stix, path: two.json, tlp: green }
+pools: { main: { feeds: [one] }, other: { feeds: [two] } }
+collections:
+  ips: { pool: main, types: [ipv4] }
+  sure: { pool: main, min_confidence: 50 }
+  raw: { pool: main, tlp: red, objects: all }
+  elsewhere: { pool: other }
+`;
+  await write('one.json', open);
+  await write('two.json', []);
+  const clock = scriptedClock(START, { auto: true });
+  const gateway = await openGateway(t, dir, yaml, { clock });
+  const keyOf = async (name: string, collections: string[] | null, tlp: Tlp) =>
+    (await gateway.side.addClient({ name, collections, tlp, rate: { max: 1000, per: 60_000 } })).key ?? '';
+  const partial = await keyOf('partial', ['ips'], 'red');
+  const low = await keyOf('low', null, 'amber');
+  const whole = await keyOf('whole', null, 'red');
+  const poll = async () => {
+    for (const feed of ['one', 'two']) await gateway.side.poll(feed);
+  };
+  const ask = async (key: string) => {
+    const reply = await gateway.app.inject({ url: '/api/v1/feeds', headers: { authorization: `Bearer ${key}` } });
+    return reply.json().data;
+  };
+  await poll();
+  const before = { partial: await ask(partial), low: await ask(low), whole: await ask(whole) };
+  t.match(before.partial, [{ name: 'one', counts: [{ collection: 'ips', live: 2, left_out: null }] }]);
+  t.equal(before.partial.length, 1);
+  t.match(before.low, [
+    {
+      name: 'one',
+      counts: [
+        { collection: 'ips', live: 2, left_out: null },
+        { collection: 'sure', live: 0 },
+      ],
+    },
+    { name: 'two', counts: [{ collection: 'elsewhere', live: 0 }] },
+  ]);
+  t.strictSame(before.whole[0].counts, [
+    { collection: 'ips', live: 2, left_out: { revoked: 1 } },
+    { collection: 'sure', live: 0, left_out: { revoked: 1, 'below-confidence': 2 } },
+    { collection: 'raw', live: 2, left_out: { revoked: 1 } },
+  ]);
+
+  const red = { labels: ['tlp:red'] };
+  const malware = { ...ip(9), type: 'malware', id: `malware--${uuidOf('worm')}`, name: 'worm', is_family: true };
+  await write('one.json', [
+    ...open,
+    ip(4, red),
+    ip(5, { ...red, revoked: true }),
+    indicator("[domain-name:value = 'a.example.com']"),
+    indicator("[domain-name:value = 'b.example.com']", { valid_until: '2025-12-24T00:00:00.000Z' }),
+    indicator('no pattern'),
+    malware,
+  ]);
+  await write('two.json', [ip(6), ip(7)]);
+  await poll();
+  t.strictSame(
+    withoutTimes(await ask(partial)),
+    withoutTimes(before.partial),
+    'rows of other types, above the ceiling, refused, and of other pools: nothing of it',
+  );
+  const now = { low: await ask(low), whole: await ask(whole) };
+  t.match(now.low, [
+    {
+      name: 'one',
+      counts: [
+        { collection: 'ips', live: 2, left_out: null },
+        { collection: 'sure', live: 0 },
+      ],
+    },
+    { name: 'two', counts: [{ collection: 'elsewhere', live: 2, left_out: {} }] },
+  ]);
+  t.strictSame(now.whole[0].counts, [
+    { collection: 'ips', live: 2, left_out: { revoked: 1, expired: 1, 'type-not-taken': 1 } },
+    { collection: 'sure', live: 0, left_out: { revoked: 1, expired: 1, 'below-confidence': 3 } },
+    { collection: 'raw', live: 5, left_out: { revoked: 2, expired: 1 } },
+  ]);
+});
+
+/** All but when it was asked and polled. */
+function withoutTimes(data: object[]): unknown {
+  return JSON.parse(JSON.stringify(data), (name, value) => (/_at$/.test(name) ? undefined : value));
+}

@@ -475,9 +475,16 @@ t.test('what does not finish within the grace is cut', async (t) => {
 });
 
 t.test('/metrics: for named clients only, counts what happened, and holds no secret', async (t) => {
-  const dir = t.testdir({ 'one.json': JSON.stringify(bundle) });
+  const broken = {
+    ...bundle.objects[0],
+    id: `indicator--${'f'.repeat(8)}-0000-4000-8000-000000000000`,
+    pattern: 'none',
+  };
+  const noted = { ...bundle.objects[0], confidence: 'much' };
+  const objects = [...bundle.objects.slice(1), noted, broken];
+  const dir = t.testdir({ 'one.json': JSON.stringify({ ...bundle, objects }) });
   const canary = 'sk_live_CANARY_0123456789';
-  const yaml = `${collections.replace('feeds: {', 'feeds: { soc: { preset: socdefenders, key: { env: KEY } },').replace('[one]', '[one, soc]')}`;
+  const yaml = `${collections.replace('feeds: {', 'feeds: { soc: { preset: socdefenders, key: { env: KEY } },').replace('[one]', '[one, soc]').replace('pool: main }', 'pool: main }, names: { pool: main, types: [domain] }')}`;
   const gateway = await openGateway(t, dir, yaml, { env: { KEY: canary } });
   await gateway.side.poll('one');
   const rate = { max: 1000, per: 60_000 };
@@ -514,6 +521,10 @@ t.test('/metrics: for named clients only, counts what happened, and holds no sec
   t.equal(figureOf(reply.body, /^sluice_page_cache_misses_total /), 1);
   t.equal(figureOf(reply.body, /^sluice_journal_live_indicators\{journal="pool:main",type="ipv4"\}/), 30);
   t.equal(figureOf(reply.body, /^sluice_feed_rows\{feed="one",outcome="accepted"\}/), 30);
+  t.equal(figureOf(reply.body, /^sluice_feed_live\{feed="one",collection="all"\}/), 30);
+  t.equal(figureOf(reply.body, /^sluice_feed_left_out\{feed="one",collection="names",reason="type-not-taken"\}/), 30);
+  t.equal(figureOf(reply.body, /^sluice_feed_refused\{feed="one",reason="unsupported-pattern"\}/), 1);
+  t.equal(figureOf(reply.body, /^sluice_feed_notes\{feed="one",reason="bad-property"\}/), 1);
   t.equal(figureOf(reply.body, /^sluice_feed_failures\{feed="one"\}/), 0);
   t.ok(figureOf(reply.body, /^sluice_account_budget_left\{origin="https:[^"]*",feeds="soc",seconds="86400"\}/) > 0);
   t.ok(figureOf(reply.body, /^nodejs_eventloop_lag_p99_seconds/) >= 0);

@@ -14,6 +14,7 @@ import { APPLICATION_ID, migrate, migrations } from '../../src/store/sqlite/migr
 import { TAKE_ENTRY } from '../../src/store/sqlite/rows.ts';
 import { type Selection, select, selectNearby, wantFiltered, wantLive } from '../../src/store/sqlite/selection.ts';
 import { readStanding } from '../../src/store/sqlite/standing.ts';
+import { readVerdicts } from '../../src/store/sqlite/verdicts.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { appendEntries, entryFilter, indicatorEntry, objectEntry, openJournalStore, START } from '../helpers/store.ts';
 import { BATCHES, ingestBatch, ROWS, rowsOf, STEPS } from './ingest.ts';
@@ -154,6 +155,37 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
     plan.some((detail) => detail.includes('INDEX entries_by_uuid (journal=? AND uuid=?)')),
     `an object is found by its id: ${plan}`,
   );
+});
+
+t.test('what is served is counted without a look at a row, and what is left out is found by its feed', async (t) => {
+  const { location } = await openJournalStore(t);
+  const connection = Connection.openForReading(join(location, FILE));
+  t.teardown(() => connection.close());
+  const asked: string[] = [];
+  const statement = connection.statement.bind(connection);
+  connection.statement = (sql) => {
+    asked.push(sql);
+    return statement(sql);
+  };
+  const planOf = (sql: string) =>
+    connection.db
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .all()
+      .map(({ detail }) => String(detail));
+  const { served, leftOut } = readVerdicts(connection);
+  served();
+  const counting = asked.splice(0).flatMap(planOf);
+  t.notMatch(counting.join('\n'), /\b(observations|feed_objects|entries|verdicts)\b|\b[ove]\b|B-TREE/);
+  leftOut('pool:main', 'house', 10);
+  for (const sql of asked.splice(0).filter((text) => text.includes('verdicts'))) {
+    const plan = planOf(sql);
+    t.ok(
+      plan.some((detail) => detail.startsWith('SEARCH v USING PRIMARY KEY (journal=? AND feed=?')),
+      `${plan}`,
+    );
+    t.notMatch(plan.join('\n'), /SCAN|B-TREE/);
+  }
+  connection.statement = statement;
 });
 
 t.test('rows are handed over as they are in the result, one by one', async (t) => {

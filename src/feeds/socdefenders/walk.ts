@@ -175,10 +175,10 @@ function spanOf({ since, until }: Window): string {
 function beyondReach(window: Window, total: number | null): Rejection {
   const count = total === null ? '' : ` of ${total}`;
   const detail = `rows beyond offset ${DEEPEST_OFFSET}${count}, all updated within so short a time, can't be asked for`;
-  return { reason: 'not-served', detail, row: spanOf(window) };
+  return { reason: 'not-served', detail, row: spanOf(window), isNote: true };
 }
 
 function unsettled(window: Window): Rejection {
   const detail = 'the list kept changing its order while it was read; rows of this time may be missing';
-  return { reason: 'not-served', detail, row: spanOf(window) };
+  return { reason: 'not-served', detail, row: spanOf(window), isNote: true };
 }

@@ -1,6 +1,7 @@
 import type { Micros } from '../../model/clock.ts';
 import type { Entry } from '../../model/entry.ts';
 import type { AppendEntry, Transaction } from '../store.ts';
+import { type Cited, cite, citeSources, countCited } from './cited.ts';
 import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
 import { findJournal, type JournalRow, type Reservations, requireJournal } from './journals.ts';
 import { entriesOnKeys } from './pages.ts';
@@ -19,8 +20,15 @@ import { readStanding } from './standing.ts';
 
 type Entries = Pick<Transaction, 'append' | 'liveEntries' | 'liveKeys' | 'setDue' | 'dueEntries' | 'nextDue' | 'purge'>;
 
-/** By how much the rows of `standing` change in a call; their name is code, superseded and revoked in one number. */
-type Tally = Map<number, number>;
+/** By how much the rows of `standing` change in a call, whose name is code, superseded and revoked in one number; and of `cited`. */
+interface Tally {
+  standing: Map<number, number>;
+  cited: Cited;
+}
+
+function newTally(): Tally {
+  return { standing: new Map(), cited: new Map() };
+}
 
 /** What the writer does with a journal's entries. */
 export function writeEntries(connection: Connection, reservations: Reservations): Sync<Entries> {
@@ -29,7 +37,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
       if (appended.length === 0) return;
       const journal = requireJournal(connection, name);
       requireStamped(journal, appended, reservations.get(journal.id));
-      const tally: Tally = new Map();
+      const tally = newTally();
       const dates = insertEntries(connection, journal, appended, tally);
       countAppended(connection, journal.id, dates);
       connection.run('UPDATE journals SET head = ? WHERE id = ?', dates.at(-1) as Micros, journal.id);
@@ -89,7 +97,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
     purge(name, dates) {
       const journal = requireJournal(connection, name);
       if (journal.keepVersions === 'all') countKin(connection, journal.id, dates);
-      const tally: Tally = new Map();
+      const tally = newTally();
       countChanges(connection, journal.id, removeEntries(connection, journal.id, dates, tally));
       countStanding(connection, journal.id, tally);
     },
@@ -121,6 +129,7 @@ function insertEntries(
     const code = codeOf(connection, codes, entry, objectId.slice(0, at));
     insert.run(...entryValues(journal.id, code, markedUuid(objectId, at + 2), entry));
     add(tally, code, entry.superseded ? 1 : 0, entry.kind === 'indicator' && entry.revoked ? 1 : 0, 1);
+    cite(tally.cited, entry);
     return entry.dateAdded;
   });
 }
@@ -164,29 +173,36 @@ function supersede(connection: Connection, journal: JournalRow, dates: readonly 
   countChanges(connection, journal.id, done);
 }
 
+/** What a row of `entries` is about. */
+const OBSERVABLE = '(SELECT t.observable FROM entry_types t WHERE t.code = entries.type)';
+
 function removeEntries(connection: Connection, journal: number, dates: readonly Micros[], tally: Tally): Micros[] {
-  const rows = connection.all<[Micros, number, number, number]>(
+  const rows = connection.all<[Micros, number, number, number, string | null, number]>(
     `DELETE FROM entries WHERE journal = ? AND date_added IN (SELECT value FROM json_each(?))
-     RETURNING date_added, type, superseded, revoked`,
+     RETURNING date_added, type, superseded, revoked, iif(superseded = 0 AND revoked = 0, sources, NULL), ${OBSERVABLE}`,
     journal,
     JSON.stringify(dates),
   );
-  for (const [, type, superseded, revoked] of rows) add(tally, type, superseded, revoked, -1);
+  for (const [, type, superseded, revoked, sources, observable] of rows) {
+    add(tally, type, superseded, revoked, -1);
+    if (sources !== null) citeSources(tally.cited, sources, observable, -1);
+  }
   return rows.map(([date]) => date);
 }
 
 /** What is superseded needs no second look, so its due time goes as well. */
 function markSuperseded(connection: Connection, journal: number, dates: readonly Micros[], tally: Tally): Micros[] {
-  const rows = connection.all<[Micros, number, number]>(
+  const rows = connection.all<[Micros, number, number, string | null, number]>(
     `UPDATE entries SET superseded = 1, due = NULL
      WHERE journal = ? AND date_added IN (SELECT value FROM json_each(?)) AND superseded = 0
-     RETURNING date_added, type, revoked`,
+     RETURNING date_added, type, revoked, iif(revoked = 0, sources, NULL), ${OBSERVABLE}`,
     journal,
     JSON.stringify(dates),
   );
-  for (const [, type, revoked] of rows) {
+  for (const [, type, revoked, sources, observable] of rows) {
     add(tally, type, 0, revoked, -1);
     add(tally, type, 1, revoked, 1);
+    if (sources !== null) citeSources(tally.cited, sources, observable, -1);
   }
   return rows.map(([date]) => date);
 }
@@ -212,11 +228,12 @@ function countKin(connection: Connection, journal: number, dates: readonly Micro
 
 function add(tally: Tally, code: number, superseded: number, revoked: number, entries: number): void {
   const name = code * 4 + superseded * 2 + revoked;
-  tally.set(name, (tally.get(name) ?? 0) + entries);
+  tally.standing.set(name, (tally.standing.get(name) ?? 0) + entries);
 }
 
-function countStanding(connection: Connection, journal: number, tally: Tally): void {
-  for (const [name, entries] of tally) {
+function countStanding(connection: Connection, journal: number, { standing, cited }: Tally): void {
+  countCited(connection, journal, cited);
+  for (const [name, entries] of standing) {
     const row = [journal, Math.floor(name / 4), (name >> 1) & 1, name & 1];
     connection.run('INSERT INTO standing VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING', ...row);
     connection.run(

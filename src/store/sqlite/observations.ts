@@ -16,6 +16,7 @@ import {
 } from './observation-rows.ts';
 import type { Seen, SqlitePull } from './pull.ts';
 import { assignments, compare, countRows, keepShared, type RowIds, upsert } from './upsert.ts';
+import { dropVerdicts } from './verdicts.ts';
 
 type Observations = Pick<
   Transaction,
@@ -26,6 +27,7 @@ type Observations = Pick<
   | 'objectVersions'
   | 'seenKeys'
   | 'unseen'
+  | 'marked'
   | 'removeUnseen'
   | 'removeUnseenObjects'
   | 'removeObservations'
@@ -66,7 +68,9 @@ export function writeObservations(
       JSON.stringify(rows.map(([row]) => row)),
     );
     countRows(connection, kind, id, -rows.length);
-    return rows.map(([, name]) => name);
+    const names = rows.map(([, name]) => name);
+    dropVerdicts(connection, kind, id, names);
+    return names;
   };
 
   return {
@@ -152,6 +156,11 @@ export function writeObservations(
       return { unseen, total };
     },
 
+    marked(pull) {
+      const { observations, objects } = touch(pull);
+      return observations.size + objects.size;
+    },
+
     removeUnseen: (pull, limit) => remove(OBSERVATIONS, pull.feed, touch(pull).observations, limit),
     removeUnseenObjects: (pull, limit) => remove(OBJECTS, pull.feed, touch(pull).objects, limit),
 
@@ -165,6 +174,8 @@ export function writeObservations(
         JSON.stringify(keys),
       );
       countRows(connection, OBSERVATIONS, id, -removed);
+      connection.run('UPDATE feeds SET gone = gone + ? WHERE id = ?', removed, id);
+      dropVerdicts(connection, OBSERVATIONS, id, keys);
     },
 
     observations(feeds, keys) {
@@ -213,9 +224,10 @@ export function writeObservations(
       const id = findFeed(connection, feed) as number;
       const sql = `DELETE FROM feed_objects INDEXED BY feed_objects_by_id
         WHERE feed = ? AND object_id IN (SELECT value FROM json_each(?)) RETURNING object_id`;
-      const removed = connection.all<[string]>(sql, id, JSON.stringify(wanted));
+      const removed = connection.all<[string]>(sql, id, JSON.stringify(wanted)).map(([name]) => name);
       countRows(connection, OBJECTS, id, -removed.length);
-      return removed.map(([name]) => name);
+      dropVerdicts(connection, OBJECTS, id, removed);
+      return removed;
     },
 
     observedKeys: (feeds, after, limit) => walkNames(connection, OBSERVATIONS, feeds, after, limit),

@@ -40,6 +40,7 @@ class SeenSet {
 /** What one pull has seen of observations, or of objects, and how far the removal of the rest has come. */
 export class Seen {
   readonly #ids = new SeenSet();
+  #size = 0;
   /** Everything up to here was looked at by `removeUnseen`; null before it began. */
   #removedTo: string | null = null;
   #undo: { ids: number[]; removedTo: string | null } | null = null;
@@ -49,7 +50,9 @@ export class Seen {
   }
 
   add(id: number): void {
-    if (this.#ids.add(id)) this.#undo?.ids.push(id);
+    if (!this.#ids.add(id)) return;
+    this.#size += 1;
+    this.#undo?.ids.push(id);
   }
 
   get removedTo(): string | null {
@@ -60,6 +63,11 @@ export class Seen {
     this.#removedTo = name;
   }
 
+  /** How many were marked. */
+  get size(): number {
+    return this.#size;
+  }
+
   /** From here on changes can be taken back; a second call before the end changes nothing. */
   begin(): void {
     this.#undo ??= { ids: [], removedTo: this.#removedTo };
@@ -68,6 +76,7 @@ export class Seen {
   end(outcome: 'commit' | 'rollback'): void {
     if (outcome === 'rollback' && this.#undo !== null) {
       for (const id of this.#undo.ids) this.#ids.delete(id);
+      this.#size -= this.#undo.ids.length;
       this.#removedTo = this.#undo.removedTo;
     }
     this.#undo = null;
@@ -81,6 +90,9 @@ export class SqlitePull implements Pull {
   readonly objects = new Seen();
   /** What `confirm` answered last, as it was compared: most of it is kept next, and is fingerprinted only once. */
   compared: ReadonlyMap<Observation, IncomingObservation> = new Map();
+  /** Its number among the pulls of its feed that refused rows; null before it refused one. */
+  number: number | null = null;
+  #undo: { number: number | null } | null = null;
 
   constructor(feed: string) {
     this.feed = feed;
@@ -89,10 +101,13 @@ export class SqlitePull implements Pull {
   begin(): void {
     this.observations.begin();
     this.objects.begin();
+    this.#undo ??= { number: this.number };
   }
 
   end(outcome: 'commit' | 'rollback'): void {
     this.observations.end(outcome);
     this.objects.end(outcome);
+    if (outcome === 'rollback' && this.#undo !== null) this.number = this.#undo.number;
+    this.#undo = null;
   }
 }

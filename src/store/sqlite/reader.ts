@@ -5,7 +5,9 @@ import { asStoreError, type Connection, promised, type Sync } from './connection
 import { readFeeds } from './feeds.ts';
 import { readJournals } from './journals.ts';
 import { readPages, type Walks, walkPages } from './pages.ts';
+import { readRejections } from './rejections.ts';
 import { readState } from './state.ts';
+import { readVerdicts } from './verdicts.ts';
 import { drain, type Walk } from './walk.ts';
 
 type Reads = Omit<Reader, 'close' | 'state' | 'fault'>;
@@ -29,6 +31,8 @@ function readAtOnce(connection: Connection): Sync<AtOnce> {
     ...readJournals(connection),
     ...readPages(connection),
     ...readFeeds(connection),
+    ...readRejections(connection),
+    ...readVerdicts(connection),
     ...readState(connection),
   };
 }

@@ -10,8 +10,10 @@ import { type Reservations, writeJournals } from './journals.ts';
 import { writeObservations } from './observations.ts';
 import { SqlitePull } from './pull.ts';
 import { createReader, readAll } from './reader.ts';
+import { writeRejections } from './rejections.ts';
 import { writeState } from './state.ts';
 import { RowIds } from './upsert.ts';
+import { writeVerdicts } from './verdicts.ts';
 
 /** What lives as long as one transaction. */
 interface Scope {
@@ -60,6 +62,8 @@ export function createWriter(
     ...writeJournals(connection, clock, reservations),
     ...writeEntries(connection, reservations),
     ...writeFeeds(connection),
+    ...writeRejections(connection, touch),
+    ...writeVerdicts(connection),
     ...writeState(connection),
   };
 

@@ -431,6 +431,29 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     });
   });
 
+  t.test('a pull counts each observation and object that it has seen once, and none that was undone', async (t) => {
+    const { writer } = await open(t);
+    const pull = await writer.beginPull('house');
+    const marked = () => writer.transaction((tx) => tx.marked(pull));
+    t.equal(await marked(), 0);
+    await writer.transaction(async (tx) => {
+      await tx.observe(pull, [observation(), observation({ value: 'b.example' })]);
+      await tx.observeObjects(pull, [stixObject()]);
+    });
+    t.equal(await marked(), 3);
+    await writer.transaction((tx) => tx.observe(pull, [observation()]));
+    await writer.transaction((tx) => tx.confirm(pull, [observation()]));
+    t.equal(await marked(), 3, 'the same again');
+    await t.rejects(
+      writer.transaction(async (tx) => {
+        await tx.observe(pull, [observation({ value: 'c.example' })]);
+        throw new Error('cut');
+      }),
+    );
+    t.equal(await marked(), 3);
+    t.equal(await writer.transaction(async (tx) => tx.marked(await writer.beginPull('house'))), 0, 'of its own');
+  });
+
   t.test('a feed that is removed leaves nothing behind', async (t) => {
     const { writer } = await open(t);
     const rejection = { reason: 'bad-value' as const, detail: 'd', row: 'r' };
@@ -439,7 +462,7 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
         await tx.observe(await writer.beginPull(feed), [observation()]);
         await tx.observeObjects(await writer.beginPull(feed), [stixObject()]);
         await tx.saveFeedState(feed, { cursor: 'c' });
-        await tx.reject(feed, [rejection], START);
+        await tx.reject(await writer.beginPull(feed), [rejection], START);
       }
       t.strictSame(await tx.knownFeeds(), ['house', 'other']);
       await tx.removeFeed('house');

@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import type { Rejection } from '../../../src/model/observation.ts';
 import type { AccountState, Client, DeadLetter, FeedState } from '../../../src/model/state.ts';
-import { MAX_REJECTIONS_PER_FEED, type StoreEngine } from '../../../src/store/store.ts';
+import { MAX_REJECTIONS_PER_FEED, type Pull, type StoreEngine } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import { observation, openTemporaryStore, START } from '../../helpers/store.ts';
 
@@ -17,7 +17,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
 
   t.test('a saved patch changes what it names and nothing else', async (t) => {
     const { writer, reader } = await open(t);
-    const full: Omit<FeedState, 'feed' | 'observations'> = {
+    const full: Omit<FeedState, 'feed' | 'observations' | 'objects'> = {
       cursor: 'c',
       etag: '"e"',
       lastModified: 'Thu, 01 Jan 2026 00:00:00 GMT',
@@ -33,16 +33,20 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       lapsedAt: START + 9,
       accepted: 5,
       rejected: 6,
+      read: 7,
+      split: 8,
+      folded: 9,
+      gone: 10,
     };
     await writer.transaction((tx) => tx.saveFeedState('house', full));
-    t.strictSame(await reader.feedState('house'), { feed: 'house', ...full, observations: 0 });
+    t.strictSame(await reader.feedState('house'), { feed: 'house', ...full, observations: 0, objects: 0 });
     for (const [property, value] of Object.entries(emptyState('house'))) {
-      if (property === 'feed' || property === 'observations') continue;
+      if (property === 'feed' || property === 'observations' || property === 'objects') continue;
       await writer.transaction((tx) => tx.saveFeedState('house', full));
       await writer.transaction((tx) => tx.saveFeedState('house', { [property]: value }));
       t.strictSame(
         await reader.feedState('house'),
-        { feed: 'house', ...full, observations: 0, [property]: value },
+        { feed: 'house', ...full, observations: 0, objects: 0, [property]: value },
         property,
       );
     }
@@ -84,14 +88,16 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     t.strictSame(await reader.accounts(), [state, { ...unused, account: 'b' }]);
   });
 
-  t.test('all rejections are counted, each row is kept once with its first and last time', async (t) => {
+  t.test('a refused row is kept and counted once, with its first and last time, however often it comes', async (t) => {
     const { writer, reader } = await open(t);
     const rejection = (row: string, reason: Rejection['reason'] = 'bad-value'): Rejection => ({
       reason,
       detail: 'd',
       row,
     });
-    await writer.transaction((tx) => tx.reject('house', [rejection('1'), rejection('2'), rejection('1')], START));
+    const pull = await writer.beginPull('house');
+    const reject = (of: Pull, at: number, ...rows: Rejection[]) => writer.transaction((tx) => tx.reject(of, rows, at));
+    t.strictSame(await reject(pull, START, rejection('1'), rejection('2'), rejection('1')), { added: 2, first: 2 });
     const before = await reader.rejections('house', 10);
     t.strictSame(
       before.rows.map(({ row, count }) => [row, count]),
@@ -101,35 +107,76 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       ],
       'the row that came last comes first',
     );
-    await writer.transaction((tx) => tx.reject('house', [rejection('1', 'no-value')], START + 1));
-    await writer.transaction((tx) => tx.reject('house', [rejection('1')], START + 2));
-    await writer.transaction((tx) => tx.reject('other', [rejection('1')], START + 3));
-    await writer.transaction((tx) => tx.reject('house', [], START + 4));
+    t.strictSame(await reject(pull, START + 1, rejection('1', 'no-value')), { added: 1, first: 1 }, 'another reason');
+    t.strictSame(await reject(pull, START + 1, rejection('2')), { added: 0, first: 0 });
+    const next = await writer.beginPull('house');
+    t.strictSame(await reject(next, START + 2, rejection('1')), { added: 0, first: 1 }, 'new to this pull');
+    t.strictSame(await reject(next, START + 2, rejection('1')), { added: 0, first: 0 });
+    await reject(await writer.beginPull('other'), START + 3, rejection('1'));
+    t.strictSame(await reject(next, START + 4), { added: 0, first: 0 });
     const { counts, rows } = await reader.rejections('house', 10);
     t.strictSame(counts, [
-      { reason: 'bad-value', count: 4 },
-      { reason: 'no-value', count: 1 },
+      { reason: 'bad-value', count: 2, isNote: false },
+      { reason: 'no-value', count: 1, isNote: false },
     ]);
-    const common = { feed: 'house', detail: 'd' };
+    const common = { feed: 'house', detail: 'd', isNote: false };
     t.strictSame(rows, [
-      { ...common, reason: 'bad-value', row: '1', firstAt: START, lastAt: START + 2, count: 3 },
+      { ...common, reason: 'bad-value', row: '1', firstAt: START, lastAt: START + 2, count: 4 },
       { ...common, reason: 'no-value', row: '1', firstAt: START + 1, lastAt: START + 1, count: 1 },
-      { ...common, reason: 'bad-value', row: '2', firstAt: START, lastAt: START, count: 1 },
+      { ...common, reason: 'bad-value', row: '2', firstAt: START, lastAt: START + 1, count: 2 },
     ]);
     t.strictSame((await reader.rejections('house', 1)).rows, rows.slice(0, 1));
     t.strictSame((await reader.rejections('house', 0)).rows, []);
     t.strictSame((await reader.rejections('nobody', 5)).counts, []);
     t.strictSame(await reader.feedStates(), [], 'a rejection makes no state');
+    const note: Rejection = { ...rejection('1'), isNote: true };
+    t.strictSame(await reject(next, START + 5, note), { added: 0, first: 0 }, 'a note is no refused row');
+    const beside = await reader.rejections('house', 10);
+    t.match(beside.rows[0], { row: '1', reason: 'bad-value', count: 1, isNote: true }, 'and is kept beside them');
+    t.strictSame(beside.counts, [
+      { reason: 'bad-value', count: 2, isNote: false },
+      { reason: 'bad-value', count: 1, isNote: true },
+      { reason: 'no-value', count: 1, isNote: false },
+    ]);
   });
 
-  t.test('of rejected rows the newest are kept up to the bound, of their counts all', async (t) => {
+  t.test('what a pull did not refuse again is forgotten when it is told to be all', async (t) => {
+    const { writer, reader } = await open(t);
+    const rows = (...names: string[]): Rejection[] => names.map((row) => ({ reason: 'bad-value', detail: 'd', row }));
+    const countOf = async (feed = 'house') =>
+      (await reader.rejections(feed, 0)).counts.reduce((sum, { count }) => sum + count, 0);
+    const first = await writer.beginPull('house');
+    await writer.transaction((tx) => tx.reject(first, rows('a', 'b'), START));
+    await writer.transaction(async (tx) => tx.reject(await writer.beginPull('other'), rows('a'), START));
+    const second = await writer.beginPull('house');
+    await t.rejects(
+      writer.transaction(async (tx) => {
+        await tx.reject(second, rows('lost'), START + 1);
+        throw new Error('cut');
+      }),
+    );
+    await writer.transaction((tx) => tx.reject(second, rows('b'), START + 1));
+    t.equal(await countOf(), 2, 'until then nothing is');
+    await writer.transaction((tx) => tx.forgetRejections(second));
+    t.match((await reader.rejections('house', 10)).rows, [{ row: 'b', count: 2 }]);
+    t.equal(await countOf(), 1);
+    t.equal(await countOf('other'), 1, 'of its own feed');
+    const third = await writer.beginPull('house');
+    await writer.transaction((tx) => tx.forgetRejections(third));
+    t.equal(await countOf(), 0, 'a pull that refused nothing');
+  });
+
+  t.test('of refused rows the newest are kept up to the bound, of the others their number', async (t) => {
     const { writer, reader } = await open(t);
     const rows = (from: number, count: number): Rejection[] =>
       Array.from({ length: count }, (_, i) => ({ reason: 'bad-value', detail: 'd', row: `row ${from + i}` }));
-    await writer.transaction((tx) => tx.reject('house', rows(0, MAX_REJECTIONS_PER_FEED - 5), START));
-    await writer.transaction((tx) => tx.reject('other', rows(0, 3), START));
-    await writer.transaction((tx) => tx.reject('house', rows(0, 1), START + 1));
-    await writer.transaction((tx) => tx.reject('house', rows(50_000, 15), START + 2));
+    const pull = await writer.beginPull('house');
+    const other = await writer.beginPull('other');
+    const reject = (of: Pull, at: number, list: Rejection[]) => writer.transaction((tx) => tx.reject(of, list, at));
+    await reject(pull, START, rows(0, MAX_REJECTIONS_PER_FEED - 5));
+    await reject(other, START, rows(0, 3));
+    await reject(pull, START + 1, rows(0, 1));
+    await reject(pull, START + 2, rows(50_000, 15));
     const first = await reader.rejections('house', 50_000);
     t.equal(first.rows.length, MAX_REJECTIONS_PER_FEED);
     t.ok(
@@ -137,12 +184,28 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       'a row that was seen again is not old',
     );
     t.notOk(first.rows.some(({ row }) => row === 'row 1'));
-    await writer.transaction((tx) => tx.reject('house', rows(100_000, MAX_REJECTIONS_PER_FEED + 7), START + 3));
+    t.strictSame(first.counts, [{ reason: 'bad-value', count: MAX_REJECTIONS_PER_FEED + 10, isNote: false }]);
+    t.strictSame(await reject(pull, START + 3, rows(100_000, MAX_REJECTIONS_PER_FEED + 7)), {
+      added: MAX_REJECTIONS_PER_FEED + 7,
+      first: MAX_REJECTIONS_PER_FEED + 7,
+    });
     const second = await reader.rejections('house', 50_000);
     t.equal(second.rows.length, MAX_REJECTIONS_PER_FEED);
     t.equal(second.rows[0]?.row, `row ${100_000 + MAX_REJECTIONS_PER_FEED + 6}`);
-    t.strictSame(second.counts, [{ reason: 'bad-value', count: 2 * MAX_REJECTIONS_PER_FEED - 5 + 1 + 15 + 7 }]);
+    t.strictSame(second.counts, [
+      { reason: 'bad-value', count: 2 * MAX_REJECTIONS_PER_FEED - 5 + 15 + 7, isNote: false },
+    ]);
     t.equal((await reader.rejections('other', 10)).rows.length, 3, 'another feed has its own bound');
+
+    const next = await writer.beginPull('house');
+    await reject(next, START + 4, rows(0, MAX_REJECTIONS_PER_FEED));
+    await reject(next, START + 4, rows(20_000, 30));
+    await writer.transaction((tx) => tx.forgetRejections(next));
+    t.strictSame(
+      (await reader.rejections('house', 0)).counts,
+      [{ reason: 'bad-value', count: MAX_REJECTIONS_PER_FEED + 30, isNote: false }],
+      'all that this pull refused, dropped or not, and nothing of the last',
+    );
   });
 
   t.test('a client keeps its rights, the hashes of its keys and its certificates', async (t) => {
@@ -251,6 +314,11 @@ function emptyState(feed: string): FeedState {
     lapsedAt: null,
     accepted: 0,
     rejected: 0,
+    read: 0,
+    split: 0,
+    folded: 0,
+    gone: 0,
     observations: 0,
+    objects: 0,
   };
 }

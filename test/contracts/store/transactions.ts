@@ -44,7 +44,7 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
         await appendEntries(tx, 'pool:main', [indicatorEntry(), objectEntry({ stixType: 'x-undone' })]);
         await tx.observe(pull, [observation()]);
         await tx.saveFeedState('house', { cursor: 'c1' });
-        await tx.reject('house', [{ reason: 'bad-value', detail: 'no', row: '{}' }], START);
+        await tx.reject(await writer.beginPull('house'), [{ reason: 'bad-value', detail: 'no', row: '{}' }], START);
         throw cause;
       }),
       cause,

@@ -22,6 +22,13 @@ CREATE TABLE feeds (
   error TEXT, gap TEXT, note TEXT, lapsed_at INT,
   accepted INT NOT NULL DEFAULT 0,
   rejected INT NOT NULL DEFAULT 0,
+  -- The account of its rows: model/state.ts.
+  rows_read INT NOT NULL DEFAULT 0,
+  split INT NOT NULL DEFAULT 0,
+  folded INT NOT NULL DEFAULT 0,
+  gone INT NOT NULL DEFAULT 0,
+  -- Pulls that refused rows.
+  pulls INT NOT NULL DEFAULT 0,
   observations INT NOT NULL DEFAULT 0,
   objects INT NOT NULL DEFAULT 0
 ) STRICT;
@@ -145,27 +152,68 @@ CREATE TABLE segments (
   PRIMARY KEY (journal, first_date)
 ) STRICT, WITHOUT ROWID;
 
+-- How many live indicators of a journal name a feed; of entries, whatever becomes of the feed.
+CREATE TABLE cited (
+  journal INT NOT NULL,
+  feed TEXT NOT NULL,
+  kind INT NOT NULL,
+  entries INT NOT NULL CHECK (entries >= 0),
+  PRIMARY KEY (journal, feed, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Observations (by their key) that a journal leaves out, and of objects (by their id) all: reason 0 is what is live.
+CREATE TABLE verdicts (
+  journal INT NOT NULL,
+  feed INT NOT NULL,
+  name ANY NOT NULL,
+  kind INT NOT NULL,
+  reason INT NOT NULL,
+  PRIMARY KEY (journal, feed, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE verdict_counts (
+  journal INT NOT NULL,
+  feed INT NOT NULL,
+  kind INT NOT NULL,
+  reason INT NOT NULL,
+  verdicts INT NOT NULL CHECK (verdicts >= 0),
+  PRIMARY KEY (journal, feed, kind, reason)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE accounts (account TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE rejections (
   id INTEGER PRIMARY KEY,
   feed INT NOT NULL,
-  -- Of reason and row.
+  -- Of reason, row and note.
   hash BLOB NOT NULL CHECK (length(hash) = 16),
   reason TEXT NOT NULL,
   detail TEXT NOT NULL,
   row TEXT NOT NULL,
   first_at INT NOT NULL,
   last_at INT NOT NULL,
-  count INT NOT NULL
+  count INT NOT NULL,
+  -- The last pull of the feed that refused it.
+  pull INT NOT NULL,
+  note INT NOT NULL CHECK (note IN (0, 1))
 ) STRICT;
 CREATE UNIQUE INDEX rejections_by_hash ON rejections (feed, hash);
 CREATE INDEX rejections_by_time ON rejections (feed, last_at);
-CREATE TABLE rejection_counts (
+-- How many of them there are.
+CREATE TABLE rejections_kept (
   feed INT NOT NULL,
   reason TEXT NOT NULL,
+  note INT NOT NULL,
+  count INT NOT NULL CHECK (count >= 0),
+  PRIMARY KEY (feed, reason, note)
+) STRICT, WITHOUT ROWID;
+-- How many rows had to go for newer ones, by the last pull that refused them.
+CREATE TABLE rejections_dropped (
+  feed INT NOT NULL,
+  reason TEXT NOT NULL,
+  note INT NOT NULL,
+  pull INT NOT NULL,
   count INT NOT NULL,
-  PRIMARY KEY (feed, reason)
+  PRIMARY KEY (feed, reason, note, pull)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE clients (

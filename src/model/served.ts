@@ -1,0 +1,108 @@
+import type { ObservableKey, ObservableType } from './observable.ts';
+
+/**
+ * Why something that a feed said, and that is held, is not served in a journal. The first that applies, in this order: what
+ * the journal's readers may know at all, then the feed's own word, then the journal's policy and profile. Of objects that a
+ * journal doesn't take nothing else is asked.
+ */
+export const leftOutReasons = [
+  'above-ceiling',
+  'revoked',
+  'expired',
+  'type-not-taken',
+  'objects-not-taken',
+  'not-for-elastic',
+  'below-confidence',
+  'too-few-sources',
+  'superseded',
+] as const;
+export type LeftOutReason = (typeof leftOutReasons)[number];
+
+/** What is counted: observations by type, STIX objects that pass verbatim, and marking definitions, which every view shows. */
+export type ServedKind = ObservableType | 'object' | 'marking';
+
+/** How many of a feed's observations and objects have this fate in a journal. `reason` null: they are live. */
+export interface ServedCount {
+  journal: string;
+  feed: string;
+  kind: ServedKind;
+  reason: LeftOutReason | null;
+  rows: number;
+}
+
+/** An observation that a journal leaves out. */
+export interface LeftOut {
+  feed: string;
+  key: ObservableKey;
+  type: ObservableType;
+  reason: LeftOutReason;
+}
+
+/** What became of an object in a journal; `reason` null: it is live. */
+export interface ObjectVerdict {
+  feed: string;
+  id: string;
+  kind: 'object' | 'marking';
+  reason: LeftOutReason | null;
+}
+
+/** A row that a journal leaves out, for a person. */
+export interface LeftOutRow {
+  kind: ServedKind;
+  /** The canonical value, or the object's id. */
+  value: string;
+  reason: LeftOutReason;
+}
+
+/** What a collection serves of one feed, and what it leaves out. */
+export interface Served {
+  live: number;
+  leftOut: { reason: LeftOutReason; kind: ServedKind; rows: number }[];
+}
+
+interface View {
+  journal: string;
+  /** Null: the whole journal. */
+  types: readonly ObservableType[] | null;
+}
+
+/** What a collection serves of a feed: a view leaves out what its types don't name, beside what its journal does. */
+export type ServedIn = (feed: string, view: View) => Served;
+
+/** `counts` by what is asked of them. */
+export function indexServed(counts: readonly ServedCount[]): ServedIn {
+  const byFeed = new Map<string, ServedCount[]>();
+  for (const count of counts) {
+    const name = `${count.feed} ${count.journal}`;
+    const known = byFeed.get(name);
+    if (known === undefined) byFeed.set(name, [count]);
+    else known.push(count);
+  }
+  return (feed, { journal, types }) => {
+    const served: Served = { live: 0, leftOut: [] };
+    for (const { kind, reason, rows } of byFeed.get(`${feed} ${journal}`) ?? []) {
+      if (reason !== null) served.leftOut.push({ reason, kind, rows });
+      else if (isInView(kind, types)) served.live += rows;
+      else served.leftOut.push({ reason: 'type-not-taken', kind, rows });
+    }
+    served.leftOut.sort(
+      (a, b) => orderOf(a.reason) - orderOf(b.reason) || b.rows - a.rows || (a.kind < b.kind ? -1 : 1),
+    );
+    return served;
+  };
+}
+
+function isInView(kind: ServedKind, types: View['types']): boolean {
+  return types === null || kind === 'marking' || (kind !== 'object' && types.includes(kind));
+}
+
+function orderOf(reason: LeftOutReason): number {
+  return leftOutReasons.indexOf(reason);
+}
+
+/** Rows by reason, in the order of the reasons. */
+export function byReason(leftOut: Served['leftOut']): Partial<Record<LeftOutReason, number>> {
+  const sums: Partial<Record<LeftOutReason, number>> = {};
+  for (const { reason, rows } of leftOut) sums[reason] = (sums[reason] ?? 0) + rows;
+  return sums;
+}
