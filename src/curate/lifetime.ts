@@ -14,7 +14,10 @@ const ELASTIC_LONGEST = 365 * MICROS_PER_DAY;
 /** With less than this left, the next look is at the end itself. */
 const LAST_LOOK = 120 * MICROS_PER_SECOND;
 
-/** A lifetime is held back, and `valid_until` moved on, this long before it ends: readers go by what they read before. */
+/**
+ * A lifetime is held back, and `valid_until` moved on, this long before it ends, or a quarter of it: readers go by what they read
+ * before. Never less than the last look, which is the last time before the end that anybody looks.
+ */
 const HOLD_AHEAD = 3600 * MICROS_PER_SECOND;
 
 type Dated = Pick<IndicatorEntry, 'objectId' | 'created' | 'version' | 'validUntil'>;
@@ -58,7 +61,7 @@ function lifeEndOf(observation: Observation, feed: FeedView): Micros | null {
 /** What ended before the feed was last read had its end: only what would end since is held. */
 function isHeld(observation: Observation, end: Micros, feed: FeedView, now: Micros): boolean {
   if (feed.unreadSince === null || end <= feed.unreadSince) return false;
-  const ahead = Math.min(HOLD_AHEAD, (lifetimeOf(observation, feed) ?? 0) / 4);
+  const ahead = Math.max(LAST_LOOK, Math.min(HOLD_AHEAD, (lifetimeOf(observation, feed) ?? 0) / 4));
   return end <= now + ahead;
 }
 

@@ -226,6 +226,7 @@ export function writeObservations(
         WHERE feed = ? AND object_id IN (SELECT value FROM json_each(?)) RETURNING object_id`;
       const removed = connection.all<[string]>(sql, id, JSON.stringify(wanted)).map(([name]) => name);
       countRows(connection, OBJECTS, id, -removed.length);
+      connection.run('UPDATE feeds SET gone = gone + ? WHERE id = ?', removed.length, id);
       dropVerdicts(connection, OBJECTS, id, removed);
       return removed;
     },
