@@ -84,7 +84,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     collections: config.collections,
     companyOf: ({ policy }) => [
       producingIdentity(namespace, config.identity, clock.now()),
-      ...markingsUpTo(policy.tlp),
+      ...markingsUpTo(policy.tlp, policy.tlpVersion),
     ],
   });
   let toldFault: StoreFault | null = null;

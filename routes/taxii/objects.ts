@@ -33,7 +33,7 @@ export function objects(
 ): Sent {
   const walk = readWalk(request, collection, parts, 'objects');
   if (isLarge(walk)) {
-    const context = { identityId: parts.identityId };
+    const context = { identityId: parts.identityId, tlpVersion: collection.tlpVersion };
     return streamPage(request, reply, walk, parts, (entry) => renderEntry(entry, context));
   }
   return sendPage(request, reply, walk, parts, () => readObjects(walk, parts));
@@ -135,7 +135,7 @@ async function readPage(
 }
 
 async function readObjects(walk: Walk, parts: RouteContext): Promise<Content> {
-  const list = new ListWriter({ identityId: parts.identityId });
+  const list = new ListWriter({ identityId: parts.identityId, tlpVersion: walk.collection.tlpVersion });
   const page = await readPage(walk, parts, (entry) => list.add(entry));
   return { ...page, enclose: (opening, closing) => list.take(opening, closing) };
 }

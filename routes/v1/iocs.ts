@@ -105,7 +105,9 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     const meta = await metaOf(asked, { ...page, before: selection.before }, bounds, before !== null, context);
     const slices = readBetween(reader, page, bounds);
     const about = { meta, links };
-    return sendOutput(request, reply, collection, output, { slices, identityId: context.identityId, about }, held);
+    const { identityId } = context;
+    const { tlpVersion } = collection;
+    return sendOutput(request, reply, collection, output, { slices, identityId, tlpVersion, about }, held);
   });
   addResource(scope, '/iocs', { GET: get });
 }

@@ -86,7 +86,8 @@ async function answer(query: Query, request: FastifyRequest, reply: FastifyReply
   const output = chooseOutput(request, query['format'], formats);
   context.reads.note(selection.collection);
   const held = context.inFlight.hold(reply.raw, request.client.name, STREAM_BYTES);
-  const page = { slices: readStanding(selection, context), identityId: context.identityId, about: {} };
+  const { tlpVersion } = selection.collection;
+  const page = { slices: readStanding(selection, context), identityId: context.identityId, tlpVersion, about: {} };
   return sendOutput(request, reply, selection.collection, output, page, held);
 }
 
@@ -151,7 +152,7 @@ async function sendPage(query: Query, request: FastifyRequest, reply: FastifyRep
   inFlight.hold(reply.raw, request.client.name, size * OBJECT_BYTES);
   rates.settle(request, reply, costOfPage(size));
   const filter = filterOf(selection);
-  const list = new ListWriter({ identityId });
+  const list = new ListWriter({ identityId, tlpVersion: collection.tlpVersion });
   const dates: Micros[] = [];
   const { more } = await reader.visitPage({ ...filter, after, limit: size }, (entry) => {
     dates.push(entry.dateAdded);

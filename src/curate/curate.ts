@@ -7,6 +7,7 @@ import type { LeftOut } from '../model/served.ts';
 import type { AppendEntry, Transaction } from '../store/store.ts';
 import { type Issue, issue, tombstone } from './issue.ts';
 import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
+import { explain } from './markings.ts';
 import { materialOf } from './material.ts';
 import { membershipOf } from './membership.ts';
 import { type FeedView, type MergeResult, merge, type Said } from './merge.ts';
@@ -53,15 +54,12 @@ export async function curate(
   const keys = news === null ? (about as readonly ObservableKey[]) : [...news.observations.keys()];
   if (keys.length === 0) return { entries: 0, withdrawn: 0 };
   const { name } = view.definition;
-  const others = await saidByOthers(tx, view, keys, news);
+  const said = await explain(tx, await gather(tx, view, keys, news));
   const live = new Map((await tx.liveEntries(name, keys)).map((entry) => [entry.key, entry]));
   const steps: Step[] = [];
   const noted: Noted = { dues: [], leftOut: [], lapsed: new Set() };
   for (const key of keys) {
-    const said = others.get(key) ?? [];
-    const observation = news?.observations.get(key) ?? null;
-    if (news !== null && observation !== null) said.push({ feed: news.feed, observation });
-    const step = decide(key, said, live.get(key) ?? null, view, now, noted);
+    const step = decide(key, said.get(key) ?? NOTHING, live.get(key) ?? null, view, now, noted);
     if (step !== null) steps.push(step);
   }
   if (noted.dues.length > 0) await tx.setDue(name, noted.dues);
@@ -165,19 +163,27 @@ async function append(
   return { entries: entries.length, withdrawn };
 }
 
-/** What the store holds of the pool's feeds, but for the one whose news these are. */
-async function saidByOthers(
+const NOTHING: readonly Said[] = [];
+
+/** What the pool's feeds say: the news, and what the store holds of all others. */
+async function gather(
   tx: Transaction,
   { feeds }: JournalView,
   keys: readonly ObservableKey[],
   news: News | null,
 ): Promise<Map<ObservableKey, Said[]>> {
   const said = new Map<ObservableKey, Said[]>();
+  const add = (key: ObservableKey, one: Said): void => {
+    const before = said.get(key);
+    if (before === undefined) said.set(key, [one]);
+    else before.push(one);
+  };
   const others = [...feeds.keys()].filter((feed) => feed !== news?.feed);
-  for (const { feed, ...observation } of await tx.observations(others, keys)) {
-    const before = said.get(observation.key);
-    if (before === undefined) said.set(observation.key, [{ feed, observation }]);
-    else before.push({ feed, observation });
+  for (const { feed, ...observation } of await tx.observations(others, keys))
+    add(observation.key, { feed, observation });
+  if (news === null) return said;
+  for (const [key, observation] of news.observations) {
+    if (observation !== null) add(key, { feed: news.feed, observation });
   }
   return said;
 }

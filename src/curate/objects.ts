@@ -1,13 +1,16 @@
 import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
+import type { JournalDefinition } from '../model/definition.ts';
 import type { ObjectEntry } from '../model/entry.ts';
-import { jsonText } from '../model/json.ts';
+import { type JsonObject, jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { LeftOutReason, ObjectVerdict } from '../model/served.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
-import { isWithin, type Tlp } from '../model/tlp.ts';
-import { isTlpMarking, tlpOfObject } from '../stix/marking.ts';
+import { isWithin, stricter, type Tlp } from '../model/tlp.ts';
+import { markedAs, tlpOfId, tlpOfLabels } from '../stix/marking.ts';
+import { tlpOfDefinition } from '../stix/marking-definition.ts';
 import { lastVersions, type Transaction } from '../store/store.ts';
 import type { Curated, JournalView } from './curate.ts';
+import { levelOf, readDefinitions, translate } from './markings.ts';
 import type { FeedView } from './merge.ts';
 
 /**
@@ -16,7 +19,8 @@ import type { FeedView } from './merge.ts';
  * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
  *
  * Marking definitions go into every journal and join its company: indicators keep their references to them, and a marking
- * that can't be read binds nobody. What Sluice itself says of TLP and of who it is, nobody else says.
+ * that can't be read binds nobody. Those of TLP don't: all that refers to them refers to the company's own instead. What Sluice
+ * itself says of TLP and of who it is, nobody else says.
  */
 export async function curateObjects(
   tx: Transaction,
@@ -29,8 +33,8 @@ export async function curateObjects(
   if (ids.length === 0) return { entries: 0, withdrawn: 0 };
   const standing = await standingObjects(tx, name, ids);
   const taken = policy.objects === 'all' ? ids : ids.filter(isStatement);
-  const held = await tx.objectsById([...feeds.keys()], taken);
-  const wanted = newestWithin(held, policy.tlp, feeds, now);
+  const held = await readHeld(tx, definition, feeds, taken);
+  const wanted = newestWithin(held, policy.tlp, now);
   const fresh = [...wanted.values()].filter(
     (object) =>
       standing.get(object.id)?.raw !== jsonText(object.raw) &&
@@ -66,10 +70,39 @@ export async function curateObjects(
 }
 
 /** An object as one feed holds it. */
-type Held = StixObject & { feed: string };
+interface Held extends StixObject {
+  feed: string;
+  /** What its markings mean, with their definitions; its feed's where it has none. */
+  level: Tlp;
+  /** As this journal shows it. */
+  shown: JsonObject;
+  /** It defines a TLP level, which readers are told in OASIS' own words. */
+  isTlpDefinition: boolean;
+}
 
-function tlpOf({ raw, feed }: Held, feeds: JournalView['feeds']): Tlp {
-  return tlpOfObject(raw) ?? (feeds.get(feed) as FeedView).definition.tlp;
+async function readHeld(
+  tx: Transaction,
+  { policy }: JournalDefinition,
+  feeds: JournalView['feeds'],
+  ids: readonly string[],
+): Promise<Held[]> {
+  const all = (await tx.objectsById([...feeds.keys()], ids)).map((object) => ({
+    ...object,
+    marked: markedAs(object.raw),
+  }));
+  const refs = new Set(all.flatMap(({ marked }) => marked.others));
+  const definitions = await readDefinitions(tx, [...feeds.keys()], refs);
+  return all.map(({ marked, ...object }) => {
+    const { feed, raw, type } = object;
+    const own = stricter(marked.tlp, tlpOfLabels(raw['labels']));
+    const level = stricter(own, levelOf(feed, marked.others, definitions));
+    return {
+      ...object,
+      level: level ?? (feeds.get(feed) as FeedView).definition.tlp,
+      shown: translate(raw, feed, definitions, policy.tlpVersion),
+      isTlpDefinition: type === 'marking-definition' && tlpOfDefinition(raw) !== null,
+    };
+  });
 }
 
 /** What became of what each feed holds. Several that hold an object in the same words all stand behind it. */
@@ -77,16 +110,16 @@ function verdictsOn(
   held: readonly Held[],
   wanted: ReadonlyMap<string, StixObject>,
   standing: ReadonlyMap<string, ObjectEntry>,
-  { definition, feeds }: JournalView,
+  { definition }: JournalView,
 ): ObjectVerdict[] {
-  return held.map((object) => {
-    const { id, feed, raw } = object;
-    const served = wanted.get(id);
+  return held.map(({ id, feed, raw, level, shown, isTlpDefinition }) => {
+    const served = wanted.get(id)?.raw ?? null;
     const isOurs = standing.get(id)?.company === true && !isStatement(id);
     let reason: LeftOutReason | null = null;
-    if (!isWithin(tlpOf(object, feeds), definition.policy.tlp)) reason = 'above-ceiling';
+    if (isTlpDefinition) reason = 'superseded';
+    else if (!isWithin(level, definition.policy.tlp)) reason = 'above-ceiling';
     else if (raw['revoked'] === true) reason = 'revoked';
-    else if (isOurs || (served !== object && jsonText(served?.raw ?? null) !== jsonText(raw))) reason = 'superseded';
+    else if (isOurs || jsonText(served) !== jsonText(shown)) reason = 'superseded';
     return { feed, id, kind: kindOf(id), reason };
   });
 }
@@ -112,22 +145,19 @@ function kindOf(id: string): ObjectVerdict['kind'] {
  * say it names the creator: its `created_by_ref`, or where it has none the feed itself. What others hold under that id is no
  * version of it, whatever its `modified`. A version that is dated ahead of our clock has no date yet: no later one waits for it.
  *
- * The ceiling holds for what passes verbatim as well; an object without a mark has its feed's. `held` comes in the order of arrival.
+ * The ceiling holds for what passes verbatim as well. `held` comes in the order of arrival.
  */
-function newestWithin(
-  held: readonly Held[],
-  ceiling: Tlp,
-  feeds: JournalView['feeds'],
-  now: Micros,
-): Map<string, StixObject> {
+function newestWithin(held: readonly Held[], ceiling: Tlp, now: Micros): Map<string, StixObject> {
   const newest = new Map<string, StixObject>();
   const creators = new Map<string, string>();
   for (const object of held) {
+    const { id, type, version, level, shown, isTlpDefinition } = object;
     const creator = creatorOf(object);
-    if (!creators.has(object.id)) creators.set(object.id, creator);
-    if (creators.get(object.id) !== creator || !isWithin(tlpOf(object, feeds), ceiling)) continue;
-    const other = newest.get(object.id);
-    if (other === undefined || versionOf(object, now) > versionOf(other, now)) newest.set(object.id, object);
+    if (!creators.has(id)) creators.set(id, creator);
+    if (creators.get(id) !== creator || isTlpDefinition || !isWithin(level, ceiling)) continue;
+    const other = newest.get(id);
+    if (other !== undefined && versionOf(object, now) <= versionOf(other, now)) continue;
+    newest.set(id, { id, type, version, raw: shown });
   }
   return newest;
 }
@@ -155,7 +185,7 @@ function freshEntry(object: StixObject, dateAdded: Micros, keep: number): Object
 
 /** A marking definition that is not TLP. */
 function isStatement(id: string): boolean {
-  return id.startsWith('marking-definition--') && !isTlpMarking(id);
+  return id.startsWith('marking-definition--') && tlpOfId(id) === null;
 }
 
 export function objectEntry(object: StixObject, dateAdded: Micros, company = false): ObjectEntry {

@@ -72,6 +72,8 @@ export interface JournalPolicy {
   minSources: number;
   /** Null: every type. Set only on journals of their own; a view narrows at read time. */
   types: ObservableType[] | null;
+  /** The version of TLP whose markings are referred to. */
+  tlpVersion: 1 | 2;
   /** `indicators`: merged indicators only. `all`: other STIX objects pass verbatim as well. */
   objects: 'indicators' | 'all';
 }
@@ -99,6 +101,8 @@ export interface CollectionDefinition {
   types: ObservableType[] | null;
   /** Its journal's ceiling: a client whose own is lower does not see it. */
   tlp: Tlp;
+  /** Its journal's; absent: 2. */
+  tlpVersion?: 1 | 2;
   /** Answer as the letter of TAXII 2.1 says where the field's clients need otherwise. */
   strict: boolean;
   /** Objects in a page when a client names no limit, and most of them; absent: as the whole server (TaxiiDefinition). */

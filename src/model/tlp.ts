@@ -12,3 +12,33 @@ export function isWithin(level: Tlp, ceiling: Tlp): boolean {
 export function strictest(a: Tlp, b: Tlp): Tlp {
   return rank[a] >= rank[b] ? a : b;
 }
+
+/** The stricter of two of which each may say nothing. */
+export function stricter(a: Tlp | null, b: Tlp | null): Tlp | null {
+  return a === null ? b : b === null ? a : strictest(a, b);
+}
+
+/** Every level by its word; `white` is TLP 1's for clear. */
+const words = new Map<string, Tlp>([...tlpLevels.map((tlp) => [tlp, tlp] as const), ['white', 'clear']]);
+const PREFIX = /^tlp[\s:=_-]+(?:v?[12](?:\.0)?[\s:=_-]+)?"?([a-z][a-z+ _-]*?)"?$/i;
+
+/** The level that a word names, with or without `TLP:` before it; null for any other word. */
+export function tlpOfWord(word: string): Tlp | null {
+  const bare = (PREFIX.exec(word)?.[1] ?? word).toLowerCase();
+  return words.get(bare) ?? words.get(bare.replace(/(?:\s*\+\s*|[\s_-]+)(?=strict$)/, '+')) ?? null;
+}
+
+const CLAIM = /^tlp(?:[:=_-]|\s+[:=_-])/i;
+
+/**
+ * The level of a text that begins with `TLP`, such as a label. One that says it is a TLP marking and names no level is red:
+ * nobody is shown what may have been meant for fewer. Null for any other text.
+ */
+export function tlpOfTag(text: string): Tlp | null {
+  if (!/^tlp/i.test(text)) return null;
+  if (PREFIX.test(text)) {
+    const level = tlpOfWord(text);
+    if (level !== null) return level;
+  }
+  return CLAIM.test(text) ? 'red' : null;
+}

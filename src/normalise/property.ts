@@ -2,7 +2,7 @@ import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../model/clock.t
 import { isJsonObject } from '../model/json.ts';
 import type { ExternalReference } from '../model/observation.ts';
 import { parseTimestamp } from '../model/timestamp.ts';
-import { strictest, type Tlp, tlpLevels } from '../model/tlp.ts';
+import { stricter, type Tlp, tlpOfTag, tlpOfWord } from '../model/tlp.ts';
 import { tidyReference } from '../stix/reference.ts';
 import { rowText } from '../stix/validate.ts';
 
@@ -103,20 +103,6 @@ export function readBoolean(value: unknown, property: string, complain: Complain
   return false;
 }
 
-const tlpWords = new Map<string, Tlp>([
-  ...tlpLevels.map((tlp) => [tlp, tlp] as const),
-  // TLP 1's word for it.
-  ['white', 'clear'],
-  ['amber-strict', 'amber+strict'],
-  ['amber strict', 'amber+strict'],
-]);
-const TLP_TEXT = /^tlp\s*[:=-]\s*(?:2(?:\.0)?\s*[:=-]\s*)?"?([a-z+ -]+?)"?$/i;
-
-/** The level a word names, with or without `TLP:` before it; null for any other word. */
-export function tlpOfWord(word: string): Tlp | null {
-  return tlpWords.get((TLP_TEXT.exec(word)?.[1] ?? word).toLowerCase()) ?? null;
-}
-
 /**
  * A row's own marking. Null when it says nothing. One that can't be read is red, and complained about: nobody is shown what
  * may have been meant for fewer.
@@ -140,9 +126,12 @@ export function readLabels(value: unknown, complain: Complain): { labels: string
     if (isNothing(text)) continue;
     const label = typeof text === 'string' || typeof text === 'number' ? labelOf(String(text)) : '';
     if (label === '' && typeof text === 'string') continue;
-    const level = TLP_LABEL.test(label) ? tlpOfWord(label) : null;
-    if (level !== null) tlp = tlp === null ? level : strictest(tlp, level);
-    else if (label === '' || label.length > MAX_LABEL)
+    const level = tlpOfTag(label);
+    if (level !== null) {
+      tlp = stricter(tlp, level);
+      if (level === 'red' && tlpOfWord(label) === null)
+        complain('labels', `${shown(label)} is no TLP level and is taken for red`);
+    } else if (label === '' || label.length > MAX_LABEL)
       complain('labels', `${shown(text)} is no label of at most ${MAX_LABEL} characters`);
     else labels.push(label);
   }
@@ -150,8 +139,6 @@ export function readLabels(value: unknown, complain: Complain): { labels: string
   if (found.length > MAX_LABELS) complain('labels', `${found.length}, of which ${MAX_LABELS} are kept`);
   return { labels: sorted(found.slice(0, MAX_LABELS)), tlp };
 }
-
-const TLP_LABEL = /^tlp\s*[:=-]/i;
 
 function labelOf(text: string): string {
   return PLAIN.test(text) ? text.trim() : text.replace(CONTROLS, ' ').trim().toWellFormed();

@@ -4,7 +4,7 @@ import type { FeedDefinition } from '../model/definition.ts';
 import { isJsonObject } from '../model/json.ts';
 import { observableKey } from '../model/observable.ts';
 import type { Observation, Rejection, Source } from '../model/observation.ts';
-import { strictest } from '../model/tlp.ts';
+import { stricter } from '../model/tlp.ts';
 import { referenceUrl } from '../stix/reference.ts';
 import { rowText } from '../stix/validate.ts';
 import { canonical } from './canonical.ts';
@@ -133,9 +133,7 @@ function confidenceOf(value: unknown, complain: Complain): number | null {
 
 /** What the row says, in its marking and its labels, the stricter of the two. */
 function tlpOf(value: unknown, labelled: Observation['tlp'], complain: Complain): Observation['tlp'] {
-  const own = readTlp(value, complain);
-  if (own === null) return labelled;
-  return labelled === null ? own : strictest(own, labelled);
+  return stricter(readTlp(value, complain), labelled);
 }
 
 /** Times that contradict each other: the later word stands, since age and expiry count from it. */

@@ -4,9 +4,9 @@ import type { FeedDefinition } from '../model/definition.ts';
 import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/json.ts';
 import { observableKey } from '../model/observable.ts';
 import type { ExternalReference, Observation, Rejection, Statement, StixObject } from '../model/observation.ts';
-import { strictest } from '../model/tlp.ts';
+import { stricter } from '../model/tlp.ts';
 import { isStixId } from '../stix/id.ts';
-import { MAX_STATEMENTS, statementsOf, tlpOfObject } from '../stix/marking.ts';
+import { type Marked, markedAs } from '../stix/marking.ts';
 import { readPattern } from '../stix/pattern/read.ts';
 import type { PatternValue } from '../stix/pattern/split.ts';
 import { ownProperties } from '../stix/properties.ts';
@@ -143,14 +143,14 @@ function observationOf(
 /** What the object says, whatever its value. */
 function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, complain: Complain): Said {
   const { labels, tlp: labelled } = readLabels(object['labels'], complain);
-  const marked = tlpOfObject(object);
+  const marked = readMarkings(object, feed, complain);
   const confidence = readConfidence(object['confidence']);
   if (confidence === undefined) complain('confidence', `${shown(object['confidence'])} is not 0 to 100`);
   const sourceId = readText(object['id'], MAX_NAME, 'id', complain);
   const references = referencesOf(object, sourceId, feed, complain);
   const said: Said = {
     confidence: confidence ?? null,
-    tlp: marked === null ? labelled : labelled === null ? marked : strictest(marked, labelled),
+    tlp: stricter(marked.tlp, labelled),
     firstSeen: readPastTime(object['created'], now, 'created', complain),
     lastSeen: null,
     validFrom: readTime(object['valid_from'], 'valid_from', complain),
@@ -166,7 +166,7 @@ function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, compl
     labels,
     references: references.filter((reference) => techniqueOf(reference) === null),
     techniques: techniquesOf(references),
-    kept: keptOf(object, feed, complain),
+    kept: keptOf(object, marked.others, complain),
   };
   settleTimes(said, complain);
   return said;
@@ -198,6 +198,17 @@ function techniqueOf({ source_name: source, external_id: id }: ExternalReference
   return source === 'mitre-attack' && id !== undefined && /^T\d{4}(?:\.\d{3})?$/.test(id) ? id : null;
 }
 
+/** The markings of an indicator, and of its parts, which are ours. What can't be read of them makes it red. */
+function readMarkings(object: JsonObject, feed: FeedDefinition, complain: Complain): Pick<Marked, 'tlp' | 'others'> {
+  const { tlp, others, unreadable } = markedAs(object);
+  if (unreadable.length > 0)
+    complain('object_marking_refs', `${shown(unreadable[0])} is not read and is taken for red`);
+  if (others.length === 0) return { tlp, others };
+  const sound = others.map((ref) => soundReference(ref, feed.name) as string);
+  if (sound.some((ref, i) => ref !== others[i])) complain('object_marking_refs', 'a marking that is no STIX id');
+  return { tlp, others: sound };
+}
+
 const MAX_KEPT = 16_000;
 /** Names that STIX 2.1 section 3.2 and 11.1 reserve or that nobody else may use, and parts whose targets don't come along. */
 const neverKept = new Set(['granular_markings', 'severity', 'action', 'username', 'phone_numbers']);
@@ -207,18 +218,9 @@ const PROPERTY = /^[a-z0-9_]{3,250}$/;
  * Properties that Sluice doesn't model, valid in any STIX object: null when there are none. Markings that are not TLP come
  * first, where the renderer looks for them; all others in one order, whatever the upstream's.
  */
-function keptOf(object: JsonObject, feed: FeedDefinition, complain: Complain): JsonObject | null {
+function keptOf(object: JsonObject, statements: string[], complain: Complain): JsonObject | null {
   const kept: JsonObject = {};
-  // What marks a part marks the whole here: parts of it are ours.
-  const others = statementsOf(object);
-  const isSound = others.every((ref) => isStixId(ref, 'marking-definition'));
-  const statements = others
-    .map((ref) => soundReference(ref, feed.name))
-    .filter((ref) => isStixId(ref, 'marking-definition'))
-    .slice(0, MAX_STATEMENTS);
   if (statements.length > 0) kept['object_marking_refs'] = statements;
-  if (!isSound || statements.length < others.length)
-    complain('object_marking_refs', `a marking that is no STIX id, or more than ${MAX_STATEMENTS}`);
   const names = Object.keys(object).filter((name) => !ownProperties.has(name) && !neverKept.has(name));
   for (const name of names.sort()) {
     const value = object[name] as Json;

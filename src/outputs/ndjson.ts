@@ -6,9 +6,9 @@ export const ndjson: Output = {
   name: 'ndjson',
   mediaType: 'application/x-ndjson; charset=utf-8',
   aliases: ['application/ndjson', 'application/jsonl', 'application/x-jsonlines'],
-  async *write({ slices, identityId }) {
+  async *write({ slices, identityId, tlpVersion }) {
     for await (const slice of slices) {
-      if (slice.length > 0) yield slice.map((entry) => `${renderEntry(entry, { identityId })}\n`).join('');
+      if (slice.length > 0) yield slice.map((entry) => `${renderEntry(entry, { identityId, tlpVersion })}\n`).join('');
     }
   },
 };

@@ -1,5 +1,6 @@
 import type { Entry } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
+import type { TlpVersion } from '../stix/marking.ts';
 
 /**
  * How indicators leave the house as one document. Entries come in slices that are read only as the document is taken, so a
@@ -10,6 +11,8 @@ export interface OutputPage {
   slices: AsyncIterable<readonly Entry[]>;
   /** `created_by_ref` of what is rendered to STIX. */
   identityId: string;
+  /** The version of TLP whose markings it refers to; absent: 2. */
+  tlpVersion?: TlpVersion | undefined;
   /** What is said about the page as a whole, by formats that have room for it: `meta`, `links`. */
   about: JsonObject;
 }

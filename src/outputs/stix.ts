@@ -7,12 +7,12 @@ export const stix: Output = {
   name: 'stix',
   mediaType: 'application/stix+json;version=2.1',
   aliases: ['application/json'],
-  async *write({ slices, identityId }) {
+  async *write({ slices, identityId, tlpVersion }) {
     yield `{"type":"bundle","id":"bundle--${randomUUID()}"`;
     let separator = ',"objects":[';
     for await (const slice of slices) {
       if (slice.length === 0) continue;
-      yield separator + slice.map((entry) => renderEntry(entry, { identityId })).join(',');
+      yield separator + slice.map((entry) => renderEntry(entry, { identityId, tlpVersion })).join(',');
       separator = ',';
     }
     // Section 8 leaves an empty list out, but readers of bundles loop over `objects` without looking.

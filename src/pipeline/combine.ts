@@ -9,7 +9,7 @@ import {
 } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
 import { MAX_LABELS, MAX_REFERENCES } from '../normalise/property.ts';
-import { withStatements } from '../stix/marking.ts';
+import { MAX_STATEMENTS, statementsOf as markingsOf, withStatements } from '../stix/marking.ts';
 import { statementsOf } from './supersede.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
@@ -36,7 +36,7 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
   const weak = strong === a ? b : a;
   return {
     ...strong,
-    tlp: a.tlp === null && b.tlp === null ? null : strictest(a.tlp ?? feed.tlp, b.tlp ?? feed.tlp),
+    tlp: levelOf(a, b, feed),
     firstSeen: bound(Math.min, a.firstSeen, b.firstSeen),
     lastSeen: bound(Math.max, a.lastSeen, b.lastSeen),
     validFrom: bound(Math.min, a.validFrom, b.validFrom),
@@ -64,6 +64,18 @@ function othersOf(strong: Observation, weak: Observation): Statement[] {
   const added = statementsOf(weak).filter(({ id }) => !own.includes(id));
   if (added.length === 0) return strong.others;
   return [...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)).slice(0, MAX_STATEMENTS_BESIDE);
+}
+
+/**
+ * The stricter of two levels. Null while both leave it to the same markings or to the feed: what those mean shows later
+ * (curate/markings.ts), and must not loosen what the other row leaves to the feed.
+ */
+function levelOf(a: Observation, b: Observation, feed: Defaults): Observation['tlp'] {
+  const [own, others] = [markingsOf(a.kept), markingsOf(b.kept)];
+  // No more are kept, and a level may be among the rest.
+  if (own.length + others.length > MAX_STATEMENTS && new Set([...own, ...others]).size > MAX_STATEMENTS) return 'red';
+  if (a.tlp === null && b.tlp === null && own.join() === others.join()) return null;
+  return strictest(a.tlp ?? feed.tlp, b.tlp ?? feed.tlp);
 }
 
 function bound(choose: (a: number, b: number) => number, a: Micros | null, b: Micros | null): Micros | null {

@@ -4,6 +4,7 @@ import type { ObjectEntry } from '../model/entry.ts';
 import { type JsonObject, jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
+import { tlpMarkingIds } from '../stix/marking.ts';
 import type { Transaction } from '../store/store.ts';
 
 /**
@@ -26,13 +27,17 @@ export async function settleIdentity(tx: Transaction, wanted: StixObject): Promi
   return { ...wanted, version: modified, raw: { ...wanted.raw, created, modified } };
 }
 
-/** Appends what a journal lacks of its company, or has in another version. */
+/** Appends what a journal lacks of its company, or has in another version; TLP markings that are no longer part of it leave. */
 export async function bringCompany(tx: Transaction, journal: string, company: readonly StixObject[]): Promise<void> {
-  const known = await standingObjects(
-    tx,
-    journal,
-    company.map(({ id }) => id),
-  );
+  const ids = new Set(company.map(({ id }) => id));
+  const known = await standingObjects(tx, journal, [...new Set([...ids, ...tlpMarkingIds])]);
+  const former = [...known.values()].filter(({ objectId }) => !ids.has(objectId));
+  if (former.length > 0) {
+    await tx.purge(
+      journal,
+      former.map(({ dateAdded }) => dateAdded),
+    );
+  }
   const lacking = company.filter((object) => known.get(object.id)?.raw !== jsonText(object.raw));
   const dates = await tx.stamp(journal, lacking.length);
   const entries = lacking.map((object, i) => ({

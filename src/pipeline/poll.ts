@@ -8,6 +8,7 @@ import type { Rejection } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Pull, Transaction, Writer } from '../store/store.ts';
 import type { Journals } from './journals.ts';
+import { hearMarked, isMarking, noteMarkings, settleMarkings } from './markings.ts';
 import { observe } from './observe.ts';
 import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './outcome.ts';
 import { type BatchPart, readParts } from './parts.ts';
@@ -139,14 +140,18 @@ async function commitPart(
       const before = await tx.feedState(definition.name);
       const settled = await settleObjects(tx, definition, rows.objects, now);
       const noted = gap === null ? [] : [describeGap(gap)];
-      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling];
+      // Before anything is judged: what it bears may be explained by what comes behind it.
+      const objects = await tx.observeObjects(pull, settled.objects);
+      noteMarkings(pull, rows.observations, settled.objects);
       for await (const news of observe(tx, definition, pull, rows.observations, rows.silent, batch.last, now)) {
         await journals.hear(tx, definition, news, [], now, counts);
       }
-      const objects = await tx.observeObjects(pull, settled.objects);
       const ended = await endObjects(tx, definition, rows.observations, now);
       const ids = [...objects.map(({ id }) => id), ...ended];
       await journals.hear(tx, definition, NO_NEWS, ids, now, counts);
+      await hearMarked(tx, definition, ids.filter(isMarking), journals, now, counts);
+      const unexplained = batch.last ? await settleMarkings(tx, pull) : [];
+      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling, ...unexplained];
       const { added, first } = await tx.reject(pull, redacted(rejections, key), now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
@@ -230,5 +235,6 @@ async function withdrawVanished(
     const ids = await tx.removeUnseenObjects(pull, VANISHED_SLICE);
     if (ids.length === 0) break;
     await journals.hear(tx, feed, NO_NEWS, ids, now, counts);
+    await hearMarked(tx, feed, ids.filter(isMarking), journals, now, counts);
   }
 }

@@ -74,7 +74,7 @@ export const file: SinkKind<Options> = {
 function lineWriter({ options, identityId }: SinkContext<Options>) {
   const contexts = new Map<string, ReturnType<typeof ecsContext>>();
   return (entry: IndicatorEntry, collection: SinkCollection): string => {
-    if (options.format === 'stix') return renderEntry(entry, { identityId });
+    if (options.format === 'stix') return renderEntry(entry, { identityId, tlpVersion: collection.tlpVersion });
     let context = contexts.get(collection.alias);
     if (context === undefined) {
       context = ecsContext({ target: 'stream', collection, feed: feedOf(collection) });

@@ -3,6 +3,7 @@ import type { Clock, Micros } from '../model/clock.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
+import type { TlpVersion } from '../stix/marking.ts';
 
 /**
  * The contract of a sink: a target that journal entries are pushed to. Delivery (pipeline/deliver.ts) reads the journal, keeps
@@ -37,6 +38,8 @@ export interface SinkCollection {
   title: string;
   /** Whose intelligence it is, as ECS `threat.feed.*` words it. */
   feed: { name: string; reference: string | null; description: string | null };
+  /** The version of TLP whose markings its STIX refers to; absent: 2. */
+  tlpVersion?: TlpVersion;
 }
 
 export interface Sink {

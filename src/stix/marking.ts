@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
-import { isWithin, strictest, type Tlp, tlpLevels } from '../model/tlp.ts';
+import { isWithin, stricter, type Tlp, tlpLevels, tlpOfTag, tlpOfWord } from '../model/tlp.ts';
 
 /**
  * TLP markings. TLP 2.0 as OASIS' extension definition 60a3c5c5 fixes it (cti-stix-common-objects,
@@ -9,7 +9,7 @@ import { isWithin, strictest, type Tlp, tlpLevels } from '../model/tlp.ts';
  */
 export type TlpVersion = 1 | 2;
 
-const TLP2_EXTENSION = 'extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d';
+export const TLP2_EXTENSION = 'extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d';
 const TLP2_CREATED = '2022-10-01T00:00:00.000Z';
 const TLP1_CREATED = '2017-01-20T00:00:00.000Z';
 
@@ -38,55 +38,96 @@ const tlp1Words: Record<Exclude<Tlp, 'amber+strict'>, string> = {
   red: 'red',
 };
 
-/** Every level by both of its ids; TLP 1's red is red. */
-const tlpById = new Map<string, Tlp>(tlpLevels.flatMap((tlp) => [[tlp1Ids[tlp], tlp] as const, [tlp2Ids[tlp], tlp]]));
+/** OpenCTI's own for a level that TLP 1 doesn't have, the same in all of its platforms. */
+const OPENCTI_AMBER_STRICT = 'marking-definition--826578e1-40ad-459f-bc73-ede076f81f37';
+
+/** Every level by the ids that mean it wherever they come from; TLP 1's red is red. */
+const tlpById = new Map<string, Tlp>([
+  ...tlpLevels.flatMap((tlp) => [[tlp1Ids[tlp], tlp] as const, [tlp2Ids[tlp], tlp] as const]),
+  [OPENCTI_AMBER_STRICT, 'amber+strict'],
+]);
 
 /** The marking-definition id that an object of this level refers to. */
 export function markingId(tlp: Tlp, version: TlpVersion = 2): string {
   return version === 1 ? tlp1Ids[tlp] : tlp2Ids[tlp];
 }
 
-/** Is this the id of a TLP marking, of either version? */
-export function isTlpMarking(ref: string): boolean {
-  return tlpById.has(ref.toLowerCase());
+/** The level of a TLP marking that is known by its id, of either version; null for all others. */
+export function tlpOfId(ref: string): Tlp | null {
+  return tlpById.get(ref) ?? tlpById.get(ref.toLowerCase()) ?? null;
 }
 
-/** The strictest TLP among marking refs of both versions; null when none of them is TLP. Other markings are ignored. */
-export function tlpOfMarkings(refs: readonly string[]): Tlp | null {
-  let found: Tlp | null = null;
-  for (const ref of refs) {
-    const tlp = tlpById.get(ref.toLowerCase());
-    if (tlp !== undefined) found = found === null ? tlp : strictest(found, tlp);
-  }
-  return found;
+/** The ids of all TLP markings that are ever issued, of both versions. */
+export const tlpMarkingIds: readonly string[] = [...tlpById.keys()].filter((id) => id !== OPENCTI_AMBER_STRICT);
+
+/** What an object's markings say, on itself or on any of its parts. */
+export interface Marked {
+  /** The strictest level that the object shows by itself; null when it shows none. */
+  tlp: Tlp | null;
+  /** Ids of markings that only their definitions explain: a level of the publisher's own, a licence, a statement. */
+  others: string[];
+  /** References that are neither an id nor a level, and those beyond MAX_STATEMENTS; they count as red. */
+  unreadable: Json[];
 }
 
 /**
- * The strictest TLP that a STIX object carries, in `object_marking_refs` or on any of its parts: a part that may not be
- * shown makes the whole unshowable. A TLP marking definition is of its own level. Null when it says nothing.
+ * A part that may not be shown makes the whole unshowable, so markings of parts count as the whole's. What stands where
+ * markings belong and can't be read is red.
  */
-export function tlpOfObject(object: JsonObject): Tlp | null {
-  const refs = textsOf(object['object_marking_refs']);
-  const granular = object['granular_markings'];
-  for (const marking of Array.isArray(granular) ? granular : []) {
-    if (isJsonObject(marking)) refs.push(...textsOf([marking['marking_ref'] ?? null]));
+export function markedAs(object: JsonObject): Marked {
+  const marked: Marked = { tlp: null, others: [], unreadable: [] };
+  for (const ref of refsOf(object)) {
+    const level = typeof ref === 'string' ? (tlpOfId(ref) ?? tlpOfWord(ref.trim())) : null;
+    if (level !== null) marked.tlp = stricter(marked.tlp, level);
+    else if (typeof ref === 'string' && isMarkingRef(ref)) marked.others.push(ref);
+    else {
+      marked.unreadable.push(ref);
+      marked.tlp = 'red';
+    }
   }
-  return tlpOfMarkings(refs);
+  if (marked.others.length > 1) marked.others = [...new Set(marked.others)];
+  const surplus = marked.others.splice(MAX_STATEMENTS);
+  if (surplus.length > 0) {
+    marked.unreadable.push(...surplus);
+    marked.tlp = 'red';
+  }
+  return marked;
 }
 
-/** Markings that are not TLP (a licence, a statement), on the object or on any of its parts. */
-export function statementsOf(object: JsonObject): Json[] {
-  const whole = object['object_marking_refs'];
-  const granular = object['granular_markings'];
-  const parts = (Array.isArray(granular) ? granular : []).flatMap((marking) =>
-    isJsonObject(marking) && marking['marking_ref'] !== undefined ? [marking['marking_ref']] : [],
-  );
-  const refs = [...(Array.isArray(whole) ? whole : []), ...parts];
-  return [...new Set(refs)].filter((ref) => !(typeof ref === 'string' && isTlpMarking(ref)));
+/** STIX allows lists only; a single reference in the place of a list is taken for one. */
+function refsOf(object: JsonObject): Json[] {
+  const refs = listOf(object['object_marking_refs']);
+  for (const part of listOf(object['granular_markings'])) {
+    // Without a reference it tells a part's language (STIX 2.1 section 7.2.3.1).
+    if (!isJsonObject(part)) refs.push(part);
+    else if (part['marking_ref'] !== undefined && part['marking_ref'] !== null) refs.push(part['marking_ref']);
+  }
+  return refs;
 }
 
-/** Markings other than TLP that one object may bear. */
+function listOf(value: Json | undefined): Json[] {
+  if (value === undefined || value === null || value === '') return [];
+  return Array.isArray(value) ? value.filter((item) => item !== null) : [value];
+}
+
+/** Also an id that is no UUID: it is given one (normalise/stix-id.ts). */
+function isMarkingRef(ref: string): boolean {
+  return ref.startsWith('marking-definition--') && ref.length > 20 && ref.length <= MAX_REF;
+}
+
+const MAX_REF = 1024;
+/** Markings other than TLP that are read of one object. */
 export const MAX_STATEMENTS = 64;
+
+/** The strictest level among an object's labels: publishers tag with `tlp:red` what bears no marking. */
+export function tlpOfLabels(labels: Json | undefined): Tlp | null {
+  let found: Tlp | null = null;
+  for (const label of listOf(labels)) {
+    const text = isJsonObject(label) ? label['name'] : label;
+    if (typeof text === 'string') found = stricter(found, tlpOfTag(text.trim()));
+  }
+  return found;
+}
 
 /**
  * Kept properties with the markings that are not TLP of all the given. A marking binds whoever passes on, so none is lost
@@ -97,6 +138,11 @@ export function withStatements(kept: JsonObject | null, all: readonly (JsonObjec
   if (statements.length === 0) return kept;
   const { object_marking_refs: _, ...others } = kept ?? {};
   return { object_marking_refs: statements.sort().slice(0, MAX_STATEMENTS), ...others };
+}
+
+/** The markings other than TLP that an observation bears, as `withStatements` keeps them. */
+export function statementsOf(kept: JsonObject | null): string[] {
+  return kept === null ? [] : textsOf(kept['object_marking_refs']);
 }
 
 function textsOf(value: Json | undefined): string[] {

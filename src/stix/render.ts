@@ -10,7 +10,7 @@ export interface RenderContext {
   /** `created_by_ref` of all that is issued: the id of the producing identity. */
   identityId: string;
   /** Which markings are referred to; 2 unless readers know only TLP 1. */
-  tlpVersion?: TlpVersion;
+  tlpVersion?: TlpVersion | undefined;
 }
 
 /**

@@ -716,7 +716,7 @@ collections:
     profile: 'stix',
     keep: 30 * DAY,
     keepVersions: 'last',
-    policy: { tlp: 'amber', minConfidence: 80, minSources: 2, types: ['url'], objects: 'indicators' },
+    policy: { tlp: 'amber', minConfidence: 80, minSources: 2, types: ['url'], tlpVersion: 2, objects: 'indicators' },
   });
   t.match(journals.get('collection:raw'), { keepVersions: 'all', policy: { objects: 'all' } });
   t.match(

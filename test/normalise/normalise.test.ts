@@ -8,9 +8,9 @@ import { jsonText } from '../../src/model/json.ts';
 import { observableKey } from '../../src/model/observable.ts';
 import { MAX_REJECTED_ROW, type Observation } from '../../src/model/observation.ts';
 import { formatMicros, parseTimestamp } from '../../src/model/timestamp.ts';
+import { tlpOfTag, tlpOfWord } from '../../src/model/tlp.ts';
 import { readConfidence } from '../../src/normalise/confidence.ts';
 import { normalise } from '../../src/normalise/normalise.ts';
-import { tlpOfWord } from '../../src/normalise/property.ts';
 import { markingId } from '../../src/stix/marking.ts';
 import { renderEntry } from '../../src/stix/render.ts';
 import { indicatorEntry } from '../helpers/entry.ts';
@@ -297,6 +297,24 @@ t.test('TLP: the row’s own word, in its marking or its labels, the stricter of
     ['constructor', null],
   ];
   for (const [word, level] of words) t.equal(tlpOfWord(word), level, word);
+  const tags: [string, string | null][] = [
+    ['TLP RED', 'red'],
+    ['tlp_amber_strict', 'amber+strict'],
+    ['tlp:ex:chr', 'red'],
+    ['TLP:', 'red'],
+    ['tlp:purple', 'red'],
+    ['tlp', null],
+    ['TLP guidance', null],
+    ['tlphunter', null],
+    ['red', null],
+    ['misp:tlp:red', null],
+  ];
+  for (const [tag, level] of tags) t.equal(tlpOfTag(tag), level, tag);
+  t.match(
+    take({ value: '1.2.3.4', labels: ['tlp:unclear', 'x'] }),
+    { observation: { tlp: 'red', labels: ['x'] }, note: /tlp:unclear is no TLP level/ },
+    'a tag that claims to be TLP and names no level',
+  );
 });
 
 t.test('confidence: numbers, and words on STIX’s scale', async (t) => {

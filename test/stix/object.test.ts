@@ -13,7 +13,8 @@ import {
   uuidV5,
 } from '../../src/stix/id.ts';
 import { producingIdentity } from '../../src/stix/identity.ts';
-import { isTlpMarking, markingId, markingsUpTo, tlpOfMarkings, tlpOfObject } from '../../src/stix/marking.ts';
+import { markedAs, markingId, markingsUpTo, tlpOfId, tlpOfLabels } from '../../src/stix/marking.ts';
+import { tlpOfDefinition } from '../../src/stix/marking-definition.ts';
 import { referenceUrl, sourceReferences, tidyReference } from '../../src/stix/reference.ts';
 import { checkStixObject, MAX_STIX_OBJECT } from '../../src/stix/validate.ts';
 import { CREATED, NAMESPACE } from '../helpers/entry.ts';
@@ -87,23 +88,89 @@ t.test('ids are told from what only looks like one', async (t) => {
   }
 });
 
-t.test('markings of both TLP versions are read; the strictest wins and others are ignored', async (t) => {
-  for (const tlp of tlpLevels) t.equal(tlpOfMarkings([markingId(tlp)]), tlp);
-  for (const tlp of ['clear', 'green', 'amber', 'red'] as const) t.equal(tlpOfMarkings([markingId(tlp, 1)]), tlp);
-  t.equal(tlpOfMarkings([markingId('amber+strict', 1)]), 'red', 'never milder where TLP 1 has no such level');
-  t.equal(tlpOfMarkings([markingId('green'), markingId('amber+strict'), markingId('amber', 1)]), 'amber+strict');
-  t.equal(tlpOfMarkings([`marking-definition--${UUID}`]), null);
-  t.equal(tlpOfMarkings([]), null);
-  t.equal(tlpOfMarkings([markingId('red').toUpperCase()]), 'red');
-  t.ok(isTlpMarking(markingId('clear')) && !isTlpMarking(`marking-definition--${UUID}`));
+t.test('markings of both TLP versions are read; the strictest wins, on the whole or on a part', async (t) => {
+  const tlpOf = (...refs: unknown[]) => markedAs({ object_marking_refs: refs as string[] }).tlp;
+  for (const tlp of tlpLevels) t.equal(tlpOf(markingId(tlp)), tlp);
+  for (const tlp of ['clear', 'green', 'amber', 'red'] as const) t.equal(tlpOf(markingId(tlp, 1)), tlp);
+  t.equal(tlpOf(markingId('amber+strict', 1)), 'red', 'never milder where TLP 1 has no such level');
+  t.equal(tlpOf(markingId('green'), markingId('amber+strict'), markingId('amber', 1)), 'amber+strict');
+  t.equal(tlpOf('marking-definition--826578e1-40ad-459f-bc73-ede076f81f37'), 'amber+strict', "OpenCTI's");
+  t.equal(tlpOf(markingId('red').toUpperCase()), 'red');
+  t.equal(tlpOf('TLP:GREEN'), 'green', 'a level in the place of an id');
+  t.equal(tlpOf(), null);
+  const own = `marking-definition--${UUID}`;
+  t.same(markedAs({ object_marking_refs: [own, markingId('green'), own, null] }), {
+    tlp: 'green',
+    others: [own],
+    unreadable: [],
+  });
+  t.same(markedAs({}), { tlp: null, others: [], unreadable: [] });
+  const granular = [
+    { selectors: ['description'], marking_ref: markingId('red') },
+    { lang: 'en', selectors: ['name'] },
+  ];
+  t.equal(markedAs({ object_marking_refs: [markingId('green')], granular_markings: granular }).tlp, 'red');
+  t.same(markedAs({ granular_markings: [{ selectors: ['name'], marking_ref: own }] }).others, [own]);
+  t.same(markedAs({ object_marking_refs: own }).others, [own], 'one reference where a list belongs');
+  for (const unreadable of [['no marking'], [3], { tlp: 'red' }, ['marking-definition--'], 7] as never[]) {
+    t.equal(markedAs({ object_marking_refs: unreadable }).tlp, 'red', JSON.stringify(unreadable));
+  }
+  t.equal(markedAs({ granular_markings: [1] }).tlp, 'red');
+  const many = Array.from({ length: 65 }, (_, i) => `marking-definition--${i}`);
+  t.match(markedAs({ object_marking_refs: many }), {
+    tlp: 'red',
+    others: many.slice(0, 64),
+    unreadable: many.slice(64),
+  });
+  t.equal(tlpOfLabels(['x', 'tlp:green', { name: 'TLP:AMBER' }, 7]), 'amber');
+  t.equal(tlpOfLabels('tlp:purple'), 'red');
+  t.equal(tlpOfLabels(['x']), null);
+  t.ok(tlpOfId(markingId('clear')) === 'clear' && tlpOfId(own) === null);
 });
 
-t.test('an object is as secret as its most secret part', async (t) => {
-  t.equal(tlpOfObject({}), null);
-  t.equal(tlpOfObject({ object_marking_refs: 'no list', granular_markings: [1, null, {}] }), null);
-  const granular = [{ selectors: ['description'], marking_ref: markingId('red') }];
-  t.equal(tlpOfObject({ object_marking_refs: [markingId('green'), 3] as never, granular_markings: granular }), 'red');
-});
+t.test(
+  'a marking definition is read in every way that publishers write TLP; what claims it and says nothing is red',
+  async (t) => {
+    const extension = 'extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d';
+    const definitions: [JsonObject, string | null][] = [
+      [{ definition_type: 'tlp', definition: { tlp: 'green' } }, 'green'],
+      [{ definition_type: 'TLP', definition: { TLP: 'TLP:AMBER+STRICT' } }, 'amber+strict'],
+      [{ definition_type: 'tlp', definition: { tlp: 'white' }, name: 'TLP:WHITE' }, 'clear'],
+      [{ definition_type: 'tlp', definition: { tlp: 'green' }, name: 'TLP:RED' }, 'red'],
+      [{ definition_type: 'tlp', definition: { tlp: 'chartreuse' } }, 'red'],
+      [{ definition_type: 'tlp', definition: { tlp: 7 } }, 'red'],
+      [{ definition_type: 'tlp' }, 'red'],
+      [{ definition_type: 'tlp', name: 'TLP:AMBER' }, 'amber'],
+      [{ definition_type: 'tlp', definition: 'amber' }, 'amber'],
+      [{ definition_type: 'statement', definition: { tlp: 'amber' } }, 'amber'],
+      [{ definition_type: 'statement', definition: { statement: 'TLP:AMBER' } }, 'amber'],
+      [{ definition_type: 'statement', definition: { statement: 'TLP:CLEAR for members only' } }, 'red'],
+      [{ definition_type: 'statement', definition: { statement: 'Copyright ACME. No TLP.' } }, null],
+      [
+        { extensions: { [extension]: { extension_type: 'property-extension', tlp_2_0: 'amber+strict' } } },
+        'amber+strict',
+      ],
+      [{ extensions: { [extension]: { extension_type: 'property-extension' } } }, 'red'],
+      [{ extensions: { [`extension-definition--${UUID}`]: { tlp_2_0: 'green' } } }, 'green'],
+      [{ name: 'TLP Green' }, 'green'],
+      [{ name: 'tlp:something' }, 'red'],
+      [{ name: 'Terms of use', definition_type: 'statement', definition: { statement: 'x' } }, null],
+      [{ labels: ['tlp:red'], definition_type: 'statement', definition: { statement: 'x' } }, null],
+      [
+        { x_opencti_definition_type: 'TLP', x_opencti_definition: 'TLP:AMBER+STRICT', definition_type: 'statement' },
+        'amber+strict',
+      ],
+      [{ x_opencti_definition_type: 'TLP' }, 'red'],
+      [{ x_opencti_definition_type: 'PAP', x_opencti_definition: 'PAP:RED' }, null],
+      [{ x_opencti_definition: 'TLP:GREEN' }, 'green'],
+      [{ id: markingId('amber'), definition_type: 'tlp', definition: { tlp: 'white' } }, 'amber'],
+      [{ id: 'marking-definition--826578e1-40ad-459f-bc73-ede076f81f37' }, 'amber+strict'],
+      [{}, null],
+    ];
+    for (const [definition, level] of definitions)
+      t.equal(tlpOfDefinition(definition), level, JSON.stringify(definition));
+  },
+);
 
 t.test('the markings up to a ceiling are those that OASIS publishes', async (t) => {
   const names = (ceiling: 'green' | 'red', version: 1 | 2) =>

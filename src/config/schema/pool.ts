@@ -74,6 +74,12 @@ export const collectionSchema = Type.Object(
       }),
     ),
     tlp: Type.Optional(tlpSchema("Ceiling. Default: the pool's.")),
+    tlp_version: Type.Optional(
+      Type.Enum([1, 2], {
+        description:
+          'TLP markings that objects refer to. 1 is for readers that know only those, such as XSOAR and older OpenCTI; amber+strict is red there. Both are read. Default: 2.',
+      }),
+    ),
     objects: Type.Optional(
       Type.Enum(['indicators', 'all'], { description: 'all: other STIX objects of the feeds pass as they came.' }),
     ),
@@ -87,4 +93,13 @@ export const collectionSchema = Type.Object(
 );
 
 /** Keys that give a collection a journal, and so ids, of its own; one that sets none of them is a view on its pool. */
-export const policyKeys = ['min_confidence', 'sources', 'tlp', 'objects', 'profile', 'keep', 'keep_versions'] as const;
+export const policyKeys = [
+  'min_confidence',
+  'sources',
+  'tlp',
+  'tlp_version',
+  'objects',
+  'profile',
+  'keep',
+  'keep_versions',
+] as const;

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ExternalReference, Observation, Source, Statement, StixObject } from '../../model/observation.ts';
+import { markedAs, statementsOf } from '../../stix/marking.ts';
 import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
@@ -9,6 +10,8 @@ import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts
 export interface Kind {
   table: 'observations' | 'feed_objects';
   index: string;
+  /** The index of rows that bear markings. */
+  byMarking: string;
   /** The column that names a row within its feed, that column as text, and text as that column. */
   name: string;
   asText: string;
@@ -24,6 +27,7 @@ export interface Kind {
 export const OBSERVATIONS: Kind = {
   table: 'observations',
   index: 'observations_by_key',
+  byMarking: 'observations_by_marking',
   name: 'key',
   asText: 'lower(hex(o.key))',
   fromText: (parameter) => `unhex(${parameter})`,
@@ -41,6 +45,7 @@ export const OBSERVATIONS: Kind = {
     'version',
     'statement',
     'heard_at',
+    'markings',
     'detail',
   ],
   amended: true,
@@ -50,10 +55,11 @@ export const OBSERVATIONS: Kind = {
 export const OBJECTS: Kind = {
   table: 'feed_objects',
   index: 'feed_objects_by_id',
+  byMarking: 'feed_objects_by_marking',
   name: 'object_id',
   asText: 'o.object_id',
   fromText: (parameter) => parameter,
-  columns: ['type', 'version', 'raw'],
+  columns: ['type', 'version', 'markings', 'raw'],
   amended: false,
   count: 'objects',
 };
@@ -124,7 +130,7 @@ export class IncomingObservation implements Incoming {
     return [
       id, feed, this.name, this.fingerprint,
       this.#type, observable.value, confidence, this.#tlp, firstSeen, lastSeen, validFrom, validUntil, revoked ? 1 : 0,
-      sourceId, version, statementNumber(sourceId), heardAt, detail,
+      sourceId, version, statementNumber(sourceId), heardAt, markingsText(statementsOf(this.observation.kept)), detail,
     ];
   }
 }
@@ -135,7 +141,10 @@ export function incomingObject(object: StixObject): Incoming {
     name: object.id,
     fingerprint,
     shared: [],
-    values: (id, feed) => [id, feed, object.id, fingerprint, object.type, object.version, JSON.stringify(object.raw)],
+    values: (id, feed) => {
+      const markings = markingsText(markedAs(object.raw).others);
+      return [id, feed, object.id, fingerprint, object.type, object.version, markings, JSON.stringify(object.raw)];
+    },
   };
 }
 
@@ -147,6 +156,11 @@ export function statementNumber(id: string | null): number | null {
   if (id === null || id.slice(-38, -36) !== '--') return null;
   const number = Number.parseInt(id.slice(-12), 16);
   return Number.isNaN(number) ? null : number;
+}
+
+/** As the column `markings` keeps them. */
+function markingsText(ids: readonly string[]): string | null {
+  return ids.length === 0 ? null : ids.join(' ');
 }
 
 /** 48 bits, compared only with the fingerprint that the same row had before: a change is missed once in 2^48. */

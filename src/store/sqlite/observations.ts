@@ -37,6 +37,8 @@ type Observations = Pick<
   | 'observedKeys'
   | 'objects'
   | 'objectsById'
+  | 'markedKeys'
+  | 'markedObjects'
 >;
 
 /** `touch` makes a pull's marks part of the running transaction and refuses a pull that another store made. */
@@ -239,6 +241,9 @@ export function writeObservations(
       return findObjects(connection, feeds, walkNames(connection, OBJECTS, feeds, after, limit));
     },
 
+    markedKeys: (feed, markings, after, limit) => walkMarked(connection, OBSERVATIONS, feed, markings, after, limit),
+    markedObjects: (feed, markings, after, limit) => walkMarked(connection, OBJECTS, feed, markings, after, limit),
+
     objectsById: (feeds, wanted) => findObjects(connection, feeds, [...new Set(wanted)]),
   };
 }
@@ -309,4 +314,25 @@ function walkNames(
   return connection
     .all<[string]>('SELECT DISTINCT value FROM json_each(?) ORDER BY value LIMIT ?', JSON.stringify(names), limit)
     .map(([name]) => name);
+}
+
+function walkMarked(
+  connection: Connection,
+  kind: Kind,
+  feed: string,
+  markings: readonly string[],
+  after: string | null,
+  limit: number,
+): string[] {
+  const rows = connection.all<[string]>(
+    `SELECT ${kind.asText} FROM ${kind.table} o INDEXED BY ${kind.byMarking}
+     WHERE o.feed = ? AND o.${kind.name} > ${kind.fromText('?')} AND o.markings IS NOT NULL
+       AND EXISTS (SELECT 1 FROM json_each(?) m WHERE instr(o.markings, m.value))
+     ORDER BY o.${kind.name} LIMIT ?`,
+    findFeed(connection, feed) ?? null,
+    after ?? '',
+    JSON.stringify(markings),
+    requireLimit(limit),
+  );
+  return rows.map(([name]) => name);
 }

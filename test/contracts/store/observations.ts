@@ -3,7 +3,7 @@ import { observableTypes } from '../../../src/model/observable.ts';
 import type { Observation, StixObject } from '../../../src/model/observation.ts';
 import type { StoreEngine, Transaction } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
-import { observation, openTemporaryStore, START, stixObject } from '../../helpers/store.ts';
+import { observation, openTemporaryStore, START, stixObject, uuidOf } from '../../helpers/store.ts';
 
 export async function proveObservations(t: Test, engine: StoreEngine): Promise<void> {
   const open = (t: Test) => openTemporaryStore(t, scriptedClock(START), engine);
@@ -452,6 +452,51 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     );
     t.equal(await marked(), 3);
     t.equal(await writer.transaction(async (tx) => tx.marked(await writer.beginPull('house'))), 0, 'of its own');
+  });
+
+  t.test('what bears a marking is walked by the markings, for each feed apart', async (t) => {
+    const { writer } = await open(t);
+    const [licence, level, other] = ['licence', 'level', 'other'].map((name) => `marking-definition--${uuidOf(name)}`);
+    const marked = (value: string, ...refs: unknown[]) =>
+      observation({ value, kept: { lang: 'en', object_marking_refs: refs as string[] } });
+    const both = marked('both.example', licence, level);
+    const one = marked('one.example', licence);
+    const others = [marked('other.example', other), observation({ value: 'none.example', kept: { lang: 'en' } })];
+    const raw = { type: 'malware', object_marking_refs: [level as string] };
+    const onPart = { type: 'malware', granular_markings: [{ selectors: ['name'], marking_ref: licence as string }] };
+    const objects = [
+      stixObject({ name: 'whole', raw }),
+      stixObject({ name: 'part', raw: onPart }),
+      stixObject({ name: 'none' }),
+    ];
+    const [whole, part] = objects.map(({ id }) => id);
+    await writer.transaction(async (tx) => {
+      const pull = await writer.beginPull('house');
+      await tx.observe(pull, [both, one, ...others]);
+      await tx.observe(await writer.beginPull('elsewhere'), [one]);
+      await tx.observeObjects(pull, objects);
+      const walk = async (...markings: unknown[]) => {
+        const keys: string[] = [];
+        for (;;) {
+          const page = await tx.markedKeys('house', markings as string[], keys.at(-1) ?? null, 1);
+          if (page.length === 0) return keys;
+          keys.push(...page);
+        }
+      };
+      t.strictSame(await walk(licence), keysOf([both, one]).toSorted(), 'ascending, one at a time');
+      t.strictSame(await walk(level), keysOf([both]));
+      t.strictSame(await walk(level, licence), keysOf([both, one]).toSorted(), 'each once');
+      t.strictSame(await walk(`marking-definition--${uuidOf('unknown')}`), []);
+      t.strictSame(await walk(), []);
+      t.strictSame(await tx.markedKeys('nobody', [licence as string], null, 10), []);
+      t.strictSame(await tx.markedObjects('house', [licence as string], null, 10), [part]);
+      t.strictSame(await tx.markedObjects('house', [licence, level] as string[], null, 10), [whole, part].toSorted());
+      t.strictSame(await tx.markedObjects('elsewhere', [level as string], null, 10), []);
+      await tx.observe(await writer.beginPull('house'), [{ ...both, kept: null }]);
+      await tx.amend('house', [{ ...one, kept: { object_marking_refs: [level as string] } }]);
+      t.strictSame(await walk(licence), [], 'as they stand now');
+      t.strictSame(await walk(level), keysOf([one]));
+    });
   });
 
   t.test('a feed that is removed leaves nothing behind', async (t) => {

@@ -50,10 +50,13 @@ CREATE TABLE observations (
   version INT,
   statement INT,
   heard_at INT NOT NULL,
+  -- Markings that only their definitions explain, with spaces between; null for none.
+  markings TEXT,
   detail TEXT NOT NULL
 ) STRICT;
 CREATE INDEX observations_by_key ON observations (feed, key, fingerprint);
 CREATE INDEX observations_by_statement ON observations (feed, statement) WHERE statement IS NOT NULL;
+CREATE INDEX observations_by_marking ON observations (feed, key, markings) WHERE markings IS NOT NULL;
 
 -- Further objects of a feed that say what an observation says. There are few.
 CREATE TABLE shared_statements (
@@ -75,9 +78,11 @@ CREATE TABLE feed_objects (
   fingerprint INT NOT NULL,
   type TEXT NOT NULL,
   version TEXT,
+  markings TEXT,
   raw TEXT NOT NULL
 ) STRICT;
 CREATE INDEX feed_objects_by_id ON feed_objects (feed, object_id, fingerprint);
+CREATE INDEX feed_objects_by_marking ON feed_objects (feed, object_id, markings) WHERE markings IS NOT NULL;
 
 -- head: date of the newest entry ever appended. stamped: the last date ever given out, used or not.
 CREATE TABLE journals (

@@ -1,0 +1,102 @@
+import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
+import type { ObservableKey } from '../model/observable.ts';
+import { stricter, type Tlp } from '../model/tlp.ts';
+import { markingId, statementsOf, type TlpVersion, tlpOfId } from '../stix/marking.ts';
+import { tlpOfDefinition } from '../stix/marking-definition.ts';
+import type { Transaction } from '../store/store.ts';
+import type { Said } from './merge.ts';
+
+/**
+ * What markings mean that only their definitions explain. A feed's definitions, whenever they came, explain what the same feed
+ * says and nothing else: no feed loosens what another marked.
+ *
+ * A marking whose definition never came may be a licence and may be a level. It counts as red until it is known, so that what
+ * is read before its marking is never shown to too many.
+ */
+export interface Definitions {
+  /** The level that a feed's marking stands for; null for a statement, undefined for one that isn't known. */
+  of(feed: string, ref: string): Tlp | null | undefined;
+}
+
+const NONE: Definitions = { of: () => undefined };
+
+/** The definitions of these markings, as these feeds hold them. */
+export async function readDefinitions(
+  tx: Transaction,
+  feeds: readonly string[],
+  refs: ReadonlySet<string>,
+): Promise<Definitions> {
+  if (refs.size === 0) return NONE;
+  const levels = new Map<string, Tlp | null>();
+  for (const { feed, id, raw } of await tx.objectsById(feeds, [...refs])) {
+    levels.set(`${feed} ${id}`, tlpOfDefinition(raw));
+  }
+  return { of: (feed, ref) => levels.get(`${feed} ${ref}`) };
+}
+
+/** The strictest level that a feed's markings stand for: null for statements alone, red where one isn't known. */
+export function levelOf(feed: string, refs: readonly string[], definitions: Definitions): Tlp | null {
+  return refs.reduce<Tlp | null>((level, ref) => {
+    const meant = definitions.of(feed, ref);
+    return stricter(level, meant === undefined ? 'red' : meant);
+  }, null);
+}
+
+/**
+ * An object whose TLP markings, of whatever publisher and version, are the ones of this version, which stand in every journal.
+ * One that isn't explained stays, and is red.
+ */
+export function translate(raw: JsonObject, feed: string, definitions: Definitions, version: TlpVersion): JsonObject {
+  const { object_marking_refs: refs, granular_markings: parts } = raw;
+  const translated = (ref: Json | undefined): Json[] => {
+    if (typeof ref !== 'string') return ref === undefined ? [] : [ref];
+    const level = tlpOfId(ref) ?? definitions.of(feed, ref);
+    if (level === undefined) return [ref, markingId('red', version)];
+    return [level === null ? ref : markingId(level, version)];
+  };
+  const changed: JsonObject = {};
+  if (Array.isArray(refs)) changed['object_marking_refs'] = [...new Set(refs.flatMap(translated))];
+  if (Array.isArray(parts)) {
+    changed['granular_markings'] = parts.flatMap((part) =>
+      isJsonObject(part) && part['marking_ref'] !== undefined
+        ? translated(part['marking_ref']).map((ref) => ({ ...part, marking_ref: ref }))
+        : [part],
+    );
+  }
+  return refs === undefined && parts === undefined ? raw : { ...raw, ...changed };
+}
+
+/** The same observations with the levels that their markings stand for; of those markings only statements are left. */
+export async function explain(
+  tx: Transaction,
+  said: ReadonlyMap<ObservableKey, readonly Said[]>,
+): Promise<ReadonlyMap<ObservableKey, readonly Said[]>> {
+  const [feeds, refs] = [new Set<string>(), new Set<string>()];
+  for (const all of said.values()) {
+    for (const { feed, observation } of all) {
+      // Nearly every observation bears none.
+      if (observation.kept === null) continue;
+      for (const ref of statementsOf(observation.kept)) {
+        feeds.add(feed);
+        refs.add(ref);
+      }
+    }
+  }
+  if (refs.size === 0) return said;
+  const definitions = await readDefinitions(tx, [...feeds], refs);
+  return new Map(Array.from(said, ([key, all]) => [key, all.map((one) => explained(one, definitions))]));
+}
+
+function explained(said: Said, definitions: Definitions): Said {
+  const { feed, observation } = said;
+  const refs = statementsOf(observation.kept);
+  if (refs.length === 0) return said;
+  const level = levelOf(feed, refs, definitions);
+  if (level === null) return said;
+  const statements = refs.filter((ref) => (definitions.of(feed, ref) ?? null) === null);
+  const { object_marking_refs: _, ...others } = observation.kept ?? {};
+  const kept = statements.length > 0 ? { object_marking_refs: statements, ...others } : others;
+  const isEmpty = Object.keys(kept).length === 0;
+  const tlp = stricter(observation.tlp, level);
+  return { feed, observation: { ...observation, tlp, kept: isEmpty ? null : kept } };
+}
