@@ -1,10 +1,9 @@
 import type { FeedItem } from '../feeds/feed.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
-import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { isJsonObject } from '../model/json.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import { rowText } from '../stix/validate.ts';
-import { shown } from './property.ts';
 import { normaliseRow } from './row.ts';
 import { normaliseStix } from './stix-item.ts';
 
@@ -29,20 +28,7 @@ export function normalise(item: FeedItem, feed: FeedDefinition, now: Micros): No
   const result = 'stix' in item ? stixOf(item.stix, feed, now) : normaliseRow(item, feed, now);
   if ('observations' in result) return { kind: 'observations', ...result };
   if ('reason' in result) return { kind: 'rejection', rejection: result };
-  const { object } = result;
-  const notes = [result.note ?? [], noteOn(object, (item as { stix: JsonObject }).stix) ?? []].flat();
-  return notes.length === 0 ? { kind: 'object', object } : { kind: 'object', object, notes };
-}
-
-/** What of an object that passes verbatim is not as it was sent: an id that is none, and a creator that can't be one. */
-function noteOn(object: StixObject, sent: JsonObject): Rejection | null {
-  const { id, created_by_ref: creator } = sent;
-  const faults: string[] = [];
-  if (id !== object.id) faults.push(`id: ${shown(id)} is no ${object.type}-- with a UUID; served as ${object.id}`);
-  if (creator !== undefined && creator !== null && object.raw['created_by_ref'] === undefined) {
-    faults.push(`created_by_ref: ${shown(creator)} is no STIX id`);
-  }
-  return faults.length === 0 ? null : { reason: 'bad-property', detail: faults.join('; '), row: rowText(sent) };
+  return { kind: 'object', ...result };
 }
 
 function stixOf(object: unknown, feed: FeedDefinition, now: Micros) {

@@ -59,9 +59,9 @@ export function readPastTime(value: unknown, now: Micros, property: string, comp
 
 /** Nothing in it to be replaced. */
 const PLAIN = /^[\x20-\x7e]*$/;
-const CONTROLS = /\p{Cc}+/gu;
+const CONTROLS = /[\p{Cc}\u2028\u2029]+/gu;
 /** A description may have paragraphs. */
-const CONTROLS_BUT_LINES = /[^\P{Cc}\t\n]+/gu;
+const CONTROLS_BUT_LINES = /(?:[^\P{Cc}\t\n]|[\u2028\u2029])+/gu;
 
 /** One line of text, cut to `longest`. A number or boolean is its text. */
 export function readText(value: unknown, longest: number, property: string, complain: Complain): string | null {
@@ -88,11 +88,20 @@ function readLines(
   }
   const text = PLAIN.test(value)
     ? value.trim()
-    : value.replaceAll('\r\n', '\n').replace(controls, ' ').trim().toWellFormed();
+    : withoutTurns(value, property, complain).replaceAll('\r\n', '\n').replace(controls, ' ').trim().toWellFormed();
   if (text === '') return null;
   if (text.length <= longest) return text;
   complain(property, `cut from ${text.length} to ${longest} characters`);
   return `${text.slice(0, longest - 1).toWellFormed()}…`;
+}
+
+/** Marks, overrides and isolates that turn the direction of what follows (UAX #9): in a text of ours they can only deceive. */
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+/g;
+
+function withoutTurns(text: string, property: string, complain: Complain): string {
+  const straight = text.replace(TURNS, '');
+  if (straight !== text) complain(property, 'characters that turn the direction of text taken out');
+  return straight;
 }
 
 export function readBoolean(value: unknown, property: string, complain: Complain): boolean {
@@ -124,7 +133,7 @@ export function readLabels(value: unknown, complain: Complain): { labels: string
     // MISP's tags are objects with a name.
     const text = isJsonObject(item) ? (item['name'] ?? item) : item;
     if (isNothing(text)) continue;
-    const label = typeof text === 'string' || typeof text === 'number' ? labelOf(String(text)) : '';
+    const label = typeof text === 'string' || typeof text === 'number' ? labelOf(String(text), complain) : '';
     if (label === '' && typeof text === 'string') continue;
     const level = tlpOfTag(label);
     if (level !== null) {
@@ -140,8 +149,9 @@ export function readLabels(value: unknown, complain: Complain): { labels: string
   return { labels: sorted(found.slice(0, MAX_LABELS)), tlp };
 }
 
-function labelOf(text: string): string {
-  return PLAIN.test(text) ? text.trim() : text.replace(CONTROLS, ' ').trim().toWellFormed();
+function labelOf(text: string, complain: Complain): string {
+  if (PLAIN.test(text)) return text.trim();
+  return withoutTurns(text, 'labels', complain).replace(CONTROLS, ' ').trim().toWellFormed();
 }
 
 function eachOnce(texts: string[]): string[] {

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../model/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
 import { isStixId, uuidV5 } from '../stix/id.ts';
 
 /**
@@ -27,6 +27,15 @@ export function withSoundIds(object: JsonObject, feed: string): JsonObject {
       const sound = value.map((ref) => soundReference(ref, feed));
       if (sound.some((ref, i) => ref !== value[i])) changed[property] = sound;
     }
+  }
+  const parts = object['granular_markings'];
+  if (Array.isArray(parts)) {
+    const sound = parts.map((part) => {
+      const ref = isJsonObject(part) ? (part['marking_ref'] ?? null) : null;
+      const id = soundReference(ref, feed);
+      return id === ref ? part : { ...(part as JsonObject), marking_ref: id };
+    });
+    if (sound.some((part, i) => part !== parts[i])) changed['granular_markings'] = sound;
   }
   return Object.keys(changed).length === 0 ? object : { ...object, ...changed };
 }

@@ -5,12 +5,12 @@ import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/
 import { observableKey } from '../model/observable.ts';
 import type { ExternalReference, Observation, Rejection, Statement, StixObject } from '../model/observation.ts';
 import { stricter } from '../model/tlp.ts';
-import { isStixId } from '../stix/id.ts';
 import { type Marked, markedAs } from '../stix/marking.ts';
 import { readPattern } from '../stix/pattern/read.ts';
 import type { PatternValue } from '../stix/pattern/split.ts';
 import { ownProperties } from '../stix/properties.ts';
 import { tidyReference } from '../stix/reference.ts';
+import { isPropertySound, languages } from '../stix/schema.ts';
 import { checkStixObject, rowText } from '../stix/validate.ts';
 import { canonical } from './canonical.ts';
 import { readConfidence } from './confidence.ts';
@@ -30,13 +30,13 @@ import {
   shown,
 } from './property.ts';
 import { refuseReach } from './reach.ts';
-import { type Noted, noted, settleTimes } from './row.ts';
+import { joined, type Noted, noted, settleTimes } from './row.ts';
 import { soundReference, withSoundIds } from './stix-id.ts';
 
-/** An object that passes as it came, and why its pattern's values don't pass by themselves. */
+/** An object that passes: what of it is not as it came, and why its pattern's values don't pass by themselves. */
 export interface Passed {
   object: StixObject;
-  note?: Rejection;
+  notes?: Rejection[];
 }
 
 /** The object that an item is when it may have been an observation in another version; null for all else. */
@@ -70,15 +70,21 @@ export function normaliseStix(object: JsonObject, feed: FeedDefinition, now: Mic
 }
 
 function pass(object: JsonObject, feed: FeedDefinition): Passed | Rejection {
-  const passed = checkStixObject(withSoundIds(object, feed.name));
-  return 'reason' in passed ? passed : { object: passed };
+  const faults: string[] = [];
+  const checked = checkStixObject(withSoundIds(object, feed.name), (fault) => faults.push(fault));
+  if ('reason' in checked) return { ...checked, row: rowText(object) };
+  if (object['id'] !== checked.id)
+    faults.unshift(`id: ${shown(object['id'])} is no ${checked.type}-- with a UUID; served as ${checked.id}`);
+  if (faults.length === 0) return { object: checked };
+  return { object: checked, notes: [{ reason: 'bad-property', detail: joined(faults), row: rowText(object) }] };
 }
 
 function passUnsplit(object: JsonObject, fault: string, feed: FeedDefinition): Passed | Rejection {
   const passed = pass(object, feed);
   if ('reason' in passed) return passed;
   const detail = `${fault}; served only as it came, where a collection has objects: all`;
-  return { ...passed, note: { reason: 'unsupported-pattern', detail, row: rowText(object) } };
+  const unsplit: Rejection = { reason: 'unsupported-pattern', detail, row: rowText(object) };
+  return { ...passed, notes: [unsplit, ...(passed.notes ?? [])] };
 }
 
 const CVE = /^CVE-\d{4}-\d{4,19}$/i;
@@ -212,7 +218,6 @@ function readMarkings(object: JsonObject, feed: FeedDefinition, complain: Compla
 const MAX_KEPT = 16_000;
 /** Names that STIX 2.1 section 3.2 and 11.1 reserve or that nobody else may use, and parts whose targets don't come along. */
 const neverKept = new Set(['granular_markings', 'severity', 'action', 'username', 'phone_numbers']);
-const PROPERTY = /^[a-z0-9_]{3,250}$/;
 
 /**
  * Properties that Sluice doesn't model, valid in any STIX object: null when there are none. Markings that are not TLP come
@@ -225,7 +230,7 @@ function keptOf(object: JsonObject, statements: string[], complain: Complain): J
   for (const name of names.sort()) {
     const value = object[name] as Json;
     if (name === 'object_marking_refs' || isEmpty(value)) continue;
-    if (PROPERTY.test(name) && isKeepable(name, value)) kept[name] = sortMembers(value) as Json;
+    if (isKeepable(name, value)) kept[name] = sortMembers(value) as Json;
     else complain(name, `${shown(value)} is not valid there`);
   }
   if (Object.keys(kept).length === 0) return null;
@@ -239,43 +244,25 @@ function isEmpty(value: Json): boolean {
   return value === null || value === '' || (Array.isArray(value) && value.length === 0);
 }
 
-/** Properties of STIX 2.1 that would make the whole object invalid when they are. */
+/** Whatever makes an indicator one that readers refuse is not kept. */
 function isKeepable(name: string, value: Json): boolean {
   if (!isWhole(value, 0)) return false;
+  // Nearly all that is ever kept.
   if (name === 'indicator_types') return isTexts(value);
-  if (name === 'kill_chain_phases') {
-    return (
-      Array.isArray(value) &&
-      value.every(
-        (phase) => isJsonObject(phase) && isTexts([phase['kill_chain_name'] ?? null, phase['phase_name'] ?? null]),
-      )
-    );
-  }
-  if (name === 'lang') return typeof value === 'string' && /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$/.test(value);
-  if (name === 'extensions') {
-    return (
-      isJsonObject(value) &&
-      Object.entries(value).every(
-        ([id, extension]) =>
-          isStixId(id, 'extension-definition') &&
-          isJsonObject(extension) &&
-          typeof extension['extension_type'] === 'string',
-      )
-    );
-  }
-  if (name.endsWith('_ref')) return isStixId(value);
-  if (name.endsWith('_refs')) return Array.isArray(value) && value.every((ref) => isStixId(ref));
-  return true;
+  if (name === 'lang') return typeof value === 'string' && languages.has(value);
+  return /^[a-z][a-z0-9_]{2,249}$/.test(name) && isPropertySound(name, value);
 }
 
 function isTexts(value: Json): boolean {
   return Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '');
 }
 
-/** No nulls and empty lists inside (STIX 2.1 section 2), and no depth that a reader's mapping would choke on. */
+/** No nulls, empty lists and lone surrogates inside (STIX 2.1 section 2), and no depth that a reader's mapping would choke on. */
 function isWhole(value: Json, depth: number): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object') return true;
   if (value === null || depth > 8) return false;
+  if (!Array.isArray(value) && !Object.keys(value).every((name) => name.isWellFormed())) return false;
   const members = Array.isArray(value) ? value : Object.values(value);
   return members.length > 0 && members.every((member) => isWhole(member, depth + 1));
 }

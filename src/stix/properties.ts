@@ -37,9 +37,33 @@ export const ownProperties: ReadonlySet<string> = new Set([
  * malicious" (STIX 2.1 section 10.5, `malicious-activity`), and `unknown` where all sources say that they have no confidence in it.
  */
 export function indicatorTypes({ kept, confidence }: IndicatorEntry): string | null {
-  if (kept?.includes('"indicator_types":')) return null;
+  if (kept !== null && holdsProperty(kept, '"indicator_types":')) return null;
   return confidence === 0 ? '["unknown"]' : '["malicious-activity"]';
 }
+
+/** Does JSON text of an object hold this key itself? An extension may have one of the same name. */
+function holdsProperty(text: string, key: string): boolean {
+  for (let at = text.indexOf(key); at >= 0; at = text.indexOf(key, at + key.length)) {
+    if (depthAt(text, at) === 1) return true;
+  }
+  return false;
+}
+
+/** Objects that are open before this place, which is outside of strings. */
+function depthAt(text: string, end: number): number {
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (isText && code === BACKSLASH) at += 1;
+    else if (code === QUOTE) isText = !isText;
+    else if (!isText && code === OPEN) depth += 1;
+    else if (!isText && code === CLOSE) depth -= 1;
+  }
+  return depth;
+}
+
+const [QUOTE, BACKSLASH, OPEN, CLOSE] = [0x22, 0x5c, 0x7b, 0x7d];
 
 const nouns: Record<ObservableType, string> = {
   ipv4: 'IPv4 address',

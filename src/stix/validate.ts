@@ -1,135 +1,98 @@
-import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
+import type { Json, JsonObject } from '../model/json.ts';
 import { MAX_REJECTED_ROW, type Rejection, type RejectionReason, type StixObject } from '../model/observation.ts';
-import { parseTimestamp } from '../model/timestamp.ts';
 import { isStixId } from './id.ts';
+import { markedAs, tlpOfLabels } from './marking.ts';
+import { tlpOfDefinition } from './marking-definition.ts';
+import { mustFault } from './musts.ts';
+import { repair, type Tell } from './repair.ts';
+import { type SchemaFault, schemaFault } from './schema.ts';
 
 /**
- * Is this STIX that readers of TAXII can take? Structure only: ids, types, versions, times, sizes. What the properties of
- * each type mean is the upstream's word.
+ * Is this STIX that strict readers take? What can be repaired without a guess is (repair.ts); what is then at fault in a property
+ * that the object stands without is left out of it, as rows are taken whose properties can't all be read; what remains is refused.
  */
 
 /** Serialised size in characters; a report that refers to tens of thousands of objects is the largest known. */
 export const MAX_STIX_OBJECT = 1_000_000;
-const MAX_DEPTH = 32;
+/** Parts at fault that are left out of one object; more than that is no object worth passing on. */
+const MOST_LEFT_OUT = 32;
 
-const TYPE = /^[a-z][a-z0-9-]{1,248}[a-z0-9]$/;
-/** STIX 2.1 section 2.15, as `created` and `modified` need it: at least three digits (section 3.2), UTC. */
-const STIX_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3,9}Z$/;
-const PROPERTY = /^[a-z0-9_]{1,250}$/;
+const TYPE = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
-/** Cyber-observable objects (STIX 2.1 section 6): `spec_version` is optional, and they have no `created`. */
-const observables = new Set([
-  'artifact',
-  'autonomous-system',
-  'directory',
-  'domain-name',
-  'email-addr',
-  'email-message',
-  'file',
-  'ipv4-addr',
-  'ipv6-addr',
-  'mac-addr',
-  'mutex',
-  'network-traffic',
-  'process',
-  'software',
-  'url',
-  'user-account',
-  'windows-registry-key',
-  'x509-certificate',
+/** Without these an object would say something else, or to others. */
+const decisive: ReadonlySet<string> = new Set([
+  'type',
+  'id',
+  'spec_version',
+  'created',
+  'modified',
+  'revoked',
+  'valid_until',
+  'object_marking_refs',
+  'granular_markings',
 ]);
 
-/**
- * A STIX 2.1 object as it may pass verbatim, or why not. Nulls and empty lists, which STIX forbids (section 2) and many
- * tools write for "nothing", are taken out; so is a `created_by_ref` that is no id. Nothing else is touched.
- */
-export function checkStixObject(object: JsonObject): StixObject | Rejection {
+/** A STIX 2.1 object as it may be passed on, or why not. `tell` hears of all that is not as it was sent. */
+export function checkStixObject(object: JsonObject, tell: Tell = () => undefined): StixObject | Rejection {
   const reject = (reason: RejectionReason, detail: string): Rejection => ({ reason, detail, row: rowText(object) });
-  const raw = withoutNothing(object, 0);
-  if (raw === undefined) return reject('bad-stix', `nested deeper than ${MAX_DEPTH}`);
-  if (!isJsonObject(raw)) return reject('bad-stix', 'an object without properties');
-  if (raw['created_by_ref'] !== undefined && !isStixId(raw['created_by_ref'])) delete raw['created_by_ref'];
-  const { type, id } = raw;
-  const fault = faultOf(raw);
-  if (fault !== null || typeof type !== 'string' || typeof id !== 'string')
-    return reject('bad-stix', fault ?? 'no type');
+  const raw = repair(object, tell);
+  if (raw === undefined) return reject('bad-stix', 'nested too deep');
   const size = JSON.stringify(raw).length;
   if (size > MAX_STIX_OBJECT) return reject('too-long', `${size} characters, more than ${MAX_STIX_OBJECT}`);
-  return { id, type, version: textOf(raw['modified']) ?? textOf(raw['created']), raw };
+  const [unread] = markedAs(raw).unreadable;
+  if (unread !== undefined) tell(`object_marking_refs: ${shorten(unread)} is not read and is taken for red`);
+  const level = levelsOf(raw);
+  const unnamed = identityFault(raw);
+  // STIX has no other TLP definitions than OASIS' own. Those of publishers are read, whatever their form, and never passed on.
+  const isRead = raw['type'] === 'marking-definition' && tlpOfDefinition(raw) !== null;
+  const fault = unnamed ?? (isRead ? null : leaveOutFaults(raw, tell));
+  if (fault === null && levelsOf(raw) !== level) return reject('bad-stix', 'what tells its TLP level is at fault');
+  const { type, id, modified, created } = raw;
+  if (fault !== null || typeof type !== 'string' || typeof id !== 'string')
+    return reject('bad-stix', fault ?? 'no type');
+  return { id, type, version: textOf(modified) ?? textOf(created), raw };
 }
 
-/** What is wrong with the object, in one line; null when nothing is. */
-function faultOf(raw: JsonObject): string | null {
-  const { type, id } = raw;
-  if (typeof type !== 'string' || !TYPE.test(type)) return 'no valid type';
+/** What says how far the object may go. */
+function levelsOf(raw: JsonObject): string {
+  const ofDefinition = raw['type'] === 'marking-definition' ? tlpOfDefinition(raw) : null;
+  return JSON.stringify([tlpOfLabels(raw['labels']), ofDefinition]);
+}
+
+/** What an object is told by; null when nothing is wrong with it. */
+function identityFault({ type, id, spec_version: version }: JsonObject): string | null {
+  if (typeof type !== 'string' || !TYPE.test(type) || type.length < 3 || type.length > 250) return 'no valid type';
   if (type === 'bundle') return 'a bundle inside of what should be objects';
   if (!isStixId(id, type)) return `id ${shorten(id)} is not ${type}-- and a UUID`;
-  const isObservable = observables.has(type);
-  const specVersion = raw['spec_version'];
-  if (specVersion !== '2.1' && !(isObservable && specVersion === undefined)) {
-    return `spec_version ${shorten(specVersion)} is not 2.1`;
-  }
-  const badName = Object.keys(raw).find((name) => !PROPERTY.test(name));
-  if (badName !== undefined) return `property name ${shorten(badName)}`;
-  return faultOfTimes(raw, type, isObservable) ?? faultOfRefs(raw);
-}
-
-function faultOfTimes(raw: JsonObject, type: string, isObservable: boolean): string | null {
-  const { created, modified } = raw;
-  // A custom type may be an observable, which has neither.
-  const optional = isObservable || type.startsWith('x-') || raw['extensions'] !== undefined;
-  if (created === undefined && !optional) return 'no created';
-  if (modified === undefined && !optional && type !== 'marking-definition') return 'no modified';
-  for (const [name, value] of [
-    ['created', created],
-    ['modified', modified],
-  ] as const) {
-    if (value !== undefined && !isStixTime(value)) return `${name} ${shorten(value)} is no STIX timestamp`;
-  }
-  if (typeof created === 'string' && typeof modified === 'string') {
-    if ((parseTimestamp(modified) ?? 0) < (parseTimestamp(created) ?? 0)) return 'modified before created';
-  }
+  if (version !== undefined && version !== '2.1') return `spec_version ${shorten(version)} is not 2.1`;
   return null;
 }
 
-function isStixTime(value: Json): boolean {
-  return typeof value === 'string' && STIX_TIME.test(value) && parseTimestamp(value) !== undefined;
+/** Leaves out what is at fault, as long as the object stands without it; answers the first fault that remains. */
+function leaveOutFaults(raw: JsonObject, tell: Tell): string | null {
+  for (let left = MOST_LEFT_OUT; ; left -= 1) {
+    const found = schemaFault(raw) ?? refFault(raw) ?? mustFault(raw);
+    if (found === null) return null;
+    const [property, item] = found.path;
+    if (left === 0 || property === undefined || decisive.has(property) || !Object.hasOwn(raw, property))
+      return found.fault;
+    tell(`${found.fault}; left out`);
+    const value = raw[property];
+    if (Array.isArray(value) && value.length > 1 && item !== undefined) {
+      raw[property] = value.filter((_, at) => at !== Number(item));
+    } else delete raw[property];
+  }
 }
 
-/** Properties named `_ref` and `_refs` hold ids (STIX 2.1 section 2.9). */
-function faultOfRefs(raw: JsonObject): string | null {
+/** Properties named `_ref` and `_refs` hold ids (STIX 2.1 section 2.9), also where no schema knows them. */
+function refFault(raw: JsonObject): SchemaFault | null {
   for (const [name, value] of Object.entries(raw)) {
-    if (name.endsWith('_ref') && !isStixId(value)) return `${name} ${shorten(value)} is no STIX id`;
-    if (name.endsWith('_refs')) {
-      const bad = Array.isArray(value) ? value.find((ref) => !isStixId(ref)) : value;
-      if (bad !== undefined) return `${name} ${shorten(bad)} is no STIX id`;
-    }
+    const isBad = name.endsWith('_ref')
+      ? !isStixId(value)
+      : name.endsWith('_refs') && !(Array.isArray(value) && value.every((ref) => isStixId(ref)));
+    if (isBad) return { path: [name], fault: `${name}: ${shorten(value)} is no STIX id` };
   }
   return null;
-}
-
-/** The value without nulls and empty lists at any depth; null for one that is nothing; undefined when it is too deep. */
-function withoutNothing(value: Json, depth: number): Json | undefined {
-  if (typeof value !== 'object' || value === null) return value;
-  if (depth > MAX_DEPTH) return undefined;
-  if (Array.isArray(value)) {
-    const items: Json[] = [];
-    for (const item of value) {
-      const kept = withoutNothing(item, depth + 1);
-      if (kept === undefined) return undefined;
-      if (kept !== null) items.push(kept);
-    }
-    return items.length === 0 ? null : items;
-  }
-  const object: JsonObject = {};
-  for (const [name, member] of Object.entries(value)) {
-    const kept = withoutNothing(member, depth + 1);
-    if (kept === undefined) return undefined;
-    // defineProperty's meaning, not an assignment's: `__proto__` is a name like any other.
-    if (kept !== null)
-      Object.defineProperty(object, name, { value: kept, enumerable: true, writable: true, configurable: true });
-  }
-  return object;
 }
 
 /** A row as a rejection keeps it. */

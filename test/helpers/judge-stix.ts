@@ -11,10 +11,18 @@ export interface Finding {
   parse: string | null;
 }
 
-/** Findings in the order of the objects' JSON texts; null where there is no Python, which the test has then said. */
-export async function judgeStix(t: Test, texts: readonly string[]): Promise<Finding[] | null> {
+/**
+ * Findings in the order of the objects' JSON texts; null where there is no Python, which the test has then said. `musts`: what
+ * is only recommended is not looked at.
+ */
+export async function judgeStix(t: Test, texts: readonly string[], extent?: 'musts'): Promise<Finding[] | null> {
   const script = new URL('./python/judge_stix.py', import.meta.url);
-  const result = await runPython(t, script, [], texts.map((text) => text.replaceAll('\n', ' ')).join('\n'));
+  const result = await runPython(
+    t,
+    script,
+    extent === undefined ? [] : [extent],
+    texts.map((text) => text.replaceAll('\n', ' ')).join('\n'),
+  );
   if (result === null) return null;
   if (result.code !== 0) throw new Error(`stix2-validator: ${result.stderr.slice(-2000)}`);
   const lines = result.stdout.trim().split('\n');

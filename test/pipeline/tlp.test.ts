@@ -63,7 +63,7 @@ const waysOf = (tlp: Tlp): Record<string, { over: JsonObject; needs?: JsonObject
     }),
   },
   'on-a-part': {
-    over: { granular_markings: [{ selectors: ['name'], marking_ref: refTo(`own ${tlp}`) }] },
+    over: { granular_markings: [{ selectors: ['created'], marking_ref: refTo(`own ${tlp}`) }] },
     needs: level(`own ${tlp}`, tlp),
   },
   'loose-id': {
