@@ -240,18 +240,15 @@ export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'>, 
   objectsById(feeds: readonly string[], ids: readonly string[]): Promise<(StixObject & { feed: string })[]>;
   /** Walks the objects of these feeds, ascending by id, strictly after `after`. */
   objects(feeds: readonly string[], after: string | null, limit: number): Promise<(StixObject & { feed: string })[]>;
-  /**
-   * Walks what of a feed bears one of these markings, which are ids of marking definitions: keys of observations, ascending and
-   * strictly after `after`.
-   */
+  /** Walks what of a feed bears one of these markings, ids of their definitions: keys, ascending and strictly after `after`. */
   markedKeys(
     feed: string,
-    markings: readonly string[],
+    refs: readonly string[],
     after: ObservableKey | null,
     limit: number,
   ): Promise<ObservableKey[]>;
   /** The same for objects, by id. */
-  markedObjects(feed: string, markings: readonly string[], after: string | null, limit: number): Promise<string[]>;
+  markedObjects(feed: string, refs: readonly string[], after: string | null, limit: number): Promise<string[]>;
   /** Feeds that have observations or a state. */
   knownFeeds(): Promise<string[]>;
 
