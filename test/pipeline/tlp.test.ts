@@ -235,7 +235,11 @@ t.test('a marking whose definition never came is red until it comes, which is to
   write('a.json', [indicator('i', over), indicator('plain'), malware('m', over)]);
   await gateway.side.poll('acme');
   t.same(await names(gateway), ['plain']);
-  t.same(await names({ ...gateway, key: keys.get('red') as string }, 'c-red'), ['i', 'm', 'plain']);
+  const reader = { ...gateway, key: keys.get('red') as string };
+  t.same(await names(reader, 'c-red'), ['i', 'm', 'plain']);
+  for (const { name, object_marking_refs: refs } of await readAll(reader, 'c-red')) {
+    if (name === 'i' || name === 'm') t.same([...refs].sort(), [refTo('licence'), markingId('red')].sort(), name);
+  }
   t.match(await gateway.side.rejections('acme', 10), {
     counts: [{ reason: 'not-served', count: 1 }],
     rows: [{ row: refTo('licence'), detail: /^2 bear a marking whose definition never came along/ }],
@@ -404,4 +408,19 @@ t.test('another ceiling or version of TLP brings its markings, and the former le
   t.same(await held(), idsUpTo('green', 2));
   bench = await openBench(t, [one], [journal({ tlp: 'amber', tlpVersion: 1 })], bench, { companyOf });
   t.same(await held(), idsUpTo('amber', 1));
+});
+
+t.test('of more markings than are kept one may be a level: the value that bears them is red', async (t) => {
+  const licences = Array.from({ length: 65 }, (_, n) => statement(`licence ${n}`));
+  const marked = licences.map(({ id }, n) => ({
+    ...indicator('a', { object_marking_refs: [id as string] }),
+    id: `indicator--${uuidOf(`i${n}`)}`,
+  }));
+  const one = feed('one', { tlp: 'clear' });
+  const bench = await openBench(t, [one], [journal({ tlp: 'red' })]);
+  const items = (count: number) => [...licences, ...marked.slice(0, count)].map((stix) => ({ stix }));
+  await bench.pull(one, items(64));
+  t.match((await bench.indicators()).live, [{ tlp: 'clear' }]);
+  await bench.pull(one, items(65));
+  t.match((await bench.indicators()).live, [{ tlp: 'red' }]);
 });

@@ -288,6 +288,11 @@ t.test('an object that readers of TAXII could not take is refused with its reaso
     [malware({ object_marking_refs: ['TLP:RED'] }), 'bad-stix', /TLP:RED/],
     [malware({ object_marking_refs: 'TLP:RED' }), 'bad-stix', /TLP:RED/],
     [malware({ deep }), 'bad-stix', /nested/],
+    // A tag as MISP's JSON has it is no label of STIX, and without it the object would go further than it may.
+    [malware({ labels: [{ name: 'tlp:red' }, 'x'] }), 'bad-stix', /TLP level/],
+    // Their patterns alone would take hours.
+    [{ type: 'ipv6-addr', id: `ipv6-addr--${UUID}`, value: `::%${'s'.repeat(500_000)}\n` }, 'bad-stix', /value/],
+    [{ type: `${'a'.repeat(200)}!`, id: `a--${UUID}` }, 'bad-stix', /type/],
     [malware({ description: 'x'.repeat(MAX_STIX_OBJECT) }), 'too-long', /1000/],
   ];
   for (const [object, reason, detail] of faults) {
