@@ -209,6 +209,8 @@ export const harms: Record<string, (object: JsonObject) => JsonObject> = {
     objects: { '0': { type: 'ipv4-addr', value: '1.2.3.4' } },
     object_refs: null,
   }),
+  'bad pattern': (object) => ({ ...object, pattern: '[foo]', pattern_type: 'stix' }),
+  'pattern of nonsense': (object) => ({ ...object, pattern: "[file:name = 'a' AND]", pattern_type: 'stix' }),
   'another language of patterns': (object) => ({
     ...object,
     pattern: 'rule x { condition: true }',
