@@ -5,6 +5,7 @@ import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/
 import { observableKey } from '../model/observable.ts';
 import type { ExternalReference, Observation, Rejection, Statement, StixObject } from '../model/observation.ts';
 import { stricter } from '../model/tlp.ts';
+import { isStixId } from '../stix/id.ts';
 import { type Marked, markedAs } from '../stix/marking.ts';
 import { readPattern } from '../stix/pattern/read.ts';
 import type { PatternValue } from '../stix/pattern/split.ts';
