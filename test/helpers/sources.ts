@@ -131,8 +131,9 @@ export class Source {
     const may = new Set<string>();
     for (const [id, versions] of this.#heard) {
       const standing = versions.flatMap((version) => (version !== null && stands(version, now) ? [version] : []));
-      for (const { value } of standing) {
-        const aged = this.#isAged(id, now);
+      for (const { value, until } of standing) {
+        // A word of its own on its end leaves nothing to a lifetime.
+        const aged = until === null ? this.#isAged(id, now) : { maybe: false, surely: false };
         if (!aged.surely) may.add(value);
         const isSure = standing.length === versions.length && standing.every((version) => version.value === value);
         if (isSure && !aged.maybe) must.add(value);
