@@ -105,7 +105,9 @@ export const collectionsSchema = Type.Object(
 );
 
 const paging = {
-  more: Type.Boolean({ description: 'Is there more behind this page?' }),
+  more: Type.Optional(
+    Type.Boolean({ description: 'Is there more behind this page? Absent, as all else, from an empty one.' }),
+  ),
   next: Type.Optional(Type.String({ minLength: 1, description: 'Where it goes on; absent on the last page.' })),
 };
 

@@ -37,6 +37,9 @@ export const claimSchema = Type.Object(
     article_id: Type.Optional(Type.String()),
     article_title: Type.Optional(Type.String()),
     article_url: Type.Optional(Type.String()),
+    url_original: Type.Optional(
+      Type.String({ description: 'The URL as this source wrote it, where its canonical form is another.' }),
+    ),
     first_seen: Type.Optional(Type.String()),
     last_seen: Type.Optional(Type.String()),
     techniques: Type.Optional(Type.Array(Type.String())),

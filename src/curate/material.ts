@@ -43,6 +43,7 @@ const undatedProperties: Record<Exclude<keyof Claim, 'first_seen' | 'last_seen'>
   article_id: true,
   article_title: true,
   article_url: true,
+  url_original: true,
   techniques: true,
 };
 const undatedNames = Object.keys(undatedProperties) as (keyof typeof undatedProperties)[];

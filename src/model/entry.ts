@@ -80,6 +80,7 @@ export interface Claim {
   article_id?: string;
   article_title?: string;
   article_url?: string;
+  url_original?: string;
   first_seen?: string;
   last_seen?: string;
   techniques?: string[];

@@ -21,6 +21,8 @@ export interface Source {
   article_id?: string;
   article_title?: string;
   article_url?: string;
+  /** The URL that is the indicator as the source wrote it, where its canonical form is another. */
+  url_original?: string;
 }
 
 /** An upstream object in one of its versions. */

@@ -2,7 +2,7 @@ import type { FeedRow } from '../feeds/feed.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { isJsonObject } from '../model/json.ts';
-import { observableKey } from '../model/observable.ts';
+import { type Observable, observableKey } from '../model/observable.ts';
 import type { Observation, Rejection, Source } from '../model/observation.ts';
 import { stricter } from '../model/tlp.ts';
 import { referenceUrl } from '../stix/reference.ts';
@@ -47,7 +47,7 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
   const faults: string[] = [];
   const complain: Complain = (property, fault) => faults.push(`${property}: ${fault}`);
 
-  const source = readSource(row.source, feed, complain);
+  const source = withOriginal(readSource(row.source, feed, complain), observable, row.value);
   const { labels, tlp: labelled } = readLabels(row.labels, complain);
   if (port !== undefined) labels.push(`port:${port}`);
   const observation: Observation = {
@@ -104,6 +104,12 @@ const MAX_DETAIL = 500;
 export function joined(faults: readonly string[]): string {
   const detail = [...new Set(faults)].join('; ');
   return detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL).toWellFormed()}…` : detail;
+}
+
+/** Where a URL comes from, with the spelling that its source gave it if that is not the canonical one: ECS has a field for it. */
+export function withOriginal(source: Source, { type, value }: Observable, text: unknown): Source {
+  const original = type === 'url' && typeof text === 'string' ? text.trim() : value;
+  return original === value ? source : { ...source, url_original: original };
 }
 
 type Value = Exclude<ReturnType<typeof canonical>, { rejection: Refusal }>;

@@ -31,7 +31,7 @@ import {
   shown,
 } from './property.ts';
 import { refuseReach } from './reach.ts';
-import { joined, type Noted, noted, settleTimes } from './row.ts';
+import { joined, type Noted, noted, settleTimes, withOriginal } from './row.ts';
 import { soundReference, withSoundIds } from './stix-id.ts';
 
 /** An object that passes: what of it is not as it came, and why its pattern's values don't pass by themselves. */
@@ -108,13 +108,13 @@ function observe(
   feed: FeedDefinition,
   now: Micros,
 ): Noted | Rejection {
-  const found: (Canonical & Pick<PatternValue, 'labels'>)[] = [];
+  const found: (Canonical & Pick<PatternValue, 'labels' | 'value'>)[] = [];
   const refused: Refusal[] = [];
   for (const { types, value, labels } of values) {
     const read = canonical(types, value);
     const refusal = 'rejection' in read ? read.rejection : refuseReach(read.observable, feed.reach);
     if (refusal !== null) refused.push(refusal);
-    else found.push({ ...(read as Canonical), labels });
+    else found.push({ ...(read as Canonical), labels, value });
   }
   const [first] = refused;
   if (found.length === 0) return { ...(first as Refusal), row: rowText(object) };
@@ -134,17 +134,18 @@ type Said = Omit<Observation, 'key' | 'observable'>;
 
 /** Labels of its own are the pattern's, and the port behind an address. */
 function observationOf(
-  { observable, port, labels: own }: Canonical & Pick<PatternValue, 'labels'>,
+  { observable, port, labels: own, value }: Canonical & Pick<PatternValue, 'labels' | 'value'>,
   said: Said,
   complain: Complain,
 ): Observation {
   const key = observableKey(observable);
   // The value's own name is what is served without one.
   const name = said.name === observable.value ? null : said.name;
-  if (own.length === 0 && port === undefined) return { ...said, key, observable, name };
+  const source = withOriginal(said.source, observable, value);
+  if (own.length === 0 && port === undefined) return { ...said, key, observable, name, source };
   const added = port === undefined ? own : [...own, `port:${port}`];
   const labels = [...new Set([...readLabels(added, complain).labels, ...said.labels])].slice(0, MAX_LABELS).sort();
-  return { ...said, key, observable, name, labels };
+  return { ...said, key, observable, name, labels, source };
 }
 
 /** What the object says, whatever its value. */

@@ -166,6 +166,17 @@ t.test('a network is found as a range, and named by its first address', async (t
   t.equal(at(document('ipv4', '198.51.100.3'), 'sluice.network'), undefined);
 });
 
+t.test('url.original is what the strongest source wrote, url.full what rules match', async (t) => {
+  const sources = jsonText([
+    { feed: 'one', feed_name: 'One', url_original: "HTTP://evil.example/o'clock" },
+    { feed: 'two', feed_name: 'Two', url_original: 'http://EVIL.example/o%27clock' },
+  ]);
+  const written = document('url', 'http://evil.example/o%27clock', { sources });
+  t.equal(at(written, 'threat.indicator.url.original'), "HTTP://evil.example/o'clock");
+  t.equal(at(written, 'threat.indicator.url.full'), 'http://evil.example/o%27clock');
+  t.equal(at(document('url', 'http://evil.example/'), 'threat.indicator.url.original'), 'http://evil.example/');
+});
+
 t.test('confidence in the words of ECS, at every bound', async (t) => {
   const words = [null, 0, 1, 29, 30, 69, 70, 100].map(confidenceWord);
   t.same(words, ['Not Specified', 'None', 'Low', 'Low', 'Medium', 'Medium', 'High', 'High']);

@@ -103,6 +103,24 @@ t.test('a full row in SOC Defenders’ words', async (t) => {
   });
 });
 
+t.test('a URL is kept as its source wrote it, where that is not its canonical form', async (t) => {
+  const original = (item: FeedRow | { stix: JsonObject }) => take(item).observation.source.url_original;
+  const [written, canonical] = ["HTTP://Evil.example.com/o'clock", 'http://evil.example.com/o%27clock'];
+  t.equal(original({ type: 'url', value: written }), written);
+  t.equal(original({ type: 'url', value: canonical }), undefined);
+  t.equal(original({ type: 'domain', value: 'Evil.Example.COM' }), undefined, 'of URLs alone');
+  const pattern = `[url:value = '${written.replace("'", "\\'")}']`;
+  const stix = {
+    type: 'indicator',
+    spec_version: '2.1',
+    id: `indicator--${UUID}`,
+    pattern,
+    pattern_type: 'stix',
+  };
+  t.equal(original({ stix }), written);
+  t.equal(take({ stix }).observation.observable.value, canonical);
+});
+
 t.test('type and value are enough: what a row leaves open is for its feed to say', async (t) => {
   t.match(take({ type: 'ipv4', value: '1.2.3.4' }), {
     observation: {

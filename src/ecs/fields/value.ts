@@ -18,9 +18,9 @@ export const valueRows: readonly EcsRow[] = [
     field: 'threat.indicator.url.original',
     type: 'wildcard',
     text: 'match_only_text',
-    clause: 'ECS URL',
+    clause: 'ECS URL: as the strongest source wrote it; url.full is the canonical form, by which rules match',
     only: links,
-    of: ({ entry }) => entry.value,
+    of: ({ entry, claims }) => claims[0]?.url_original ?? entry.value,
   },
   {
     field: 'threat.indicator.url.full',

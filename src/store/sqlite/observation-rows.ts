@@ -185,6 +185,7 @@ function detailOf(observation: Observation): Omit<Detail, 'references'> {
       article_id: source.article_id,
       article_title: source.article_title,
       article_url: source.article_url,
+      url_original: source.url_original,
     } satisfies Record<keyof Source, unknown> as Source,
     name: name ?? undefined,
     description: description ?? undefined,
