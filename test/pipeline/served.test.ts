@@ -269,7 +269,7 @@ const reasonsOf = async ({ writer }: Bench, name = 'pool:main', of = 'one') =>
   Object.fromEntries((await writer.leftOut(name, of, 100)).map(({ value, reason }) => [value, reason]));
 
 t.test('each row that is left out has its reason, the first that applies', async (t) => {
-  const one = feed('one', { lifetime: { domain: 86_400_000 } });
+  const one = feed('one', { lifetime: { domain: 86_400_000 }, outageLimit: 0 });
   const elastic = journal({}, { name: 'collection:elastic', profile: 'elastic-agent' });
   const narrow = journal({ types: ['domain'], minConfidence: 50 }, { name: 'collection:narrow' });
   const sure = journal({ minSources: 2, objects: 'all' }, { name: 'collection:sure' });
@@ -357,7 +357,9 @@ t.test('objects: all feeds that say what is served stand behind it, others were 
   const feeds = [feed('one'), feed('two'), feed('three')] as const;
   const [one, two, three] = feeds;
   const bench = await openBench(t, [...feeds], [journal({ objects: 'all' })]);
-  const malware = (day: number): FeedItem => ({ stix: { ...common('malware', 'x', day, undefined), is_family: true } });
+  const malware = (day: number): FeedItem => ({
+    stix: { ...common('malware', 'x', day, undefined), name: 'x', is_family: true },
+  });
   for (const [each, day] of [
     [one, 2],
     [two, 2],
@@ -398,7 +400,7 @@ t.test('a tombstone says what became of the source that was served, not of one t
 });
 
 t.test('where one source ages out beside another, the indicator names it no longer', async (t) => {
-  const [one, news] = [feed('one'), feed('news', { mode: 'delta', lifetime: { default: 86_400_000 } })];
+  const [one, news] = [feed('one'), feed('news', { mode: 'delta', lifetime: { default: 86_400_000 }, outageLimit: 0 })];
   const bench = await openBench(t, [one, news], [journal()]);
   for (const each of [one, news]) await bench.pull(each, [{ value: '198.51.100.1' }]);
   bench.clock.set(START + 3 * MICROS_PER_DAY);
@@ -467,7 +469,7 @@ t.test('what one row says of several values is counted as split', async (t) => {
 });
 
 t.test('the account of a delta feed runs on', async (t) => {
-  const news = feed('news', { mode: 'delta', lifetime: { default: 86_400_000 } });
+  const news = feed('news', { mode: 'delta', lifetime: { default: 86_400_000 }, outageLimit: 0 });
   const bench = await openBench(t, [news], [journal()]);
   await bench.pull(news, [{ value: 'a.example.com' }, { value: 'b.example.com' }, { value: '' }]);
   await bench.pull(news, [{ value: 'a.example.com' }, { value: '' }, { value: 'c.example.com' }]);
