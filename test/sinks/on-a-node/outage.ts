@@ -32,7 +32,7 @@ export async function proveOutage(t: Test, node: ElasticsearchNode): Promise<voi
   const filling = await openPushing(t, node, sinkOf('siem', common));
   await filling.side.setUpSink('siem', false);
   await filling.write(addresses(12_000));
-  await filling.side.close();
+  await filling.close();
   const indexed = async (least: number, isPushing = () => true): Promise<number> => {
     for (;;) {
       if (!isPushing()) throw new Error('the push ended before it was killed');
@@ -66,7 +66,7 @@ export async function proveOutage(t: Test, node: ElasticsearchNode): Promise<voi
   t.match((await first.side.status()).sinks, [{ failures: 2, failed: 0, error: { code: 'sink-unavailable' } }]);
   // Half are withdrawn and some come new while it is down, and the gateway starts anew as well.
   await first.write([...addresses(12_000).slice(6000), ...few]);
-  await first.side.close();
+  await first.close();
 
   const roleOf = (target: (typeof TARGETS)[number]) =>
     sinkFor(target, 'http://127.0.0.1:9')
