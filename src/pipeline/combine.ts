@@ -70,7 +70,7 @@ function othersOf(strong: Observation, weak: Observation): Statement[] {
  * The stricter of two levels. Null while both leave it to the same markings or to the feed: what those mean shows later
  * (curate/markings.ts), and must not loosen what the other row leaves to the feed.
  */
-function levelOf(a: Observation, b: Observation, feed: Defaults): Observation['tlp'] {
+export function levelOf(a: Observation, b: Observation, feed: Defaults): Observation['tlp'] {
   const [own, others] = [markingsOf(a.kept), markingsOf(b.kept)];
   // No more are kept, and a level may be among the rest.
   if (own.length + others.length > MAX_STATEMENTS && new Set([...own, ...others]).size > MAX_STATEMENTS) return 'red';

@@ -8,9 +8,10 @@ import {
   type Statement,
   type StixObject,
 } from '../model/observation.ts';
+import { withStatements } from '../stix/marking.ts';
 import { rowText } from '../stix/validate.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
-import { combineRows } from './combine.ts';
+import { combineRows, levelOf } from './combine.ts';
 import {
   type Batch,
   isOlder,
@@ -182,7 +183,7 @@ function settle(
   const standing = known === null || known.revoked || statementOf(known) === null ? null : known;
   const gone = new Set(revoked.map(({ sourceId }) => sourceId));
   const rest = standing === null ? null : withoutStatements(standing, gone);
-  if (now !== undefined) return rest === null ? now : beside(now, rest, feed.title, at);
+  if (now !== undefined) return rest === null ? now : beside(now, rest, feed, at);
   if (rest !== null) return rest === standing ? null : rest;
   return revoked.reduce<Observation | null>((last, v) => (last === null ? v : laterOf(last, v, at)), null);
 }
@@ -197,8 +198,11 @@ function isOutdated(version: Observation, known: Observation | null, at: Micros)
   return known !== null && known.sourceId === version.sourceId && laterOf(known, version, at) === known;
 }
 
-/** The newer of two that stand beside each other, with a reference to every object that says it. */
-function beside(now: Observation, known: Observation, title: string, at: Micros): Observation {
+/**
+ * The newer of two that stand beside each other, with a reference to every object that says it. Whoever may not see one of them
+ * may not learn of it, so the stricter level counts, and the markings of both.
+ */
+function beside(now: Observation, known: Observation, feed: FeedDefinition, at: Micros): Observation {
   const newer = !isOlder(now.version, known.version, at) || idsOf(now).includes(known.sourceId ?? '');
   const [strong, weak] = newer ? [now, known] : [known, now];
   const ids = idsOf(strong);
@@ -206,10 +210,12 @@ function beside(now: Observation, known: Observation, title: string, at: Micros)
     .filter(({ id }) => !ids.includes(id))
     .slice(0, Math.max(0, MAX_STATEMENTS_BESIDE - strong.others.length));
   if (added.length === 0) return strong;
-  const references = added.map(({ id }) => ({ source_name: title, external_id: id }));
+  const references = added.map(({ id }) => ({ source_name: feed.title, external_id: id }));
   const referred = new Set(strong.references.map(({ external_id: id }) => id));
   return {
     ...strong,
+    tlp: levelOf(strong, weak, feed),
+    kept: withStatements(strong.kept, [strong.kept, weak.kept]),
     others: [...strong.others, ...added],
     references: [...strong.references, ...references.filter(({ external_id: id }) => !referred.has(id))],
   };
