@@ -276,28 +276,34 @@ t.test('only what the pipeline reads is served, in the form that it reads', asyn
     ["[file:name = 'invoice.exe']", 'file.name', 'invoice.exe'],
     [`[x509-certificate:hashes.'SHA-1' = '${hex(40)}']`, 'file.hash.sha1', hex(40)],
   ];
+  // Elastic's pipeline takes the type of the first for both: each is an indicator of its own.
+  const split = "[domain-name:value = 'b.example' OR ipv4-addr:value = '198.51.100.9']";
+  const values = [
+    ['url.original', 'b.example'],
+    ['ip', '198.51.100.9'],
+  ];
   const left = [
     "[ipv4-addr:value = '203.0.113.0/24']",
     "[ipv6-addr:value = '2001:db8::/32']",
     `[file:hashes.'SHA-512' = '${sha512}']`,
     "[email-addr:value = 'o\\'brien@example.com']",
     "[file:name = 'this AND that.exe']",
-    "[domain-name:value = 'a.example' OR ipv4-addr:value = '198.51.100.9']",
+    "[domain-name:value = 'a.example' AND ipv4-addr:value = '198.51.100.10']",
   ];
   const odd = { x_score: 7, x_deep: { a: { b: [1] } }, lang: 'en', indicator_types: ['malicious-activity'] };
   await say('one', [
     ...taken.map(([pattern]) => ({ pattern, confidence: 85, ...odd })),
-    ...left.map((pattern) => ({ pattern })),
+    ...[split, ...left].map((pattern) => ({ pattern })),
     { pattern: '[]', type: 'vulnerability', name: 'CVE-2026-12345' },
   ]);
   const objects = await readAll(gateway, 'all');
   const indicators = objects.filter(({ type }) => type === 'indicator');
   t.strictSame(
     new Set(indicators.map(({ pattern }) => JSON.stringify(matchedField(pattern)))),
-    new Set(taken.map(([, field, value]) => JSON.stringify({ field, value }))),
+    new Set([...taken.map(([, ...read]) => read), ...values].map(([field, value]) => JSON.stringify({ field, value }))),
     'each value whole in its field, and nothing besides',
   );
-  t.equal(indicators.length, taken.length);
+  t.equal(indicators.length, taken.length + values.length);
   t.notOk(objects.some(({ type }) => type === 'vulnerability'));
   t.ok(
     objects.every(({ spec_version }) => spec_version === '2.1'),

@@ -103,7 +103,8 @@ export async function proveRoles(t: Test, node: ElasticsearchNode): Promise<void
     const sink = as(target, PASSWORD);
     const entries = [entryOf(1), entryOf(2)];
     t.match(await sink.push(collection, entries, never), { written: 2, refused: [] }, target);
-    t.match(await sink.push(collection, entries, never, true), { unchanged: 2 });
+    // What latest is given anew is written anew; what keeps versions has them.
+    t.match(await sink.push(collection, entries, never, true), target === 'latest' ? { written: 2 } : { unchanged: 2 });
     if (target === 'latest') t.equal(await sink.sweep(collection, async () => new Set(), never), 2);
     const [step] = sink.setup();
     if (step !== undefined) await t.rejects(sink.install(step, never), { code: 'sink-refused' }, 'it sets nothing up');
