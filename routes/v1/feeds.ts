@@ -150,7 +150,8 @@ function describe({ definition, idle }: FeedFacts, state: FeedState | undefined,
     succeeded_at: timeOf(succeededAt),
     next_poll_at: idle === null ? timeOf(state?.nextPollAt) : null,
     failures: state?.failures ?? 0,
-    error: error === null ? null : { ...error, at: formatMillis(error.at) },
+    // Without what the file or page that was read instead begins with.
+    error: error === null ? null : { code: error.code, message: error.message, at: formatMillis(error.at) },
     gap: gapOf(state?.gap ?? null),
     note: noteOf(state?.note ?? null),
   };

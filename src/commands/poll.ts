@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { PollReport } from '../model/control.ts';
-import { GatewayError } from '../model/error.ts';
+import { errorText, GatewayError } from '../model/error.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
 import { formatJson, printable } from './terminal.ts';
 
@@ -12,7 +12,9 @@ export function addPoll(program: Command, context: CommandContext): void {
       const report = await withControl(context, options, (control) => control.poll(feed), { mayMake: true });
       context.terminal.out(options.json ? formatJson(report) : `${printable(sentenceFor(report))}\n`);
       if (report.outcome === 'whole' || report.outcome === 'unchanged') return;
-      const why = report.error?.message ?? 'the pull was held back because it would withdraw too much';
+      const why =
+        (report.error === null ? null : errorText(report.error)) ??
+        'the pull was held back because it would withdraw too much';
       throw new GatewayError(
         report.error?.code ?? 'upstream-failed',
         `The poll of ${report.feed} did not end well: ${why}`,

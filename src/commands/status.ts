@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Micros } from '../model/clock.ts';
 import type { StatusReport } from '../model/control.ts';
-import type { StoreFault } from '../model/error.ts';
+import { errorText, type StoreFault } from '../model/error.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
 import { humanServed, wireServed } from './served.ts';
 import { ageText, cut, formatJson, formatTable, timeText } from './terminal.ts';
@@ -36,7 +36,7 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
     stateOf(feed),
     ageText(feed.succeededAt, now),
     ageText(feed.nextPollAt, now),
-    feed.error === null ? '' : cut(`${feed.error.code}: ${feed.error.message}`, 100),
+    feed.error === null ? '' : cut(`${feed.error.code}: ${errorText(feed.error)}`, 160),
   ]);
   const tallyRows = feeds.map((feed) => [
     feed.feed,

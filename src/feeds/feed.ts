@@ -107,7 +107,7 @@ export interface FeedResponse {
    * so that it is committed and not held meanwhile.
    */
   body: AsyncIterable<Uint8Array>;
-  /** Reads and parses the whole body; throws `upstream-malformed` with the first characters of what came instead. */
+  /** Reads and parses the whole body; throws `upstream-malformed`, its excerpt the first characters of what came instead. */
   json(): Promise<unknown>;
 }
 

@@ -3,7 +3,15 @@ import type { ClientRate } from './definition.ts';
 import type { ErrorCode, StoreFault } from './error.ts';
 import type { ObservableType } from './observable.ts';
 import type { LeftOutRow, Served } from './served.ts';
-import type { AccountState, Client, DeadLetter, FeedState, RejectionCount, StoredRejection } from './state.ts';
+import type {
+  AccountState,
+  Client,
+  DeadLetter,
+  FeedError,
+  FeedState,
+  RejectionCount,
+  StoredRejection,
+} from './state.ts';
 import type { Tlp } from './tlp.ts';
 
 /**
@@ -97,7 +105,7 @@ export interface PollReport {
   /** Journal entries appended, over all journals: live versions and tombstones. */
   entries: number;
   withdrawn: number;
-  error: { code: ErrorCode; message: string } | null;
+  error: Omit<FeedError, 'at'> | null;
 }
 
 /** What a collection serves of one feed and what it leaves out: held = live + left out. */

@@ -42,6 +42,8 @@ export interface ErrorOptions {
   retryAfter?: number;
   /** Short facts for the reader, without secrets: shown in TAXII `details` and problem+json members. */
   details?: Record<string, string>;
+  /** How what came instead begins. For the operator alone: readers of a feed must not read whatever file it was pointed at. */
+  excerpt?: string;
 }
 
 /** The only error type that crosses a boundary on purpose. Its message is fit to be shown to whoever called. */
@@ -49,6 +51,7 @@ export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly retryAfter: number | undefined;
   readonly details: Record<string, string> | undefined;
+  readonly excerpt: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -56,7 +59,13 @@ export class GatewayError extends Error {
     this.code = code;
     this.retryAfter = options.retryAfter;
     this.details = options.details;
+    this.excerpt = options.excerpt;
   }
+}
+
+/** What went wrong with a feed, for its operator: with the beginning of what came instead. */
+export function errorText({ message, excerpt }: { message: string; excerpt?: string | undefined }): string {
+  return excerpt === undefined ? message : `${message} It begins with: ${excerpt}`;
 }
 
 /** One table makes a code HTTP (RFC 9110 section 15, RFC 6585). */

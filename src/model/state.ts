@@ -3,6 +3,14 @@ import type { ClientRate } from './definition.ts';
 import type { ErrorCode } from './error.ts';
 import type { Tlp } from './tlp.ts';
 
+/** Why the last poll failed. `excerpt`: how what came instead begins, for the operator alone. */
+export interface FeedError {
+  code: ErrorCode;
+  message: string;
+  excerpt?: string;
+  at: Micros;
+}
+
 /** What is remembered of a feed between polls. */
 export interface FeedState {
   feed: string;
@@ -21,7 +29,7 @@ export interface FeedState {
   nextPollAt: Micros | null;
   /** Polls that failed since the last good one. */
   failures: number;
-  error: { code: ErrorCode; message: string; at: Micros } | null;
+  error: FeedError | null;
   /** The last stretch of time whose news can't be had any more, and when that was found. */
   gap: { from: Micros; to: Micros; at: Micros } | null;
   /** What is not as it should be about a feed that is read all the same, and when that was found; null after a pull without. */

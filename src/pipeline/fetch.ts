@@ -220,7 +220,7 @@ function parseJson(text: string, request: FeedRequest, host: string): unknown {
     const start = redact(text.slice(0, 4096), keyOf(request))
       .slice(0, 60)
       .replace(/[\p{Cc}\s]+/gu, ' ');
-    throw new GatewayError('upstream-malformed', `${host} sent no whole JSON; it begins with: ${start}`);
+    throw new GatewayError('upstream-malformed', `${host} sent no whole JSON.`, { excerpt: start });
   }
 }
 

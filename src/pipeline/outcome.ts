@@ -68,7 +68,8 @@ export async function keepFailure(
     thrown instanceof GatewayError
       ? thrown
       : new GatewayError('internal', `Feed ${feed.name} failed in an unforeseen way.`, { cause: thrown });
-  const told = { code: error.code, message: error.message };
+  const { code, message, excerpt } = error;
+  const told = { code, message, ...(excerpt === undefined ? {} : { excerpt }) };
   // Nobody failed: Sluice is stopping, and what keepAttempt wrote says when to go on.
   if (signal.aborted) return told;
   const now = clock.now();

@@ -12,10 +12,12 @@ export function redact(text: string, key: Secret | null): string {
 export function withoutKey<E>(error: E, key: Secret | null): E | GatewayError {
   if (!(error instanceof GatewayError)) return error;
   const message = redact(error.message, key);
-  if (message === error.message) return error;
+  const excerpt = error.excerpt === undefined ? undefined : redact(error.excerpt, key);
+  if (message === error.message && excerpt === error.excerpt) return error;
   const { code, retryAfter, details } = error;
   return new GatewayError(code, message, {
     ...(retryAfter === undefined ? {} : { retryAfter }),
     ...(details === undefined ? {} : { details }),
+    ...(excerpt === undefined ? {} : { excerpt }),
   });
 }

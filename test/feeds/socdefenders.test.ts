@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { BATCH_ROWS, type FeedBatch, type FeedItem, type FeedRow } from '../../src/feeds/feed.ts';
 import { socdefenders } from '../../src/feeds/socdefenders.ts';
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
-import type { GatewayError } from '../../src/model/error.ts';
+import { errorText, type GatewayError } from '../../src/model/error.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { scriptedClock } from '../helpers/clock.ts';
@@ -336,7 +336,7 @@ t.test('each refusal says what to do, in words that hold no key', async (t) => {
   cases.push([await errorOf(UPSTREAM_KEY), 'upstream-failed', /404/]);
   for (const [error, code, message] of cases) {
     t.equal(codeOf(error), code);
-    t.match((error as GatewayError).message, message);
+    t.match(errorText(error as GatewayError), message);
     t.notMatch(`${(error as Error).stack} ${JSON.stringify(error)} ${(error as Error).cause}`, /sk_live/);
   }
 });

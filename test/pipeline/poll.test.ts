@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { BATCH_ROWS } from '../../src/feeds/feed.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { defaultReach, type FeedDefinition } from '../../src/model/definition.ts';
+import { errorText } from '../../src/model/error.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import type { ResolveAll } from '../../src/pipeline/guard.ts';
 import { readParts } from '../../src/pipeline/parts.ts';
@@ -188,22 +189,33 @@ for (const profile of ['stix', 'elastic-agent']) {
     const text = bundle([stixIndicator('198.51.100.1'), stixIndicator('198.51.100.2')]);
     write('one', text);
     await side.poll('one');
-    for (const [broken, message] of [
-      [text.slice(0, text.length - 20), /is no whole STIX: .*[^.]\.$/],
-      [
-        '\n\n<html>\n<body>Sign in</body></html>',
-        /is no whole STIX: it begins with <html> <body>Sign in<\/body><\/html>\.$/,
-      ],
+    for (const [broken, excerpt] of [
+      [text.slice(0, text.length - 20), undefined],
+      ['\n\n<html>\n<body>Sign in</body></html>', '<html> <body>Sign in</body></html>'],
+      ['root:x:0:0:canary:/root:/bin/sh\n', 'root:x:0:0:canary:/root:/bin/sh'],
+      ['{"password":"canary"}', '{"password":"canary"}'],
+      ['[{"type":"indicator","canary', undefined],
     ] as const) {
       write('one', broken);
-      const report = await side.poll('one');
-      t.match(report, { outcome: 'failed', error: { code: 'upstream-malformed', message }, withdrawn: 0 });
+      const { outcome, error, withdrawn } = await side.poll('one');
+      t.match(
+        { outcome, error, withdrawn },
+        { outcome: 'failed', error: { code: 'upstream-malformed' }, withdrawn: 0 },
+      );
+      t.match(error?.message, /is no whole STIX: .*[^.]\.$/);
+      if (excerpt !== undefined) t.equal(error?.excerpt, excerpt, 'the operator is shown how it begins');
+      const feeds = await gateway.app.inject({
+        url: '/api/v1/feeds',
+        headers: { authorization: `Bearer ${gateway.key}` },
+      });
+      t.match(feeds.body, 'is no whole STIX', 'readers hear of it');
+      t.notMatch(`${feeds.body}${error?.message}`, /canary|Sign in/, 'and of nothing that the file holds');
     }
     t.equal(live(await readAll(gateway, 'all')).length, 2, 'what was served stays served');
     const status = await side.status();
     t.match(
       status.feeds.find(({ feed }) => feed === 'one'),
-      { failures: 2, error: { code: 'upstream-malformed' } },
+      { failures: 5, error: { code: 'upstream-malformed' } },
     );
     write('one', text);
     t.match(await side.poll('one'), { outcome: 'whole', entries: 0 }, 'a pull after a failed one is a whole pull');
@@ -442,7 +454,7 @@ collections: { all: { pool: main } }
     const report = await gateway.side.poll('soc');
     t.equal(report.outcome, 'failed', name);
     t.equal(report.error?.code, code, name);
-    t.match(report.error?.message, message, name);
+    t.match(report.error === null ? '' : errorText(report.error), message, name);
     upstream.faults.length = 0;
     t.equal(live(await readAll(gateway, 'all')).length, 1, `${name}: still served`);
     // Long enough for the breaker to let the next one through.

@@ -117,8 +117,7 @@ class Reader {
       );
     }
     const value = parse(text);
-    if (value === undefined)
-      throw malformed(this.#name, `it stops in its middle, or this is no JSON: ${text.slice(0, 80)}`);
+    if (value === undefined) throw malformed(this.#name, 'it stops in its middle, or it is no JSON', text);
     this.#state = isMember ? 'comma or end' : 'between roots';
     if (isMember) {
       this.#members += 1;
@@ -214,6 +213,19 @@ export function parse(text: string): Json | undefined {
   }
 }
 
-export function malformed(name: string, why: string): GatewayError {
-  return new GatewayError('upstream-malformed', `${name} is no whole STIX: ${why}.`);
+/** `text`: what came instead, of which the operator is shown the beginning. */
+export function malformed(name: string, why: string, text?: string): GatewayError {
+  const excerpt = text === undefined ? {} : { excerpt: beginning(text) };
+  return new GatewayError('upstream-malformed', `${name} is no whole STIX: ${why}.`, excerpt);
+}
+
+const MAX_EXCERPT = 80;
+
+/** The beginning of a text in one line. */
+function beginning(text: string): string {
+  const line = text
+    .slice(0, 4 * MAX_EXCERPT)
+    .replace(/[\p{C}\s]+/gu, ' ')
+    .trim();
+  return line.slice(0, MAX_EXCERPT).toWellFormed();
 }

@@ -42,8 +42,7 @@ export async function* readObjects(
     const from = start.findIndex((byte) => byte > 0x20);
     // A page for people, most often: it is shown, and not what a parser makes of it.
     if (from !== -1 && start[from] !== 0x7b && start[from] !== 0x5b) {
-      const text = start.toString('utf8', from, from + 240).replace(/[\p{Cc}\s]+/gu, ' ');
-      throw malformed(name, `it begins with ${text.slice(0, 60)}`);
+      throw malformed(name, 'it does not begin as JSON does', start.toString('utf8', from, from + 1000));
     }
     const whole = (async function* () {
       yield start;
@@ -192,7 +191,7 @@ function* unwrap(name: string, value: Json, isFirst: boolean, bytes: number): Ge
   }
   // An error message in JSON must not pass for a feed with one odd row.
   if (isFirst && !(isJsonObject(value) && typeof value['type'] === 'string')) {
-    throw malformed(name, `it begins with ${rowText(value).slice(0, 60)}`);
+    throw malformed(name, 'it begins with no STIX object', rowText(value));
   }
   yield { value, bytes };
 }
