@@ -13,8 +13,11 @@ import { nullable, restOperation, timestamp } from './schemas.ts';
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 const maybeTime = (description: string) => nullable(timestamp(description));
 
-/** Whatever they may read, readers learn nothing of rows whose marking is above the ceiling, or was not looked at. */
-const untold: ReadonlySet<LeftOutReason> = new Set(['above-ceiling', 'objects-not-taken']);
+/**
+ * Whatever they may read, readers learn nothing of rows whose marking is above the ceiling, or was not looked at; nor how many
+ * relations point at such rows.
+ */
+const untold: ReadonlySet<LeftOutReason> = new Set(['above-ceiling', 'objects-not-taken', 'end-not-served']);
 const toldReasons = leftOutReasons.filter((reason) => !untold.has(reason));
 
 const feedSchema = Type.Object({

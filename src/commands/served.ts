@@ -17,6 +17,8 @@ const meanings: Record<LeftOutReason, string> = {
     "profile elastic-agent can't match networks, SHA-512, CVE, AS numbers beyond 31 bits and values with quotes; a collection with `profile: stix` serves them",
   'below-confidence': "less sure than the collection's `min_confidence`",
   'too-few-sources': "said by fewer independent publishers than the collection's `sources`",
+  'end-not-served':
+    "relations to an indicator or vulnerability that the collection doesn't serve from the same feed; they come when it does",
   superseded: 'another version of the object is served: a newer one of another feed, or what Sluice itself says',
 };
 

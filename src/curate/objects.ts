@@ -1,15 +1,18 @@
 import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
-import type { ObjectEntry } from '../model/entry.ts';
+import type { ObjectEntry, Pointer } from '../model/entry.ts';
 import { type JsonObject, jsonText } from '../model/json.ts';
+import type { ObservableKey } from '../model/observable.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { LeftOutReason, ObjectVerdict } from '../model/served.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { isWithin, stricter, type Tlp } from '../model/tlp.ts';
 import { markedAs, tlpOfId, tlpOfLabels } from '../stix/marking.ts';
 import { tlpOfDefinition } from '../stix/marking-definition.ts';
+import { endsOf, isRelation } from '../stix/relation.ts';
 import { lastVersions, type Transaction } from '../store/store.ts';
 import type { Curated, JournalView } from './curate.ts';
+import { readEnds } from './ends.ts';
 import { levelOf, readDefinitions, translate } from './markings.ts';
 import type { FeedView } from './merge.ts';
 
@@ -37,8 +40,7 @@ export async function curateObjects(
   const wanted = newestWithin(held, policy.tlp, now);
   const fresh = [...wanted.values()].filter(
     (object) =>
-      standing.get(object.id)?.raw !== jsonText(object.raw) &&
-      (isStatement(object.id) || standing.get(object.id)?.company !== true),
+      isNew(object, standing.get(object.id)) && (isStatement(object.id) || standing.get(object.id)?.company !== true),
   );
   // A marking that no feed holds any more stays for those who refer to it; one that became too secret doesn't.
   const isHeld = new Set(held.map(({ id }) => id));
@@ -51,7 +53,7 @@ export async function curateObjects(
   const next = (): Micros => dates.next().value as Micros;
   const entries = [
     ...fresh.map((object) => ({
-      entry: freshEntry(object, next(), keep),
+      entry: freshEntry(object, standing.get(object.id), next(), keep),
       replaces: standing.get(object.id)?.dateAdded ?? null,
     })),
     ...told.map((entry) => ({ entry: tombstoneOf(entry, next(), keep), replaces: entry.dateAdded })),
@@ -59,6 +61,7 @@ export async function curateObjects(
   const rest = policy.objects === 'all' ? [] : ids.filter((id) => !isStatement(id));
   const verdicts = verdictsOn(held, wanted, standing, view);
   await tx.judgeObjects(name, ids, [...verdicts, ...(await notTaken(tx, view, rest))]);
+  await pointRelations(tx, name, ids, wanted);
   if (entries.length > 0) await tx.append(name, entries);
   if (silent.length > 0) {
     await tx.purge(
@@ -74,15 +77,17 @@ interface Held extends StixObject {
   feed: string;
   /** What its markings mean, with their definitions; its feed's where it has none. */
   level: Tlp;
-  /** As this journal shows it. */
-  shown: JsonObject;
+  /** As this journal shows it; null for a relation with an end that it does not serve. */
+  shown: JsonObject | null;
+  /** The observables whose live entries are its ends. */
+  keys: ObservableKey[];
   /** It defines a TLP level, which readers are told in OASIS' own words. */
   isTlpDefinition: boolean;
 }
 
 async function readHeld(
   tx: Transaction,
-  { policy }: JournalDefinition,
+  { name, policy }: JournalDefinition,
   feeds: JournalView['feeds'],
   ids: readonly string[],
 ): Promise<Held[]> {
@@ -92,14 +97,17 @@ async function readHeld(
   }));
   const refs = new Set(all.flatMap(({ marked }) => marked.others));
   const definitions = await readDefinitions(tx, [...feeds.keys()], refs);
+  const ends = await readEnds(tx, name, all);
   return all.map(({ marked, ...object }) => {
     const { feed, raw, type } = object;
+    const pointed = ends(object);
     const own = stricter(marked.tlp, tlpOfLabels(raw['labels']));
     const level = stricter(own, levelOf(feed, marked.others, definitions));
     return {
       ...object,
       level: level ?? (feeds.get(feed) as FeedView).definition.tlp,
-      shown: translate(raw, feed, definitions, policy.tlpVersion),
+      shown: pointed === null ? null : translate(pointed.raw, feed, definitions, policy.tlpVersion),
+      keys: pointed?.keys ?? [],
       isTlpDefinition: type === 'marking-definition' && tlpOfDefinition(raw) !== null,
     };
   });
@@ -108,7 +116,7 @@ async function readHeld(
 /** What became of what each feed holds. Several that hold an object in the same words all stand behind it. */
 function verdictsOn(
   held: readonly Held[],
-  wanted: ReadonlyMap<string, StixObject>,
+  wanted: ReadonlyMap<string, Wanted>,
   standing: ReadonlyMap<string, ObjectEntry>,
   { definition }: JournalView,
 ): ObjectVerdict[] {
@@ -119,6 +127,7 @@ function verdictsOn(
     if (isTlpDefinition) reason = 'superseded';
     else if (!isWithin(level, definition.policy.tlp)) reason = 'above-ceiling';
     else if (raw['revoked'] === true) reason = 'revoked';
+    else if (shown === null) reason = 'end-not-served';
     else if (isOurs || jsonText(served) !== jsonText(shown)) reason = 'superseded';
     return { feed, id, kind: kindOf(id), reason };
   });
@@ -145,21 +154,50 @@ function kindOf(id: string): ObjectVerdict['kind'] {
  * say it names the creator: its `created_by_ref`, or where it has none the feed itself. What others hold under that id is no
  * version of it, whatever its `modified`. A version that is dated ahead of our clock has no date yet: no later one waits for it.
  *
- * The ceiling holds for what passes verbatim as well. `held` comes in the order of arrival.
+ * The ceiling holds for what passes verbatim as well. `held` comes in the order of arrival. A relation that its feed has revoked
+ * is in none: it ends with what readers saw of it last, for the ids that it came with are not served.
  */
-function newestWithin(held: readonly Held[], ceiling: Tlp, now: Micros): Map<string, StixObject> {
-  const newest = new Map<string, StixObject>();
+function newestWithin(held: readonly Held[], ceiling: Tlp, now: Micros): Map<string, Wanted> {
+  const newest = new Map<string, Wanted>();
   const creators = new Map<string, string>();
   for (const object of held) {
-    const { id, type, version, level, shown, isTlpDefinition } = object;
+    const { id, type, version, level, shown, keys, isTlpDefinition } = object;
     const creator = creatorOf(object);
     if (!creators.has(id)) creators.set(id, creator);
-    if (creators.get(id) !== creator || isTlpDefinition || !isWithin(level, ceiling)) continue;
+    if (creators.get(id) !== creator || isTlpDefinition || shown === null || !isWithin(level, ceiling)) continue;
     const other = newest.get(id);
     if (other !== undefined && versionOf(object, now) <= versionOf(other, now)) continue;
-    newest.set(id, { id, type, version, raw: shown });
+    newest.set(id, { id, type, version, raw: shown, keys, isRelated: endsOf(object).length > 0 });
   }
+  for (const [id, { raw, isRelated }] of newest) if (isRelated && raw['revoked'] === true) newest.delete(id);
   return newest;
+}
+
+/** An object as it is to be served. */
+interface Wanted extends StixObject {
+  keys: ObservableKey[];
+  /** It has ends that may be merged. */
+  isRelated: boolean;
+}
+
+/** Ends of a relation change in versions of ours, so only what it says besides its `modified` is compared with those. */
+function isNew({ raw, version, isRelated }: Wanted, standing: ObjectEntry | undefined): boolean {
+  if (standing === undefined || !isRelated) return standing?.raw !== jsonText(raw);
+  const isLater = version !== null && (parseTimestamp(version) ?? 0) > standing.version;
+  return isLater || jsonText({ ...raw, modified: JSON.parse(standing.raw).modified }) !== standing.raw;
+}
+
+/** What relations of a journal point at from now on. */
+async function pointRelations(
+  tx: Transaction,
+  journal: string,
+  ids: readonly string[],
+  wanted: ReadonlyMap<string, Wanted>,
+): Promise<void> {
+  const relations = ids.filter(isRelation);
+  if (relations.length === 0) return;
+  const pointers = relations.flatMap((id) => (wanted.get(id)?.keys ?? []).map((key): Pointer => ({ id, key })));
+  await tx.point(journal, relations, pointers);
 }
 
 function creatorOf({ raw: { created_by_ref: creator }, feed }: StixObject & { feed: string }): string {
@@ -172,14 +210,26 @@ function versionOf({ version }: StixObject, now: Micros): Micros {
 }
 
 function tombstoneOf(entry: ObjectEntry, dateAdded: Micros, keep: number): ObjectEntry {
-  const version = Math.max(floorToMillis(dateAdded), floorToMillis(entry.version) + MICROS_PER_MS);
+  const version = versionAfter(entry, dateAdded);
   const raw = jsonText({ ...JSON.parse(entry.raw), revoked: true, modified: formatMillis(version) });
   return { ...entry, dateAdded, version, raw, due: dateAdded + keep * MICROS_PER_MS };
 }
 
-/** What its author has revoked stays as long as any tombstone. */
-function freshEntry(object: StixObject, dateAdded: Micros, keep: number): ObjectEntry {
+/** A version that is later than one that stands (STIX 2.1 section 3.2 `modified`). */
+function versionAfter(standing: ObjectEntry, dateAdded: Micros): Micros {
+  return Math.max(floorToMillis(dateAdded), floorToMillis(standing.version) + MICROS_PER_MS);
+}
+
+/**
+ * What its author has revoked stays as long as any tombstone. A relation whose ends have changed since the version that stands,
+ * or that comes back, is a later version of it, whatever its author dated it.
+ */
+function freshEntry(object: Wanted, standing: ObjectEntry | undefined, dateAdded: Micros, keep: number): ObjectEntry {
   const entry = objectEntry(object, dateAdded, isStatement(object.id));
+  if (object.isRelated && standing !== undefined && entry.version <= standing.version) {
+    const version = versionAfter(standing, dateAdded);
+    return { ...entry, version, raw: jsonText({ ...object.raw, modified: formatMillis(version) }) };
+  }
   return object.raw['revoked'] === true ? { ...entry, due: dateAdded + keep * MICROS_PER_MS } : entry;
 }
 

@@ -68,6 +68,12 @@ export interface ObjectEntry extends EntryBase {
 
 export type Entry = IndicatorEntry | ObjectEntry;
 
+/** A relation of a journal, and an observable whose live entry is one of its ends there. */
+export interface Pointer {
+  id: string;
+  key: ObservableKey;
+}
+
 /** What one feed contributed to a merged indicator, as REST and ECS show it. Times are STIX timestamps. */
 export interface Claim {
   /** The feed's name in the configuration. */

@@ -14,6 +14,7 @@ export const leftOutReasons = [
   'not-for-elastic',
   'below-confidence',
   'too-few-sources',
+  'end-not-served',
   'superseded',
 ] as const;
 export type LeftOutReason = (typeof leftOutReasons)[number];

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { curate, type JournalView, type News } from '../curate/curate.ts';
+import type { JournalView, News } from '../curate/curate.ts';
 import type { FeedView } from '../curate/merge.ts';
 import { curateObjects } from '../curate/objects.ts';
+import { bring } from '../curate/relations.ts';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
@@ -77,8 +78,7 @@ export class Journals {
     if (observations.size === 0 && ids.length === 0) return;
     for (const definition of this.#heardBy(feed.name)) {
       const view = await this.#view(tx, definition, feed.name);
-      add(counts, await curate(tx, view, { feed: feed.name, observations }, now));
-      add(counts, await curateObjects(tx, view, ids, now));
+      add(counts, await bring(tx, view, { feed: feed.name, observations }, ids, now));
     }
   }
 
@@ -197,7 +197,7 @@ export class Journals {
         over.map(({ dateAdded }) => dateAdded),
       );
     const keys = due.flatMap((entry) => (entry.kind === 'indicator' && !entry.revoked ? [entry.key] : []));
-    add(counts, await curate(tx, await this.#view(tx, definition), keys, now));
+    add(counts, await bring(tx, await this.#view(tx, definition), keys, [], now));
     return due.length;
   }
 
@@ -222,7 +222,7 @@ export class Journals {
     await walk(signal, (after: ObservableKey | null) =>
       this.#parts.writer.transaction(async (tx) => {
         const keys = await next(tx, after);
-        add(counts, await curate(tx, await this.#view(tx, definition), keys, this.#parts.clock.now()));
+        add(counts, await bring(tx, await this.#view(tx, definition), keys, [], this.#parts.clock.now()));
         return keys.at(-1) ?? null;
       }),
     );

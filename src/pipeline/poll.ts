@@ -138,11 +138,11 @@ async function commitPart(
     .transaction(async (tx) => {
       const counts = { entries: 0, withdrawn: 0 };
       const before = await tx.feedState(definition.name);
-      const settled = await settleObjects(tx, definition, rows.objects, now);
+      const said = await settleObjects(tx, definition, rows.objects, now);
       const noted = gap === null ? [] : [describeGap(gap)];
       // Before anything is judged: what it bears may be explained by what comes behind it.
-      const objects = await tx.observeObjects(pull, settled.objects);
-      noteMarkings(pull, rows.observations, settled.objects);
+      const objects = await tx.observeObjects(pull, said);
+      noteMarkings(pull, rows.observations, said);
       for await (const news of observe(tx, definition, pull, rows.observations, rows.silent, batch.last, now)) {
         await journals.hear(tx, definition, news, [], now, counts);
       }
@@ -151,14 +151,14 @@ async function commitPart(
       await journals.hear(tx, definition, NO_NEWS, ids, now, counts);
       await hearMarked(tx, definition, ids.filter(isMarking), journals, now, counts);
       const unexplained = batch.last ? await settleMarkings(tx, pull) : [];
-      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...settled.dangling, ...unexplained];
+      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...unexplained];
       const { added, first } = await tx.reject(pull, redacted(rejections, key), now);
       if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
       if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
       if (note !== null || batch.last) {
         await tx.saveFeedState(definition.name, { note: note === null ? null : { text: redact(note, key), at: now } });
       }
-      const ofBatch = { ...tallyOf({ rows, batch }, settled.dangling.length), first };
+      const ofBatch = { ...tallyOf({ rows, batch }), first };
       const tally = sumOf(running.tally, ofBatch);
       await keepTally(tx, definition, { before, batch: ofBatch, added });
       if (batch.last) {
@@ -188,16 +188,15 @@ function outcomeOf({ read, refused }: Tally): Pick<PollReport, 'accepted' | 'rej
   return { accepted: read - refused, rejected: refused };
 }
 
-/** `dangling`: objects that were read and then not taken. */
-function tallyOf({ rows, batch }: BatchPart, dangling: number): Omit<Tally, 'first'> {
+function tallyOf({ rows, batch }: BatchPart): Omit<Tally, 'first'> {
   const unread = batch.rejected.filter(({ isNote }) => isNote !== true).length;
   const made = rows.observations.length + rows.objects.length;
   return {
     read: rows.accepted + rows.refused + unread,
     // Fewer than one each would be a loss: that must not add up.
     split: Math.max(0, made - rows.accepted),
-    taken: made - dangling,
-    refused: unread + rows.refused + dangling,
+    taken: made,
+    refused: unread + rows.refused,
   };
 }
 

@@ -1,15 +1,8 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import {
-  MAX_STATEMENTS_BESIDE,
-  type Observation,
-  type Rejection,
-  type Statement,
-  type StixObject,
-} from '../model/observation.ts';
+import { MAX_STATEMENTS_BESIDE, type Observation, type Statement, type StixObject } from '../model/observation.ts';
 import { withStatements } from '../stix/marking.ts';
-import { rowText } from '../stix/validate.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { combineRows, levelOf } from './combine.ts';
 import {
@@ -225,23 +218,14 @@ function idsOf(observation: Observation): string[] {
   return statementsOf(observation).map(({ id }) => id);
 }
 
-/** Objects that merged ones' ids may stand in: what they refer to is not served under that id. */
-const RELATIONS: Record<string, readonly string[]> = {
-  relationship: ['source_ref', 'target_ref'],
-  sighting: ['sighting_of_ref'],
-};
-
-/**
- * The objects of a batch as they are to be kept, each in its latest version; and the relations to indicators and
- * vulnerabilities that are not served as they came, refused with that reason.
- */
+/** The objects of a batch as they are to be kept, each in its latest version. */
 export async function settleObjects(
   tx: Transaction,
   feed: FeedDefinition,
   objects: readonly StixObject[],
   at: Micros,
-): Promise<{ objects: StixObject[]; dangling: Rejection[] }> {
-  if (objects.length === 0) return { objects: [], dangling: [] };
+): Promise<StixObject[]> {
+  if (objects.length === 0) return [];
   const latest = new Map<string, StixObject>();
   for (const object of objects) {
     const earlier = latest.get(object.id);
@@ -254,21 +238,9 @@ export async function settleObjects(
       if (isOlder(timeOf(latest.get(id)?.version), version, at)) latest.delete(id);
     }
   }
-  const ends = [...latest.values()].flatMap(mergeableEnds);
-  const known = await tx.objectVersions(feed.name, [...new Set([...latest.keys(), ...ends])]);
-  const kept: StixObject[] = [];
-  const dangling: Rejection[] = [];
-  for (const object of latest.values()) {
-    const before = known.get(object.id);
-    if (feed.mode === 'delta' && isOlder(timeOf(object.version), timeOf(before), at)) continue;
-    const end = mergeableEnds(object).find((id) => !latest.has(id) && !known.has(id));
-    if (end === undefined) kept.push(object);
-    else {
-      const detail = `a ${object.type} with ${end}, which is not served under that id: it is merged, refused or not there`;
-      dangling.push({ reason: 'not-served', detail, row: rowText(object.raw) });
-    }
-  }
-  return { objects: kept, dangling };
+  if (feed.mode !== 'delta') return [...latest.values()];
+  const known = await tx.objectVersions(feed.name, [...latest.keys()]);
+  return [...latest.values()].filter(({ id, version }) => !isOlder(timeOf(version), timeOf(known.get(id)), at));
 }
 
 /** Takes out objects that passed verbatim and are observations in a later version; answers their ids. */
@@ -287,12 +259,4 @@ export async function endObjects(
     feed.name,
     gone.map(([id]) => id),
   );
-}
-
-/** Ends of a relation that may have become observations (normalise/stix-item.ts). */
-function mergeableEnds({ type, raw }: StixObject): string[] {
-  return (RELATIONS[type] ?? []).flatMap((property) => {
-    const ref = raw[property];
-    return typeof ref === 'string' && /^(?:indicator|vulnerability)--/.test(ref) ? [ref] : [];
-  });
 }

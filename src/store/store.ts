@@ -7,6 +7,7 @@ import type { Observation, StixObject } from '../model/observation.ts';
 import type { AccountState, Checkpoint, Client, DeadLetter, FeedState } from '../model/state.ts';
 import type { Commits } from './commits.ts';
 import type { Refusals, Refused } from './refusals.ts';
+import type { Relations } from './relations.ts';
 import type { Served, Verdicts } from './verdicts.ts';
 
 /**
@@ -185,7 +186,7 @@ export interface Pull {
 /** An observation as it is kept. */
 export type StoredObservation = Observation & { feed: string };
 
-export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'>, Verdicts, Refusals {
+export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'>, Verdicts, Refusals, Relations {
   // What feeds said.
   /**
    * Marks those that are kept in these very words as seen in the pull, and answers the others: `fresh` are those on keys that the

@@ -3,6 +3,7 @@ import type { StoreEngine } from '../../src/store/store.ts';
 import { proveJournals } from './store/journals.ts';
 import { proveObservations } from './store/observations.ts';
 import { provePages } from './store/pages.ts';
+import { proveRelations } from './store/relations.ts';
 import { proveState } from './store/state.ts';
 import { proveTransactions } from './store/transactions.ts';
 import { proveVerdicts } from './store/verdicts.ts';
@@ -16,5 +17,6 @@ export async function proveStore(t: Test, engine: StoreEngine): Promise<void> {
   await t.test('pages', (t) => provePages(t, engine));
   await t.test('verdicts', (t) => proveVerdicts(t, engine));
   await t.test('observations', (t) => proveObservations(t, engine));
+  await t.test('relations', (t) => proveRelations(t, engine));
   await t.test('state', (t) => proveState(t, engine));
 }

@@ -81,7 +81,9 @@ export const collectionSchema = Type.Object(
       }),
     ),
     objects: Type.Optional(
-      Type.Enum(['indicators', 'all'], { description: 'all: other STIX objects of the feeds pass as they came.' }),
+      Type.Enum(['indicators', 'all'], {
+        description: 'all: other STIX objects of the feeds pass as they came; relations point at served ids.',
+      }),
     ),
     profile: Type.Optional(profileSchema("Default: the pool's.")),
     keep: Type.Optional(keepSchema()),

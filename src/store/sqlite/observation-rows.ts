@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ExternalReference, Observation, Source, Statement, StixObject } from '../../model/observation.ts';
 import { markedAs, statementsOf } from '../../stix/marking.ts';
+import { endsOf } from '../../stix/relation.ts';
 import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
@@ -59,7 +60,7 @@ export const OBJECTS: Kind = {
   name: 'object_id',
   asText: 'o.object_id',
   fromText: (parameter) => parameter,
-  columns: ['type', 'version', 'markings', 'raw'],
+  columns: ['type', 'version', 'markings', 'end_a', 'end_b', 'raw'],
   amended: false,
   count: 'objects',
 };
@@ -142,8 +143,10 @@ export function incomingObject(object: StixObject): Incoming {
     fingerprint,
     shared: [],
     values: (id, feed) => {
-      const markings = markingsText(markedAs(object.raw).others);
-      return [id, feed, object.id, fingerprint, object.type, object.version, markings, JSON.stringify(object.raw)];
+      const { type, version, raw } = object;
+      const markings = markingsText(markedAs(raw).others);
+      const [a = null, b = null] = endsOf(object).map((end) => statementNumber(end.id));
+      return [id, feed, object.id, fingerprint, type, version, markings, a, b, JSON.stringify(raw)];
     },
   };
 }

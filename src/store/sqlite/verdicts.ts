@@ -19,6 +19,7 @@ const reasonCodes: Record<LeftOutReason, number> = {
   'below-confidence': 7,
   'too-few-sources': 8,
   superseded: 9,
+  'end-not-served': 10,
 };
 const reasonByCode = new Map(Object.entries(reasonCodes).map(([reason, code]) => [code, reason as LeftOutReason]));
 /** Kinds: codes of observables, or these. */

@@ -11,6 +11,7 @@ import { writeObservations } from './observations.ts';
 import { SqlitePull } from './pull.ts';
 import { createReader, readAll } from './reader.ts';
 import { writeRejections } from './rejections.ts';
+import { writeRelations } from './relations.ts';
 import { writeState } from './state.ts';
 import { RowIds } from './upsert.ts';
 import { writeVerdicts } from './verdicts.ts';
@@ -64,6 +65,7 @@ export function createWriter(
     ...writeFeeds(connection),
     ...writeRejections(connection, touch),
     ...writeVerdicts(connection),
+    ...writeRelations(connection),
     ...writeState(connection),
   };
 

@@ -79,10 +79,14 @@ CREATE TABLE feed_objects (
   type TEXT NOT NULL,
   version TEXT,
   markings TEXT,
+  -- Numbers made of the ids of indicators and vulnerabilities at a relation's ends.
+  end_a INT, end_b INT,
   raw TEXT NOT NULL
 ) STRICT;
 CREATE INDEX feed_objects_by_id ON feed_objects (feed, object_id, fingerprint);
 CREATE INDEX feed_objects_by_marking ON feed_objects (feed, object_id, markings) WHERE markings IS NOT NULL;
+CREATE INDEX feed_objects_by_end_a ON feed_objects (feed, end_a, object_id) WHERE end_a IS NOT NULL;
+CREATE INDEX feed_objects_by_end_b ON feed_objects (feed, end_b, object_id) WHERE end_b IS NOT NULL;
 
 -- head: date of the newest entry ever appended. stamped: the last date ever given out, used or not.
 CREATE TABLE journals (
@@ -137,6 +141,15 @@ CREATE INDEX entries_by_key ON entries (journal, key, revoked) WHERE superseded 
 -- Among equals ids rise with dates: a row is appended behind all that stand, so neither index needs the date.
 CREATE INDEX entries_by_uuid ON entries (journal, uuid);
 CREATE INDEX entries_by_due ON entries (journal, due) WHERE due IS NOT NULL;
+
+-- Relations of a journal by the observables whose live entries are their ends in it.
+CREATE TABLE pointers (
+  journal INT NOT NULL,
+  key BLOB NOT NULL CHECK (length(key) = 16),
+  object_id TEXT NOT NULL,
+  PRIMARY KEY (journal, key, object_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pointers_by_object ON pointers (journal, object_id);
 
 -- How many entries stand in a journal with the same leading columns of entries_by_type.
 CREATE TABLE standing (

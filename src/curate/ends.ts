@@ -1,0 +1,81 @@
+import type { Claim, IndicatorEntry } from '../model/entry.ts';
+import type { JsonObject } from '../model/json.ts';
+import type { ObservableKey } from '../model/observable.ts';
+import type { StixObject } from '../model/observation.ts';
+import { endsOf } from '../stix/relation.ts';
+import type { Transaction } from '../store/store.ts';
+
+/** What stands in a journal for the ends of relations whose upstream objects are merged there. */
+
+type Held = StixObject & { feed: string };
+
+/** A relation as a journal serves it. */
+export interface Pointed {
+  raw: JsonObject;
+  /** The observables whose live entries are its ends. */
+  keys: ObservableKey[];
+}
+
+/** Answers a held object with the ends that the journal serves: null where it does not serve one of them. */
+export type Ends = (object: Held) => Pointed | null;
+
+/**
+ * An upstream object is served by the live entries on the observables on which its feed speaks by its id, where the feed is
+ * named as one of the sources: an end tells no reader of a statement that the journal leaves out. One that names several
+ * observables is served by the entry with the smallest key, since a relation has one id and one end. What passes verbatim
+ * keeps its id. All that is no such relation is answered as it is, and so is what its feed has revoked.
+ */
+export async function readEnds(tx: Transaction, journal: string, held: readonly Held[]): Promise<Ends> {
+  const wanted = new Map<string, Set<string>>();
+  for (const object of held) {
+    if (object.raw['revoked'] === true) continue;
+    for (const { id } of endsOf(object)) {
+      const ids = wanted.get(object.feed) ?? new Set();
+      wanted.set(object.feed, ids.add(id));
+    }
+  }
+  const served = new Map<string, Served>();
+  for (const [feed, ids] of wanted) served.set(feed, await servedBy(tx, journal, feed, [...ids]));
+  return (object) => {
+    const ends = object.raw['revoked'] === true ? [] : endsOf(object);
+    const changed: JsonObject = {};
+    const keys: ObservableKey[] = [];
+    for (const { property, id } of ends) {
+      const { entries, verbatim } = served.get(object.feed) as Served;
+      const entry = entries.get(id);
+      if (entry === undefined && !verbatim.has(id)) return null;
+      if (entry === undefined) continue;
+      changed[property] = entry.objectId;
+      keys.push(entry.key);
+    }
+    return { raw: keys.length === 0 ? object.raw : { ...object.raw, ...changed }, keys };
+  };
+}
+
+interface Served {
+  /** By upstream id. */
+  entries: ReadonlyMap<string, IndicatorEntry>;
+  /** Upstream ids of objects that the feed holds as they came. */
+  verbatim: ReadonlySet<string>;
+}
+
+async function servedBy(tx: Transaction, journal: string, feed: string, ids: readonly string[]): Promise<Served> {
+  const asked = new Set(ids);
+  const said = (await tx.saidBy(feed, ids)).filter(({ revoked }) => !revoked);
+  const live = new Map(
+    (await tx.liveEntries(journal, [...new Set(said.map(({ key }) => key))]))
+      .filter(({ sources }) => (JSON.parse(sources) as Claim[]).some((claim) => claim.feed === feed))
+      .map((entry) => [entry.key, entry]),
+  );
+  const entries = new Map<string, IndicatorEntry>();
+  for (const { key, sourceId, others } of said) {
+    const entry = live.get(key);
+    if (entry === undefined) continue;
+    for (const id of [sourceId, ...others.map((other) => other.id)]) {
+      if (id === null || !asked.has(id)) continue;
+      const known = entries.get(id);
+      if (known === undefined || key < known.key) entries.set(id, entry);
+    }
+  }
+  return { entries, verbatim: new Set((await tx.objectVersions(feed, ids)).keys()) };
+}
