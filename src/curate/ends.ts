@@ -14,6 +14,8 @@ export interface Pointed {
   raw: JsonObject;
   /** The observables whose live entries are its ends. */
   keys: ObservableKey[];
+  /** Its feed's own words name an end that is not served under that id. */
+  isMerged: boolean;
 }
 
 /** Answers a held object with the ends that the journal serves: null where it does not serve one of them. */
@@ -23,12 +25,12 @@ export type Ends = (object: Held) => Pointed | null;
  * An upstream object is served by the live entries on the observables on which its feed speaks by its id, where the feed is
  * named as one of the sources: an end tells no reader of a statement that the journal leaves out. One that names several
  * observables is served by the entry with the smallest key, since a relation has one id and one end. What passes verbatim
- * keeps its id. All that is no such relation is answered as it is, and so is what its feed has revoked.
+ * keeps its id. All that is no such relation is answered as it is, and so is a relation that its
+ * feed has revoked, whose ends may be gone.
  */
 export async function readEnds(tx: Transaction, journal: string, held: readonly Held[]): Promise<Ends> {
   const wanted = new Map<string, Set<string>>();
   for (const object of held) {
-    if (object.raw['revoked'] === true) continue;
     for (const { id } of endsOf(object)) {
       const ids = wanted.get(object.feed) ?? new Set();
       wanted.set(object.feed, ids.add(id));
@@ -37,18 +39,21 @@ export async function readEnds(tx: Transaction, journal: string, held: readonly 
   const served = new Map<string, Served>();
   for (const [feed, ids] of wanted) served.set(feed, await servedBy(tx, journal, feed, [...ids]));
   return (object) => {
-    const ends = object.raw['revoked'] === true ? [] : endsOf(object);
+    const { feed, raw } = object;
     const changed: JsonObject = {};
     const keys: ObservableKey[] = [];
-    for (const { property, id } of ends) {
-      const { entries, verbatim } = served.get(object.feed) as Served;
+    let isMerged = false;
+    for (const { property, id } of endsOf(object)) {
+      const { entries, verbatim } = served.get(feed) as Served;
       const entry = entries.get(id);
-      if (entry === undefined && !verbatim.has(id)) return null;
-      if (entry === undefined) continue;
+      if (entry === undefined && verbatim.has(id)) continue;
+      isMerged = true;
+      if (raw['revoked'] === true) break;
+      if (entry === undefined) return null;
       changed[property] = entry.objectId;
       keys.push(entry.key);
     }
-    return { raw: keys.length === 0 ? object.raw : { ...object.raw, ...changed }, keys };
+    return { raw: keys.length === 0 ? raw : { ...raw, ...changed }, keys, isMerged };
   };
 }
 
@@ -61,7 +66,7 @@ interface Served {
 
 async function servedBy(tx: Transaction, journal: string, feed: string, ids: readonly string[]): Promise<Served> {
   const asked = new Set(ids);
-  const said = (await tx.saidBy(feed, ids)).filter(({ revoked }) => !revoked);
+  const said = await tx.saidBy(feed, ids);
   const live = new Map(
     (await tx.liveEntries(journal, [...new Set(said.map(({ key }) => key))]))
       .filter(({ sources }) => (JSON.parse(sources) as Claim[]).some((claim) => claim.feed === feed))

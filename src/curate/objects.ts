@@ -2,7 +2,6 @@ import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
 import type { ObjectEntry, Pointer } from '../model/entry.ts';
 import { type JsonObject, jsonText } from '../model/json.ts';
-import type { ObservableKey } from '../model/observable.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { LeftOutReason, ObjectVerdict } from '../model/served.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
@@ -12,7 +11,7 @@ import { tlpOfDefinition } from '../stix/marking-definition.ts';
 import { endsOf, isRelation } from '../stix/relation.ts';
 import { lastVersions, type Transaction } from '../store/store.ts';
 import type { Curated, JournalView } from './curate.ts';
-import { readEnds } from './ends.ts';
+import { type Pointed, readEnds } from './ends.ts';
 import { levelOf, readDefinitions, translate } from './markings.ts';
 import type { FeedView } from './merge.ts';
 
@@ -73,14 +72,12 @@ export async function curateObjects(
 }
 
 /** An object as one feed holds it. */
-interface Held extends StixObject {
+interface Held extends StixObject, Pick<Pointed, 'keys' | 'isMerged'> {
   feed: string;
   /** What its markings mean, with their definitions; its feed's where it has none. */
   level: Tlp;
   /** As this journal shows it; null for a relation with an end that it does not serve. */
   shown: JsonObject | null;
-  /** The observables whose live entries are its ends. */
-  keys: ObservableKey[];
   /** It defines a TLP level, which readers are told in OASIS' own words. */
   isTlpDefinition: boolean;
 }
@@ -108,6 +105,7 @@ async function readHeld(
       level: level ?? (feeds.get(feed) as FeedView).definition.tlp,
       shown: pointed === null ? null : translate(pointed.raw, feed, definitions, policy.tlpVersion),
       keys: pointed?.keys ?? [],
+      isMerged: pointed?.isMerged ?? true,
       isTlpDefinition: type === 'marking-definition' && tlpOfDefinition(raw) !== null,
     };
   });
@@ -155,27 +153,26 @@ function kindOf(id: string): ObjectVerdict['kind'] {
  * version of it, whatever its `modified`. A version that is dated ahead of our clock has no date yet: no later one waits for it.
  *
  * The ceiling holds for what passes verbatim as well. `held` comes in the order of arrival. A relation that its feed has revoked
- * is in none: it ends with what readers saw of it last, for the ids that it came with are not served.
+ * and whose own words name ids that are not served is left out: it ends with what readers saw of it last.
  */
 function newestWithin(held: readonly Held[], ceiling: Tlp, now: Micros): Map<string, Wanted> {
   const newest = new Map<string, Wanted>();
   const creators = new Map<string, string>();
   for (const object of held) {
-    const { id, type, version, level, shown, keys, isTlpDefinition } = object;
+    const { id, type, version, level, shown, keys, isMerged, isTlpDefinition } = object;
     const creator = creatorOf(object);
     if (!creators.has(id)) creators.set(id, creator);
     if (creators.get(id) !== creator || isTlpDefinition || shown === null || !isWithin(level, ceiling)) continue;
     const other = newest.get(id);
     if (other !== undefined && versionOf(object, now) <= versionOf(other, now)) continue;
-    newest.set(id, { id, type, version, raw: shown, keys, isRelated: endsOf(object).length > 0 });
+    newest.set(id, { id, type, version, raw: shown, keys, isMerged, isRelated: endsOf(object).length > 0 });
   }
-  for (const [id, { raw, isRelated }] of newest) if (isRelated && raw['revoked'] === true) newest.delete(id);
+  for (const [id, { raw, isMerged }] of newest) if (isMerged && raw['revoked'] === true) newest.delete(id);
   return newest;
 }
 
 /** An object as it is to be served. */
-interface Wanted extends StixObject {
-  keys: ObservableKey[];
+interface Wanted extends StixObject, Pick<Pointed, 'keys' | 'isMerged'> {
   /** It has ends that may be merged. */
   isRelated: boolean;
 }
@@ -227,8 +224,8 @@ function versionAfter(standing: ObjectEntry, dateAdded: Micros): Micros {
 function freshEntry(object: Wanted, standing: ObjectEntry | undefined, dateAdded: Micros, keep: number): ObjectEntry {
   const entry = objectEntry(object, dateAdded, isStatement(object.id));
   if (object.isRelated && standing !== undefined && entry.version <= standing.version) {
-    const version = versionAfter(standing, dateAdded);
-    return { ...entry, version, raw: jsonText({ ...object.raw, modified: formatMillis(version) }) };
+    entry.version = versionAfter(standing, dateAdded);
+    entry.raw = jsonText({ ...object.raw, modified: formatMillis(entry.version) });
   }
   return object.raw['revoked'] === true ? { ...entry, due: dateAdded + keep * MICROS_PER_MS } : entry;
 }

@@ -253,6 +253,11 @@ t.test(
     t.match(third, { source_ref: X });
     t.notOk(third?.['revoked']);
     t.ok((third?.['modified'] as string) > (second?.['modified'] as string));
+    await pull(bench, house, [link('r', X, MALWARE, { revoked: true, description: 'wrong' }, 3)]);
+    t.match(await told(bench), { source_ref: X, revoked: true, description: 'wrong' }, 'in the words of its author');
+    bench.clock.set(START + 31 * MICROS_PER_DAY);
+    await bench.journals.tick(never);
+    t.equal(await told(bench), null, 'and not for ever');
   },
 );
 
