@@ -144,6 +144,32 @@ t.test('a relation follows when its indicator is of another value, goes, and com
   t.match(await told(bench), { revoked: true, source_ref: fourth?.['source_ref'] }, 'for good');
 });
 
+t.test('a version of its author that says the same is served under its own date', async (t) => {
+  const bench = await open(t);
+  await pull(bench, house, [indicator('x', ['a.example']), malware, relation]);
+  await pull(bench, house, [link('r', X, MALWARE, {}, 1)]);
+  t.equal((await pointsAt(t, bench, 'a.example'))?.['modified'], time(1));
+});
+
+t.test('relations to each of two indicators on one value point at it', async (t) => {
+  const bench = await open(t);
+  await pull(bench, house, [malware, relation, link('o', idOf('indicator', 'y'), MALWARE)]);
+  await pull(bench, house, [indicator('x', ['a.example']), indicator('y', ['a.example'])]);
+  const id = await servedId(bench, 'a.example');
+  t.match(await told(bench), { source_ref: id });
+  t.match(await told(bench, idOf('relationship', 'o')), { source_ref: id });
+});
+
+t.test('of two feeds that hold a relation, the newest word of its author counts, known end or not', async (t) => {
+  const other = feed('other', { mode: 'delta' });
+  const bench = await open(t, [house, other]);
+  const author = { created_by_ref: idOf('identity', 'author') };
+  await pull(bench, house, [indicator('x', ['a.example']), malware, link('r', X, MALWARE, author)]);
+  await pointsAt(t, bench, 'a.example');
+  await pull(bench, other, [link('r', X, MALWARE, { ...author, revoked: true }, 1)]);
+  t.match(await told(bench), { revoked: true, source_ref: await servedId(bench, 'a.example') });
+});
+
 t.test('a relation that its author revoked before it was served is never heard of', async (t) => {
   const bench = await open(t);
   await pull(bench, house, [indicator('x', ['a.example']), link('r', X, MALWARE, { revoked: true })]);
