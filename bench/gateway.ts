@@ -38,7 +38,15 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
     name: JOURNAL,
     pool: 'main',
     profile,
-    policy: { tlp: 'amber', minConfidence: 0, minSources: 1, types: null, tlpVersion: 2, objects: 'indicators' },
+    policy: {
+      tlp: 'amber',
+      minConfidence: 0,
+      minSources: 1,
+      types: null,
+      tlpVersion: 2,
+      objects: 'indicators',
+      expandCidr: null,
+    },
     keep: 30 * 86_400_000,
     keepVersions: 'last',
   };

@@ -43,6 +43,9 @@ export const claimSchema = Type.Object(
     first_seen: Type.Optional(Type.String()),
     last_seen: Type.Optional(Type.String()),
     techniques: Type.Optional(Type.Array(Type.String())),
+    network: Type.Optional(
+      Type.String({ description: 'This source said the network, of which the indicator is an address.' }),
+    ),
   },
   { title: 'Claim', description: 'What one feed said.' },
 );

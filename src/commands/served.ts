@@ -14,11 +14,13 @@ const meanings: Record<LeftOutReason, string> = {
   'objects-not-taken':
     'STIX objects that are no indicators, and indicators whose pattern is kept as it is; a collection with `objects: all` serves them',
   'not-for-elastic':
-    "profile elastic-agent can't match networks, SHA-512, CVE, AS numbers beyond 31 bits and values with quotes; a collection with `profile: stix` serves them",
+    "profile elastic-agent can't match networks (a pool with `expand_cidr: 24` serves small ones as their addresses), SHA-512, CVE, AS numbers beyond 31 bits and values with quotes; a collection with `profile: stix` serves them",
   'below-confidence': "less sure than the collection's `min_confidence`",
   'too-few-sources': "said by fewer independent publishers than the collection's `sources`",
   'end-not-served':
     "relations to an indicator or vulnerability that the collection doesn't serve from the same feed; they come when it does",
+  expanded:
+    "networks that the pool's `expand_cidr` serves as their addresses, each with a label that names the network",
   superseded: 'another version of the object is served: a newer one of another feed, or what Sluice itself says',
 };
 

@@ -1,10 +1,11 @@
 import type { Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
 import type { Claim, IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
-import type { ObservableKey } from '../model/observable.ts';
+import { type Observable, type ObservableKey, observableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import type { LeftOut } from '../model/served.ts';
 import type { AppendEntry, Transaction } from '../store/store.ts';
+import { addressesOfAll, isExpanded, saidOfNetworks, slices } from './expand.ts';
 import { type Issue, issue, tombstone } from './issue.ts';
 import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
 import { explain } from './markings.ts';
@@ -38,7 +39,12 @@ type Step =
 export interface News {
   feed: string;
   observations: ReadonlyMap<ObservableKey, Observation | null>;
+  /** What it no longer says, where a journal that hears of it expands networks: their addresses are found by it. */
+  gone?: readonly Observable[];
 }
+
+/** Keys and addresses that a journal which expands networks is brought up to date with at once: a batch may hold millions. */
+const EXPANDED_AT_ONCE = 1000;
 
 /**
  * Brings one journal up to what is now known about these observables: new, changed, renewed, re-issued or withdrawn. Doing it
@@ -53,9 +59,79 @@ export async function curate(
   const news = 'observations' in about ? about : null;
   const keys = news === null ? (about as readonly ObservableKey[]) : [...news.observations.keys()];
   if (keys.length === 0) return { entries: 0, withdrawn: 0 };
+  if (view.definition.policy.expandCidr !== null) return curateExpanding(tx, view, keys, news, now);
+  const live = await readLive(tx, view, keys);
+  return settle(tx, view, keys, await gather(tx, view, keys, news), live, now);
+}
+
+/** The same in a journal that expands networks: what is said of one is told of its addresses, and of an address by all over it. */
+async function curateExpanding(
+  tx: Transaction,
+  view: JournalView,
+  keys: readonly ObservableKey[],
+  news: News | null,
+  now: Micros,
+): Promise<Curated> {
+  const { expandCidr } = view.definition.policy;
+  const done: Curated = { entries: 0, withdrawn: 0 };
+  const add = ({ entries, withdrawn }: Curated): void => {
+    done.entries += entries;
+    done.withdrawn += withdrawn;
+  };
+  const bring = async (known: ReadonlyMap<ObservableKey, Observable>): Promise<void> => {
+    const live = await readLive(tx, view, [...known.keys()]);
+    const said = await gather(tx, view, [...known.keys()], null);
+    await cover(tx, view, said, known.values());
+    add(await settle(tx, view, [...known.keys()], said, live, now));
+  };
+  const expand = async (networks: Iterable<Observable>): Promise<void> => {
+    for (const addresses of slices(addressesOfAll(networks), EXPANDED_AT_ONCE)) {
+      await bring(new Map(addresses.map((address) => [observableKey(address), address])));
+    }
+  };
+  for (const slice of slices(keys, EXPANDED_AT_ONCE)) {
+    const live = await readLive(tx, view, slice);
+    const said = await gather(tx, view, slice, news);
+    // What is not live and that nobody says by itself is as the networks over it left it.
+    const subjects = slice.flatMap((key) => said.get(key)?.[0]?.observation.observable ?? live.get(key) ?? []);
+    const networks = subjects.filter((subject) => isExpanded(subject, expandCidr));
+    const over = await cover(tx, view, said, subjects);
+    add(await settle(tx, view, slice, said, live, now));
+    // Where time did it: the networks over what ended ended as well, and have no entry that would come due.
+    const rest = news === null ? [...over].filter((key) => !said.has(key)) : [];
+    add(await settle(tx, view, rest, await gather(tx, view, rest, null), await readLive(tx, view, rest), now));
+    await expand(networks);
+  }
+  await expand((news?.gone ?? []).filter((one) => isExpanded(one, expandCidr)));
+  return done;
+}
+
+/** Adds what is said of networks over these subjects to what is said of them; answers the keys of those networks. */
+async function cover(
+  tx: Transaction,
+  { feeds, definition }: JournalView,
+  said: Map<ObservableKey, Said[]>,
+  subjects: Iterable<Observable>,
+): Promise<ReadonlySet<ObservableKey>> {
+  const { expandCidr } = definition.policy;
+  if (expandCidr === null) return new Set();
+  const found = await saidOfNetworks(tx, [...feeds.keys()], subjects, expandCidr);
+  for (const one of found.said) addSaid(said, one);
+  return found.networks;
+}
+
+/** Decides about each key, now that all that is said of it is known, and writes what follows. */
+async function settle(
+  tx: Transaction,
+  view: JournalView,
+  keys: readonly ObservableKey[],
+  gathered: ReadonlyMap<ObservableKey, readonly Said[]>,
+  live: ReadonlyMap<ObservableKey, IndicatorEntry>,
+  now: Micros,
+): Promise<Curated> {
+  if (keys.length === 0) return { entries: 0, withdrawn: 0 };
   const { name } = view.definition;
-  const said = await explain(tx, await gather(tx, view, keys, news));
-  const live = new Map((await tx.liveEntries(name, keys)).map((entry) => [entry.key, entry]));
+  const said = await explain(tx, gathered);
   const steps: Step[] = [];
   const noted: Noted = { dues: [], leftOut: [], lapsed: new Set() };
   for (const key of keys) {
@@ -118,8 +194,10 @@ function leftOutOf(
   out: MergeResult['out'],
   absent: LeftOut['reason'] | null,
 ): LeftOut[] {
-  return said.flatMap(({ feed, observation }) => {
-    const reason = out.find((one) => one.feed === feed)?.reason ?? absent;
+  return said.flatMap(({ feed, observation, network }) => {
+    // What is said of a network over it has its verdict there.
+    if (network !== undefined) return [];
+    const reason = out.find((one) => one.feed === feed && one.network === undefined)?.reason ?? absent;
     return reason === null ? [] : [{ feed, key, type: observation.observable.type, reason }];
   });
 }
@@ -132,7 +210,8 @@ function fateOf(live: IndicatorEntry, out: MergeResult['out'], feeds: JournalVie
   const [strongest] = JSON.parse(live.sources) as Claim[];
   if (strongest === undefined) return 'vanished';
   if (!feeds.has(strongest.feed)) return 'feed-removed';
-  return out.find(({ feed }) => feed === strongest.feed)?.reason ?? 'vanished';
+  const { feed, network } = strongest;
+  return out.find((one) => one.feed === feed && one.network === network)?.reason ?? 'vanished';
 }
 
 async function append(
@@ -173,17 +252,26 @@ async function gather(
   news: News | null,
 ): Promise<Map<ObservableKey, Said[]>> {
   const said = new Map<ObservableKey, Said[]>();
-  const add = (key: ObservableKey, one: Said): void => {
-    const before = said.get(key);
-    if (before === undefined) said.set(key, [one]);
-    else before.push(one);
-  };
   const others = [...feeds.keys()].filter((feed) => feed !== news?.feed);
-  for (const { feed, ...observation } of await tx.observations(others, keys))
-    add(observation.key, { feed, observation });
+  for (const { feed, ...observation } of await tx.observations(others, keys)) addSaid(said, { feed, observation });
   if (news === null) return said;
-  for (const [key, observation] of news.observations) {
-    if (observation !== null) add(key, { feed: news.feed, observation });
+  for (const key of keys) {
+    const observation = news.observations.get(key);
+    if (observation) addSaid(said, { feed: news.feed, observation });
   }
   return said;
+}
+
+function addSaid(said: Map<ObservableKey, Said[]>, one: Said): void {
+  const before = said.get(one.observation.key);
+  if (before === undefined) said.set(one.observation.key, [one]);
+  else before.push(one);
+}
+
+async function readLive(
+  tx: Transaction,
+  { definition }: JournalView,
+  keys: readonly ObservableKey[],
+): Promise<Map<ObservableKey, IndicatorEntry>> {
+  return new Map((await tx.liveEntries(definition.name, keys)).map((entry) => [entry.key, entry]));
 }

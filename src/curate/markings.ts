@@ -98,5 +98,5 @@ function explained(said: Said, definitions: Definitions): Said {
   const kept = statements.length > 0 ? { object_marking_refs: statements, ...others } : others;
   const isEmpty = Object.keys(kept).length === 0;
   const tlp = stricter(observation.tlp, level);
-  return { feed, observation: { ...observation, tlp, kept: isEmpty ? null : kept } };
+  return { ...said, observation: { ...observation, tlp, kept: isEmpty ? null : kept } };
 }

@@ -45,5 +45,6 @@ const undatedProperties: Record<Exclude<keyof Claim, 'first_seen' | 'last_seen'>
   article_url: true,
   url_original: true,
   techniques: true,
+  network: true,
 };
 const undatedNames = Object.keys(undatedProperties) as (keyof typeof undatedProperties)[];

@@ -26,6 +26,8 @@ export interface FeedView {
 export interface Said {
   feed: string;
   observation: Observation;
+  /** It says so of this network, which is over the observable (expand.ts). */
+  network?: string;
 }
 
 /** What the admitted observations of one observable say together. */
@@ -53,6 +55,8 @@ export interface Merged {
 /** A feed whose observation doesn't count, and why. */
 export interface Out {
   feed: string;
+  /** Set where it says so of a network over the address. */
+  network: string | undefined;
   reason: LeftOutReason;
 }
 
@@ -82,7 +86,7 @@ export function merge(
 ): MergeResult {
   let out = NOBODY;
   const admitted: Admitted[] = [];
-  for (const { feed: name, observation } of said) {
+  for (const { feed: name, observation, network } of said) {
     const feed = feeds.get(name);
     if (feed === undefined) continue;
     const tlp = observation.tlp ?? feed.definition.tlp;
@@ -91,8 +95,8 @@ export function merge(
     const reason = reasonOf(observation, { tlp, expires }, policy, now);
     const mayLapse = reason === null || reason === 'expired';
     if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now)) lapsed.add(name);
-    if (reason === null) admitted.push({ observation, feed, confidence, tlp, expires });
-    else out = [...out, { feed: name, reason }];
+    if (reason === null) admitted.push({ observation, network, feed, confidence, tlp, expires });
+    else out = [...out, { feed: name, network, reason }];
   }
   const [first] = admitted;
   if (first === undefined) return { merged: null, out };
@@ -114,6 +118,7 @@ function reasonOf(
 /** An observation that counts, with what its feed's configuration says for rows that say nothing themselves. */
 interface Admitted {
   observation: Observation;
+  network: string | undefined;
   feed: FeedView;
   confidence: number | null;
   tlp: Tlp;
@@ -183,7 +188,16 @@ function countPublishers(admitted: readonly Admitted[], feeds: ReadonlyMap<strin
 }
 
 function byStrength(a: Admitted, b: Admitted): number {
-  return (b.confidence ?? -1) - (a.confidence ?? -1) || (a.feed.definition.name < b.feed.definition.name ? -1 : 1);
+  return (
+    (b.confidence ?? -1) - (a.confidence ?? -1) ||
+    compareText(a.feed.definition.name, b.feed.definition.name) ||
+    // One feed may say an address and networks over it: itself first.
+    compareText(a.network ?? '', b.network ?? '')
+  );
+}
+
+function compareText(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 function combine(best: number | null, publishers: number): number | null {
@@ -210,13 +224,14 @@ function nameOf({ source_name: source, external_id: id = '', url = '' }: Externa
   return `${publisherKey(source)}\n${id}\n${url}`;
 }
 
-function claimOf({ observation, feed, confidence }: Admitted): Claim {
+function claimOf({ observation, network, feed, confidence }: Admitted): Claim {
   const claim: Claim = { feed: feed.definition.name, ...observation.source };
   if (observation.sourceId !== null) claim.id = observation.sourceId;
   if (confidence !== null) claim.confidence = confidence;
   if (observation.firstSeen !== null) claim.first_seen = formatMillis(observation.firstSeen);
   if (observation.lastSeen !== null) claim.last_seen = formatMillis(observation.lastSeen);
   if (observation.techniques.length > 0) claim.techniques = observation.techniques;
+  if (network !== undefined) claim.network = network;
   return claim;
 }
 

@@ -87,6 +87,8 @@ export interface Claim {
   article_title?: string;
   article_url?: string;
   url_original?: string;
+  /** The feed said this network, of which the indicator is an address. */
+  network?: string;
   first_seen?: string;
   last_seen?: string;
   techniques?: string[];

@@ -15,6 +15,7 @@ export const leftOutReasons = [
   'below-confidence',
   'too-few-sources',
   'end-not-served',
+  'expanded',
   'superseded',
 ] as const;
 export type LeftOutReason = (typeof leftOutReasons)[number];

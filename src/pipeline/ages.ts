@@ -3,6 +3,7 @@ import type { FeedView } from '../curate/merge.ts';
 import { type Clock, MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
+import type { Observation } from '../model/observation.ts';
 import type { FeedState } from '../model/state.ts';
 import type { Transaction, Writer } from '../store/store.ts';
 
@@ -77,7 +78,7 @@ export class Ages {
    */
   async sweep(
     until: Micros,
-    hear: (tx: Transaction, feed: FeedDefinition, keys: readonly ObservableKey[]) => Promise<void>,
+    hear: (tx: Transaction, feed: FeedDefinition, gone: readonly Observation[]) => Promise<void>,
   ): Promise<void> {
     for (const definition of this.#parts.feeds.filter(({ mode }) => mode === 'delta')) {
       // Journals have yet to tell what ended with the last good poll.
@@ -92,9 +93,11 @@ export class Ages {
           const end = revoked ? heardAt + REVOKED_KEPT : expiryOf(observation, view, until);
           return end !== null && end < until;
         });
-        const gone = expired.map(({ key }) => key);
-        await tx.removeObservations(name, gone);
-        await hear(tx, definition, gone);
+        await tx.removeObservations(
+          name,
+          expired.map(({ key }) => key),
+        );
+        await hear(tx, definition, expired);
         return keys.length < SWEEP_SLICE ? null : (keys.at(-1) ?? null);
       });
       this.#sweptTo.set(name, sweptTo);

@@ -7,14 +7,17 @@ import { bring } from '../curate/relations.ts';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { StixObject } from '../model/observation.ts';
+import type { Observation, StixObject } from '../model/observation.ts';
 import { lastVersions, type Transaction, type Writer } from '../store/store.ts';
 import { Ages } from './ages.ts';
 import { bringCompany, settleIdentity } from './company.ts';
 import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './views.ts';
+import { walk } from './walk.ts';
 
 /** Keys brought up to date per transaction where there is no batch to follow. */
 const SLICE = 10_000;
+/** The same where each key may be a network of up to 1024 addresses. */
+const EXPANDED_SLICE = 250;
 /** The same for whole objects, which may be large. */
 const OBJECT_SLICE = 1000;
 export interface JournalsParts {
@@ -40,19 +43,6 @@ interface Counts {
 function add(counts: Counts, done: Counts): void {
   counts.entries += done.entries;
   counts.withdrawn += done.withdrawn;
-}
-
-/**
- * Steps that each answer where they came to, until one came nowhere. The store answers at once, so without a pause a thousand
- * steps are one turn of the thread: messages, a stop among them, would wait for the last. Throws the signal's reason.
- */
-async function walk<Place>(signal: AbortSignal, step: (after: Place | null) => Promise<Place | null>): Promise<void> {
-  let after: Place | null = null;
-  do {
-    signal.throwIfAborted();
-    after = await step(after);
-    await nextTurn();
-  } while (after !== null);
 }
 
 /** Every journal of the configuration, as the pipeline tells them things. */
@@ -82,6 +72,27 @@ export class Journals {
     }
   }
 
+  /** The same of observations that have just left the store. */
+  async hearGone(
+    tx: Transaction,
+    feed: FeedDefinition,
+    gone: readonly Observation[],
+    now: Micros,
+    counts: Counts,
+  ): Promise<void> {
+    if (gone.length === 0) return;
+    const observations = new Map(gone.map(({ key }) => [key, null]));
+    const told: News = { feed: feed.name, observations, gone: gone.map(({ observable }) => observable) };
+    for (const definition of this.#heardBy(feed.name)) {
+      add(counts, await bring(tx, await this.#view(tx, definition, feed.name), told, [], now));
+    }
+  }
+
+  /** Does a journal that hears of this feed tell networks as their addresses? Then what leaves must be known before it does. */
+  expands(feed: string): boolean {
+    return this.#heardBy(feed).some(({ policy }) => policy.expandCidr !== null);
+  }
+
   /** Makes journals that are new, and brings those whose policy, feeds or views changed up to what they now say. */
   async reconcile(signal: AbortSignal): Promise<void> {
     const { writer } = this.#parts;
@@ -93,8 +104,8 @@ export class Journals {
       const before = openPolicy(journal.policyHash);
       if (before.hash !== hash) {
         const feeds = this.#feedsOf(definition).map(({ name }) => name);
-        await this.#walk(definition, signal, (tx, after) => tx.observedKeys(feeds, after, SLICE));
-        await this.#walk(definition, signal, (tx, after) => tx.liveKeys(definition.name, after, SLICE));
+        await this.#walk(definition, signal, (tx, after, limit) => tx.observedKeys(feeds, after, limit));
+        await this.#walk(definition, signal, (tx, after, limit) => tx.liveKeys(definition.name, after, limit));
         await this.#reconcileObjects(definition, feeds, signal);
         await this.#forgetVerdicts(definition.name, feeds, signal);
       }
@@ -117,7 +128,7 @@ export class Journals {
     const { lapsedAt } = await writer.feedState(name);
     if (lapsedAt === null) return;
     for (const definition of this.#heardBy(name)) {
-      await this.#walk(definition, signal, (tx, after) => tx.observedKeys([name], after, SLICE), counts);
+      await this.#walk(definition, signal, (tx, after, limit) => tx.observedKeys([name], after, limit), counts);
     }
     await writer.transaction(async (tx) => {
       // Another lifetime may have ended meanwhile.
@@ -181,9 +192,7 @@ export class Journals {
     }
     if (!signal.aborted) {
       // What others say as well lives on, and the feed is no longer named there.
-      await this.#ages.sweep(now - MICROS_PER_DAY, (tx, feed, keys) =>
-        this.hear(tx, feed, new Map(keys.map((key) => [key, null])), [], now, counts),
-      );
+      await this.#ages.sweep(now - MICROS_PER_DAY, (tx, feed, gone) => this.hearGone(tx, feed, gone, now, counts));
     }
     return counts;
   }
@@ -216,12 +225,13 @@ export class Journals {
   async #walk(
     definition: JournalDefinition,
     signal: AbortSignal,
-    next: (tx: Transaction, after: ObservableKey | null) => Promise<ObservableKey[]>,
+    next: (tx: Transaction, after: ObservableKey | null, limit: number) => Promise<ObservableKey[]>,
     counts: Counts = { entries: 0, withdrawn: 0 },
   ): Promise<void> {
+    const limit = definition.policy.expandCidr === null ? SLICE : EXPANDED_SLICE;
     await walk(signal, (after: ObservableKey | null) =>
       this.#parts.writer.transaction(async (tx) => {
-        const keys = await next(tx, after);
+        const keys = await next(tx, after, limit);
         add(counts, await bring(tx, await this.#view(tx, definition), keys, [], this.#parts.clock.now()));
         return keys.at(-1) ?? null;
       }),

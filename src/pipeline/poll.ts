@@ -225,6 +225,8 @@ async function withdrawVanished(
       { details: { held_back: 'true' } },
     );
   }
+  // The networks among it have to be known by more than their keys.
+  if (journals.expands(feed.name)) await withdrawKnown(tx, feed, pull, now, journals, counts);
   for (;;) {
     const keys = await tx.removeUnseen(pull, VANISHED_SLICE);
     if (keys.length === 0) break;
@@ -236,4 +238,26 @@ async function withdrawVanished(
     await journals.hear(tx, feed, NO_NEWS, ids, now, counts);
     await hearMarked(tx, feed, ids.filter(isMarking), journals, now, counts);
   }
+}
+
+/** The same for the observations of a feed, which are read before they go. */
+async function withdrawKnown(
+  tx: Transaction,
+  feed: FeedDefinition,
+  pull: Pull,
+  now: Micros,
+  journals: Journals,
+  counts: { entries: number; withdrawn: number },
+): Promise<void> {
+  let after: ObservableKey | null = null;
+  do {
+    const keys: ObservableKey[] = await tx.observedKeys([feed.name], after, VANISHED_SLICE);
+    const seen = await tx.seenKeys(pull, keys);
+    const unseen = keys.filter((key) => !seen.has(key));
+    const gone = await tx.observations([feed.name], unseen);
+    // In the order of the keys as well.
+    if (gone.length > 0) await tx.removeUnseen(pull, gone.length);
+    await journals.hearGone(tx, feed, gone, now, counts);
+    after = keys.at(-1) ?? null;
+  } while (after !== null);
 }

@@ -348,7 +348,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
   );
   t.match(
     human.out,
-    /\n {2}not-for-elastic: profile elastic-agent can't match networks.* `profile: stix` serves them\n/,
+    /\n {2}not-for-elastic: profile elastic-agent can't match networks \(.*`expand_cidr: 24`.*\), SHA-512.* `profile: stix` serves them\n/,
   );
   t.notMatch(human.out, /below-confidence/, 'only what there is is explained');
   t.match(human.out, /siem +elasticsearch +all +behind +30s ago +3/);

@@ -671,7 +671,7 @@ t.test('a wrong word in a feed that a preset began points at the word', async (t
 });
 
 t.test('a collection is a view when it only names types, else it has its own journal', async (t) => {
-  const text = `${pool}  strict: { feeds: [house], profile: elastic-agent, tlp: green, keep: 40d }
+  const text = `${pool}  strict: { feeds: [house], profile: elastic-agent, tlp: green, keep: 40d, expand_cidr: 24 }
 collections:
   all: { pool: main }
   ips: { pool: main, types: [ipv4, ipv6], title: Addresses, description: Both, strict: true }
@@ -716,15 +716,24 @@ collections:
     profile: 'stix',
     keep: 30 * DAY,
     keepVersions: 'last',
-    policy: { tlp: 'amber', minConfidence: 80, minSources: 2, types: ['url'], tlpVersion: 2, objects: 'indicators' },
+    policy: {
+      tlp: 'amber',
+      minConfidence: 80,
+      minSources: 2,
+      types: ['url'],
+      tlpVersion: 2,
+      objects: 'indicators',
+      expandCidr: null,
+    },
   });
   t.match(journals.get('collection:raw'), { keepVersions: 'all', policy: { objects: 'all' } });
   t.match(
     journals.get('collection:short'),
-    { profile: 'elastic-agent', keep: 31 * DAY, policy: { tlp: 'green' } },
+    { profile: 'elastic-agent', keep: 31 * DAY, policy: { tlp: 'green', expandCidr: 24 } },
     "the pool's rules where it has none",
   );
-  t.match(journals.get('collection:cves'), { profile: 'stix', policy: { types: ['cve'] } });
+  t.match(journals.get('collection:cves'), { profile: 'stix', policy: { types: ['cve'], expandCidr: 24 } });
+  t.match(journals.get('pool:strict'), { policy: { expandCidr: 24 } });
   t.match(config.collections[1], { title: 'Addresses', description: 'Both', strict: true, id: /^00000000-0000-4000-/ });
   t.equal(config.collections.at(-1)?.id, '6ba7b810-9dad-41d1-80b4-00c04fd430c8');
 });

@@ -72,6 +72,7 @@ export const journal = (
     types: null,
     tlpVersion: 2,
     objects: 'indicators',
+    expandCidr: null,
     ...policy,
   },
   keep: 30 * 86_400_000,

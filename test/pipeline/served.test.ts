@@ -42,20 +42,28 @@ async function walkAll({ writer, entries }: Bench, feeds: readonly FeedDefinitio
       ]);
     }
   });
-  const served = new Map<string, { keys: Map<string, Set<string>>; objects: Map<string, string> }>();
+  /** `expanded`: how many live addresses name a feed's network. */
+  type Live = { keys: Map<string, Set<string>>; objects: Map<string, string>; expanded: Map<string, number> };
+  const served = new Map<string, Live>();
   for (const name of journals) {
     const keys = new Map<string, Set<string>>();
     const objects = new Map<string, string>();
+    const expanded = new Map<string, number>();
     for (const entry of await entries(name)) {
       if (entry.kind === 'object') {
         if (JSON.parse(entry.raw).revoked !== true) objects.set(entry.objectId, entry.raw);
       } else if (!entry.revoked) {
         for (const claim of JSON.parse(entry.sources) as Claim[]) {
+          if (claim.network !== undefined) {
+            const name = `${claim.feed} ${claim.network}`;
+            expanded.set(name, (expanded.get(name) ?? 0) + 1);
+            continue;
+          }
           keys.set(claim.feed, (keys.get(claim.feed) ?? new Set()).add(entry.key));
         }
       }
     }
-    served.set(name, { keys, objects });
+    served.set(name, { keys, objects, expanded });
   }
   return { held, served };
 }
@@ -89,7 +97,11 @@ async function requireSum(
     for (const { name, policy } of journals) {
       const leftOut = await writer.leftOut(name, feed, 10_000);
       const out = new Set(leftOut.map(({ value }) => value));
-      const { keys, objects } = served.get(name) as NonNullable<ReturnType<typeof served.get>>;
+      const { keys, objects, expanded } = served.get(name) as NonNullable<ReturnType<typeof served.get>>;
+      for (const { value, reason } of leftOut.filter(({ value }) => value.includes('/') && !value.includes(':'))) {
+        const inside = 2 ** (32 - Number(value.split('/')[1]));
+        if (reason === 'expanded') same(`${value} of ${feed} in ${name}`, expanded.get(`${feed} ${value}`), inside);
+      }
       const known = await writer.transaction((tx) => tx.observedKeys([feed], null, 10_000));
       const values = new Map(
         (await writer.transaction((tx) => tx.observations([feed], known))).map((o) => [o.key, o.observable.value]),
@@ -144,6 +156,8 @@ const values = [
   'a.example.com',
   'hxxp://b[.]example/x',
   '203.0.113.0/24',
+  '198.51.100.0/30',
+  '198.51.100.0/31',
   'CVE-2026-1234',
   'a'.repeat(128),
 ];
@@ -201,6 +215,11 @@ const policies: JournalDefinition[][] = [
     journal({ types: ['ipv4', 'cve'], objects: 'all' }, { name: 'collection:ips' }),
   ],
   [journal({ tlp: 'clear', minConfidence: 50 })],
+  [
+    journal({ expandCidr: 30, tlp: 'green' }, { profile: 'elastic-agent' }),
+    journal({ expandCidr: 31, tlp: 'red', objects: 'all' }, { name: 'collection:elastic', keepVersions: 'all' }),
+    journal({ expandCidr: 30, minSources: 2, minConfidence: 30 }, { name: 'collection:ips' }),
+  ],
 ];
 const views: View[] = [
   { id: 'all', journal: 'pool:main', types: null },
@@ -229,7 +248,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), days: fc.constantFrom(0.1, 1, 5, 40) }) },
   {
     weight: 1,
-    arbitrary: fc.record({ do: fc.constant('start' as const), policy: fc.nat(2), pool: fc.nat(2) }),
+    arbitrary: fc.record({ do: fc.constant('start' as const), policy: fc.nat(3), pool: fc.nat(2) }),
   },
 );
 

@@ -25,6 +25,14 @@ export const poolSchema = Type.Object(
     profile: profileSchema('How STIX is issued: stix, or elastic-agent for the Elastic Agent integration.', 'stix'),
     tlp: tlpSchema('Ceiling: rows above it are left out before merging.', 'amber'),
     keep: keepSchema('30d'),
+    expand_cidr: Type.Optional(
+      Type.Integer({
+        minimum: 22,
+        maximum: 31,
+        description:
+          'Networks of this prefix length or longer are served as their addresses (24: up to 256 of each), with a label that names the network; IPv6 networks of as many addresses likewise (24: /120 and longer). For readers that match addresses only, such as Elastic. Default: networks are served as networks.',
+      }),
+    ),
   },
   closed,
 );

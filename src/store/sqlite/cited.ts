@@ -19,7 +19,9 @@ export function cite(cited: Cited, entry: Entry): void {
 
 /** `sources`: a JSON array of Claim. */
 export function citeSources(cited: Cited, sources: string, kind: number, change: number): void {
-  for (const { feed } of JSON.parse(sources) as Claim[]) {
+  for (const { feed, network } of JSON.parse(sources) as Claim[]) {
+    // What the feed holds is the network, which has a verdict of its own.
+    if (network !== undefined) continue;
     let kinds = cited.get(feed);
     if (kinds === undefined) {
       kinds = new Map();

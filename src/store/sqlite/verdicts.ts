@@ -20,6 +20,7 @@ const reasonCodes: Record<LeftOutReason, number> = {
   'too-few-sources': 8,
   superseded: 9,
   'end-not-served': 10,
+  expanded: 11,
 };
 const reasonByCode = new Map(Object.entries(reasonCodes).map(([reason, code]) => [code, reason as LeftOutReason]));
 /** Kinds: codes of observables, or these. */
