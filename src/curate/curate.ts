@@ -93,7 +93,10 @@ async function curateExpanding(
     const live = await readLive(tx, view, slice);
     const said = await gather(tx, view, slice, news);
     // What is not live and that nobody says by itself is as the networks over it left it.
-    const subjects = slice.flatMap((key) => said.get(key)?.[0]?.observation.observable ?? live.get(key) ?? []);
+    const subjects = slice.flatMap((key): Observable[] => {
+      const subject = said.get(key)?.[0]?.observation.observable ?? live.get(key);
+      return subject === undefined ? [] : [{ type: subject.type, value: subject.value }];
+    });
     const networks = subjects.filter((subject) => isExpanded(subject, expandCidr));
     const over = await cover(tx, view, said, subjects);
     add(await settle(tx, view, slice, said, live, now));

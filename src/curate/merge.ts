@@ -56,7 +56,7 @@ export interface Merged {
 export interface Out {
   feed: string;
   /** Set where it says so of a network over the address. */
-  network: string | undefined;
+  network?: string;
   reason: LeftOutReason;
 }
 
@@ -96,7 +96,7 @@ export function merge(
     const mayLapse = reason === null || reason === 'expired';
     if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now)) lapsed.add(name);
     if (reason === null) admitted.push({ observation, network, feed, confidence, tlp, expires });
-    else out = [...out, { feed: name, network, reason }];
+    else out = [...out, { feed: name, reason, ...(network === undefined ? {} : { network }) }];
   }
   const [first] = admitted;
   if (first === undefined) return { merged: null, out };

@@ -217,7 +217,7 @@ export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'>, 
   unseen(pull: Pull): Promise<{ unseen: number; total: number }>;
   /** How many different observations and objects the pull has marked as seen. */
   marked(pull: Pull): Promise<number>;
-  /** Removes up to `limit` observations that the pull has not seen, ascending by key, and answers their keys; empty when none are left. */
+  /** Removes up to `limit` observations that the pull has not seen and answers their keys, ascending; empty: none is left. */
   removeUnseen(pull: Pull, limit: number): Promise<ObservableKey[]>;
   /** The same for objects; answers their ids. */
   removeUnseenObjects(pull: Pull, limit: number): Promise<string[]>;

@@ -112,6 +112,25 @@ t.test('an address in a network merges with what others say of it, and of networ
   }
 });
 
+t.test('addresses are spelt as everywhere else, so they merge; two kinds of networks of 1024 addresses', async (t) => {
+  const [one, two] = [feed('one'), feed('two')];
+  const bench = await openBench(t, [one, two], [expanding({ expandCidr: 22, minSources: 2 })]);
+  const addresses = ['198.51.100.0', '198.51.101.1', '198.51.103.255', '2001:db8::', '2001:db8::1', '2001:db8::3ff'];
+  const more = ['2001:db8:0:1:1:1:0:5', '2001:db8:0:1:1:1:0:100'];
+  await bench.pull(one, [
+    { value: '198.51.100.0/22' },
+    { value: '2001:db8::/118' },
+    { value: '2001:db8:0:1:1:1::/118' },
+  ]);
+  await bench.pull(
+    two,
+    [...addresses, ...more, '198.51.104.0', '198.51.99.255', '2001:db8::400'].map((value) => ({ value })),
+  );
+  const outside = ['198.51.104.0', '198.51.99.255', '2001:db8::400'];
+  t.strictSame(await liveValues(bench), [...addresses, ...more].sort());
+  t.strictSame(await fates(bench, 'two'), Object.fromEntries(outside.map((value) => [value, 'too-few-sources'])));
+});
+
 t.test("a network's marking, its own end and its withdrawal are those of its addresses", async (t) => {
   const news = feed('one', { mode: 'delta' });
   const low = expanding({ tlp: 'green' }, { name: 'collection:low' });
