@@ -59,7 +59,8 @@ export async function curate(
   const news = 'observations' in about ? about : null;
   const keys = news === null ? (about as readonly ObservableKey[]) : [...news.observations.keys()];
   if (keys.length === 0) return { entries: 0, withdrawn: 0 };
-  if (view.definition.policy.expandCidr !== null) return curateExpanding(tx, view, keys, news, now);
+  const { expandCidr } = view.definition.policy;
+  if (expandCidr !== null) return curateExpanding(tx, view, expandCidr, keys, news, now);
   const live = await readLive(tx, view, keys);
   return settle(tx, view, keys, await gather(tx, view, keys, news), live, now);
 }
@@ -68,20 +69,26 @@ export async function curate(
 async function curateExpanding(
   tx: Transaction,
   view: JournalView,
+  expandCidr: number,
   keys: readonly ObservableKey[],
   news: News | null,
   now: Micros,
 ): Promise<Curated> {
-  const { expandCidr } = view.definition.policy;
   const done: Curated = { entries: 0, withdrawn: 0 };
   const add = ({ entries, withdrawn }: Curated): void => {
     done.entries += entries;
     done.withdrawn += withdrawn;
   };
+  /** Adds what is said of the networks over these subjects; answers the keys of those networks. */
+  const cover = async (said: Map<ObservableKey, Said[]>, subjects: Iterable<Observable>) => {
+    const found = await saidOfNetworks(tx, [...view.feeds.keys()], subjects, expandCidr);
+    for (const one of found.said) addSaid(said, one);
+    return found.networks;
+  };
   const bring = async (known: ReadonlyMap<ObservableKey, Observable>): Promise<void> => {
     const live = await readLive(tx, view, [...known.keys()]);
     const said = await gather(tx, view, [...known.keys()], null);
-    await cover(tx, view, said, known.values());
+    await cover(said, known.values());
     add(await settle(tx, view, [...known.keys()], said, live, now));
   };
   const expand = async (networks: Iterable<Observable>): Promise<void> => {
@@ -98,7 +105,7 @@ async function curateExpanding(
       return subject === undefined ? [] : [{ type: subject.type, value: subject.value }];
     });
     const networks = subjects.filter((subject) => isExpanded(subject, expandCidr));
-    const over = await cover(tx, view, said, subjects);
+    const over = await cover(said, subjects);
     add(await settle(tx, view, slice, said, live, now));
     // Where time did it: the networks over what ended ended as well, and have no entry that would come due.
     const rest = news === null ? [...over].filter((key) => !said.has(key)) : [];
@@ -107,20 +114,6 @@ async function curateExpanding(
   }
   await expand((news?.gone ?? []).filter((one) => isExpanded(one, expandCidr)));
   return done;
-}
-
-/** Adds what is said of networks over these subjects to what is said of them; answers the keys of those networks. */
-async function cover(
-  tx: Transaction,
-  { feeds, definition }: JournalView,
-  said: Map<ObservableKey, Said[]>,
-  subjects: Iterable<Observable>,
-): Promise<ReadonlySet<ObservableKey>> {
-  const { expandCidr } = definition.policy;
-  if (expandCidr === null) return new Set();
-  const found = await saidOfNetworks(tx, [...feeds.keys()], subjects, expandCidr);
-  for (const one of found.said) addSaid(said, one);
-  return found.networks;
 }
 
 /** Decides about each key, now that all that is said of it is known, and writes what follows. */

@@ -156,6 +156,41 @@ t.test("a network's marking, its own end and its withdrawal are those of its add
   t.strictSame((await reasons(bench)).sort(), ['expired', 'revoked']);
 });
 
+t.test(
+  'what one feed says of an address and of networks over it has one order, and each its own verdict',
+  async (t) => {
+    const news = feed('one', { mode: 'delta' });
+    const bench = await openBench(t, [news], [expanding({ tlp: 'green' })]);
+    const until = formatMillis(START + 2 * MICROS_PER_DAY);
+    await bench.pull(news, [
+      { value: '198.51.100.4/30' },
+      { value: '198.51.100.5' },
+      { value: '198.51.100.4/31' },
+      { value: '203.0.113.1' },
+      { value: '203.0.113.0/31', tlp: 'red' },
+      { value: '203.0.113.9', revoked: true },
+      { value: '203.0.113.8/31', validUntil: until },
+    ]);
+    t.strictSame(claimsOf(await liveOf(bench, '198.51.100.5')), [
+      ['one', undefined],
+      ['one', '198.51.100.4/30'],
+      ['one', '198.51.100.4/31'],
+    ]);
+    t.strictSame(await fates(bench), {
+      '198.51.100.4/30': 'expanded',
+      '198.51.100.4/31': 'expanded',
+      '203.0.113.0/31': 'above-ceiling',
+      '203.0.113.9': 'revoked',
+      '203.0.113.8/31': 'expanded',
+    });
+    t.strictSame(claimsOf(await liveOf(bench, '203.0.113.1')), [['one', undefined]]);
+    t.strictSame(claimsOf(await liveOf(bench, '203.0.113.9')), [['one', '203.0.113.8/31']]);
+    bench.clock.set(START + 2 * MICROS_PER_DAY);
+    await bench.journals.tick(never);
+    t.strictSame(await reasons(bench), ['expired'], 'the fate of what was served');
+  },
+);
+
 t.test('a delta feed forgets a network, and an object becomes another: the addresses go as well', async (t) => {
   const news = feed('one', { mode: 'delta', lifetime: { default: 2 * 86_400_000 }, outageLimit: 0 });
   const other = feed('two');
