@@ -1,7 +1,7 @@
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
-import type { Observation } from '../model/observation.ts';
+import type { Observation, StatementBeside } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
 import type { FeedView } from './merge.ts';
 
@@ -22,22 +22,42 @@ const HOLD_AHEAD = 3600 * MICROS_PER_SECOND;
 
 type Dated = Pick<IndicatorEntry, 'objectId' | 'created' | 'version' | 'validUntil'>;
 
+/** What the end of one object's word depends on. */
+type Dates = Pick<StatementBeside, 'validUntil' | 'heardAt'>;
+
 /**
- * When a feed stops speaking for an observation. Its source's own word wins (STIX 2.1 section 4.7 `valid_until`; without one an
+ * When a feed stops speaking for an observation: with the last of the objects that say it. Its source's own word wins (STIX 2.1 section 4.7 `valid_until`; without one an
  * indicator has no end). Else the configured lifetime counts from the last sighting that the feed dates or the last confirmation
  * of a snapshot, whichever is later, and without either from when the feed was heard to say it. A lifetime that ends while the
  * feed can't be read is held until the feed's outage limit. Null: never.
  */
 export function expiryOf(observation: Observation, feed: FeedView, now: Micros): Micros | null {
-  if (observation.validUntil !== null) return observation.validUntil;
-  const end = lifeEndOf(observation, feed);
+  let last = endOf(observation, observation, feed, now);
+  for (const other of observation.others) {
+    if (last === null) return null;
+    const end = endOf(observation, other, feed, now);
+    last = end === null ? null : Math.max(last, end);
+  }
+  return last;
+}
+
+function endOf(observation: Observation, said: Dates, feed: FeedView, now: Micros): Micros | null {
+  if (said.validUntil !== null) return said.validUntil;
+  const end = lifeEndOf(observation, said, feed);
   return end !== null && isHeld(observation, end, feed, now) ? heldUntil(end, feed) : end;
 }
 
 /** Has its lifetime ended, or is that held back, so that the next good poll of the feed may say otherwise? */
 export function hasLapsed(observation: Observation, feed: FeedView, now: Micros): boolean {
-  if (observation.validUntil !== null) return false;
-  const end = lifeEndOf(observation, feed);
+  return (
+    mayBeSaidAgain(observation, observation, feed, now) ||
+    observation.others.some((other) => mayBeSaidAgain(observation, other, feed, now))
+  );
+}
+
+function mayBeSaidAgain(observation: Observation, said: Dates, feed: FeedView, now: Micros): boolean {
+  if (said.validUntil !== null) return false;
+  const end = lifeEndOf(observation, said, feed);
   if (end === null) return false;
   if (feed.definition.mode === 'snapshot' && end <= now) return true;
   // What a delta feed let go is not said again by a poll that says nothing of it: only what is held waits for one.
@@ -49,10 +69,10 @@ function lifetimeOf({ observable: { type } }: Observation, { definition: { lifet
   return milliseconds === undefined ? null : milliseconds * MICROS_PER_MS;
 }
 
-function lifeEndOf(observation: Observation, feed: FeedView): Micros | null {
+function lifeEndOf(observation: Observation, { heardAt }: Dates, feed: FeedView): Micros | null {
   const lifetime = lifetimeOf(observation, feed);
   if (lifetime === null) return null;
-  const { lastSeen, heardAt } = observation;
+  const { lastSeen } = observation;
   const { confirmedAt } = feed;
   const since = lastSeen === null ? (confirmedAt ?? heardAt) : Math.max(lastSeen, confirmedAt ?? 0);
   return since + lifetime;

@@ -32,6 +32,14 @@ export interface Statement {
   version: Micros | null;
 }
 
+/** What a further object says for itself of the observable: when it leaves, the end of those that stay is theirs. */
+export interface StatementBeside extends Statement {
+  /** Its own `valid_until`; null where it has none. */
+  validUntil: Micros | null;
+  /** When the feed was first heard to say this version of it. It is no part of what is said. */
+  heardAt: Micros;
+}
+
 /** What one feed says about one observable. Its identity is (feed, key). */
 export interface Observation {
   key: ObservableKey;
@@ -45,6 +53,7 @@ export interface Observation {
   lastSeen: Micros | null;
   /** Only when the feed itself says so; a lifetime from configuration is applied when merging. */
   validFrom: Micros | null;
+  /** Of the object that it was made from; `others` have their own. It ends with the last of them (curate/lifetime.ts). */
   validUntil: Micros | null;
   /** The feed itself took it back: it no longer speaks for the indicator. */
   revoked: boolean;
@@ -53,7 +62,7 @@ export interface Observation {
   /** `modified`, else `created`, of the upstream object: orders the versions of one id. Null for rows, and where none is given. */
   version: Micros | null;
   /** Further objects of the feed that say the same, at most MAX_STATEMENTS_BESIDE. */
-  others: Statement[];
+  others: StatementBeside[];
   /** When the feed was first heard to say this, or last said something new of it. It is no part of what is said. */
   heardAt: Micros;
   source: Source;
@@ -68,7 +77,10 @@ export interface Observation {
   kept: JsonObject | null;
 }
 
-/** What the store finds an observation by is bounded: objects on one observable beyond it are not told apart. */
+/**
+ * What the store finds an observation by is bounded: objects on one observable beyond it are not told apart, and count towards
+ * the end of the last that is.
+ */
 export const MAX_STATEMENTS_BESIDE = 15;
 
 /** A STIX 2.1 object that holds no observation of ours; it passes verbatim. */

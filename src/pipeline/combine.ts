@@ -5,12 +5,12 @@ import {
   type ExternalReference,
   MAX_STATEMENTS_BESIDE,
   type Observation,
-  type Statement,
+  type StatementBeside,
 } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
 import { MAX_LABELS, MAX_REFERENCES } from '../normalise/property.ts';
 import { MAX_STATEMENTS, statementsOf as markingsOf, withStatements } from '../stix/marking.ts';
-import { statementsOf } from './supersede.ts';
+import { statementOf, statementsOf } from './supersede.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
 
@@ -34,13 +34,15 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
   const isStronger = isTie ? (b.sourceId ?? '') < (a.sourceId ?? '') : strengthOf(b) > strengthOf(a);
   const strong = isStronger ? b : a;
   const weak = strong === a ? b : a;
+  // Each object's end stays its own, so that it can leave without the other.
+  const isApart = statementOf(a) !== null && statementOf(b) !== null;
   return {
     ...strong,
     tlp: levelOf(a, b, feed),
     firstSeen: bound(Math.min, a.firstSeen, b.firstSeen),
     lastSeen: bound(Math.max, a.lastSeen, b.lastSeen),
     validFrom: bound(Math.min, a.validFrom, b.validFrom),
-    validUntil: a.validUntil === null || b.validUntil === null ? null : Math.max(a.validUntil, b.validUntil),
+    validUntil: isApart ? strong.validUntil : later(a.validUntil, b.validUntil),
     revoked: a.revoked && b.revoked,
     name: strong.name ?? weak.name,
     description: strong.description ?? weak.description,
@@ -48,7 +50,7 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
     references: uniteReferences(a.references, b.references),
     techniques: unite(a.techniques, b.techniques),
     others: othersOf(strong, weak),
-    heardAt: Math.max(a.heardAt, b.heardAt),
+    heardAt: isApart ? strong.heardAt : Math.max(a.heardAt, b.heardAt),
     kept: withStatements(strong.kept ?? weak.kept, [a.kept, b.kept]),
   };
 }
@@ -59,11 +61,26 @@ function orderOf({ version, lastSeen }: Observation): Micros {
 }
 
 /** Sorted and bounded, so that it is the same ones whatever the rows' order. */
-function othersOf(strong: Observation, weak: Observation): Statement[] {
+function othersOf(strong: Observation, weak: Observation): StatementBeside[] {
   const own = [strong.sourceId, ...strong.others.map(({ id }) => id)];
   const added = statementsOf(weak).filter(({ id }) => !own.includes(id));
   if (added.length === 0) return strong.others;
-  return [...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)).slice(0, MAX_STATEMENTS_BESIDE);
+  return boundStatements([...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)));
+}
+
+/** The first of them; the others' ends are no longer told apart, and count as the last one's. */
+export function boundStatements(all: readonly StatementBeside[]): StatementBeside[] {
+  const [kept, surplus] = [all.slice(0, MAX_STATEMENTS_BESIDE), all.slice(MAX_STATEMENTS_BESIDE)];
+  const last = kept.pop();
+  if (last === undefined) return kept;
+  const validUntil = surplus.reduce((end, one) => later(end, one.validUntil), last.validUntil);
+  const heardAt = surplus.reduce((at, one) => Math.max(at, one.heardAt), last.heardAt);
+  return [...kept, { ...last, validUntil, heardAt }];
+}
+
+/** The later of two ends; none is the latest. */
+function later(a: Micros | null, b: Micros | null): Micros | null {
+  return a === null || b === null ? null : Math.max(a, b);
 }
 
 /**

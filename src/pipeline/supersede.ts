@@ -1,7 +1,7 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation, Statement } from '../model/observation.ts';
+import type { Observation, Statement, StatementBeside } from '../model/observation.ts';
 import { parseTimestamp } from '../model/timestamp.ts';
 import { isStixId } from '../stix/id.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
@@ -23,9 +23,11 @@ export function statementOf({ sourceId }: Observation): string | null {
 }
 
 /** The objects of its feed that say it, the one that it was made from first. */
-export function statementsOf(observation: Observation): Statement[] {
+export function statementsOf(observation: Observation): StatementBeside[] {
   const id = statementOf(observation);
-  return id === null ? observation.others : [{ id, version: observation.version }, ...observation.others];
+  if (id === null) return observation.others;
+  const { version, validUntil, heardAt, others } = observation;
+  return [{ id, version, validUntil, heardAt }, ...others];
 }
 
 function versionOn(observation: Observation, id: string): Micros | null | undefined {
@@ -233,5 +235,6 @@ export function withoutStatements(known: Observation, gone: ReadonlySet<string |
   if (first === undefined) return null;
   if (standing.length === all.length) return known;
   const references = known.references.filter(({ external_id: id }) => id === undefined || !gone.has(id));
-  return { ...known, sourceId: first.id, version: first.version, others, references };
+  const { id: sourceId, ...own } = first;
+  return { ...known, ...own, sourceId, others, references };
 }

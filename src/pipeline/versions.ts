@@ -1,10 +1,10 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import { MAX_STATEMENTS_BESIDE, type Observation, type Statement, type StixObject } from '../model/observation.ts';
+import type { Observation, Statement, StixObject } from '../model/observation.ts';
 import { withStatements } from '../stix/marking.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
-import { combineRows, levelOf } from './combine.ts';
+import { boundStatements, combineRows, levelOf } from './combine.ts';
 import {
   type Batch,
   isOlder,
@@ -199,17 +199,19 @@ function beside(now: Observation, known: Observation, feed: FeedDefinition, at: 
   const newer = !isOlder(now.version, known.version, at) || idsOf(now).includes(known.sourceId ?? '');
   const [strong, weak] = newer ? [now, known] : [known, now];
   const ids = idsOf(strong);
-  const added = statementsOf(weak)
-    .filter(({ id }) => !ids.includes(id))
-    .slice(0, Math.max(0, MAX_STATEMENTS_BESIDE - strong.others.length));
-  if (added.length === 0) return strong;
-  const references = added.map(({ id }) => ({ source_name: feed.title, external_id: id }));
+  const added = statementsOf(weak).filter(({ id }) => !ids.includes(id));
+  if (added.length === 0 && newer) return strong;
+  const news = new Map(statementsOf(now).map((one) => [one.id, one]));
+  const others = boundStatements([...strong.others.map((one) => news.get(one.id) ?? one), ...added]);
+  const references = others
+    .filter((one) => !ids.includes(one.id))
+    .map(({ id }) => ({ source_name: feed.title, external_id: id }));
   const referred = new Set(strong.references.map(({ external_id: id }) => id));
   return {
     ...strong,
     tlp: levelOf(strong, weak, feed),
     kept: withStatements(strong.kept, [strong.kept, weak.kept]),
-    others: [...strong.others, ...added],
+    others,
     references: [...strong.references, ...references.filter(({ external_id: id }) => !referred.has(id))],
   };
 }

@@ -222,11 +222,9 @@ export class History {
     this.#clock.set(this.#clock.now() + Math.round(days * MICROS_PER_DAY));
   }
 
-  #change({ source: name, what, object, value: said, days }: Change): void {
+  #change({ source: name, what, object, value, days }: Change): void {
     const source = this.#source(name);
     const now = this.#clock.now();
-    // Objects of one source never share a value, those of several do: each value has one end in a source.
-    const value = /^\d/.test(said) ? `${said}${object}` : `o${object}.${said}`;
     // Some objects are everybody's: each source speaks for itself, whatever others say under the same id.
     const object_ = object === 0 ? 'shared' : `${name} ${object}`;
     const generation = this.#generations.get(`${name} ${object_}`) ?? 0;

@@ -148,3 +148,26 @@ t.test('rows on different observables stay apart', async (t) => {
     ['a.example', 'b.example'],
   );
 });
+
+t.test('of more objects than are told apart none is lost for the end, whatever their order', async (t) => {
+  // The later by their ids end later: those that are not told apart have the last ends.
+  const objects = Array.from({ length: 40 }, (_, n) =>
+    observation({
+      ...plain,
+      sourceId: `indicator--0000${1000 + n}-0000-4000-8000-000000000000`,
+      validUntil: day(n),
+      heardAt: START + n,
+    }),
+  );
+  const endless = { ...(objects[30] as Observation), validUntil: null };
+  for (const order of [objects, objects.toReversed()]) {
+    const [one] = combineRows(order, feed).values();
+    t.equal(one?.others.length, 15);
+    t.match(one?.others.at(-1), { validUntil: day(39), heardAt: START + 39 });
+    const [other] = combineRows(
+      order.map((one) => (one === objects[30] ? endless : one)),
+      feed,
+    ).values();
+    t.match(other?.others.at(-1), { validUntil: null });
+  }
+});

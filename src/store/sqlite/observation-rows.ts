@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
+import type { Micros } from '../../model/clock.ts';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
-import type { ExternalReference, Observation, Source, Statement, StixObject } from '../../model/observation.ts';
+import type { ExternalReference, Observation, Source, StatementBeside, StixObject } from '../../model/observation.ts';
 import { markedAs, statementsOf } from '../../stix/marking.ts';
 import { endsOf } from '../../stix/relation.ts';
 import type { StoredObservation } from '../store.ts';
@@ -83,7 +84,9 @@ interface Detail {
   labels?: string[] | undefined;
   references?: ExternalReference[] | undefined;
   techniques?: string[] | undefined;
-  others?: Statement[] | undefined;
+  others?: Omit<StatementBeside, 'heardAt'>[] | undefined;
+  /** When each of `others` was heard. */
+  heard?: Micros[] | undefined;
   kept?: JsonObject | undefined;
 }
 
@@ -121,12 +124,17 @@ export class IncomingObservation implements Incoming {
   values(id: number | null, feed: number): Value[] {
     const { observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId, references } =
       this.observation;
-    const { version, heardAt } = this.observation;
+    const { version, heardAt, others } = this.observation;
     // References come back as they were given, and are compared whatever the order of their members.
-    const detail =
-      references.length === 0
-        ? this.#detail
-        : `${this.#detail.slice(0, -1)},"references":${JSON.stringify(references)}}`;
+    let detail = this.#detail;
+    if (references.length > 0) detail = withMember(detail, 'references', references);
+    // No part of what is compared.
+    if (others.length > 0)
+      detail = withMember(
+        detail,
+        'heard',
+        others.map((other) => other.heardAt),
+      );
     // biome-ignore format: in the order of OBSERVATIONS.columns
     return [
       id, feed, this.name, this.fingerprint,
@@ -171,14 +179,19 @@ function fingerprintOf(text: string): number {
   return Number.parseInt(hash('sha1', text, 'hex').slice(0, 12), 16);
 }
 
+/** Appends a member to the text of an object that has some. */
+function withMember(text: string, name: keyof Detail, value: unknown): string {
+  return `${text.slice(0, -1)},"${name}":${JSON.stringify(value)}}`;
+}
+
 function orderless(references: readonly ExternalReference[]): string {
   return JSON.stringify(
     references.map(({ source_name, description, url, external_id }) => [source_name, description, url, external_id]),
   );
 }
 
-/** All but the references; members in one order, so that the same content has the same text however it was ordered. */
-function detailOf(observation: Observation): Omit<Detail, 'references'> {
+/** All but the references and when others were heard; members in one order, so that the same content has the same text however it was ordered. */
+function detailOf(observation: Observation): Omit<Detail, 'references' | 'heard'> {
   const { source, name, description, labels, techniques, others, kept } = observation;
   return {
     source: {
@@ -194,7 +207,7 @@ function detailOf(observation: Observation): Omit<Detail, 'references'> {
     description: description ?? undefined,
     labels: labels.length > 0 ? labels : undefined,
     techniques: techniques.length > 0 ? techniques : undefined,
-    others: others.length > 0 ? others.map(({ id, version }) => ({ id, version })) : undefined,
+    others: others.length > 0 ? others.map(({ id, version, validUntil }) => ({ id, version, validUntil })) : undefined,
     kept: kept === null ? undefined : (sortMembers(kept) as JsonObject),
   };
 }
@@ -225,7 +238,7 @@ export function observationFromRow(feed: string, row: ObservationRow): StoredObs
     revoked: row[9] === 1,
     sourceId: row[10],
     version: row[11],
-    others: detail.others ?? [],
+    others: (detail.others ?? []).map((other, i) => ({ ...other, heardAt: detail.heard?.[i] ?? row[12] })),
     heardAt: row[12],
     source: detail.source,
     name: detail.name ?? null,

@@ -18,7 +18,7 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
       string,
       string,
     ];
-    const others = [{ id: b, version: START }];
+    const others = [{ id: b, version: START, validUntil: START + 9, heardAt: START + 2 }];
     const [first, second, row] = [
       observation({ value: 'a.example', sourceId: a, version: START + 1, others }),
       observation({ value: 'b.example', sourceId: a, version: null }),
@@ -35,7 +35,9 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     t.strictSame(await found([c]), []);
     t.strictSame(await found([a, b, a, 'a row']), ['a.example', 'b.example']);
     t.strictSame(await writer.transaction((tx) => tx.saidBy('one', [b])), [{ feed: 'one', ...first }]);
-    await writer.transaction((tx) => tx.amend('one', [{ ...first, sourceId: c, others: [{ id: a, version: 1 }] }]));
+    await writer.transaction((tx) =>
+      tx.amend('one', [{ ...first, sourceId: c, others: [{ id: a, version: 1, validUntil: null, heardAt: 1 }] }]),
+    );
     t.strictSame(
       [await found([a]), await found([b]), await found([c])],
       [['a.example', 'b.example'], [], ['a.example']],
