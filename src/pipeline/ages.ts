@@ -98,6 +98,7 @@ export class Ages {
           expired.map(({ key }) => key),
         );
         await hear(tx, definition, expired);
+        await tx.forgetEnded(name, until - REVOKED_KEPT, SWEEP_SLICE);
         return keys.length < SWEEP_SLICE ? null : (keys.at(-1) ?? null);
       });
       this.#sweptTo.set(name, sweptTo);

@@ -4,7 +4,9 @@ import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Statement } from '../model/observation.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
-import { Batch, endStatements, statementOf } from './supersede.ts';
+import { forgetUnsaid } from './remembered.ts';
+import { statementOf } from './statements.ts';
+import { Batch, endStatements } from './supersede.ts';
 import { settleStatements, takeHeld } from './versions.ts';
 
 /** Observables whose news are kept, merged and journalled before the next: what they need on the way stays young garbage. */
@@ -51,6 +53,7 @@ export async function* observe(
     const said = new Map(held.map((observation) => [observation.key, observation]));
     yield keep(tx, feed, pull, held, said, said);
   }
+  await forgetUnsaid(tx, pull, feed, at);
 }
 
 /** `said` and `settled` may hold more than what is kept now. */

@@ -1,38 +1,16 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation, Statement, StatementBeside } from '../model/observation.ts';
-import { parseTimestamp } from '../model/timestamp.ts';
-import { isStixId } from '../stix/id.ts';
+import type { Observation, Statement } from '../model/observation.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
+import { rememberEnded, rememberSpoken, spokenBy } from './remembered.ts';
+import { isOlder, statementsOf, timeOf, versionOn, withoutStatements } from './statements.ts';
 
 /**
  * The newest version is the object (STIX 2.1 section 3.6). A feed that says a later version of an id takes back what the id said
  * before on every observable that the later one does not name, whatever that is: another value, a pattern that can't be read.
  * A version that is dated ahead of our clock is not believed to be later than anything: what comes after it replaces it.
  */
-
-/** Is `a` an older version than `b`? False where one of them has no date that can be believed. */
-export function isOlder(a: Micros | null, b: Micros | null, now: Micros): boolean {
-  return a !== null && b !== null && b <= now && a < b;
-}
-
-/** The upstream object that an observation was made from; null for rows, and for ids that name nothing for sure. */
-export function statementOf({ sourceId }: Observation): string | null {
-  return isStixId(sourceId) ? sourceId : null;
-}
-
-/** The objects of its feed that say it, the one that it was made from first. */
-export function statementsOf(observation: Observation): StatementBeside[] {
-  const id = statementOf(observation);
-  if (id === null) return observation.others;
-  const { version, validUntil, heardAt, others } = observation;
-  return [{ id, version, validUntil, heardAt }, ...others];
-}
-
-function versionOn(observation: Observation, id: string): Micros | null | undefined {
-  return statementsOf(observation).find((statement) => statement.id === id)?.version;
-}
 
 /** What a batch says, by upstream object: of each id its newest version, and the observables that this one names. */
 export class Batch {
@@ -73,27 +51,6 @@ export class Batch {
   }
 }
 
-/**
- * Versions that a pull has said and the store does not hold: of what says nothing of an observable, and of what is held back. An
- * older one on a later page of the pull is no longer the object.
- */
-const spoken = new WeakMap<Pull, Map<string, Micros | null>>();
-/** Beyond it what came on earlier pages is not remembered. */
-const MOST_SPOKEN = 200_000;
-
-export function spokenBy(pull: Pull): ReadonlyMap<string, Micros | null> {
-  return spoken.get(pull) ?? new Map();
-}
-
-export function rememberSpoken(pull: Pull, statements: readonly Statement[], now: Micros): void {
-  const known = spoken.get(pull) ?? new Map<string, Micros | null>();
-  spoken.set(pull, known);
-  for (const { id, version } of statements) {
-    const isNewer = !isOlder(version, known.get(id) ?? null, now);
-    if (isNewer && (known.has(id) || known.size < MOST_SPOKEN)) known.set(id, version);
-  }
-}
-
 export interface Superseded {
   /** What is no older than all that the feed has said by the same ids. */
   current: Observation[];
@@ -105,7 +62,8 @@ export interface Superseded {
 
 /**
  * Holds what a batch says against what the feed has said by the same ids, and takes back what is superseded. A snapshot is what
- * the pull under way says: what was said before counts only once the pull has said it again, and leaves at its end.
+ * the pull under way says: what was said before counts only once the pull has said it again, and leaves at its end, or as soon as
+ * the pull says a newer version.
  */
 export async function supersede(
   tx: Transaction,
@@ -120,19 +78,27 @@ export async function supersede(
   const [current, doubtful] = [[] as Observation[], [] as Observation[]];
   const left = new Map<string, Micros | null>();
   const verbatim = feed.mode === 'delta' ? await tx.objectVersions(feed.name, ids) : NO_VERSIONS;
+  const ended = await tx.endedVersions(feed.name, ids);
   const before = spokenBy(pull);
   for (const one of said) {
     const id = one.sourceId as string;
+    const hasEnded = isOlder(one.version, ended.get(id) ?? null, now);
+    if (hasEnded && feed.mode === 'delta') continue;
     if (isOlder(one.version, before.get(id) ?? null, now)) continue;
     const newer = (standing.get(id) ?? []).filter(({ observation }) => {
       return isOlder(one.version, versionOn(observation, id) ?? null, now);
     });
     if (newer.some(({ isSaid }) => isSaid) || isOlder(one.version, timeOf(verbatim.get(id)), now)) continue;
-    if (newer.length > 0) doubtful.push(one);
+    if (newer.length > 0 || hasEnded) doubtful.push(one);
     else {
       current.push(one);
       left.set(id, one.version);
     }
+  }
+  const revoked = current.filter((one) => one.revoked);
+  if (revoked.length > 0) {
+    const statements = revoked.map(({ sourceId, version }) => ({ id: sourceId as string, version }));
+    await rememberEnded(tx, pull, feed, statements, now);
   }
   return { current, doubtful, retracted: await retract(tx, feed, standing, left, batch, now) };
 }
@@ -146,8 +112,10 @@ export async function endStatements(
   now: Micros,
 ): Promise<Map<ObservableKey, Observation>> {
   const versions = new Map(batch.ended.map(({ id, version }) => [id, version]));
+  const ids = [...versions.keys()];
+  const standing = await standingOf(tx, pull, feed, ids);
+  await rememberEnded(tx, pull, feed, await worthRemembering(tx, feed, batch.ended, standing, now), now);
   rememberSpoken(pull, batch.ended, now);
-  const standing = await standingOf(tx, pull, feed, [...versions.keys()]);
   const retracted = await retract(tx, feed, standing, versions, batch, now);
   // What a snapshot ended stays known as long as it says so: its older versions may stand on the pages before.
   const kept = new Map<ObservableKey, Observation>();
@@ -163,11 +131,27 @@ export async function endStatements(
   return retracted;
 }
 
-const NO_VERSIONS: ReadonlyMap<string, string | null> = new Map();
-
-export function timeOf(version: string | null | undefined): Micros | null {
-  return version === null || version === undefined ? null : (parseTimestamp(version) ?? null);
+/**
+ * Of versions that say nothing of an observable, those that nothing else tells of. In a snapshot they matter only beside an older
+ * version that says something: the pull has said it, or did so the last time.
+ */
+async function worthRemembering(
+  tx: Transaction,
+  feed: FeedDefinition,
+  ended: readonly Statement[],
+  standing: ReadonlyMap<string, readonly Standing[]>,
+  now: Micros,
+): Promise<Statement[]> {
+  const ids = ended.map(({ id }) => id);
+  if (feed.mode === 'snapshot') {
+    const known = await tx.endedVersions(feed.name, ids);
+    return ended.filter(({ id }) => known.has(id) || standing.get(id)?.some(({ isSaid }) => isSaid) === true);
+  }
+  const verbatim = await tx.objectVersions(feed.name, ids);
+  return ended.filter(({ id, version }) => !verbatim.has(id) || isOlder(timeOf(verbatim.get(id)), version, now));
 }
+
+const NO_VERSIONS: ReadonlyMap<string, string | null> = new Map();
 
 interface Standing {
   observation: StoredObservation;
@@ -210,10 +194,12 @@ async function retract(
   for (const [id, version] of versions) {
     for (const { observation, isSaid } of standing.get(id) ?? []) {
       const { key } = observation;
-      if (!isSaid || batch.names(id, key)) continue;
+      if (batch.names(id, key)) continue;
       const known = left.get(key) ?? observation;
       const before = versionOn(known, id);
       if (before === undefined || isOlder(version, before, now)) continue;
+      // Of what a snapshot said the last time an older version is over; any other it may say again.
+      if (!isSaid && !isOlder(before, version, now)) continue;
       left.set(key, withoutStatements(known, new Set([id])) ?? takenBack(known, { id, version }, now));
     }
   }
@@ -225,16 +211,4 @@ async function retract(
 function takenBack(known: Observation, { id, version }: Statement, now: Micros): Observation {
   if (known.revoked && known.version === version) return known;
   return { ...known, sourceId: id, version, others: [], revoked: true, heardAt: now };
-}
-
-/** What still stands of an observation when some of the objects that say it are gone: null for nothing. */
-export function withoutStatements(known: Observation, gone: ReadonlySet<string | null>): Observation | null {
-  const all = statementsOf(known);
-  const standing = all.filter(({ id }) => !gone.has(id));
-  const [first, ...others] = standing;
-  if (first === undefined) return null;
-  if (standing.length === all.length) return known;
-  const references = known.references.filter(({ external_id: id }) => id === undefined || !gone.has(id));
-  const { id: sourceId, ...own } = first;
-  return { ...known, ...own, sourceId, others, references };
 }

@@ -5,17 +5,9 @@ import type { Observation, Statement, StixObject } from '../model/observation.ts
 import { withStatements } from '../stix/marking.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { boundStatements, combineRows, levelOf } from './combine.ts';
-import {
-  type Batch,
-  isOlder,
-  rememberSpoken,
-  spokenBy,
-  statementOf,
-  statementsOf,
-  supersede,
-  timeOf,
-  withoutStatements,
-} from './supersede.ts';
+import { rememberEnded, rememberSpoken, spokenBy } from './remembered.ts';
+import { isOlder, statementOf, statementsOf, timeOf, withoutStatements } from './statements.ts';
+import { type Batch, supersede } from './supersede.ts';
 
 /**
  * What of a batch counts beside what the feed has said before. Feeds of STIX say things in versions: a later one of the same
@@ -70,10 +62,12 @@ export async function settleStatements(
   const keys = open.map(keyOf);
   const known = new Map((await tx.observations([feed.name], keys)).map((stored) => [stored.key, stored]));
   const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
+  const displaced: Statement[] = [];
   for (const all of open) {
     const key = keyOf(all);
     const before = known.get(key) ?? null;
     const isSaid = seen === null || seen.has(key);
+    if (isSaid && before?.revoked === true) displaced.push(...statementsOf(before));
     const standing = isSaid ? nameless(before) : (held.get(key) ?? null);
     const now = settle(standing, all, feed, at);
     if (now === null) continue;
@@ -82,6 +76,7 @@ export async function settleStatements(
     if (isShort && held.size < MOST_HELD) hold(key, now);
     else statements.set(key, now);
   }
+  await rememberEnded(tx, pull, feed, displaced, at);
   return { statements, retracted };
 }
 
@@ -242,7 +237,11 @@ export async function settleObjects(
   }
   if (feed.mode !== 'delta') return [...latest.values()];
   const known = await tx.objectVersions(feed.name, [...latest.keys()]);
-  return [...latest.values()].filter(({ id, version }) => !isOlder(timeOf(version), timeOf(known.get(id)), at));
+  const ended = await tx.endedVersions(feed.name, [...latest.keys()]);
+  return [...latest.values()].filter((object) => {
+    const version = timeOf(object.version);
+    return !isOlder(version, timeOf(known.get(object.id)), at) && !isOlder(version, ended.get(object.id) ?? null, at);
+  });
 }
 
 /** Takes out objects that passed verbatim and are observations in a later version; answers their ids. */

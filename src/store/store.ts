@@ -3,7 +3,7 @@ import type { JournalDefinition } from '../model/definition.ts';
 import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import type { StoreFault } from '../model/error.ts';
 import type { ObservableKey, ObservableType } from '../model/observable.ts';
-import type { Observation, StixObject } from '../model/observation.ts';
+import type { Observation, Statement, StixObject } from '../model/observation.ts';
 import type { AccountState, Checkpoint, Client, DeadLetter, FeedState } from '../model/state.ts';
 import type { Commits } from './commits.ts';
 import type { Refusals, Refused } from './refusals.ts';
@@ -233,6 +233,12 @@ export interface Transaction extends Omit<Reader, 'close' | 'state' | 'fault'>, 
   observations(feeds: readonly string[], keys: readonly ObservableKey[]): Promise<StoredObservation[]>;
   /** What the feed says by any of these upstream objects (`sourceId` and `others`), in no particular order. */
   saidBy(feed: string, ids: readonly string[]): Promise<StoredObservation[]>;
+  /** Keeps the versions in which these upstream objects ended, in place of what was kept of them; none for one without a date. */
+  rememberEnded(feed: string, statements: readonly Statement[], at: Micros): Promise<void>;
+  /** What is kept of these objects, by their ids. */
+  endedVersions(feed: string, ids: readonly string[]): Promise<Map<string, Micros>>;
+  /** Removes up to `limit` that were last remembered before this time, the oldest first; answers how many. */
+  forgetEnded(feed: string, before: Micros, limit: number): Promise<number>;
   /** Walks the keys that any of these feeds has an observation on, ascending; strictly after `after`. */
   observedKeys(feeds: readonly string[], after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;
   /** Removes objects of a feed; answers the ids of those that were there. */

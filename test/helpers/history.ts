@@ -230,12 +230,14 @@ export class History {
     const generation = this.#generations.get(`${name} ${object_}`) ?? 0;
     const id = `${object_} ${generation}`;
     const before = source.newest().get(id);
+    // Of what was revoked, as long as nothing came after it.
+    const last = before === undefined && generation > 0 ? `${object_} ${generation - 1}` : id;
     const until = days === null ? null : now + Math.round(days * MICROS_PER_DAY);
     if (what === 'add' || what === 'correct') source.tell({ id, value, until, revoked: false }, now);
+    else if (what === 'replay') source.replay(last, now);
     else if (before === undefined) return;
     else if (what === 'extend') source.tell({ ...before, until }, now);
     else if (what === 'drop') source.drop(id);
-    else if (what === 'replay') source.replay(id, now);
     else {
       source.tell({ ...before, revoked: true }, now);
       this.#generations.set(`${name} ${object_}`, generation + 1);

@@ -219,6 +219,89 @@ t.test('an older version that comes again in a delta brings nothing back, wherev
   t.equal((await bench.writer.feedState('one')).observations, 1);
 });
 
+t.test('what ended in a delta stays ended when another object says the same value', async (t) => {
+  const one = feed('one', { mode: 'delta' });
+  for (const over of [{ revoked: true }, { pattern: 'no pattern' }] as JsonObject[]) {
+    for (const known of [true, false]) {
+      const bench = await openBench(t, [one], [journal({ objects: 'all' })]);
+      if (known) await bench.pull(one, [said('a', 1, 1)]);
+      await bench.pull(one, [said('a', 1, 5, over)]);
+      await bench.pull(one, [said('b', 1, 1)]);
+      // Neither beside the other, nor alone once that has moved on, nor on another value.
+      for (const version of [1, 4]) {
+        t.match(await bench.pull(one, [said('a', 1, version)]), { entries: 0 });
+        t.match(await bench.pull(one, [said('a', 2, version, { revoked: version === 4 })]), { entries: 0 });
+      }
+      await bench.pull(one, [said('b', 3, 2)]);
+      t.match(await bench.pull(one, [said('a', 1, 4), said('a', 2, 3)]), { entries: 0 });
+      t.equal(await values(bench), '3', JSON.stringify(over));
+      const complex = said('a', 1, 2, { pattern: "[mutex:name = 'x'] AND [file:name = 'y']" });
+      t.match(await bench.pull(one, [complex]), { entries: 0 }, 'nor as an object that passes verbatim');
+      await bench.pull(one, [said('a', 1, 6)]);
+      t.equal(await values(bench), '1 3', 'while a newer version counts');
+    }
+  }
+});
+
+t.test('what ended in a delta is remembered for a year', async (t) => {
+  const one = feed('one', { mode: 'delta' });
+  const bench = await openBench(t, [one], [journal()]);
+  await bench.pull(one, [said('a', 0, 5, { pattern: 'no pattern' })]);
+  const remembered = () =>
+    bench.writer.transaction(async (tx) => (await tx.endedVersions('one', [`indicator--${uuidOf('a')}`])).size);
+  for (const [days, size] of [
+    [300, 1],
+    [370, 0],
+  ] as const) {
+    bench.clock.set(START + days * MICROS_PER_DAY);
+    await bench.journals.tick(never);
+    t.equal(await remembered(), size);
+  }
+});
+
+t.test(
+  'a snapshot with an old and an ended version beside another object says nothing new the next time',
+  async (t) => {
+    const one = feed('one');
+    for (const over of [{ revoked: true }, { pattern: 'no pattern' }] as JsonObject[]) {
+      const [old, other, ended] = [said('a', 1, 1), said('b', 1, 3), said('a', 1, 2, over)];
+      for (const pages of [
+        [[old], [other], [ended]],
+        [[ended], [other], [old]],
+        [[other], [ended], [old]],
+        [[old, other], [ended]],
+        [[ended], [old, other]],
+      ]) {
+        const bench = await openBench(t, [one], [journal()]);
+        await bench.pull(one, ...pages);
+        for (let i = 0; i < 4; i += 1) {
+          t.match(await bench.pull(one, ...pages), { entries: 0 });
+          const [only] = (await bench.indicators()).live;
+          t.notMatch(only?.references, uuidOf('a'));
+        }
+        bench.clock.set(START + MICROS_PER_DAY);
+      await bench.pull(one, [old], [other]);
+        t.match((await bench.indicators()).live, [{ references: new RegExp(uuidOf('a')) }], 'it says the old again');
+        const left = await bench.writer.transaction((tx) => tx.endedVersions('one', [`indicator--${uuidOf('a')}`]));
+        t.equal(left.size, 0, 'and nothing is kept that it has not said again');
+      }
+    }
+  },
+);
+
+t.test(
+  'what a snapshot said the last time is over once it says a newer version, on whatever page it comes',
+  async (t) => {
+    const one = feed('one');
+    const bench = await openBench(t, [one], [journal()]);
+    await bench.pull(one, [said('b', 1, 6)]);
+    for (let i = 0; i < 3; i += 1) {
+      await bench.pull(one, [said('b', 2, 7)], [said('b', 1, 6)]);
+      t.equal(await values(bench), '2');
+    }
+  },
+);
+
 t.test(
   'an object that passed verbatim leaves once it is an indicator of one comparison, and the other way round',
   async (t) => {
@@ -321,18 +404,11 @@ t.test('whatever versions come in whatever order, the newest of each id is what 
         const bench = await openBench(t, [one], [journal()]);
         const newest = new Map<string, { minute: number; values: number[] }>();
         const used = new Set<string>();
-        const kept = new Set<string>();
-        const ended = new Set<string>();
         for (const [versions, inPages] of pulls) {
           const items: FeedItem[][] = [];
           for (const { id, values: on, minute: at, kind } of versions) {
             // A version has one content.
             if (used.has(`${id} ${at}`)) continue;
-            // What ended is remembered only while no other object says the same value: its older versions don't come again here.
-            if (ended.has(id) && (newest.get(id)?.minute ?? -1) > at) continue;
-            if (kind !== 'live') ended.add(id);
-            // Where it ends nothing, nothing of it is kept.
-            if (kind === 'unreadable' && !kept.has(id)) continue;
             used.add(`${id} ${at}`);
             const over = kind === 'revoked' ? { revoked: true } : kind === 'unreadable' ? { pattern: 'x' } : {};
             items.push(on.map((n) => said(id, n, at, over)));
@@ -340,7 +416,6 @@ t.test('whatever versions come in whatever order, the newest of each id is what 
           }
           await bench.pull(one, ...(inPages && items.length > 0 ? items : [items.flat()]));
           const expected = new Set([...newest.values()].flatMap(({ values }) => values));
-          for (const { id } of versions) if (newest.has(id)) kept.add(id);
           same(await values(bench), [...expected].sort().join(' '));
         }
       },
@@ -358,13 +433,8 @@ t.test('whatever versions a snapshot holds in whatever order, the newest of each
         const bench = await openBench(t, [one], [journal()]);
         for (const [versions, inPages] of pulls) {
           const once = [...new Map(versions.map((one) => [`${one.id} ${one.minute}`, one])).values()];
-          // What ended and is still held in an older version is remembered only while no other object says the same value.
-          const ended = new Set(once.filter(({ kind }) => kind !== 'live').map(({ id }) => id));
-          const unique = once.filter(
-            (one) => !ended.has(one.id) || once.find(({ id, kind }) => id === one.id && kind !== 'live') === one,
-          );
           const newest = new Map<string, { minute: number; values: number[] }>();
-          const items = unique.map(({ id, values: on, minute: at, kind }) => {
+          const items = once.map(({ id, values: on, minute: at, kind }) => {
             if ((newest.get(id)?.minute ?? -1) < at) newest.set(id, { minute: at, values: kind === 'live' ? on : [] });
             const over = kind === 'revoked' ? { revoked: true } : kind === 'unreadable' ? { pattern: 'x' } : {};
             return on.map((n) => said(id, n, at, over));

@@ -71,7 +71,8 @@ export function writeFeeds(
     removeFeed(feed) {
       const id = findFeed(connection, feed);
       if (id === undefined) return;
-      for (const table of ['observations', 'feed_objects', 'rejections', 'rejections_kept', 'rejections_dropped']) {
+      const tables = ['observations', 'ended_statements', 'feed_objects'];
+      for (const table of [...tables, 'rejections', 'rejections_kept', 'rejections_dropped']) {
         connection.run(`DELETE FROM ${table} WHERE feed = ?`, id);
       }
       for (const table of ['verdicts', 'verdict_counts']) {

@@ -4,6 +4,7 @@ import type { Clock } from '../../model/clock.ts';
 import { Commits } from '../commits.ts';
 import type { Pull, Transaction, Writer } from '../store.ts';
 import { asStoreError, type Connection, misuse, promised, type Sync } from './connection.ts';
+import { writeEnded } from './ended.ts';
 import { writeEntries } from './entries.ts';
 import { writeFeeds } from './feeds.ts';
 import { type Reservations, writeJournals } from './journals.ts';
@@ -60,6 +61,7 @@ export function createWriter(
   const methods: Sync<Transaction> = {
     ...readAll(connection),
     ...writeObservations(connection, ids, touch),
+    ...writeEnded(connection),
     ...writeJournals(connection, clock, reservations),
     ...writeEntries(connection, reservations),
     ...writeFeeds(connection),

@@ -46,6 +46,47 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     t.strictSame([await found([a]), await found([c])], [['b.example'], []]);
   });
 
+  t.test(
+    'versions in which objects ended are kept per feed, the last that was given, until they are forgotten',
+    async (t) => {
+      const { writer } = await open(t);
+      const [a, b, c] = ['a', 'b', 'c'].map((name) => `indicator--${uuidOf(name)}`) as [string, string, string];
+      const ended = (feed: string) =>
+        writer.transaction(async (tx) => Object.fromEntries(await tx.endedVersions(feed, [c, b, a, a])));
+      t.strictSame(await ended('one'), {});
+      await writer.transaction(async (tx) => {
+        await tx.rememberEnded(
+          'one',
+          [
+            { id: a, version: START },
+            { id: b, version: START + 1 },
+          ],
+          START + 10,
+        );
+        await tx.rememberEnded(
+          'one',
+          [
+            { id: a, version: START - 1 },
+            { id: c, version: null },
+          ],
+          START + 20,
+        );
+        await tx.rememberEnded('two', [{ id: c, version: START + 3 }], START);
+      });
+      t.strictSame(await ended('one'), { [a]: START - 1, [b]: START + 1 });
+      t.strictSame(await ended('two'), { [c]: START + 3 });
+      const forget = (before: number, limit: number) =>
+        writer.transaction((tx) => tx.forgetEnded('one', before, limit));
+      t.equal(await forget(START + 10, 9), 0, 'what was heard then is younger');
+      t.equal(await forget(START + 99, 1), 1, 'the oldest first');
+      t.strictSame(await ended('one'), { [a]: START - 1 });
+      t.equal(await forget(START + 99, 9), 1);
+      t.strictSame([await ended('one'), await ended('two')], [{}, { [c]: START + 3 }]);
+      await writer.transaction((tx) => tx.removeFeed('two'));
+      t.strictSame(await ended('two'), {});
+    },
+  );
+
   t.test('when a feed was heard is kept with what is new, and makes nothing new', async (t) => {
     const { writer } = await open(t);
     const said = observation({ heardAt: START });

@@ -70,6 +70,16 @@ CREATE TRIGGER shared_statements_end AFTER DELETE ON observations BEGIN
   DELETE FROM shared_statements WHERE observation = old.id;
 END;
 
+-- The version in which a STIX object of a feed ended: an older one that comes again says nothing.
+CREATE TABLE ended_statements (
+  feed INT NOT NULL,
+  object_id TEXT NOT NULL,
+  version INT NOT NULL,
+  heard_at INT NOT NULL,
+  PRIMARY KEY (feed, object_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ended_statements_by_age ON ended_statements (feed, heard_at);
+
 -- STIX objects that pass verbatim.
 CREATE TABLE feed_objects (
   id INTEGER PRIMARY KEY,
