@@ -280,7 +280,7 @@ t.test(
           t.notMatch(only?.references, uuidOf('a'));
         }
         bench.clock.set(START + MICROS_PER_DAY);
-      await bench.pull(one, [old], [other]);
+        await bench.pull(one, [old], [other]);
         t.match((await bench.indicators()).live, [{ references: new RegExp(uuidOf('a')) }], 'it says the old again');
         const left = await bench.writer.transaction((tx) => tx.endedVersions('one', [`indicator--${uuidOf('a')}`]));
         t.equal(left.size, 0, 'and nothing is kept that it has not said again');
