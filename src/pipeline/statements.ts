@@ -42,3 +42,10 @@ export function withoutStatements(known: Observation, gone: ReadonlySet<string |
   const { id: sourceId, ...own } = first;
   return { ...known, ...own, sourceId, others, references };
 }
+
+/** A version that comes again was heard when it first came. */
+export function heardBefore(version: Observation, known: Observation | null): Observation {
+  const before = known === null ? undefined : statementsOf(known).find(({ id }) => id === version.sourceId);
+  const isAgain = before !== undefined && before.version !== null && before.version === version.version;
+  return isAgain ? { ...version, heardAt: before.heardAt } : version;
+}

@@ -6,7 +6,7 @@ import { withStatements } from '../stix/marking.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { boundStatements, combineRows, levelOf } from './combine.ts';
 import { rememberEnded, rememberSpoken, spokenBy } from './remembered.ts';
-import { isOlder, statementOf, statementsOf, timeOf, withoutStatements } from './statements.ts';
+import { heardBefore, isOlder, statementOf, statementsOf, timeOf, withoutStatements } from './statements.ts';
 import { type Batch, supersede } from './supersede.ts';
 
 /**
@@ -164,7 +164,9 @@ function settle(
     const earlier = latest.get(id);
     latest.set(id, earlier === undefined ? observation : laterOf(earlier, observation, at));
   }
-  const versions = [...latest.values()].filter((version) => !isOutdated(version, known, at));
+  const versions = [...latest.values()]
+    .filter((version) => !isOutdated(version, known, at))
+    .map((version) => heardBefore(version, known));
   const [revoked, live] = [versions.filter((v) => v.revoked), versions.filter((v) => !v.revoked)];
   const [now] = combineRows(live, feed).values();
   // What is known by an id that names nothing can be taken back by anything.

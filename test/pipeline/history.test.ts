@@ -108,6 +108,13 @@ const known: Record<string, Step[]> = {
     { do: 'forward', days: 3 },
     { do: 'tick' },
   ],
+  'an object that comes again beside another is no younger for it': [
+    say('news', a),
+    say('news', a, { object: 0 }),
+    { do: 'poll all' },
+    { do: 'forward', days: 26 },
+    { do: 'outage', source: 'pages', days: 26 },
+  ],
   'an end is taken back before it comes': [
     say('brief', a, { days: 0.02 }),
     { do: 'poll all' },
