@@ -16,6 +16,11 @@ export interface FeedState {
   feed: string;
   /** The format's own bookmark; commits with the rows it stands for. */
   cursor: string | null;
+  /**
+   * When the last whole pull began that moved the cursor. Where a cursor stands still, each pull may bring once more what came
+   * with the last. Null: none has moved it.
+   */
+  movedAt: Micros | null;
   /** Validators of the last whole pull (RFC 9110 section 8.8), and a SHA-256 over its bodies. */
   etag: string | null;
   lastModified: string | null;

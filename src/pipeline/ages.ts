@@ -6,6 +6,7 @@ import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import type { FeedState } from '../model/state.ts';
 import type { Transaction, Writer } from '../store/store.ts';
+import { statementsOf } from './statements.ts';
 
 /** How old what a feed said is: what counts as confirmed, what waits for the feed, and what may leave the store. */
 
@@ -88,8 +89,11 @@ export class Ages {
       const sweptTo = await this.#parts.writer.transaction(async (tx) => {
         const keys = await tx.observedKeys([name], after, SWEEP_SLICE);
         const view = await this.viewOf(tx, definition, false);
+        // A STIX object that the next pull may bring once more is known then: else it would be new, and live another lifetime.
+        const { movedAt } = await tx.feedState(name);
         const expired = (await tx.observations([name], keys)).filter((observation) => {
           const { revoked, heardAt } = observation;
+          if (movedAt !== null && statementsOf(observation).some((one) => one.heardAt >= movedAt)) return false;
           const end = revoked ? heardAt + REVOKED_KEPT : expiryOf(observation, view, until);
           return end !== null && end < until;
         });

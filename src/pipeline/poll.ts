@@ -89,7 +89,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
       isWhole = batch.last;
       note ??= batch.note ?? null;
       for (const part of readParts(batch, feed.definition, clock.now())) {
-        tally = await commitPart(feed, part, { pull, upstream, key, startedAt, note, tally }, parts, report);
+        tally = await commitPart(feed, part, { pull, upstream, key, startedAt, cursor, note, tally }, parts, report);
       }
       upstream.committed();
     }
@@ -116,6 +116,8 @@ interface RunningPoll {
   /** What nothing that is told may hold. */
   key: Secret | null;
   startedAt: Micros;
+  /** Where the pull began. */
+  cursor: string | null;
   /** The first that a batch of this pull had. */
   note: string | null;
   /** What became of the rows of its batches so far. */
@@ -130,7 +132,7 @@ async function commitPart(
   { writer, journals, clock }: PollParts,
   report: PollReport,
 ): Promise<Tally> {
-  const { pull, upstream, key, startedAt, note } = running;
+  const { pull, upstream, key, startedAt, cursor, note } = running;
   const now = clock.now();
   const gap = batch.gap ?? null;
   const { definition } = feed;
@@ -170,6 +172,7 @@ async function commitPart(
         await tx.saveFeedState(definition.name, {
           ...upstream.validators(),
           ...succeeded(definition, startedAt, now),
+          ...(batch.cursor === null || batch.cursor === cursor ? {} : { movedAt: startedAt }),
           accepted,
           rejected,
         });

@@ -237,6 +237,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
   const feed: StatusReport['feeds'][number] = {
     feed: 'house',
     cursor: 'c',
+    movedAt: null,
     etag: null,
     lastModified: null,
     gap: null,

@@ -115,6 +115,14 @@ const known: Record<string, Step[]> = {
     { do: 'forward', days: 26 },
     { do: 'outage', source: 'pages', days: 26 },
   ],
+  'what aged out and is brought again by a cursor that stands still is no younger for it': [
+    say('news', a),
+    { do: 'poll', source: 'news', trouble: 'none' },
+    { do: 'restart', days: 26 },
+    { do: 'poll all' },
+    { do: 'tick' },
+    { do: 'forward', days: 1.5 },
+  ],
   'an end is taken back before it comes': [
     say('brief', a, { days: 0.02 }),
     { do: 'poll all' },

@@ -5,6 +5,7 @@ import type { Connection, Sync, Value } from './connection.ts';
 /** Columns of `feeds` by the property of FeedState that they keep; `error`, `gap` and `note` are JSON. */
 const stateColumns = {
   cursor: 'cursor',
+  movedAt: 'moved_at',
   etag: 'etag',
   lastModified: 'last_modified',
   bodyHash: 'body_hash',
@@ -103,6 +104,7 @@ function unknownFeed(feed: string): FeedState {
   return {
     feed,
     cursor: null,
+    movedAt: null,
     etag: null,
     lastModified: null,
     bodyHash: null,

@@ -19,6 +19,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     const { writer, reader } = await open(t);
     const full: Omit<FeedState, 'feed' | 'observations' | 'objects'> = {
       cursor: 'c',
+      movedAt: START - 9,
       etag: '"e"',
       lastModified: 'Thu, 01 Jan 2026 00:00:00 GMT',
       bodyHash: 'h',
@@ -300,6 +301,7 @@ function emptyState(feed: string): FeedState {
   return {
     feed,
     cursor: null,
+    movedAt: null,
     etag: null,
     lastModified: null,
     bodyHash: null,

@@ -16,7 +16,7 @@ CREATE TABLE feeds (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
   saved INT NOT NULL DEFAULT 0,
-  cursor TEXT, etag TEXT, last_modified TEXT, body_hash TEXT,
+  cursor TEXT, moved_at INT, etag TEXT, last_modified TEXT, body_hash TEXT,
   confirmed_at INT, succeeded_at INT, attempted_at INT, next_poll_at INT,
   failures INT NOT NULL DEFAULT 0,
   error TEXT, gap TEXT, note TEXT, lapsed_at INT,
