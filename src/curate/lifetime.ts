@@ -104,7 +104,12 @@ export function reissueAt({ objectId, created }: Pick<Dated, 'objectId' | 'creat
 export function needsRenewal(live: Dated, validUntil: Micros | null, now: Micros): boolean {
   if (live.validUntil === null) return false;
   if (validUntil !== null && validUntil < live.validUntil + MICROS_PER_SECOND) return false;
-  return now >= live.version + (live.validUntil - live.version) / 2;
+  return now >= halfLifeOf(live, live.validUntil);
+}
+
+/** Versions of a clock that was set back lie ahead of it, and may lie behind the end. */
+function halfLifeOf({ version }: Dated, end: Micros): Micros {
+  return Math.min(end, version + (end - version) / 2);
 }
 
 /** When nobody speaks for an indicator any more, as it would be issued now, and when the first of its sources stops to. */
@@ -122,7 +127,7 @@ export function dueOf(profile: Profile, entry: Dated, { validUntil, changesAt }:
   const end = leastOf(entry.validUntil, validUntil);
   let due: Micros | null = null;
   if (end !== null) {
-    const half = entry.version + (end - entry.version) / 2;
+    const half = halfLifeOf(entry, end);
     due = now < half ? half : end - now > LAST_LOOK ? now + (end - now) / 2 : end;
   }
   due = leastOf(due, changesAt);

@@ -4,7 +4,7 @@ import type { JournalView, News } from '../curate/curate.ts';
 import type { FeedView } from '../curate/merge.ts';
 import { curateObjects } from '../curate/objects.ts';
 import { bring } from '../curate/relations.ts';
-import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
+import { type Clock, MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, StixObject } from '../model/observation.ts';
@@ -20,6 +20,8 @@ const SLICE = 10_000;
 const EXPANDED_SLICE = 250;
 /** The same for whole objects, which may be large. */
 const OBJECT_SLICE = 1000;
+/** A clock that is set back by less was not wrong, it is kept in step. */
+const CLOCK_STEP = 30 * MICROS_PER_SECOND;
 export interface JournalsParts {
   clock: Clock;
   writer: Writer;
@@ -50,6 +52,8 @@ export class Journals {
   readonly #parts: JournalsParts;
   #identity: StixObject | null = null;
   readonly #ages: Ages;
+  /** The latest time that anything was judged by. */
+  #judgedAt: Micros = 0;
 
   constructor(parts: JournalsParts) {
     this.#parts = parts;
@@ -66,6 +70,7 @@ export class Journals {
     counts: Counts,
   ): Promise<void> {
     if (observations.size === 0 && ids.length === 0) return;
+    this.#judgedAt = Math.max(this.#judgedAt, now);
     for (const definition of this.#heardBy(feed.name)) {
       const view = await this.#view(tx, definition, feed.name);
       add(counts, await bring(tx, view, { feed: feed.name, observations }, ids, now));
@@ -115,6 +120,11 @@ export class Journals {
     }
     await this.#closeUnknownJournals(signal);
     await this.#dropUnknownFeeds(signal);
+    for (const { name } of this.#parts.feeds) {
+      const { attemptedAt } = await writer.feedState(name);
+      this.#judgedAt = Math.max(this.#judgedAt, attemptedAt ?? 0);
+    }
+    await this.#settleClock(this.#parts.clock.now(), signal, { entries: 0, withdrawn: 0 });
     // A review that was cut off.
     for (const feed of this.#parts.feeds) if (await this.#ages.isUnreviewed(feed)) await this.review(feed, signal);
   }
@@ -183,6 +193,7 @@ export class Journals {
   async tick(signal: AbortSignal): Promise<Counts> {
     const counts: Counts = { entries: 0, withdrawn: 0 };
     const now = this.#parts.clock.now();
+    await this.#settleClock(now, signal, counts);
     for (const definition of this.#parts.journals) {
       while (!signal.aborted) {
         const seen = await this.#parts.writer.transaction((tx) => this.#tickSlice(tx, definition, now, counts));
@@ -195,6 +206,16 @@ export class Journals {
       await this.#ages.sweep(now - MICROS_PER_DAY, (tx, feed, gone) => this.hearGone(tx, feed, gone, now, counts));
     }
     return counts;
+  }
+
+  /** A clock that was ahead was set right: what it ended too early stands again. */
+  async #settleClock(now: Micros, signal: AbortSignal, counts: Counts): Promise<void> {
+    const isSetBack = now < this.#judgedAt - CLOCK_STEP;
+    for (const definition of isSetBack ? this.#parts.journals : []) {
+      const feeds = this.#feedsOf(definition).map(({ name }) => name);
+      await this.#walk(definition, signal, (tx, after, limit) => tx.observedKeys(feeds, after, limit), counts);
+    }
+    this.#judgedAt = now;
   }
 
   async #tickSlice(tx: Transaction, definition: JournalDefinition, now: Micros, counts: Counts): Promise<number> {

@@ -123,6 +123,27 @@ const known: Record<string, Step[]> = {
     { do: 'tick' },
     { do: 'forward', days: 1.5 },
   ],
+  'a clock that was ahead is set right: what it ended stands again': [
+    say('brief', a, { days: 2 }),
+    { do: 'forward', days: 3 },
+    { do: 'poll all' },
+    { do: 'back', minutes: 1441 },
+    { do: 'tick' },
+  ],
+  'the same, and the process came back between': [
+    say('brief', a, { days: 2 }),
+    { do: 'forward', days: 3 },
+    { do: 'poll all' },
+    { do: 'back', minutes: 1441 },
+    { do: 'restart', days: 0 },
+    { do: 'tick' },
+  ],
+  'a clock that is set back before anything is read': [
+    { do: 'back', minutes: 1441 },
+    say('brief', a),
+    { do: 'poll all' },
+    { do: 'outage', source: 'brief', days: 1.5 },
+  ],
   'an end is taken back before it comes': [
     say('brief', a, { days: 0.02 }),
     { do: 'poll all' },
