@@ -137,7 +137,7 @@ async function settle(
   if (noted.dues.length > 0) await tx.setDue(name, noted.dues);
   for (const feed of noted.lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
   await tx.judge(name, keys, noted.leftOut);
-  return append(tx, view, steps);
+  return append(tx, view, steps, now);
 }
 
 /** What deciding finds beside the steps. */
@@ -214,6 +214,7 @@ async function append(
   tx: Transaction,
   { definition, namespace }: JournalView,
   steps: readonly Step[],
+  now: Micros,
 ): Promise<Curated> {
   if (steps.length === 0) return { entries: 0, withdrawn: 0 };
   const count = steps.reduce((sum, step) => sum + (step.do === 'reissue' ? 2 : 1), 0);
@@ -227,11 +228,11 @@ async function append(
       entries.push({ entry: issue(step.issue, definition, namespace, next()), replaces });
     }
     if (step.do === 'reissue') {
-      entries.push({ entry: tombstone(step.old, 'reissued', definition, next()), replaces: step.old.dateAdded });
+      entries.push({ entry: tombstone(step.old, 'reissued', definition, next(), now), replaces: step.old.dateAdded });
     }
     if (step.do === 'withdraw') {
       withdrawn += 1;
-      entries.push({ entry: tombstone(step.old, step.reason, definition, next()), replaces: step.old.dateAdded });
+      entries.push({ entry: tombstone(step.old, step.reason, definition, next(), now), replaces: step.old.dateAdded });
     }
   }
   await tx.append(definition.name, entries);

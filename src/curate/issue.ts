@@ -70,12 +70,13 @@ export function issue(
   return entry;
 }
 
-/** The last entry an object id ever gets (STIX 2.1 section 3.2 `revoked`). */
+/** The last entry an object id ever gets (STIX 2.1 section 3.2 `revoked`). `at`: by the clock, which dates may lie ahead of. */
 export function tombstone(
   live: IndicatorEntry,
   reason: WithdrawalReason,
   { profile, keep }: JournalDefinition,
   dateAdded: Micros,
+  at: Micros,
 ): IndicatorEntry {
   const now = floorToMillis(dateAdded);
   const version = Math.max(now, live.version + MICROS_PER_MS);
@@ -86,7 +87,10 @@ export function tombstone(
     version,
     // Elastic sorts the versions of an id by `created`: this one departure from STIX 3.2 lets the tombstone win.
     created: elastic ? version : live.created,
-    validUntil: Math.max(live.validFrom + MICROS_PER_MS, elastic ? now - ELASTIC_PAST : now),
+    validUntil: Math.max(
+      live.validFrom + MICROS_PER_MS,
+      elastic ? Math.min(now, floorToMillis(at)) - ELASTIC_PAST : now,
+    ),
     revoked: true,
     reason,
     superseded: false,

@@ -70,16 +70,22 @@ t.test('valid_until: the source’s, behind valid_from; Elastic has a year where
 t.test('the last version of an id is later than all before, and says when and why', async (t) => {
   const live = issued({ validUntil: START + 9 * DAY });
   const at = DATE + DAY;
-  const dead = tombstone(live, 'expired', stix, at);
+  const dead = tombstone(live, 'expired', stix, at, at);
   t.match(dead, { dateAdded: at, version: START + DAY, validUntil: START + DAY, created: live.created });
   t.match(dead, { revoked: true, reason: 'expired', due: at + 5 * DAY, objectId: live.objectId, superseded: false });
-  t.equal(tombstone(live, 'expired', stix, DATE - DAY).version, START + MS, 'wherever the clock is');
-  t.equal(tombstone(live, 'expired', stix, DATE - DAY).validUntil, START + MS, 'and its end behind its beginning');
+  t.equal(tombstone(live, 'expired', stix, DATE - DAY, DATE - DAY).version, START + MS, 'wherever the clock is');
+  t.equal(
+    tombstone(live, 'expired', stix, DATE - DAY, DATE - DAY).validUntil,
+    START + MS,
+    'and its end behind its beginning',
+  );
 
-  const gone = tombstone(issued({}, elastic), 'expired', elastic, at);
+  const gone = tombstone(issued({}, elastic), 'expired', elastic, at, at);
   t.match(
     gone,
     { created: START + DAY, version: START + DAY, validUntil: START + DAY - 600_000 * MS },
     'past for Elastic',
   );
+  const late = tombstone(issued({}, elastic), 'expired', elastic, at, START + DAY / 2);
+  t.equal(late.validUntil, START + DAY / 2 - 600_000 * MS, 'and where a clock that was ahead has dated the journal');
 });

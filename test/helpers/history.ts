@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
 import { parseTimestamp } from '../../src/model/timestamp.ts';
-import { type ScriptedClock, scriptedClock } from './clock.ts';
+import { scriptedClock } from './clock.ts';
 import { ElasticIndex } from './elastic.ts';
 import { openGateway, readAll, type StixPage, type TestGateway } from './gateway.ts';
 import { type Desk, Source, type SourceKind, type Trouble } from './sources.ts';
@@ -87,7 +87,8 @@ class Reader {
     [this.collection, this.#followsNext] = [collection, followsNext];
   }
 
-  async read({ app, key }: TestGateway, clock: ScriptedClock): Promise<void> {
+  /** `now`: by the reader's own clock, which is not set back with the gateway's. */
+  async read({ app, key }: TestGateway, now: Micros): Promise<void> {
     let place = this.#cursor === null ? '' : `&added_after=${this.#cursor}`;
     for (let isMore = true; isMore; ) {
       const url = `/api/taxii2/api/collections/${this.collection}/objects/?limit=3${place}`;
@@ -95,13 +96,13 @@ class Reader {
       if (reply.statusCode !== 200) throw new Error(`${reply.statusCode} ${reply.body}`);
       const { objects = [], more, next } = reply.json<StixPage>();
       for (const object of objects) this.#held.set(object['id'], object);
-      this.index.ingest(objects, clock.now());
+      this.index.ingest(objects, now);
       const last = reply.headers['x-taxii-date-added-last'];
       if (typeof last === 'string') this.#cursor = last;
       place = this.#followsNext ? `&next=${next}` : `&added_after=${this.#cursor}`;
       isMore = more;
     }
-    this.index.transform(clock.now());
+    this.index.transform(now);
   }
 
   live(now: Micros): string[] {
@@ -183,7 +184,7 @@ export class History {
         }
         return;
       case 'read':
-        return this.#readers[step.reader]?.read(this.#open(), this.#clock);
+        return this.#readers[step.reader]?.read(this.#open(), Math.max(this.#clock.now(), this.#latest));
       case 'tick':
         return this.#tick();
     }
@@ -195,7 +196,7 @@ export class History {
     for (const name of sourceNames) await this.#poll(name, 'none');
     await this.#tick();
     const now = this.#clock.now();
-    for (const reader of this.#readers) await reader.read(this.#open(), this.#clock);
+    for (const reader of this.#readers) await reader.read(this.#open(), Math.max(this.#clock.now(), this.#latest));
     for (const name of collections) {
       const objects = await readAll(this.#open(), name);
       const live = liveAmong(objects, now);
