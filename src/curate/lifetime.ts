@@ -26,8 +26,8 @@ type Dated = Pick<IndicatorEntry, 'objectId' | 'created' | 'version' | 'validUnt
 type Dates = Pick<StatementBeside, 'validUntil' | 'heardAt'>;
 
 /**
- * When a feed stops speaking for an observation: with the last of the objects that say it. Its source's own word wins (STIX 2.1 section 4.7 `valid_until`; without one an
- * indicator has no end). Else the configured lifetime counts from the last sighting that the feed dates or the last confirmation
+ * When a feed stops speaking for an observation: with the last of the objects that say it. Its source's own word wins
+ * (STIX 2.1 section 4.7 `valid_until`; without one an indicator has no end). Else the configured lifetime counts from the last sighting that the feed dates or the last confirmation
  * of a snapshot, whichever is later, and without either from when the feed was heard to say it. A lifetime that ends while the
  * feed can't be read is held until the feed's outage limit. Null: never.
  */
