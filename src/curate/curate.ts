@@ -29,6 +29,11 @@ export interface Curated {
   withdrawn: number;
 }
 
+export function addCurated(counts: Curated, done: Curated): void {
+  counts.entries += done.entries;
+  counts.withdrawn += done.withdrawn;
+}
+
 type Step =
   | { do: 'issue'; issue: Issue; replaces: IndicatorEntry | null }
   /** A new generation first, its predecessor's tombstone right after it. */
@@ -75,10 +80,6 @@ async function curateExpanding(
   now: Micros,
 ): Promise<Curated> {
   const done: Curated = { entries: 0, withdrawn: 0 };
-  const add = ({ entries, withdrawn }: Curated): void => {
-    done.entries += entries;
-    done.withdrawn += withdrawn;
-  };
   /** Adds what is said of the networks over these subjects; answers the keys of those networks. */
   const cover = async (said: Map<ObservableKey, Said[]>, subjects: Iterable<Observable>) => {
     const found = await saidOfNetworks(tx, [...view.feeds.keys()], subjects, expandCidr);
@@ -89,7 +90,7 @@ async function curateExpanding(
     const live = await readLive(tx, view, [...known.keys()]);
     const said = await gather(tx, view, [...known.keys()], null);
     await cover(said, known.values());
-    add(await settle(tx, view, [...known.keys()], said, live, now));
+    addCurated(done, await settle(tx, view, [...known.keys()], said, live, now));
   };
   const expand = async (networks: Iterable<Observable>): Promise<void> => {
     for (const addresses of slices(addressesOfAll(networks), EXPANDED_AT_ONCE)) {
@@ -106,10 +107,15 @@ async function curateExpanding(
     });
     const networks = subjects.filter((subject) => isExpanded(subject, expandCidr));
     const over = await cover(said, subjects);
-    add(await settle(tx, view, slice, said, live, now));
+    addCurated(done, await settle(tx, view, slice, said, live, now));
     // Where time did it: the networks over what ended ended as well, and have no entry that would come due.
     const rest = news === null ? [...over].filter((key) => !said.has(key)) : [];
-    add(await settle(tx, view, rest, await gather(tx, view, rest, null), await readLive(tx, view, rest), now));
+    if (rest.length > 0) {
+      addCurated(
+        done,
+        await settle(tx, view, rest, await gather(tx, view, rest, null), await readLive(tx, view, rest), now),
+      );
+    }
     await expand(networks);
   }
   await expand((news?.gone ?? []).filter((one) => isExpanded(one, expandCidr)));
@@ -125,7 +131,6 @@ async function settle(
   live: ReadonlyMap<ObservableKey, IndicatorEntry>,
   now: Micros,
 ): Promise<Curated> {
-  if (keys.length === 0) return { entries: 0, withdrawn: 0 };
   const { name } = view.definition;
   const said = await explain(tx, gathered);
   const steps: Step[] = [];

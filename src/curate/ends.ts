@@ -3,6 +3,7 @@ import type { JsonObject } from '../model/json.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { StixObject } from '../model/observation.ts';
 import { endsOf } from '../stix/relation.ts';
+import { statementsOf } from '../stix/statements.ts';
 import type { Transaction } from '../store/store.ts';
 
 /** What stands in a journal for the ends of relations whose upstream objects are merged there. */
@@ -73,11 +74,12 @@ async function servedBy(tx: Transaction, journal: string, feed: string, ids: rea
       .map((entry) => [entry.key, entry]),
   );
   const entries = new Map<string, IndicatorEntry>();
-  for (const { key, sourceId, others } of said) {
+  for (const observation of said) {
+    const { key } = observation;
     const entry = live.get(key);
     if (entry === undefined) continue;
-    for (const id of [sourceId, ...others.map((other) => other.id)]) {
-      if (id === null || !asked.has(id)) continue;
+    for (const { id } of statementsOf(observation)) {
+      if (!asked.has(id)) continue;
       const known = entries.get(id);
       if (known === undefined || key < known.key) entries.set(id, entry);
     }

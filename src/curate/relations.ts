@@ -1,8 +1,9 @@
 import type { Micros } from '../model/clock.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import { isMergeable } from '../stix/relation.ts';
+import { statementsOf } from '../stix/statements.ts';
 import type { Transaction } from '../store/store.ts';
-import { type Curated, curate, type JournalView, type News } from './curate.ts';
+import { addCurated, type Curated, curate, type JournalView, type News } from './curate.ts';
 import { curateObjects } from './objects.ts';
 
 /** Relations follow what they point at: whatever becomes of it in a journal, they are told there in the same commit. */
@@ -19,17 +20,12 @@ export async function bring(
   now: Micros,
 ): Promise<Curated> {
   const counts = await curate(tx, view, about, now);
-  add(counts, await curateObjects(tx, view, ids, now));
+  addCurated(counts, await curateObjects(tx, view, ids, now));
   const keys = 'observations' in about ? [...about.observations.keys()] : about;
   for await (const slice of relationsOn(tx, view, keys, ids.filter(isMergeable))) {
-    add(counts, await curateObjects(tx, view, slice, now));
+    addCurated(counts, await curateObjects(tx, view, slice, now));
   }
   return counts;
-}
-
-function add(counts: Curated, done: Curated): void {
-  counts.entries += done.entries;
-  counts.withdrawn += done.withdrawn;
 }
 
 /**
@@ -48,10 +44,9 @@ async function* relationsOn(
   const relating = await tx.relatingFeeds([...feeds.keys()]);
   if (relating.length === 0) return;
   const ends = new Map(relating.map((feed) => [feed, [...ids]]));
-  for (const { feed, sourceId, others } of await tx.observations(relating, keys)) {
-    const known = ends.get(feed) as string[];
-    if (sourceId !== null) known.push(sourceId);
-    for (const { id } of others) known.push(id);
+  for (const observation of await tx.observations(relating, keys)) {
+    const known = ends.get(observation.feed) as string[];
+    for (const { id } of statementsOf(observation)) known.push(id);
   }
   for (const [feed, all] of ends) yield* walk((after) => tx.relatedObjects(feed, all, after, SLICE));
 }

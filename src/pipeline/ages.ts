@@ -5,8 +5,8 @@ import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import type { FeedState } from '../model/state.ts';
+import { statementsOf } from '../stix/statements.ts';
 import type { Transaction, Writer } from '../store/store.ts';
-import { statementsOf } from './statements.ts';
 
 /** How old what a feed said is: what counts as confirmed, what waits for the feed, and what may leave the store. */
 

@@ -9,8 +9,8 @@ import {
 } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
 import { MAX_LABELS, MAX_REFERENCES } from '../normalise/property.ts';
-import { MAX_STATEMENTS, statementsOf as markingsOf, withStatements } from '../stix/marking.ts';
-import { statementOf, statementsOf } from './statements.ts';
+import { MAX_STATEMENTS, markingsOf, withStatements } from '../stix/marking.ts';
+import { statementOf, statementsOf } from '../stix/statements.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
 

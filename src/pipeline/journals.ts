@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { JournalView, News } from '../curate/curate.ts';
+import { addCurated, type Curated, type JournalView, type News } from '../curate/curate.ts';
 import type { FeedView } from '../curate/merge.ts';
 import { curateObjects } from '../curate/objects.ts';
 import { bring } from '../curate/relations.ts';
@@ -37,16 +37,6 @@ export interface JournalsParts {
   companyOf(journal: JournalDefinition): StixObject[];
 }
 
-interface Counts {
-  entries: number;
-  withdrawn: number;
-}
-
-function add(counts: Counts, done: Counts): void {
-  counts.entries += done.entries;
-  counts.withdrawn += done.withdrawn;
-}
-
 /** Every journal of the configuration, as the pipeline tells them things. */
 export class Journals {
   readonly #parts: JournalsParts;
@@ -67,13 +57,13 @@ export class Journals {
     observations: News['observations'],
     ids: readonly string[],
     now: Micros,
-    counts: Counts,
+    counts: Curated,
   ): Promise<void> {
     if (observations.size === 0 && ids.length === 0) return;
     this.#judgedAt = Math.max(this.#judgedAt, now);
     for (const definition of this.#heardBy(feed.name)) {
       const view = await this.#view(tx, definition, feed.name);
-      add(counts, await bring(tx, view, { feed: feed.name, observations }, ids, now));
+      addCurated(counts, await bring(tx, view, { feed: feed.name, observations }, ids, now));
     }
   }
 
@@ -83,13 +73,13 @@ export class Journals {
     feed: FeedDefinition,
     gone: readonly Observation[],
     now: Micros,
-    counts: Counts,
+    counts: Curated,
   ): Promise<void> {
     if (gone.length === 0) return;
     const observations = new Map(gone.map(({ key }) => [key, null]));
     const told: News = { feed: feed.name, observations, gone: gone.map(({ observable }) => observable) };
     for (const definition of this.#heardBy(feed.name)) {
-      add(counts, await bring(tx, await this.#view(tx, definition, feed.name), told, [], now));
+      addCurated(counts, await bring(tx, await this.#view(tx, definition, feed.name), told, [], now));
     }
   }
 
@@ -109,7 +99,7 @@ export class Journals {
       const before = openPolicy(journal.policyHash);
       if (before.hash !== hash) {
         const feeds = this.#feedsOf(definition).map(({ name }) => name);
-        await this.#walk(definition, signal, (tx, after, limit) => tx.observedKeys(feeds, after, limit));
+        await this.#walkSaid(definition, feeds, signal);
         await this.#walk(definition, signal, (tx, after, limit) => tx.liveKeys(definition.name, after, limit));
         await this.#reconcileObjects(definition, feeds, signal);
         await this.#forgetVerdicts(definition.name, feeds, signal);
@@ -120,8 +110,7 @@ export class Journals {
     }
     await this.#closeUnknownJournals(signal);
     await this.#dropUnknownFeeds(signal);
-    for (const { name } of this.#parts.feeds) {
-      const { attemptedAt } = await writer.feedState(name);
+    for (const { attemptedAt } of await writer.feedStates()) {
       this.#judgedAt = Math.max(this.#judgedAt, attemptedAt ?? 0);
     }
     await this.#settleClock(this.#parts.clock.now(), signal, { entries: 0, withdrawn: 0 });
@@ -133,12 +122,12 @@ export class Journals {
    * After a good poll: looks again at all that the feed says if a lifetime of it ended, or was held back, since the poll before.
    * What it has confirmed comes back or lives on, and the rest ends. Cut off, it is done again.
    */
-  async review({ name }: FeedDefinition, signal: AbortSignal, counts?: Counts): Promise<void> {
+  async review({ name }: FeedDefinition, signal: AbortSignal, counts?: Curated): Promise<void> {
     const { writer } = this.#parts;
     const { lapsedAt } = await writer.feedState(name);
     if (lapsedAt === null) return;
     for (const definition of this.#heardBy(name)) {
-      await this.#walk(definition, signal, (tx, after, limit) => tx.observedKeys([name], after, limit), counts);
+      await this.#walkSaid(definition, [name], signal, counts);
     }
     await writer.transaction(async (tx) => {
       // Another lifetime may have ended meanwhile.
@@ -190,8 +179,8 @@ export class Journals {
   }
 
   /** Turns what time has done into entries: renewals, re-issues, expiries; tombstones leave when their keep is over. */
-  async tick(signal: AbortSignal): Promise<Counts> {
-    const counts: Counts = { entries: 0, withdrawn: 0 };
+  async tick(signal: AbortSignal): Promise<Curated> {
+    const counts: Curated = { entries: 0, withdrawn: 0 };
     const now = this.#parts.clock.now();
     await this.#settleClock(now, signal, counts);
     for (const definition of this.#parts.journals) {
@@ -209,16 +198,16 @@ export class Journals {
   }
 
   /** A clock that was ahead was set right: what it ended too early stands again. */
-  async #settleClock(now: Micros, signal: AbortSignal, counts: Counts): Promise<void> {
+  async #settleClock(now: Micros, signal: AbortSignal, counts: Curated): Promise<void> {
     const isSetBack = now < this.#judgedAt - CLOCK_STEP;
     for (const definition of isSetBack ? this.#parts.journals : []) {
       const feeds = this.#feedsOf(definition).map(({ name }) => name);
-      await this.#walk(definition, signal, (tx, after, limit) => tx.observedKeys(feeds, after, limit), counts);
+      await this.#walkSaid(definition, feeds, signal, counts);
     }
     this.#judgedAt = now;
   }
 
-  async #tickSlice(tx: Transaction, definition: JournalDefinition, now: Micros, counts: Counts): Promise<number> {
+  async #tickSlice(tx: Transaction, definition: JournalDefinition, now: Micros, counts: Curated): Promise<number> {
     const due = await tx.dueEntries(definition.name, now, SLICE);
     const over = due.filter((entry) => entry.kind === 'object' || entry.revoked);
     if (over.length > 0)
@@ -227,7 +216,7 @@ export class Journals {
         over.map(({ dateAdded }) => dateAdded),
       );
     const keys = due.flatMap((entry) => (entry.kind === 'indicator' && !entry.revoked ? [entry.key] : []));
-    add(counts, await bring(tx, await this.#view(tx, definition), keys, [], now));
+    addCurated(counts, await bring(tx, await this.#view(tx, definition), keys, [], now));
     return due.length;
   }
 
@@ -243,17 +232,27 @@ export class Journals {
     return journal;
   }
 
+  /** Brings the journal up to all that these feeds say. */
+  async #walkSaid(
+    definition: JournalDefinition,
+    feeds: readonly string[],
+    signal: AbortSignal,
+    counts?: Curated,
+  ): Promise<void> {
+    await this.#walk(definition, signal, (tx, after, limit) => tx.observedKeys(feeds, after, limit), counts);
+  }
+
   async #walk(
     definition: JournalDefinition,
     signal: AbortSignal,
     next: (tx: Transaction, after: ObservableKey | null, limit: number) => Promise<ObservableKey[]>,
-    counts: Counts = { entries: 0, withdrawn: 0 },
+    counts: Curated = { entries: 0, withdrawn: 0 },
   ): Promise<void> {
     const limit = definition.policy.expandCidr === null ? SLICE : EXPANDED_SLICE;
     await walk(signal, (after: ObservableKey | null) =>
       this.#parts.writer.transaction(async (tx) => {
         const keys = await next(tx, after, limit);
-        add(counts, await bring(tx, await this.#view(tx, definition), keys, [], this.#parts.clock.now()));
+        addCurated(counts, await bring(tx, await this.#view(tx, definition), keys, [], this.#parts.clock.now()));
         return keys.at(-1) ?? null;
       }),
     );

@@ -1,8 +1,9 @@
+import type { Curated } from '../curate/curate.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
-import { markedAs, statementsOf } from '../stix/marking.ts';
+import { markedAs, markingsOf } from '../stix/marking.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 import type { Journals } from './journals.ts';
 
@@ -13,8 +14,6 @@ const SLICE = 250;
 /** Markings of a pull that are remembered; of more than that, nothing is said should they never come. */
 const MOST_REFS = 10_000;
 
-type Counts = Parameters<Journals['hear']>[5];
-
 /** Tells the journals once more of all that bears one of these markings, since what those mean is known, or known anew. */
 export async function hearMarked(
   tx: Transaction,
@@ -22,7 +21,7 @@ export async function hearMarked(
   markings: readonly string[],
   journals: Journals,
   now: Micros,
-  counts: Counts,
+  counts: Curated,
 ): Promise<void> {
   if (markings.length === 0) return;
   let key: ObservableKey | null = null;
@@ -59,7 +58,7 @@ export function noteMarkings(pull: Pull, observations: readonly Observation[], o
       if (count !== undefined || counts.size < MOST_REFS) counts.set(ref, (count ?? 0) + 1);
     }
   };
-  for (const { kept } of observations) if (kept !== null) note(statementsOf(kept));
+  for (const { kept } of observations) if (kept !== null) note(markingsOf(kept));
   for (const { raw } of objects) note(markedAs(raw).others);
   if (counts !== undefined) borne.set(pull, counts);
 }

@@ -2,10 +2,10 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Statement } from '../model/observation.ts';
+import { statementOf } from '../stix/statements.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
 import { forgetUnsaid } from './remembered.ts';
-import { statementOf } from './statements.ts';
 import { Batch, endStatements } from './supersede.ts';
 import { settleStatements, takeHeld } from './versions.ts';
 

@@ -1,3 +1,4 @@
+import type { Curated } from '../curate/curate.ts';
 import { BATCH_ROWS, type FeedContext, type FeedFormat } from '../feeds/feed.ts';
 import type { Clock, Micros } from '../model/clock.ts';
 import type { PollReport } from '../model/control.ts';
@@ -215,7 +216,7 @@ async function withdrawVanished(
   accepted: number,
   now: Micros,
   journals: Journals,
-  counts: { entries: number; withdrawn: number },
+  counts: Curated,
 ): Promise<void> {
   const { unseen, total } = await tx.unseen(pull);
   if (unseen === 0) return;
@@ -250,7 +251,7 @@ async function withdrawKnown(
   pull: Pull,
   now: Micros,
   journals: Journals,
-  counts: { entries: number; withdrawn: number },
+  counts: Curated,
 ): Promise<void> {
   let after: ObservableKey | null = null;
   do {

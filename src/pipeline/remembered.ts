@@ -1,8 +1,8 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { Statement } from '../model/observation.ts';
+import { isOlder } from '../stix/statements.ts';
 import type { Pull, Transaction } from '../store/store.ts';
-import { isOlder } from './statements.ts';
 
 /**
  * Versions that no observation tells of: what they ended stays ended, whoever else says the same value. A delta feed's are kept

@@ -2,9 +2,9 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Statement } from '../model/observation.ts';
+import { isOlder, statementsOf, timeOf, versionOn, withoutStatements } from '../stix/statements.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { rememberEnded, rememberSpoken, spokenBy } from './remembered.ts';
-import { isOlder, statementsOf, timeOf, versionOn, withoutStatements } from './statements.ts';
 
 /**
  * The newest version is the object (STIX 2.1 section 3.6). A feed that says a later version of an id takes back what the id said

@@ -3,10 +3,10 @@ import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Statement, StixObject } from '../model/observation.ts';
 import { withStatements } from '../stix/marking.ts';
+import { heardBefore, isOlder, statementOf, statementsOf, timeOf, withoutStatements } from '../stix/statements.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { boundStatements, combineRows, levelOf } from './combine.ts';
 import { rememberEnded, rememberSpoken, spokenBy } from './remembered.ts';
-import { heardBefore, isOlder, statementOf, statementsOf, timeOf, withoutStatements } from './statements.ts';
 import { type Batch, supersede } from './supersede.ts';
 
 /**

@@ -141,7 +141,7 @@ export function withStatements(kept: JsonObject | null, all: readonly (JsonObjec
 }
 
 /** The markings other than TLP that an observation bears, as `withStatements` keeps them. */
-export function statementsOf(kept: JsonObject | null): string[] {
+export function markingsOf(kept: JsonObject | null): string[] {
   return kept === null ? [] : textsOf(kept['object_marking_refs']);
 }
 

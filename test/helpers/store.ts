@@ -8,7 +8,15 @@ import type { Observation, StixObject } from '../../src/model/observation.ts';
 import { floorToMillis } from '../../src/model/timestamp.ts';
 import { Commits } from '../../src/store/commits.ts';
 import { storeEngines } from '../../src/store/registry.ts';
-import type { AppendEntry, EntryFilter, Reader, StoreEngine, Transaction, Writer } from '../../src/store/store.ts';
+import type {
+  AppendEntry,
+  EntryFilter,
+  LiveQuery,
+  Reader,
+  StoreEngine,
+  Transaction,
+  Writer,
+} from '../../src/store/store.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';
 
 /** 2026-01-01T00:00:00Z: where scripted stores begin. */
@@ -159,6 +167,21 @@ export function entryFilter(overrides: Partial<EntryFilter> = {}): EntryFilter {
     stixTypes: null,
     objectIds: null,
     versions: { last: true, first: false, all: false, exact: [] },
+    ...overrides,
+  };
+}
+
+/** The first hundred of all that lives. */
+export function liveQuery(overrides: Partial<LiveQuery> = {}): LiveQuery {
+  return {
+    journal: 'pool:main',
+    observableTypes: null,
+    minConfidence: null,
+    maxConfidence: null,
+    since: null,
+    before: null,
+    offset: 0,
+    limit: 100,
     ...overrides,
   };
 }

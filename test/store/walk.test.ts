@@ -7,8 +7,7 @@ import { Connection } from '../../src/store/sqlite/connection.ts';
 import { walkPages } from '../../src/store/sqlite/pages.ts';
 import { SEGMENT_ENTRIES } from '../../src/store/sqlite/segments.ts';
 import { drain, STEP_ENTRIES, STEP_ROWS, STEP_SEGMENTS, type Walk } from '../../src/store/sqlite/walk.ts';
-import type { LiveQuery } from '../../src/store/store.ts';
-import { appendEntries, entryFilter, indicatorEntry, openJournalStore } from '../helpers/store.ts';
+import { appendEntries, entryFilter, indicatorEntry, liveQuery, openJournalStore } from '../helpers/store.ts';
 
 const MOST_ENTRIES = STEP_SEGMENTS * SEGMENT_ENTRIES;
 const NOTHING = { last: false, first: false, all: false, exact: [5] };
@@ -48,18 +47,6 @@ function take<T>(walk: Walk<T>, entries: readonly Entry[], from: 'oldest' | 'new
     return { said: step.value, steps: positions.length + 1, longest };
   }
 }
-
-const liveQuery = (changes: Partial<LiveQuery>): LiveQuery => ({
-  journal: 'pool:main',
-  observableTypes: null,
-  minConfidence: null,
-  maxConfidence: null,
-  since: null,
-  before: null,
-  offset: 0,
-  limit: 100,
-  ...changes,
-});
 
 t.test('what matches nothing passes over a journal in steps of bounded length, and says the same', async (t) => {
   const { entries, walks } = await openLong(t, 70_000);

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { Micros } from '../../model/clock.ts';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ExternalReference, Observation, Source, StatementBeside, StixObject } from '../../model/observation.ts';
-import { markedAs, statementsOf } from '../../stix/marking.ts';
+import { markedAs, markingsOf } from '../../stix/marking.ts';
 import { endsOf } from '../../stix/relation.ts';
 import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
@@ -139,7 +139,7 @@ export class IncomingObservation implements Incoming {
     return [
       id, feed, this.name, this.fingerprint,
       this.#type, observable.value, confidence, this.#tlp, firstSeen, lastSeen, validFrom, validUntil, revoked ? 1 : 0,
-      sourceId, version, statementNumber(sourceId), heardAt, markingsText(statementsOf(this.observation.kept)), detail,
+      sourceId, version, statementNumber(sourceId), heardAt, markingsText(markingsOf(this.observation.kept)), detail,
     ];
   }
 }

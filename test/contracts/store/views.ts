@@ -7,21 +7,13 @@ import {
   appendEntries,
   entryFilter,
   indicatorEntry,
+  liveQuery,
   objectEntry,
   openJournalStore,
   START,
 } from '../../helpers/store.ts';
 
-const LIVE: LiveQuery = {
-  journal: 'pool:main',
-  observableTypes: null,
-  minConfidence: null,
-  maxConfidence: null,
-  since: null,
-  before: null,
-  offset: 0,
-  limit: 100,
-};
+const LIVE = liveQuery();
 
 async function read(reader: Pick<Reader, 'page'>, filter: Partial<EntryFilter> = {}) {
   return (await reader.page({ ...entryFilter(filter), after: 0, limit: 1000 })).entries;

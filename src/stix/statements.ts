@@ -1,7 +1,7 @@
 import type { Micros } from '../model/clock.ts';
 import type { Observation, StatementBeside } from '../model/observation.ts';
 import { parseTimestamp } from '../model/timestamp.ts';
-import { isStixId } from '../stix/id.ts';
+import { isStixId } from './id.ts';
 
 /** Which upstream objects say an observation, and which version is the older (STIX 2.1 section 3.6). */
 
