@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import { addressGroup } from '../src/auth.ts';
+import { eventLoop } from '../src/model/turns.ts';
 
 export interface ConnectionBounds {
   /** Connections at a time. */
@@ -58,6 +59,7 @@ export function keepPlaces({ most, perAddress }: ConnectionBounds): Places {
       // The last line, should one place ever be counted wrong: Node drops what is beyond without a word.
       server.maxConnections = most + 2 * SPARE_PLACES;
       server.on('connection', (socket: Socket) => {
+        eventLoop.letBy();
         const address = addressGroup(socket.remoteAddress ?? '');
         const isFull = taken >= most || (perAddress !== null && (ofAddress.get(address) ?? 0) >= perAddress);
         if (isFull) spare(socket);

@@ -14,6 +14,7 @@ import { checkQuery } from './query.ts';
 import { createRates } from './rates.ts';
 import { refuseWhenHindered, unavailable } from './readiness.ts';
 import { countReads } from './reads.ts';
+import { paceRefusals } from './refusals.ts';
 import { sendAlways } from './standing-headers.ts';
 import { addApiRoot } from './taxii/api-root.ts';
 import { addDiscovery } from './taxii/discovery.ts';
@@ -92,6 +93,7 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
     // Unless a route says better: RFC 9111 keeps a shared cache from an answer for its Authorization field alone, but keys
     // come in other ways as well, and a 404 for one client must never be shown to another.
     sendAlways(guarded, { 'cache-control': 'private, no-cache', vary: 'Authorization, X-API-Key' });
+    paceRefusals(guarded);
     guarded.addHook('onRequest', ({ raw }, _reply, done) => {
       if (parts.isSpare(raw.socket)) done(unavailable('There is no place for another connection.'));
       else done();

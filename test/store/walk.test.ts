@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Micros } from '../../src/model/clock.ts';
 import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
-import { createTurns, eventLoop } from '../../src/model/turns.ts';
+import { createTurns, eventLoop, MOST_LET_BY } from '../../src/model/turns.ts';
 import { Connection } from '../../src/store/sqlite/connection.ts';
 import { walkPages } from '../../src/store/sqlite/pages.ts';
 import { SEGMENT_ENTRIES } from '../../src/store/sqlite/segments.ts';
@@ -185,4 +185,30 @@ t.test('pieces wait in the order they came, one in each turn', async (t) => {
   await all;
   t.strictSame(log, ['a1', 'b2', 'c3', 'a4', 'b5', 'c6']);
   t.equal(loop.waiting, 0);
+});
+
+t.test('new connections are let by before the next piece, but no more of them than are allowed', async (t) => {
+  const loop = createTurns();
+  let turn = 0;
+  let arriving = 0;
+  const tick = (): void => {
+    turn += 1;
+    if (turn <= arriving) loop.letBy();
+    if (turn < 1000) setImmediate(tick);
+  };
+  const turnsOf = async (connections: number): Promise<number> => {
+    turn = 0;
+    arriving = connections;
+    setImmediate(tick);
+    await new Promise(setImmediate);
+    const before = turn;
+    await loop.next();
+    const taken = turn - before;
+    turn = 1000;
+    await new Promise(setImmediate);
+    return taken;
+  };
+  const idle = await turnsOf(0);
+  t.equal((await turnsOf(6)) - idle, 5, 'it waits until none comes any more');
+  t.equal((await turnsOf(500)) - idle, MOST_LET_BY, 'and not for ever');
 });
