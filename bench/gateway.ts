@@ -1,18 +1,19 @@
 import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import type { ConfiguredFeed } from '../src/feeds/feed.ts';
 import { BATCH_ROWS, type FeedBatch, type FeedFormat } from '../src/feeds/feed.ts';
 import { readRows } from '../src/feeds/socdefenders/page.ts';
 import { stix } from '../src/feeds/stix.ts';
+import { poll } from '../src/ingest/poll.ts';
 import { systemClock } from '../src/model/clock.ts';
 import type { PollReport } from '../src/model/control.ts';
 import { defaultReach, type FeedDefinition, type JournalDefinition, type Profile } from '../src/model/definition.ts';
-import { createFiles } from '../src/pipeline/files.ts';
-import { Journals } from '../src/pipeline/journals.ts';
-import { type ConfiguredFeed, poll } from '../src/pipeline/poll.ts';
+import { Journals } from '../src/publish/journals.ts';
 import { producingIdentity } from '../src/stix/identity.ts';
 import { markingsUpTo } from '../src/stix/marking.ts';
 import { sqlite } from '../src/store/sqlite/engine.ts';
 import type { Writer } from '../src/store/store.ts';
+import { createFiles } from '../src/upstream/files.ts';
 
 export const JOURNAL = 'pool:main';
 

@@ -38,7 +38,7 @@ interface Result {
   profile: Profile | null;
 }
 
-/** As src/writer-link.ts limits the writing thread. */
+/** As src/writer/link.ts limits the writing thread. */
 const MEMORY = ['--max-old-space-size=256', '--max-semi-space-size=8'];
 const HOTTEST = 40;
 /** The path, function by function. */
@@ -49,14 +49,14 @@ const STEPS = [
   'unpack src/feeds/stix/document.ts',
   'readParts src/feeds/reading/texts.ts',
   'readTexts src/feeds/stix/document.ts',
-  'readItems src/pipeline/poll.ts',
-  'settleStatements src/pipeline/versions.ts',
-  'combineRows src/pipeline/combine.ts',
+  'readItems src/ingest/poll.ts',
+  'settleStatements src/ingest/versions.ts',
+  'combineRows src/ingest/combine.ts',
   'observe src/store/sqlite/observations.ts',
   'observations src/store/sqlite/observations.ts',
   'liveEntries src/store/sqlite/entries.ts',
-  'decide src/curate/curate.ts',
-  'issue src/curate/issue.ts',
+  'decide src/publish/publish.ts',
+  'issue src/publish/issue.ts',
   'append src/store/sqlite/entries.ts',
   'exec <',
 ];

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { Client } from '@elastic/elasticsearch';
+import { rebuild } from '../src/delivery/deliver.ts';
 import { ecsContext, ecsDestination } from '../src/ecs/data-stream.ts';
 import { ecsDocument } from '../src/ecs/document.ts';
 import { systemClock } from '../src/model/clock.ts';
 import type { IndicatorEntry } from '../src/model/entry.ts';
 import { type JsonObject, jsonText } from '../src/model/json.ts';
-import { rebuild } from '../src/pipeline/deliver.ts';
 import { sinkKinds } from '../src/sinks/registry.ts';
 import type { Sink } from '../src/sinks/sink.ts';
 import { storeEngines } from '../src/store/registry.ts';

@@ -1,6 +1,6 @@
 import type { Server, Socket } from 'node:net';
-import { addressGroup } from '../src/auth.ts';
 import { eventLoop } from '../src/model/turns.ts';
+import { addressGroup } from './address-group.ts';
 
 export interface ConnectionBounds {
   /** Connections at a time. */

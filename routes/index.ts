@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { protect } from '../src/auth.ts';
 import { GatewayError } from '../src/model/error.ts';
 import { addDocs } from './docs.ts';
 import { documentOptions } from './document.ts';
@@ -15,6 +14,7 @@ import { createRates } from './rates.ts';
 import { refuseWhenHindered, unavailable } from './readiness.ts';
 import { countReads } from './reads.ts';
 import { paceRefusals } from './refusals.ts';
+import { protect } from './sign-in.ts';
 import { sendAlways } from './standing-headers.ts';
 import { addApiRoot } from './taxii/api-root.ts';
 import { addDiscovery } from './taxii/discovery.ts';

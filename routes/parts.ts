@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import type { Registry } from 'prom-client';
-import type { ClientDirectory } from '../src/auth.ts';
-import type { Clock, Micros } from '../src/model/clock.ts';
-import type { CollectionDefinition, FeedDefinition, TaxiiDefinition } from '../src/model/definition.ts';
+import type { ClientDirectory } from '../src/auth/clients.ts';
+import type { Clock } from '../src/model/clock.ts';
+import type { CollectionDefinition, TaxiiDefinition } from '../src/model/definition.ts';
 import type { Observable, ObservableType } from '../src/model/observable.ts';
-import type { AccountState, Allowance } from '../src/model/state.ts';
+import type { Allowance } from '../src/model/state.ts';
+import type { FeedFacts } from '../src/status/feed-facts.ts';
 import type { Reader } from '../src/store/store.ts';
 import type { InFlight } from './in-flight.ts';
 import type { PageCache } from './page-cache.ts';
@@ -56,24 +57,6 @@ export interface RouteParts {
 export interface RouteContext extends RouteParts {
   reads: ReadCount;
   rates: Rates;
-}
-
-/** What an account may still ask for, by the runner's own reckoning. */
-interface AccountAllowance {
-  /** When the next request may be sent; null: now. */
-  nextRequestAt: Micros | null;
-  windows: { seconds: number; requests: number; left: number }[];
-}
-
-/** What the configuration says of a feed. */
-export interface FeedFacts {
-  definition: FeedDefinition;
-  /** Why it isn't polled; null when it is. */
-  idle: 'disabled' | 'no-key' | null;
-  /** Aliases of the collections it stands behind. */
-  collections: string[];
-  /** Null for a feed that asks nobody. */
-  account: { name: string; origin: string; allowanceOf(state: AccountState, now: Micros): AccountAllowance } | null;
 }
 
 /** normalise/canonical.ts, handed in: the same spelling rules for what is asked as for what feeds say. */

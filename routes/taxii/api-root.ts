@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import { mayRead } from '../../src/auth.ts';
+import { mayRead } from '../../src/auth/clients.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { addResource, type Operation } from '../methods.ts';

@@ -1,13 +1,14 @@
 import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
-import { mayRead } from '../../src/auth.ts';
+import { mayRead } from '../../src/auth/clients.ts';
 import { MICROS_PER_MS, type Micros } from '../../src/model/clock.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { byReason, indexServed, type LeftOutReason, leftOutReasons, type ServedIn } from '../../src/model/served.ts';
 import type { AccountState, FeedState } from '../../src/model/state.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
+import type { FeedFacts } from '../../src/status/feed-facts.ts';
 import { addResource } from '../methods.ts';
-import type { FeedFacts, RouteContext } from '../parts.ts';
+import type { RouteContext } from '../parts.ts';
 import { nullable, restOperation, timestamp } from './schemas.ts';
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { mayRead } from '../../src/auth.ts';
+import { mayRead } from '../../src/auth/clients.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
 import {
   type Observable,

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { mayRead } from '../../src/auth.ts';
+import { mayRead } from '../../src/auth/clients.ts';
 import type { Micros } from '../../src/model/clock.ts';
 import { type ConfidenceWord, confidenceBounds } from '../../src/model/confidence.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
 import type { Micros } from '../model/clock.ts';
-import type { FeedDefinition, FeedMode } from '../model/definition.ts';
+import type { FeedDefinition, FeedMode, UpstreamDefinition } from '../model/definition.ts';
 import type { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Rejection } from '../model/observation.ts';
@@ -176,3 +176,11 @@ export interface FeedRow {
 export const BATCH_ROWS = 10_000;
 /** The same for objects of any size, as they were sent. */
 export const BATCH_BYTES = 16 * 1024 * 1024;
+
+/** A feed of the configuration with its format and what its format was told. */
+export interface ConfiguredFeed {
+  definition: FeedDefinition;
+  format: FeedFormat;
+  options: unknown;
+  upstream: UpstreamDefinition;
+}

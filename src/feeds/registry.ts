@@ -1,7 +1,17 @@
-import type { FeedFormat } from './feed.ts';
+import type { ConfiguredFeed, FeedFormat } from './feed.ts';
 import { socdefenders } from './socdefenders.ts';
 import { stix } from './stix.ts';
 import { taxii } from './taxii.ts';
 
 /** Every feed format there is. */
 export const feedFormats = { socdefenders, stix, taxii } satisfies Record<string, FeedFormat>;
+
+/** Feeds that are polled, each with its format. */
+export function configuredFeeds(config: { feeds: readonly Omit<ConfiguredFeed, 'format'>[] }): ConfiguredFeed[] {
+  return config.feeds.map(({ definition, options, upstream }) => ({
+    definition,
+    options,
+    upstream,
+    format: feedFormats[definition.format as keyof typeof feedFormats],
+  }));
+}

@@ -77,7 +77,7 @@ export interface JournalPolicy {
   /** `indicators`: merged indicators only. `all`: other STIX objects pass verbatim as well. */
   objects: 'indicators' | 'all';
   /**
-   * Networks of this prefix length or longer are told as their addresses (curate/expand.ts): 22 to 31, of IPv6 those of as many
+   * Networks of this prefix length or longer are told as their addresses (publish/expand.ts): 22 to 31, of IPv6 those of as many
    * addresses. Null: networks are networks.
    */
   expandCidr: number | null;

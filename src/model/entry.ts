@@ -49,7 +49,7 @@ export interface IndicatorEntry extends EntryBase {
   sources: JsonText;
   /** JSON object of upstream STIX properties kept while a feed is the sole source. */
   kept: JsonText | null;
-  /** Hash of everything whose change makes a new version (curate/material.ts). */
+  /** Hash of everything whose change makes a new version (publish/fingerprint.ts). */
   fingerprint: string;
   /** When the writer must look at it again: renewal, re-issue, expiry; on a tombstone, when it leaves. */
   due: Micros | null;

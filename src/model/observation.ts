@@ -53,7 +53,7 @@ export interface Observation {
   lastSeen: Micros | null;
   /** Only when the feed itself says so; a lifetime from configuration is applied when merging. */
   validFrom: Micros | null;
-  /** Of the object that it was made from; `others` have their own. It ends with the last of them (curate/lifetime.ts). */
+  /** Of the object that it was made from; `others` have their own. It ends with the last of them (publish/lifetime.ts). */
   validUntil: Micros | null;
   /** The feed itself took it back: it no longer speaks for the indicator. */
   revoked: boolean;

@@ -74,7 +74,7 @@ export interface AccountState {
   blockedAt?: Micros;
   /**
    * One per configured window, keyed by its length in seconds: weighted requests `used` since `startedAt`. `slots` says
-   * when: equal slices of the window from `startedAt` on, so that what is old leaves bit by bit (pipeline/budget.ts).
+   * when: equal slices of the window from `startedAt` on, so that what is old leaves bit by bit (upstream/budget.ts).
    */
   windows: Record<string, { startedAt: Micros; used: number; slots?: number[] }>;
   /** Requests ever sent. */
@@ -139,7 +139,7 @@ export const MAX_CERTIFICATES = 32;
 /** How far a sink has come in a collection. */
 export interface Checkpoint {
   sink: string;
-  /** Names collection, journal and types (pipeline/deliver.ts): a collection that means something else begins anew. */
+  /** Names collection, journal and types (delivery/deliver.ts): a collection that means something else begins anew. */
   view: string;
   /** Of the last entry that was delivered. */
   dateAdded: Micros;

@@ -6,7 +6,7 @@ import type { JsonObject } from '../model/json.ts';
 import type { TlpVersion } from '../stix/marking.ts';
 
 /**
- * The contract of a sink: a target that journal entries are pushed to. Delivery (pipeline/deliver.ts) reads the journal, keeps
+ * The contract of a sink: a target that journal entries are pushed to. Delivery (delivery/deliver.ts) reads the journal, keeps
  * the checkpoint and repeats what failed; a sink writes what it is given and tells of each entry what became of it.
  * test/contracts/sink.contract.ts is the proof each kind runs.
  */

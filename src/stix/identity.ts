@@ -5,7 +5,7 @@ import { identityId } from './id.ts';
 
 /**
  * Who issues the objects (STIX 2.1 section 4.5): what `created_by_ref` of every indicator names. `at`: when it was issued,
- * should it not have been before (pipeline/company.ts).
+ * should it not have been before (publish/producer-objects.ts).
  */
 export function producingIdentity(
   namespace: string,

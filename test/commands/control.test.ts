@@ -15,16 +15,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Client } from 'undici';
-import { hashKey } from '../../src/auth.ts';
+import { hashKey } from '../../src/auth/keys.ts';
 import { type ControlConnection, connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
-import { keepFirstClient } from '../../src/first-client.ts';
 import { connectServer, serve } from '../../src/gateway.ts';
 import { loadConfigFile } from '../../src/load.ts';
 import { lockData } from '../../src/lock.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import type { Control, NewClient } from '../../src/model/control.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { openWriterSide } from '../../src/writer.ts';
+import { keepFirstClient } from '../../src/writer/first-client.ts';
+import { openWriterSide } from '../../src/writer/writer.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 
 /** Answers what it was asked, so that a test sees both ways at once. */

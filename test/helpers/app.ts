@@ -1,7 +1,7 @@
 import pino from 'pino';
 import type { Test } from 'tap';
-import { type AppParts, buildApp } from '../../src/app.ts';
-import { hashKey } from '../../src/auth.ts';
+import { type AppParts, buildApp } from '../../routes/app.ts';
+import { hashKey } from '../../src/auth/keys.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import type { Client } from '../../src/model/state.ts';

@@ -7,13 +7,13 @@ import type { FeedBatch, FeedContext, FeedFormat, FeedItem } from '../../src/fee
 import type { Clock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { Rejection } from '../../src/model/observation.ts';
-import type { BodyCaps } from '../../src/pipeline/body.ts';
-import { createFetcher, type FeedFetcher } from '../../src/pipeline/fetch.ts';
-import { createFiles } from '../../src/pipeline/files.ts';
-import { openGuardedDispatcher } from '../../src/pipeline/guard.ts';
-import type { Validators } from '../../src/pipeline/send.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Writer } from '../../src/store/store.ts';
+import type { BodyCaps } from '../../src/upstream/body.ts';
+import { openGuardedDispatcher } from '../../src/upstream/dispatcher.ts';
+import { createFetcher, type FeedFetcher } from '../../src/upstream/fetch.ts';
+import { createFiles } from '../../src/upstream/files.ts';
+import type { Validators } from '../../src/upstream/send.ts';
 import { scriptedClock } from './clock.ts';
 import { START } from './store.ts';
 

@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import Type from 'typebox';
-import type { FeedBatch, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
+import type { ConfiguredFeed, FeedBatch, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
+import { poll } from '../../src/ingest/poll.ts';
 import type { Micros } from '../../src/model/clock.ts';
 import type { PollReport } from '../../src/model/control.ts';
 import {
@@ -13,8 +14,7 @@ import {
 } from '../../src/model/definition.ts';
 import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { Journals, type JournalsParts } from '../../src/pipeline/journals.ts';
-import { type ConfiguredFeed, poll } from '../../src/pipeline/poll.ts';
+import { Journals, type JournalsParts } from '../../src/publish/journals.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Writer } from '../../src/store/store.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';

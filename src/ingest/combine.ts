@@ -1,0 +1,117 @@
+import type { Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import type { ObservableKey } from '../model/observable.ts';
+import {
+  type ExternalReference,
+  MAX_STATEMENTS_BESIDE,
+  type Observation,
+  type StatementBeside,
+} from '../model/observation.ts';
+import { strictest } from '../model/tlp.ts';
+import { MAX_LABELS, MAX_REFERENCES } from '../normalise/property.ts';
+import { MAX_STATEMENTS, markingsOf, withStatements } from '../stix/marking.ts';
+import { statementOf, statementsOf } from '../stix/statements.ts';
+
+type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
+
+/** A feed that lists one observable twice says both: the rows become one observation. `feed`: what counts for rows that say nothing. */
+export function combineRows(observations: readonly Observation[], feed: Defaults): Map<ObservableKey, Observation> {
+  const byKey = new Map<ObservableKey, Observation>();
+  for (const observation of observations) {
+    const earlier = byKey.get(observation.key);
+    byKey.set(observation.key, earlier === undefined ? observation : combine(earlier, observation, feed));
+  }
+  return byKey;
+}
+
+/** What was said first, and what was said then; saying the same once more changes nothing. */
+function combine(a: Observation, b: Observation, feed: Defaults): Observation {
+  // Rows with one id are versions of one row (STIX 2.1 section 3.6): the newer takes back what the older said.
+  if (a.sourceId !== null && a.sourceId === b.sourceId) return orderOf(b) < orderOf(a) ? a : b;
+  const strengthOf = ({ confidence }: Observation): number => confidence ?? feed.confidence ?? -1;
+  // Of equals always the same one, in whatever order an upstream lists them: the other would be a change.
+  const isTie = strengthOf(a) === strengthOf(b) && a.sourceId !== null && b.sourceId !== null;
+  const isStronger = isTie ? (b.sourceId ?? '') < (a.sourceId ?? '') : strengthOf(b) > strengthOf(a);
+  const strong = isStronger ? b : a;
+  const weak = strong === a ? b : a;
+  // Each object's end stays its own, so that it can leave without the other.
+  const isApart = statementOf(a) !== null && statementOf(b) !== null;
+  return {
+    ...strong,
+    tlp: levelOf(a, b, feed),
+    firstSeen: bound(Math.min, a.firstSeen, b.firstSeen),
+    lastSeen: bound(Math.max, a.lastSeen, b.lastSeen),
+    validFrom: bound(Math.min, a.validFrom, b.validFrom),
+    validUntil: isApart ? strong.validUntil : later(a.validUntil, b.validUntil),
+    revoked: a.revoked && b.revoked,
+    name: strong.name ?? weak.name,
+    description: strong.description ?? weak.description,
+    labels: unite(a.labels, b.labels),
+    references: uniteReferences(a.references, b.references),
+    techniques: unite(a.techniques, b.techniques),
+    others: othersOf(strong, weak),
+    heardAt: isApart ? strong.heardAt : Math.max(a.heardAt, b.heardAt),
+    kept: withStatements(strong.kept ?? weak.kept, [a.kept, b.kept]),
+  };
+}
+
+/** Rows have no version but the date of what they saw. */
+function orderOf({ version, lastSeen }: Observation): Micros {
+  return version ?? lastSeen ?? 0;
+}
+
+/** Sorted and bounded, so that it is the same ones whatever the rows' order. */
+function othersOf(strong: Observation, weak: Observation): StatementBeside[] {
+  const own = [strong.sourceId, ...strong.others.map(({ id }) => id)];
+  const added = statementsOf(weak).filter(({ id }) => !own.includes(id));
+  if (added.length === 0) return strong.others;
+  return boundStatements([...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)));
+}
+
+/** The first of them; the others' ends are no longer told apart, and count as the last one's. */
+export function boundStatements(all: readonly StatementBeside[]): StatementBeside[] {
+  const [kept, surplus] = [all.slice(0, MAX_STATEMENTS_BESIDE), all.slice(MAX_STATEMENTS_BESIDE)];
+  const last = kept.pop();
+  if (last === undefined) return kept;
+  const validUntil = surplus.reduce((end, one) => later(end, one.validUntil), last.validUntil);
+  const heardAt = surplus.reduce((at, one) => Math.max(at, one.heardAt), last.heardAt);
+  return [...kept, { ...last, validUntil, heardAt }];
+}
+
+/** The later of two ends; none is the latest. */
+function later(a: Micros | null, b: Micros | null): Micros | null {
+  return a === null || b === null ? null : Math.max(a, b);
+}
+
+/**
+ * The stricter of two levels. Null while both leave it to the same markings or to the feed: what those mean shows later
+ * (publish/markings.ts), and must not loosen what the other row leaves to the feed.
+ */
+export function levelOf(a: Observation, b: Observation, feed: Defaults): Observation['tlp'] {
+  const [own, others] = [markingsOf(a.kept), markingsOf(b.kept)];
+  // No more are kept, and a level may be among the rest.
+  if (own.length + others.length > MAX_STATEMENTS && new Set([...own, ...others]).size > MAX_STATEMENTS) return 'red';
+  if (a.tlp === null && b.tlp === null && own.join() === others.join()) return null;
+  return strictest(a.tlp ?? feed.tlp, b.tlp ?? feed.tlp);
+}
+
+function bound(choose: (a: number, b: number) => number, a: Micros | null, b: Micros | null): Micros | null {
+  return a === null ? b : b === null ? a : choose(a, b);
+}
+
+/** Sorted, and no more than one row may have: a million rows on one observable must not cost their square. */
+function unite(a: readonly string[], b: readonly string[]): string[] {
+  return [...new Set([...a, ...b])].sort().slice(0, MAX_LABELS);
+}
+
+/** In their order; of too many, those that come first by their text, so that it is the same ones whatever the rows' order. */
+function uniteReferences(a: readonly ExternalReference[], b: readonly ExternalReference[]): ExternalReference[] {
+  const united = new Map([...a, ...b].map((reference) => [textOf(reference), reference]));
+  if (united.size <= MAX_REFERENCES) return [...united.values()];
+  const texts = [...united.keys()].sort().slice(0, MAX_REFERENCES);
+  return texts.map((text) => united.get(text) as ExternalReference);
+}
+
+function textOf({ source_name, external_id = '', url = '', description = '' }: ExternalReference): string {
+  return `${source_name}\n${external_id}\n${url}\n${description}`;
+}

@@ -1,0 +1,85 @@
+import type { Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import type { ObservableKey } from '../model/observable.ts';
+import type { Observation, Rejection, StixObject } from '../model/observation.ts';
+import type { Journals } from '../publish/journals.ts';
+import type { Curated } from '../publish/publish.ts';
+import { markedAs, markingsOf } from '../stix/marking.ts';
+import type { Pull, Transaction } from '../store/store.ts';
+
+/** Marking definitions as they come along with what they mark: before it, behind it, in an earlier pull, or never. */
+
+/** What bears a marking is judged anew in slices of this size. */
+const SLICE = 250;
+/** Markings of a pull that are remembered; of more than that, nothing is said should they never come. */
+const MOST_REFS = 10_000;
+
+/** Tells the journals once more of all that bears one of these markings, since what those mean is known, or known anew. */
+export async function hearMarked(
+  tx: Transaction,
+  feed: FeedDefinition,
+  markings: readonly string[],
+  journals: Journals,
+  now: Micros,
+  counts: Curated,
+): Promise<void> {
+  if (markings.length === 0) return;
+  let key: ObservableKey | null = null;
+  do {
+    const keys: ObservableKey[] = await tx.markedKeys(feed.name, markings, key, SLICE);
+    const said = await tx.observations([feed.name], keys);
+    const news = new Map(said.map(({ feed: _, ...observation }) => [observation.key, observation]));
+    await journals.hear(tx, feed, news, [], now, counts);
+    key = keys.at(-1) ?? null;
+  } while (key !== null);
+  let id: string | null = null;
+  do {
+    const ids: string[] = await tx.markedObjects(feed.name, markings, id, SLICE);
+    await journals.hear(tx, feed, new Map(), ids, now, counts);
+    id = ids.at(-1) ?? null;
+  } while (id !== null);
+}
+
+export function isMarking(id: string): boolean {
+  return id.startsWith('marking-definition--');
+}
+
+/** The markings that a pull's rows bear, by how many of them do. */
+const borne = new WeakMap<Pull, Map<string, number>>();
+
+/** Notes the markings that only their definitions explain. */
+export function noteMarkings(pull: Pull, observations: readonly Observation[], objects: readonly StixObject[]): void {
+  let counts = borne.get(pull);
+  const note = (refs: readonly string[]): void => {
+    if (refs.length === 0) return;
+    counts ??= new Map();
+    for (const ref of refs) {
+      const count = counts.get(ref);
+      if (count !== undefined || counts.size < MOST_REFS) counts.set(ref, (count ?? 0) + 1);
+    }
+  };
+  for (const { kept } of observations) if (kept !== null) note(markingsOf(kept));
+  for (const { raw } of objects) note(markedAs(raw).others);
+  if (counts !== undefined) borne.set(pull, counts);
+}
+
+/**
+ * At the end of a whole pull: marks the definitions of what it brought as seen, for they stand as long as something bears them,
+ * and answers which of them never came.
+ */
+export async function settleMarkings(tx: Transaction, pull: Pull): Promise<Rejection[]> {
+  const counts = borne.get(pull) ?? new Map<string, number>();
+  borne.delete(pull);
+  const definitions = await tx.objectsById([pull.feed], [...counts.keys()]);
+  await tx.observeObjects(
+    pull,
+    definitions.map(({ feed: _, ...definition }) => definition),
+  );
+  for (const { id } of definitions) counts.delete(id);
+  return [...counts].map(([ref, count]) => ({
+    reason: 'not-served',
+    detail: `${count} bear a marking whose definition never came along; it counts as TLP:RED until it does`,
+    row: ref,
+    isNote: true,
+  }));
+}

@@ -1,0 +1,57 @@
+import type { AccountLimits, ConfiguredFeed } from '../feeds/feed.ts';
+import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import type { ErrorCode } from '../model/error.ts';
+import type { AccountState, FeedState } from '../model/state.ts';
+import type { Reader } from '../store/store.ts';
+import { admit, shareSpent } from '../upstream/budget.ts';
+import { closesAt } from '../upstream/circuit-breaker.ts';
+
+/**
+ * A reader found a feed overdue. Its next try, which a backoff may have put hours away, is brought forward: to now, if the
+ * failure is of a kind that mends itself, the last try is a while ago, and the account can spare the call. Readers never
+ * wait for it and never make more than that one call, however many they are.
+ */
+export interface RefreshParts {
+  clock: Clock;
+  store: Pick<Reader, 'feedState' | 'account'>;
+  /** Null for feeds that never use the network. */
+  accountOf(feed: ConfiguredFeed): { name: string; limits: AccountLimits } | null;
+  /** One at a time per feed; whoever asks meanwhile shares it. */
+  poll(feed: string): Promise<unknown>;
+}
+
+/** At most so often by readers. */
+const APART = 300 * MICROS_PER_SECOND;
+/** What readers may use up of any window: the rest is the schedule's. */
+const SHARE = 0.5;
+
+const mends: ReadonlySet<ErrorCode> = new Set([
+  'upstream-failed',
+  'upstream-timeout',
+  'upstream-rate-limited',
+  'budget-exhausted',
+]);
+
+export async function refreshOverdue(feeds: readonly ConfiguredFeed[], parts: RefreshParts): Promise<void> {
+  const { clock, store, accountOf, poll } = parts;
+  for (const feed of feeds) {
+    if (!feed.upstream.refreshOnRead) continue;
+    const { name, every } = feed.definition;
+    const account = accountOf(feed);
+    if (account === null || !isOverdue(await store.feedState(name), every, clock.now())) continue;
+    if (isSpared(await store.account(account.name), account.limits, clock.now())) await poll(name);
+  }
+}
+
+function isOverdue({ succeededAt, attemptedAt, nextPollAt, error }: FeedState, every: number, now: Micros): boolean {
+  if (error === null || !mends.has(error.code) || attemptedAt === null) return false;
+  const isStale = succeededAt === null || now - succeededAt > every * MICROS_PER_MS;
+  // What is due is the schedule's already.
+  return isStale && nextPollAt !== null && nextPollAt > now && now - attemptedAt >= APART;
+}
+
+function isSpared(account: AccountState, limits: AccountLimits, now: Micros): boolean {
+  return (
+    closesAt(account, now) <= now && admit(account, limits, 1, now) <= now && shareSpent(account, limits, now) < SHARE
+  );
+}

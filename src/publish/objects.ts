@@ -1,0 +1,266 @@
+import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
+import type { JournalDefinition } from '../model/definition.ts';
+import type { ObjectEntry, Pointer } from '../model/entry.ts';
+import { type JsonObject, jsonText } from '../model/json.ts';
+import type { StixObject } from '../model/observation.ts';
+import type { LeftOutReason, ObjectVerdict } from '../model/served.ts';
+import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
+import { isWithin, stricter, type Tlp } from '../model/tlp.ts';
+import { markedAs, tlpOfId, tlpOfLabels } from '../stix/marking.ts';
+import { tlpOfDefinition } from '../stix/marking-definition.ts';
+import { endsOf, isRelation } from '../stix/relation.ts';
+import { lastVersions, type Transaction } from '../store/store.ts';
+import { type Pointed, readEnds } from './ends.ts';
+import { levelOf, readDefinitions, translate } from './markings.ts';
+import type { FeedView } from './merge.ts';
+import type { Curated, JournalView } from './publish.ts';
+
+/**
+ * Brings a journal up to what its feeds now hold under these ids: of each the newest version of its own author within the
+ * ceiling, if the journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
+ * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
+ *
+ * Marking definitions go into every journal and join its company: indicators keep their references to them, and a marking
+ * that can't be read binds nobody. Those of TLP don't: all that refers to them refers to the company's own instead. What Sluice
+ * itself says of TLP and of who it is, nobody else says.
+ */
+export async function curateObjects(
+  tx: Transaction,
+  view: JournalView,
+  ids: readonly string[],
+  now: Micros,
+): Promise<Curated> {
+  const { definition, feeds } = view;
+  const { name, policy, keep } = definition;
+  if (ids.length === 0) return { entries: 0, withdrawn: 0 };
+  const standing = await standingObjects(tx, name, ids);
+  const taken = policy.objects === 'all' ? ids : ids.filter(isStatement);
+  const held = await readHeld(tx, definition, feeds, taken);
+  const wanted = newestWithin(held, policy.tlp, now);
+  const fresh = [...wanted.values()].filter(
+    (object) =>
+      isNew(object, standing.get(object.id)) && (isStatement(object.id) || standing.get(object.id)?.company !== true),
+  );
+  // A marking that no feed holds any more stays for those who refer to it; one that became too secret doesn't.
+  const isHeld = new Set(held.map(({ id }) => id));
+  const isOurs = ({ company, objectId: id }: ObjectEntry): boolean => company && !(isStatement(id) && isHeld.has(id));
+  const gone = [...standing.values()].filter((entry) => !isOurs(entry) && !wanted.has(entry.objectId));
+  const revocable = gone.filter((entry) => 'modified' in JSON.parse(entry.raw));
+  const told = revocable.filter((entry) => JSON.parse(entry.raw).revoked !== true);
+  const silent = gone.filter((entry) => !revocable.includes(entry));
+  const dates = (await tx.stamp(name, fresh.length + told.length)).values();
+  const next = (): Micros => dates.next().value as Micros;
+  const entries = [
+    ...fresh.map((object) => ({
+      entry: freshEntry(object, standing.get(object.id), next(), keep),
+      replaces: standing.get(object.id)?.dateAdded ?? null,
+    })),
+    ...told.map((entry) => ({ entry: tombstoneOf(entry, next(), keep), replaces: entry.dateAdded })),
+  ];
+  const rest = policy.objects === 'all' ? [] : ids.filter((id) => !isStatement(id));
+  const verdicts = verdictsOn(held, wanted, standing, view);
+  await tx.judgeObjects(name, ids, [...verdicts, ...(await notTaken(tx, view, rest))]);
+  await pointRelations(tx, name, ids, wanted);
+  if (entries.length > 0) await tx.append(name, entries);
+  if (silent.length > 0) {
+    await tx.purge(
+      name,
+      silent.map(({ dateAdded }) => dateAdded),
+    );
+  }
+  return { entries: entries.length, withdrawn: told.length + silent.length };
+}
+
+/** An object as one feed holds it. */
+interface Held extends StixObject, Pick<Pointed, 'keys' | 'isMerged'> {
+  feed: string;
+  /** What its markings mean, with their definitions; its feed's where it has none. */
+  level: Tlp;
+  /** As this journal shows it; null for a relation with an end that it does not serve. */
+  shown: JsonObject | null;
+  /** It defines a TLP level, which readers are told in OASIS' own words. */
+  isTlpDefinition: boolean;
+}
+
+async function readHeld(
+  tx: Transaction,
+  { name, policy }: JournalDefinition,
+  feeds: JournalView['feeds'],
+  ids: readonly string[],
+): Promise<Held[]> {
+  const all = (await tx.objectsById([...feeds.keys()], ids)).map((object) => ({
+    ...object,
+    marked: markedAs(object.raw),
+  }));
+  const refs = new Set(all.flatMap(({ marked }) => marked.others));
+  const definitions = await readDefinitions(tx, [...feeds.keys()], refs);
+  const ends = await readEnds(tx, name, all);
+  return all.map(({ marked, ...object }) => {
+    const { feed, raw, type } = object;
+    const pointed = ends(object);
+    const own = stricter(marked.tlp, tlpOfLabels(raw['labels']));
+    const level = stricter(own, levelOf(feed, marked.others, definitions));
+    return {
+      ...object,
+      level: level ?? (feeds.get(feed) as FeedView).definition.tlp,
+      shown: pointed === null ? null : translate(pointed.raw, feed, definitions, policy.tlpVersion),
+      keys: pointed?.keys ?? [],
+      isMerged: pointed?.isMerged ?? true,
+      isTlpDefinition: type === 'marking-definition' && tlpOfDefinition(raw) !== null,
+    };
+  });
+}
+
+/** What became of what each feed holds. Several that hold an object in the same words all stand behind it. */
+function verdictsOn(
+  held: readonly Held[],
+  wanted: ReadonlyMap<string, Wanted>,
+  standing: ReadonlyMap<string, ObjectEntry>,
+  { definition }: JournalView,
+): ObjectVerdict[] {
+  return held.map(({ id, feed, raw, level, shown, isTlpDefinition }) => {
+    const served = wanted.get(id)?.raw ?? null;
+    const isOurs = standing.get(id)?.company === true && !isStatement(id);
+    let reason: LeftOutReason | null = null;
+    if (isTlpDefinition) reason = 'superseded';
+    else if (!isWithin(level, definition.policy.tlp)) reason = 'above-ceiling';
+    else if (raw['revoked'] === true) reason = 'revoked';
+    else if (shown === null) reason = 'end-not-served';
+    else if (isOurs || jsonText(served) !== jsonText(shown)) reason = 'superseded';
+    return { feed, id, kind: kindOf(id), reason };
+  });
+}
+
+/** Of objects that a journal doesn't take nothing is read but who holds them. */
+async function notTaken(tx: Transaction, { feeds }: JournalView, ids: readonly string[]): Promise<ObjectVerdict[]> {
+  if (ids.length === 0) return [];
+  const verdicts: ObjectVerdict[] = [];
+  for (const feed of feeds.keys()) {
+    for (const id of (await tx.objectVersions(feed, ids)).keys()) {
+      verdicts.push({ feed, id, kind: kindOf(id), reason: 'objects-not-taken' });
+    }
+  }
+  return verdicts;
+}
+
+function kindOf(id: string): ObjectVerdict['kind'] {
+  return isStatement(id) ? 'marking' : 'object';
+}
+
+/**
+ * Only an object's creator makes versions of it (STIX 2.1 section 3.6). Of the feeds that hold an id, the one that was first to
+ * say it names the creator: its `created_by_ref`, or where it has none the feed itself. What others hold under that id is no
+ * version of it, whatever its `modified`. A version that is dated ahead of our clock has no date yet: no later one waits for it.
+ *
+ * The ceiling holds for what passes verbatim as well. `held` comes in the order of arrival. A relation that its feed has revoked
+ * and whose own words name ids that are not served is left out: it ends with what readers saw of it last.
+ */
+function newestWithin(held: readonly Held[], ceiling: Tlp, now: Micros): Map<string, Wanted> {
+  const newest = new Map<string, Wanted>();
+  const creators = new Map<string, string>();
+  for (const object of held) {
+    const { id, type, version, level, shown, keys, isMerged, isTlpDefinition } = object;
+    const creator = creatorOf(object);
+    if (!creators.has(id)) creators.set(id, creator);
+    if (creators.get(id) !== creator || isTlpDefinition || shown === null || !isWithin(level, ceiling)) continue;
+    const other = newest.get(id);
+    if (other !== undefined && versionOf(object, now) <= versionOf(other, now)) continue;
+    newest.set(id, { id, type, version, raw: shown, keys, isMerged, isRelated: endsOf(object).length > 0 });
+  }
+  for (const [id, { raw, isMerged }] of newest) if (isMerged && raw['revoked'] === true) newest.delete(id);
+  return newest;
+}
+
+/** An object as it is to be served. */
+interface Wanted extends StixObject, Pick<Pointed, 'keys' | 'isMerged'> {
+  /** It has ends that may be merged. */
+  isRelated: boolean;
+}
+
+/** Ends of a relation change in versions of ours, so only what it says besides its `modified` is compared with those. */
+function isNew({ raw, version, isRelated }: Wanted, standing: ObjectEntry | undefined): boolean {
+  if (standing === undefined || !isRelated) return standing?.raw !== jsonText(raw);
+  const isLater = version !== null && (parseTimestamp(version) ?? 0) > standing.version;
+  return isLater || jsonText({ ...raw, modified: JSON.parse(standing.raw).modified }) !== standing.raw;
+}
+
+/** What relations of a journal point at from now on. */
+async function pointRelations(
+  tx: Transaction,
+  journal: string,
+  ids: readonly string[],
+  wanted: ReadonlyMap<string, Wanted>,
+): Promise<void> {
+  const relations = ids.filter(isRelation);
+  if (relations.length === 0) return;
+  const pointers = relations.flatMap((id) => (wanted.get(id)?.keys ?? []).map((key): Pointer => ({ id, key })));
+  await tx.point(journal, relations, pointers);
+}
+
+function creatorOf({ raw: { created_by_ref: creator }, feed }: StixObject & { feed: string }): string {
+  return typeof creator === 'string' ? creator : `feed ${feed}`;
+}
+
+function versionOf({ version }: StixObject, now: Micros): Micros {
+  const at = (version === null ? undefined : parseTimestamp(version)) ?? 0;
+  return at > now ? 0 : at;
+}
+
+function tombstoneOf(entry: ObjectEntry, dateAdded: Micros, keep: number): ObjectEntry {
+  const version = versionAfter(entry, dateAdded);
+  const raw = jsonText({ ...JSON.parse(entry.raw), revoked: true, modified: formatMillis(version) });
+  return { ...entry, dateAdded, version, raw, due: dateAdded + keep * MICROS_PER_MS };
+}
+
+/** A version that is later than one that stands (STIX 2.1 section 3.2 `modified`). */
+function versionAfter(standing: ObjectEntry, dateAdded: Micros): Micros {
+  return Math.max(floorToMillis(dateAdded), floorToMillis(standing.version) + MICROS_PER_MS);
+}
+
+/**
+ * What its author has revoked stays as long as any tombstone. A relation whose ends have changed since the version that stands,
+ * or that comes back, is a later version of it, whatever its author dated it.
+ */
+function freshEntry(object: Wanted, standing: ObjectEntry | undefined, dateAdded: Micros, keep: number): ObjectEntry {
+  const entry = objectEntry(object, dateAdded, isStatement(object.id));
+  if (object.isRelated && standing !== undefined && entry.version <= standing.version) {
+    entry.version = versionAfter(standing, dateAdded);
+    entry.raw = jsonText({ ...object.raw, modified: formatMillis(entry.version) });
+  }
+  return object.raw['revoked'] === true ? { ...entry, due: dateAdded + keep * MICROS_PER_MS } : entry;
+}
+
+/** A marking definition that is not TLP. */
+function isStatement(id: string): boolean {
+  return id.startsWith('marking-definition--') && tlpOfId(id) === null;
+}
+
+export function objectEntry(object: StixObject, dateAdded: Micros, company = false): ObjectEntry {
+  return {
+    kind: 'object',
+    dateAdded,
+    objectId: object.id,
+    version: (object.version === null ? undefined : parseTimestamp(object.version)) ?? dateAdded,
+    superseded: false,
+    stixType: object.type,
+    company,
+    raw: jsonText(object.raw),
+    due: null,
+  };
+}
+
+/** What of these objects stands in a journal, in its last version. */
+export async function standingObjects(
+  tx: Transaction,
+  journal: string,
+  ids: readonly string[],
+): Promise<Map<string, ObjectEntry>> {
+  const standing = new Map<string, ObjectEntry>();
+  const filter = lastVersions(journal);
+  for (let start = 0; start < ids.length; start += 1000) {
+    const objectIds = ids.slice(start, start + 1000);
+    const { entries } = await tx.page({ ...filter, objectIds, after: 0, limit: objectIds.length });
+    for (const entry of entries) if (entry.kind === 'object') standing.set(entry.objectId, entry);
+  }
+  return standing;
+}

@@ -1,0 +1,57 @@
+import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
+import type { ObjectEntry } from '../model/entry.ts';
+import { type JsonObject, jsonText } from '../model/json.ts';
+import type { StixObject } from '../model/observation.ts';
+import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
+import { tlpMarkingIds } from '../stix/marking.ts';
+import type { Transaction } from '../store/store.ts';
+import { objectEntry, standingObjects } from './objects.ts';
+
+/**
+ * The first entries of every journal: who issues it, and the markings up to its ceiling. All journals hold the same identity in
+ * the same version, for it has one id (STIX 2.1 section 3.6); one that was renamed is a new version, told to everybody.
+ */
+
+/** The identity as it stands in the journals when it says the same, else a later version of it. */
+export async function settleIdentity(tx: Transaction, wanted: StixObject): Promise<StixObject> {
+  let newest: ObjectEntry | null = null;
+  for (const { name } of await tx.journals()) {
+    const entry = (await standingObjects(tx, name, [wanted.id])).get(wanted.id);
+    if (entry !== undefined && (newest === null || entry.version > newest.version)) newest = entry;
+  }
+  if (newest === null) return wanted;
+  const known = JSON.parse(newest.raw) as JsonObject;
+  if (said(known) === said(wanted.raw)) return { ...wanted, version: known['modified'] as string, raw: known };
+  const modified = formatMillis(Math.max(timeOf(wanted), floorToMillis(newest.version) + MICROS_PER_MS));
+  const created = known['created'] ?? modified;
+  return { ...wanted, version: modified, raw: { ...wanted.raw, created, modified } };
+}
+
+/** Appends what a journal lacks of its company, or has in another version; TLP markings that are no longer part of it leave. */
+export async function bringCompany(tx: Transaction, journal: string, company: readonly StixObject[]): Promise<void> {
+  const ids = new Set(company.map(({ id }) => id));
+  const known = await standingObjects(tx, journal, [...new Set([...ids, ...tlpMarkingIds])]);
+  const former = [...known.values()].filter(({ objectId }) => !ids.has(objectId));
+  if (former.length > 0) {
+    await tx.purge(
+      journal,
+      former.map(({ dateAdded }) => dateAdded),
+    );
+  }
+  const lacking = company.filter((object) => known.get(object.id)?.raw !== jsonText(object.raw));
+  const dates = await tx.stamp(journal, lacking.length);
+  const entries = lacking.map((object, i) => ({
+    entry: objectEntry(object, dates[i] as Micros, true),
+    replaces: known.get(object.id)?.dateAdded ?? null,
+  }));
+  if (entries.length > 0) await tx.append(journal, entries);
+}
+
+/** Everything but when. */
+function said(raw: JsonObject): string {
+  return JSON.stringify({ ...raw, created: null, modified: null });
+}
+
+function timeOf({ raw }: StixObject): Micros {
+  return parseTimestamp(String(raw['modified'])) ?? 0;
+}

@@ -1,0 +1,66 @@
+import { constants } from 'node:fs';
+import { open, readFile, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createKey, hashKey, isKey } from '../auth/keys.ts';
+import { GatewayError } from '../model/error.ts';
+import type { WriterSide } from './writer.ts';
+
+/** The client that the first start makes, as whoever started Sluice is told of it. */
+export interface FirstClient {
+  /** Where its key stands. */
+  path: string;
+  /** Set once, when it was made. */
+  newKey: string | null;
+  /** The key in the file still opens the door. */
+  isGood: boolean;
+}
+
+/**
+ * A store without clients gets one, so that the first request works. Its key is on the disk before the store knows it: a start
+ * that is killed in between leaves a key that the next one makes the client from, and never a client whose key nobody has.
+ * Throws `store-failed` when the key can't be kept.
+ */
+export async function keepFirstClient(
+  data: string,
+  side: Pick<WriterSide, 'listClients' | 'addFirstClient'>,
+): Promise<FirstClient> {
+  const path = join(data, 'initial.key');
+  const kept = await readKey(path);
+  const clients = await side.listClients();
+  if (clients.length > 0) {
+    const hash = kept === null ? null : hashKey(kept);
+    const isGood = clients.some(({ keyHashes, revokedAt }) => revokedAt === null && keyHashes.includes(hash ?? ''));
+    return { path, newKey: null, isGood };
+  }
+  const key = kept ?? createKey();
+  if (kept === null) await writeKey(path, key);
+  const isAdded = await side.addFirstClient(hashKey(key));
+  return { path, newKey: isAdded ? key : null, isGood: isAdded };
+}
+
+/** Null for anything but a key of ours. */
+async function readKey(path: string): Promise<string | null> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return isKey(text.trim()) ? text.trim() : null;
+}
+
+/** For the owner alone, and whole or not at all, through a power cut as well. */
+async function writeKey(path: string, key: string): Promise<void> {
+  const draft = `${path}.part`;
+  try {
+    const file = await open(draft, constants.O_CREAT | constants.O_TRUNC | constants.O_WRONLY, 0o600);
+    try {
+      await file.chmod(0o600);
+      await file.writeFile(`${key}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+    const directory = await open(dirname(path));
+    await directory.sync().finally(() => directory.close());
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new GatewayError('store-failed', `The first client's key can't be written to ${path}: ${code}.`, { cause });
+  }
+}
