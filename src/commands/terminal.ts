@@ -1,4 +1,4 @@
-import type { Micros } from '../model/clock.ts';
+import type { Micros, Millis } from '../model/clock.ts';
 import { MICROS_PER_SECOND } from '../model/clock.ts';
 import { formatMillis } from '../model/timestamp.ts';
 
@@ -12,7 +12,7 @@ export interface Terminal {
   /** Starts listening for SIGINT and SIGTERM: aborts at the first. */
   interrupted(): AbortSignal;
   /** Lets time pass, in milliseconds. */
-  pause(ms: number): Promise<void>;
+  pause(ms: Millis): Promise<void>;
 }
 
 /** What upstreams and clients sent must not steer the terminal: controls and direction marks are written out. */

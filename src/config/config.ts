@@ -1,3 +1,4 @@
+import type { Millis } from '../model/clock.ts';
 import type {
   CollectionDefinition,
   DeliveredCollection,
@@ -48,7 +49,7 @@ export interface Config {
   /** Who may read /metrics: names of clients. */
   metrics: { access: string[] | 'anyone' };
   /** Delivered to, each with its kind's options. */
-  sinks: { name: string; kind: string; collections: DeliveredCollection[]; every: number; options: unknown }[];
+  sinks: { name: string; kind: string; collections: DeliveredCollection[]; every: Millis; options: unknown }[];
   idleSinks: { name: string; kind: string; options: unknown; reason: 'disabled' | 'no-key' }[];
   log: { level: string };
 }

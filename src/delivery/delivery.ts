@@ -1,4 +1,4 @@
-import type { Clock, Micros } from '../model/clock.ts';
+import type { Clock, Micros, Millis } from '../model/clock.ts';
 import type { DeliveryReport, SetupReport, SinkStatus } from '../model/control.ts';
 import type { DeliveredCollection } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
@@ -17,7 +17,7 @@ export interface ConfiguredSink {
   /** Collections that another sink delivers to the same place. */
   elsewhere: ReadonlySet<string>;
   /** Milliseconds between two looks for news. */
-  every: number;
+  every: Millis;
 }
 
 export interface DeliveryParts {

@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox';
-import type { Micros } from '../model/clock.ts';
+import type { Micros, Millis } from '../model/clock.ts';
 import type { FeedDefinition, FeedMode, UpstreamDefinition } from '../model/definition.ts';
 import type { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -33,7 +33,7 @@ export interface FeedDefaults {
   title?: string;
   mode: FeedMode;
   /** Milliseconds; also the shortest that is allowed where `minEvery` is set. */
-  every: number;
+  every: Millis;
   minEvery?: number;
   emptyAllowed: boolean;
   /** Milliseconds by type, as in FeedDefinition; absent: the usual ages. Empty for what says itself when it ends. */
@@ -61,7 +61,7 @@ export interface ConnectionTls {
 /** What an upstream's plan allows. All of it is configuration with a default. */
 export interface AccountLimits {
   /** Shortest time between two requests, in milliseconds. */
-  minInterval: number;
+  minInterval: Millis;
   /** At most `requests` (weighted) in any `seconds`; a daily quota is a window of 86,400. */
   windows: { seconds: number; requests: number }[];
 }

@@ -1,5 +1,5 @@
 import type { AccountLimits, ConfiguredFeed } from '../feeds/feed.ts';
-import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros, type Millis } from '../model/clock.ts';
 import type { ErrorCode } from '../model/error.ts';
 import type { AccountState, FeedState } from '../model/state.ts';
 import type { Reader } from '../store/store.ts';
@@ -43,7 +43,7 @@ export async function refreshOverdue(feeds: readonly ConfiguredFeed[], parts: Re
   }
 }
 
-function isOverdue({ succeededAt, attemptedAt, nextPollAt, error }: FeedState, every: number, now: Micros): boolean {
+function isOverdue({ succeededAt, attemptedAt, nextPollAt, error }: FeedState, every: Millis, now: Micros): boolean {
   if (error === null || !mends.has(error.code) || attemptedAt === null) return false;
   const isStale = succeededAt === null || now - succeededAt > every * MICROS_PER_MS;
   // What is due is the schedule's already.

@@ -1,5 +1,7 @@
-/** Integer microseconds since 1970-01-01T00:00:00Z. Below 2^53 until the year 2255. */
-export type Micros = number;
+/** Integer microseconds: a point in time since 1970-01-01T00:00:00Z (below 2^53 until the year 2255), or a length of time. */
+export type Micros = number & { readonly unit?: 'us' };
+/** Milliseconds, a length of time: what configuration and timers count in. Neither type is taken for the other. */
+export type Millis = number & { readonly unit?: 'ms' };
 
 export const MICROS_PER_MS = 1000;
 export const MICROS_PER_SECOND = 1_000_000;
@@ -9,7 +11,7 @@ export const MICROS_PER_DAY = 86_400 * MICROS_PER_SECOND;
 export interface Clock {
   now(): Micros;
   /** Resolves after `ms` milliseconds; rejects with `signal.reason` when aborted first. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  sleep(ms: Millis, signal?: AbortSignal): Promise<void>;
 }
 
 /** Longest delay a Node timer takes (2^31 - 1 ms); a longer one fires at once. */

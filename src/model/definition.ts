@@ -1,3 +1,4 @@
+import type { Millis } from './clock.ts';
 import type { ObservableType } from './observable.ts';
 import type { Secret } from './secret.ts';
 import type { Tlp } from './tlp.ts';
@@ -18,7 +19,7 @@ export interface FeedDefinition {
   /** Other names of its publisher, beside its title and its own name: those of its preset and format. */
   aliases: readonly string[];
   /** Milliseconds between polls. */
-  every: number;
+  every: Millis;
   /** For rows that say nothing themselves. */
   confidence: number | null;
   tlp: Tlp;
@@ -26,9 +27,9 @@ export interface FeedDefinition {
    * Milliseconds an observation counts after it was last seen or confirmed; by observable type, `default` for the rest. A type
    * without either has no end but its source's word.
    */
-  lifetime: Partial<Record<ObservableType | 'default', number>>;
+  lifetime: Partial<Record<ObservableType | 'default', Millis>>;
   /** Milliseconds after the last good poll for which a lifetime that ends meanwhile is held, while the feed can't be read. */
-  outageLimit: number;
+  outageLimit: Millis;
   /** A snapshot that would withdraw more than this share (0 to 1) of the feed's rows is held back; null: no guard. */
   shrinkGuard: number | null;
   /** Is a snapshot without a single row believable? */
@@ -90,7 +91,7 @@ export interface JournalDefinition {
   profile: Profile;
   policy: JournalPolicy;
   /** Milliseconds a tombstone stays. */
-  keep: number;
+  keep: Millis;
   keepVersions: 'last' | 'all';
 }
 
@@ -124,7 +125,7 @@ export interface DeliveredCollection extends CollectionDefinition {
 export interface ClientRate {
   max: number;
   /** Milliseconds. */
-  per: number;
+  per: Millis;
 }
 
 /** What the TAXII server says of itself, and how large its pages are. */

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import type { Millis } from './clock.ts';
 
 const millisecondsPer = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 type Unit = keyof typeof millisecondsPer;
@@ -7,7 +8,7 @@ type Unit = keyof typeof millisecondsPer;
 export const MAX_DURATION = 3650 * millisecondsPer.d;
 
 /** `500ms`, `90s`, `10m`, `1h`, `30d`, `2w` to milliseconds; undefined for anything else, and for more than ten years. */
-export function parseDuration(text: string): number | undefined {
+export function parseDuration(text: string): Millis | undefined {
   const match = /^(\d{1,12})(ms|s|m|h|d|w)$/.exec(text);
   if (match === null) return undefined;
   const milliseconds = Number(match[1]) * millisecondsPer[match[2] as Unit];
@@ -15,7 +16,7 @@ export function parseDuration(text: string): number | undefined {
 }
 
 /** The shortest text that parseDuration reads back to the same whole number of milliseconds. Weeks are written in days. */
-export function formatDuration(milliseconds: number): string {
+export function formatDuration(milliseconds: Millis): string {
   if (milliseconds === 0) return '0s';
   const unit = (['d', 'h', 'm', 's'] as const).find((unit) => milliseconds % millisecondsPer[unit] === 0) ?? 'ms';
   return `${milliseconds / millisecondsPer[unit]}${unit}`;
@@ -32,7 +33,7 @@ export function durationSchema(options: {
   description?: string;
 }) {
   const { minimum = '0s', maximum = '3650d', ...annotations } = options;
-  return Type.Unsafe<number>({
+  return Type.Unsafe<Millis>({
     type: 'integer',
     'x-duration': true,
     minimum: bound(minimum),
@@ -41,7 +42,7 @@ export function durationSchema(options: {
   });
 }
 
-function bound(text: string): number {
+function bound(text: string): Millis {
   const milliseconds = parseDuration(text);
   if (milliseconds === undefined) throw new TypeError(`durationSchema: no duration: ${text}`);
   return milliseconds;

@@ -1,4 +1,11 @@
-import { type Clock, MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
+import {
+  type Clock,
+  MICROS_PER_DAY,
+  MICROS_PER_MS,
+  MICROS_PER_SECOND,
+  type Micros,
+  type Millis,
+} from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
@@ -24,7 +31,7 @@ const SLACK = 60 * MICROS_PER_SECOND;
  */
 export function unreadSince(
   { succeededAt, failures }: Pick<FeedState, 'succeededAt' | 'failures'>,
-  every: number,
+  every: Millis,
   now: Micros,
 ): Micros | null {
   if (succeededAt === null) return null;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import type { Micros, Millis } from '../../src/model/clock.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { formatMillis, parseBound, parseTimestamp } from '../../src/model/timestamp.ts';
 
@@ -64,4 +65,15 @@ t.test('the clock is the machine’s, whatever becomes of that, and knows micros
     times.some((time) => time % 1000 !== 0),
     'not whole milliseconds only',
   );
+});
+
+t.test('the compiler keeps milliseconds and microseconds apart', (t) => {
+  const now: Micros = 1;
+  const pause: Millis = 1;
+  // @ts-expect-error: a length of time in the other unit
+  const wrong: Millis = now;
+  // @ts-expect-error: and the other way round
+  const wrongToo: Micros = pause;
+  t.equal(wrong + wrongToo, 2);
+  t.end();
 });
