@@ -1,6 +1,6 @@
-import { readPattern, readPlain } from '../src/stix/pattern/read.ts';
 import { splitPattern } from '../src/stix/pattern/split.ts';
 import { MAX_PATTERN, parseSyntax } from '../src/stix/pattern/syntax.ts';
+import { readPattern, readPlain } from '../src/stix/pattern/values.ts';
 import { median, printTable } from './measure.ts';
 
 /**

@@ -1,6 +1,6 @@
+import { listWords, type SchemaNode } from '../src/config/messages.ts';
 import { feedSchema } from '../src/config/schema/feed.ts';
 import { fileSchema, sinkSchema } from '../src/config/schema.ts';
-import { listWords, type SchemaNode } from '../src/config/wording.ts';
 import type { FeedFormat } from '../src/feeds/feed.ts';
 import { presets } from '../src/feeds/presets.ts';
 import { feedFormats } from '../src/feeds/registry.ts';

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
-import { MAX_CONFIG_BYTES } from './config/document.ts';
 import { dataDirectoryOf, type LoadedConfig, loadConfig } from './config/load.ts';
+import { MAX_CONFIG_BYTES } from './config/yaml.ts';
 import { presets } from './feeds/presets.ts';
 import { feedFormats } from './feeds/registry.ts';
 import { GatewayError } from './model/error.ts';

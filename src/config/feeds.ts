@@ -5,12 +5,12 @@ import { parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
 import { Secret } from '../model/secret.ts';
 import type { Config } from './config.ts';
-import { type ConfigEntry, type ConfigNode, nodeOf } from './document.ts';
+import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './messages.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
-import { type ReadContext, readValue } from './read.ts';
+import { type ReadContext, readValue } from './read-value.ts';
 import { feedSchema, usualLifetime } from './schema/feed.ts';
 import type { FeedSection } from './schema.ts';
-import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './wording.ts';
+import { type ConfigEntry, type ConfigNode, nodeOf } from './yaml.ts';
 
 /** A well-known feed as data: the format that reads it, and keys of `feeds.NAME` in the file's words. */
 export interface FeedPreset {

@@ -2,9 +2,9 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import ipaddr from 'ipaddr.js';
+import type { ResolveContext } from './collections.ts';
 import type { Config } from './config.ts';
 import type { Mark, Step } from './problem.ts';
-import type { ResolveContext } from './resolve.ts';
 
 /** `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (then the host stays as it was); undefined for anything else. */
 export function parseListen(text: string): { host: string | null; port: number } | undefined {

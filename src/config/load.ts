@@ -1,9 +1,10 @@
 import { dirname, resolve } from 'node:path';
 import type { SinkKind } from '../sinks/sink.ts';
+import { checkApiRoots, type ResolveContext, resolveCollections } from './collections.ts';
 import type { Config } from './config.ts';
-import { readDocument } from './document.ts';
 import { checkProxy, type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
 import { checkListen, isLoopback, parseListen } from './listen.ts';
+import { didYouMean, listWords, type SchemaNode } from './messages.ts';
 import { effectiveYaml } from './print.ts';
 import {
   type ConfigProblem,
@@ -14,11 +15,10 @@ import {
   type Step,
   sortProblems,
 } from './problem.ts';
-import { type ReadContext, readValue } from './read.ts';
-import { checkApiRoots, type ResolveContext, resolveCollections } from './resolve.ts';
+import { type ReadContext, readValue } from './read-value.ts';
 import { type ConfigFile, DEFAULT_DATA, fileSchema } from './schema.ts';
 import { readSink, resolveSinks, threatFeedsOf } from './sinks.ts';
-import { didYouMean, listWords, type SchemaNode } from './wording.ts';
+import { readDocument } from './yaml.ts';
 
 export interface LoadOptions extends FeedKinds {
   /** Of the file that `text` came from; relative paths in it start at its directory. */

@@ -3,10 +3,10 @@ import { formatDuration } from '../model/duration.ts';
 import { Secret } from '../model/secret.ts';
 import type { Config } from './config.ts';
 import type { ReadFeed } from './feeds.ts';
+import type { SchemaNode } from './messages.ts';
 import { type ConfigFile, fileSchema } from './schema.ts';
 import { referenceOf } from './secret.ts';
 import type { ReadSink } from './sinks.ts';
-import type { SchemaNode } from './wording.ts';
 
 /**
  * The configuration as it counts, in the file's own words: it could be loaded again in the file's place. Secrets appear as

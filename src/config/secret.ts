@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Secret } from '../model/secret.ts';
-import type { ConfigEntry, ConfigNode } from './document.ts';
+import { didYouMean, type SchemaNode } from './messages.ts';
 import { type Report, type Step, shorten } from './problem.ts';
-import { didYouMean, type SchemaNode } from './wording.ts';
+import type { ConfigEntry, ConfigNode } from './yaml.ts';
 
 const FORMS = '{env: NAME} or {file: PATH}';
 const MAX_SECRET_BYTES = 65_536;

@@ -3,14 +3,14 @@ import type { CollectionDefinition, DeliveredCollection } from '../model/definit
 import { GatewayError } from '../model/error.ts';
 import { isWithin, type Tlp } from '../model/tlp.ts';
 import type { SinkKind } from '../sinks/sink.ts';
+import type { ResolveContext } from './collections.ts';
 import type { Config } from './config.ts';
-import type { ConfigEntry } from './document.ts';
 import type { FeedKinds, ReadFeed } from './feeds.ts';
+import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './messages.ts';
 import type { Mark } from './problem.ts';
-import { type ReadContext, readValue } from './read.ts';
-import type { ResolveContext } from './resolve.ts';
+import { type ReadContext, readValue } from './read-value.ts';
 import { type ConfigFile, type SinkSection, sinkSchema } from './schema.ts';
-import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './wording.ts';
+import type { ConfigEntry } from './yaml.ts';
 
 /** A sink as it was read. */
 export interface ReadSink {

@@ -3,8 +3,8 @@ import type { IndicatorEntry } from '../model/entry.ts';
 import type { Json, JsonObject, JsonText } from '../model/json.ts';
 import { type ObservableType, observableTypes } from '../model/observable.ts';
 import type { EcsContext } from './data-stream.ts';
-import { type Facts, factsOf } from './facts.ts';
 import { ecsFields } from './fields.ts';
+import { type Facts, factsOf } from './parsed-entry.ts';
 
 export type { EcsContext } from './data-stream.ts';
 

@@ -1,9 +1,9 @@
 import { formatMicros, formatMillis } from '../model/timestamp.ts';
-import { isIpHost } from './facts.ts';
 import { sluiceRows } from './fields/sluice.ts';
 import { stixRows } from './fields/stix.ts';
 import { threatRows } from './fields/threat.ts';
 import { valueRows } from './fields/value.ts';
+import { isIpHost } from './parsed-entry.ts';
 import { type EcsRow, hashes, hosts } from './row.ts';
 
 export const ECS_VERSION = '9.4.0';

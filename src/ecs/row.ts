@@ -1,7 +1,7 @@
 import type { Json } from '../model/json.ts';
 import { type ObservableType, observableTypes } from '../model/observable.ts';
 import type { EcsContext } from './data-stream.ts';
-import type { Facts } from './facts.ts';
+import type { Facts } from './parsed-entry.ts';
 
 /**
  * What a journal entry says as an ECS 9.4 document: one row per field (fields.ts). Index mappings

@@ -10,7 +10,7 @@ import {
 import { strictest } from '../model/tlp.ts';
 import { MAX_LABELS, MAX_REFERENCES } from '../normalise/property.ts';
 import { MAX_STATEMENTS, markingsOf, withStatements } from '../stix/marking.ts';
-import { statementOf, statementsOf } from '../stix/statements.ts';
+import { statementOf, statementsOf } from '../stix/source-objects.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
 

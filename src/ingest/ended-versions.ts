@@ -1,7 +1,7 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { Statement } from '../model/observation.ts';
-import { isOlder } from '../stix/statements.ts';
+import { isOlder } from '../stix/source-objects.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 
 /**

@@ -2,7 +2,7 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Statement } from '../model/observation.ts';
-import { statementOf } from '../stix/statements.ts';
+import { statementOf } from '../stix/source-objects.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
 import { forgetUnsaid } from './ended-versions.ts';

@@ -2,7 +2,7 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Statement } from '../model/observation.ts';
-import { isOlder, statementsOf, timeOf, versionOn, withoutStatements } from '../stix/statements.ts';
+import { isOlder, statementsOf, timeOf, versionOn, withoutStatements } from '../stix/source-objects.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { rememberEnded, rememberSpoken, spokenBy } from './ended-versions.ts';
 

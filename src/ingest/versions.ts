@@ -3,7 +3,7 @@ import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Statement, StixObject } from '../model/observation.ts';
 import { withStatements } from '../stix/marking.ts';
-import { heardBefore, isOlder, statementOf, statementsOf, timeOf, withoutStatements } from '../stix/statements.ts';
+import { heardBefore, isOlder, statementOf, statementsOf, timeOf, withoutStatements } from '../stix/source-objects.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { boundStatements, combineRows, levelOf } from './combine.ts';
 import { rememberEnded, rememberSpoken, spokenBy } from './ended-versions.ts';

@@ -3,7 +3,7 @@ import { isJsonObject } from '../model/json.ts';
 import type { ExternalReference } from '../model/observation.ts';
 import { parseTimestamp } from '../model/timestamp.ts';
 import { stricter, type Tlp, tlpOfTag, tlpOfWord } from '../model/tlp.ts';
-import { tidyReference } from '../stix/reference.ts';
+import { tidyReference } from '../stix/external-reference.ts';
 import { rowText } from '../stix/validate.ts';
 
 /**

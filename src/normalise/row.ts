@@ -5,7 +5,7 @@ import { isJsonObject } from '../model/json.ts';
 import { type Observable, observableKey } from '../model/observable.ts';
 import type { Observation, Rejection, Source } from '../model/observation.ts';
 import { stricter } from '../model/tlp.ts';
-import { referenceUrl } from '../stix/reference.ts';
+import { referenceUrl } from '../stix/external-reference.ts';
 import { rowText } from '../stix/validate.ts';
 import { canonical } from './canonical.ts';
 import { readConfidence } from './confidence.ts';

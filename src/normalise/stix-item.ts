@@ -5,12 +5,12 @@ import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/
 import { observableKey } from '../model/observable.ts';
 import type { ExternalReference, Observation, Rejection, Statement, StixObject } from '../model/observation.ts';
 import { stricter } from '../model/tlp.ts';
+import { tidyReference } from '../stix/external-reference.ts';
 import { isStixId } from '../stix/id.ts';
 import { type Marked, markedAs } from '../stix/marking.ts';
-import { readPattern } from '../stix/pattern/read.ts';
 import type { PatternValue } from '../stix/pattern/split.ts';
+import { readPattern } from '../stix/pattern/values.ts';
 import { ownProperties } from '../stix/properties.ts';
-import { tidyReference } from '../stix/reference.ts';
 import { isPropertySound, languages } from '../stix/schema.ts';
 import { checkStixObject, rowText } from '../stix/validate.ts';
 import { canonical } from './canonical.ts';

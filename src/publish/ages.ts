@@ -10,7 +10,7 @@ import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import type { FeedState } from '../model/state.ts';
-import { statementsOf } from '../stix/statements.ts';
+import { statementsOf } from '../stix/source-objects.ts';
 import type { Transaction, Writer } from '../store/store.ts';
 import { expiryOf } from './lifetime.ts';
 import type { FeedView } from './merge.ts';

@@ -2,8 +2,8 @@ import type { Claim, IndicatorEntry } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { StixObject } from '../model/observation.ts';
-import { endsOf } from '../stix/relation.ts';
-import { statementsOf } from '../stix/statements.ts';
+import { endsOf } from '../stix/relationship.ts';
+import { statementsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 
 /** What stands in a journal for the ends of relations whose upstream objects are merged there. */

@@ -1,7 +1,7 @@
 import type { JournalDefinition } from '../model/definition.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
-import { fitsElastic, keptForElastic } from '../stix/elastic.ts';
+import { fitsElastic, keptForElastic } from '../stix/elastic-profile.ts';
 import { isExpanded } from './expand.ts';
 import type { Merged } from './merge.ts';
 

@@ -8,8 +8,8 @@ import { publisherKey } from '../model/publisher.ts';
 import type { LeftOutReason } from '../model/served.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
+import { sourceReferences } from '../stix/external-reference.ts';
 import { withStatements } from '../stix/marking.ts';
-import { sourceReferences } from '../stix/reference.ts';
 import { expiryOf, hasLapsed } from './lifetime.ts';
 import { type Publishers, publishersOf } from './publisher.ts';
 

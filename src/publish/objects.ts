@@ -8,7 +8,7 @@ import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.
 import { isWithin, stricter, type Tlp } from '../model/tlp.ts';
 import { markedAs, tlpOfId, tlpOfLabels } from '../stix/marking.ts';
 import { tlpOfDefinition } from '../stix/marking-definition.ts';
-import { endsOf, isRelation } from '../stix/relation.ts';
+import { endsOf, isRelation } from '../stix/relationship.ts';
 import { lastVersions, type Transaction } from '../store/store.ts';
 import { type Pointed, readEnds } from './ends.ts';
 import { levelOf, readDefinitions, translate } from './markings.ts';

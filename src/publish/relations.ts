@@ -1,7 +1,7 @@
 import type { Micros } from '../model/clock.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import { isMergeable } from '../stix/relation.ts';
-import { statementsOf } from '../stix/statements.ts';
+import { isMergeable } from '../stix/relationship.ts';
+import { statementsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 import { curateObjects } from './objects.ts';
 import { addCurated, type Curated, curate, type JournalView, type News } from './publish.ts';

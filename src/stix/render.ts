@@ -1,7 +1,7 @@
 import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import type { JsonText } from '../model/json.ts';
-import { TextBytes } from '../model/text-bytes.ts';
 import { formatMillis } from '../model/timestamp.ts';
+import { TextBytes } from '../model/utf8-buffer.ts';
 import { markingId, type TlpVersion } from './marking.ts';
 import { escapeLiteral, patternHead, patternTail } from './pattern.ts';
 import { describe, indicatorTypes, keptMarkings, keptMembers } from './properties.ts';

@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
 import { formatMicros, parseTimestamp } from '../model/timestamp.ts';
-import { timesOf } from './musts.ts';
-import { isObservableType } from './observables.ts';
+import { timesOf } from './rules.ts';
+import { isObservableType } from './sco.ts';
 
 /**
  * Brings into STIX 2.1's form what says the same in another: the shape of STIX 2.0, dates with an offset or without a fraction,

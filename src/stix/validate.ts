@@ -3,8 +3,8 @@ import { MAX_REJECTED_ROW, type Rejection, type RejectionReason, type StixObject
 import { isStixId } from './id.ts';
 import { markedAs, tlpOfLabels } from './marking.ts';
 import { tlpOfDefinition } from './marking-definition.ts';
-import { mustFault } from './musts.ts';
 import { repair, type Tell } from './repair.ts';
+import { mustFault } from './rules.ts';
 import { type SchemaFault, schemaFault } from './schema.ts';
 
 /**

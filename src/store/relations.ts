@@ -3,7 +3,7 @@ import type { ObservableKey } from '../model/observable.ts';
 
 /**
  * The part of the storage contract (store.ts) that finds relations by what they point at: those that a feed holds by the ids
- * in their ends (stix/relation.ts), and those that a journal serves by the observables that stand for these ends in it.
+ * in their ends (stix/relationship.ts), and those that a journal serves by the observables that stand for these ends in it.
  */
 export interface Relations {
   /** Those of these feeds that hold a relation to what may be merged. */

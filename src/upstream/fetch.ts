@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import type { FeedRequest, FeedResponse } from '../feeds/feed.ts';
-import { answeredAt } from '../model/answer-clock.ts';
 import { GatewayError } from '../model/error.ts';
 import { holdsTooMuch, MAX_JSON_VALUES } from '../model/json.ts';
+import { answeredAt } from '../model/response-date.ts';
 import type { Secret } from '../model/secret.ts';
 import { keepOutcome, MAX_WAIT_MS } from './admission.ts';
 import { type BodyCaps, bodyCaps, decodeBody, type HeldBody, holdBody, readStart, readText } from './body.ts';

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import { type Dispatcher, errors, request as send } from 'undici';
 import type { FeedRequest } from '../feeds/feed.ts';
-import { isAhead } from '../model/answer-clock.ts';
 import type { Micros } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
+import { isAhead } from '../model/response-date.ts';
 import { parseHttpDate } from '../model/timestamp.ts';
 import { keepHints, type TurnParts, takeTurn } from './admission.ts';
 import { acceptEncoding } from './body.ts';

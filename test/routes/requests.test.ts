@@ -9,7 +9,7 @@ import { MAX_URL } from '../../routes/query.ts';
 import { compileValidator } from '../../routes/validation.ts';
 import { createClientMap } from '../../src/auth/clients.ts';
 import { hashKey } from '../../src/auth/keys.ts';
-import { checkApiRoots } from '../../src/config/resolve.ts';
+import { checkApiRoots } from '../../src/config/collections.ts';
 import { client, KEY, openApp, type TestApp } from '../helpers/app.ts';
 import { indicatorEntry } from '../helpers/store.ts';
 

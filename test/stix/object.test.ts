@@ -3,6 +3,7 @@ import t from 'tap';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { ExternalReference, Observation } from '../../src/model/observation.ts';
 import { tlpLevels } from '../../src/model/tlp.ts';
+import { referenceUrl, sourceReferences, tidyReference } from '../../src/stix/external-reference.ts';
 import {
   collectionIdOf,
   identityId,
@@ -15,7 +16,6 @@ import {
 import { producingIdentity } from '../../src/stix/identity.ts';
 import { markedAs, markingId, markingsUpTo, tlpOfId, tlpOfLabels } from '../../src/stix/marking.ts';
 import { tlpOfDefinition } from '../../src/stix/marking-definition.ts';
-import { referenceUrl, sourceReferences, tidyReference } from '../../src/stix/reference.ts';
 import { checkStixObject, MAX_STIX_OBJECT } from '../../src/stix/validate.ts';
 import { CREATED, NAMESPACE } from '../helpers/entry.ts';
 import { judgeStix } from '../helpers/judge-stix.ts';

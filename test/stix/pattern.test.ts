@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
-import { fitsElastic, keptForElastic } from '../../src/stix/elastic.ts';
-import { readPlain } from '../../src/stix/pattern/read.ts';
+import { fitsElastic, keptForElastic } from '../../src/stix/elastic-profile.ts';
+import { readPlain } from '../../src/stix/pattern/values.ts';
 import { formatPattern, subjectOf } from '../../src/stix/pattern.ts';
 import { anyObservable, samples } from '../helpers/observables.ts';
 import { runPython } from '../helpers/python.ts';

@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import t from 'tap';
 import { makeParser } from '../../grammar/make.ts';
 import type { ObservableType } from '../../src/model/observable.ts';
-import { readPattern, readPlain } from '../../src/stix/pattern/read.ts';
 import { MAX_VALUES, splitPattern } from '../../src/stix/pattern/split.ts';
 import { MAX_PATTERN, parseSyntax } from '../../src/stix/pattern/syntax.ts';
+import { readPattern, readPlain } from '../../src/stix/pattern/values.ts';
 import { samples } from '../helpers/observables.ts';
 import { runPython } from '../helpers/python.ts';
 

@@ -1,5 +1,5 @@
 import { differentPublishers } from '../../model/publisher.ts';
-import { algorithmOf, some } from '../facts.ts';
+import { algorithmOf, some } from '../parsed-entry.ts';
 import { addresses, type EcsRow } from '../row.ts';
 
 /** Ours, where neither has a field. */

@@ -5,7 +5,7 @@ import { formatMillis } from '../../model/timestamp.ts';
 import { markingId } from '../../stix/marking.ts';
 import { formatPattern } from '../../stix/pattern.ts';
 import { stixTypeOf } from '../../stix/properties.ts';
-import { type Facts, some, timeOf } from '../facts.ts';
+import { type Facts, some, timeOf } from '../parsed-entry.ts';
 import { type EcsRow, patterned } from '../row.ts';
 
 const CUSTOM_TI = 'Custom Threat Intelligence integration (elastic/integrations ti_custom, fields.yml)';

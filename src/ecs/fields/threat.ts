@@ -1,7 +1,7 @@
 import { confidenceWordOf } from '../../model/confidence.ts';
 import type { ObservableType } from '../../model/observable.ts';
 import { formatMillis } from '../../model/timestamp.ts';
-import { type Facts, some, timeOf } from '../facts.ts';
+import { type Facts, some, timeOf } from '../parsed-entry.ts';
 import { type EcsRow, patterned } from '../row.ts';
 
 /** The word of ECS `threat.indicator.type`; it has none for a vulnerability, which is told by `vulnerability.*`. */

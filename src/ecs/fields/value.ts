@@ -1,4 +1,4 @@
-import { algorithmOf, extensionOf } from '../facts.ts';
+import { algorithmOf, extensionOf } from '../parsed-entry.ts';
 import { addresses, type EcsRow, hashes, hosts } from '../row.ts';
 
 const links = ['url'] as const;

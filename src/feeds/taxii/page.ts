@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { answeredAt, isAhead } from '../../model/answer-clock.ts';
 import type { Micros } from '../../model/clock.ts';
 import { GatewayError } from '../../model/error.ts';
 import { isJsonObject, type Json } from '../../model/json.ts';
+import { answeredAt, isAhead } from '../../model/response-date.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
 import { wholeText } from '../../stix/validate.ts';
 import { BATCH_BYTES, BATCH_ROWS, type FeedResponse } from '../feed.ts';

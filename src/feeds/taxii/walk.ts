@@ -1,7 +1,7 @@
-import { isAhead } from '../../model/answer-clock.ts';
 import type { Micros } from '../../model/clock.ts';
 import { GatewayError } from '../../model/error.ts';
 import type { Json } from '../../model/json.ts';
+import { isAhead } from '../../model/response-date.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
 import { isCut, restartsBehind } from './bookmark.ts';
 import { smallerLimit, toldLimit } from './limit.ts';

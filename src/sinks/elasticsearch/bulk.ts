@@ -5,7 +5,7 @@ import { documentTime } from '../../ecs/renewal.ts';
 import type { Clock, Micros } from '../../model/clock.ts';
 import type { IndicatorEntry } from '../../model/entry.ts';
 import { GatewayError } from '../../model/error.ts';
-import { TextBytes } from '../../model/text-bytes.ts';
+import { TextBytes } from '../../model/utf8-buffer.ts';
 import { NothingTaken, type PushReport, type Sink, type SinkCollection } from '../sink.ts';
 import { Answered, type Connection, inWords, reasonOf } from './connection.ts';
 

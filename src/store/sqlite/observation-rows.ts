@@ -3,7 +3,7 @@ import type { Micros } from '../../model/clock.ts';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ExternalReference, Observation, Source, StatementBeside, StixObject } from '../../model/observation.ts';
 import { markedAs, markingsOf } from '../../stix/marking.ts';
-import { endsOf } from '../../stix/relation.ts';
+import { endsOf } from '../../stix/relationship.ts';
 import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';

@@ -3,10 +3,10 @@ import { profiles } from '../model/definition.ts';
 import { parseDuration } from '../model/duration.ts';
 import type { ObservableType } from '../model/observable.ts';
 import type { Config } from './config.ts';
+import { didYouMean } from './messages.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import { policyKeys } from './schema/pool.ts';
 import type { CollectionSection, ConfigFile } from './schema.ts';
-import { didYouMean } from './wording.ts';
 
 export interface ResolveContext {
   report: Report;

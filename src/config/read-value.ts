@@ -1,9 +1,9 @@
 import { parseDuration } from '../model/duration.ts';
 import type { Secret } from '../model/secret.ts';
-import { type ConfigNode, nodeOf, plainOf } from './document.ts';
+import { complaintsAbout, didYouMean, type SchemaNode } from './messages.ts';
 import { type Mark, pathText, type Step } from './problem.ts';
 import { readSecret, type SecretContext } from './secret.ts';
-import { complaintsAbout, didYouMean, type SchemaNode } from './wording.ts';
+import { type ConfigNode, nodeOf, plainOf } from './yaml.ts';
 
 export interface ReadContext extends SecretContext {
   /** A secret that may be absent, and is. */
