@@ -40,11 +40,11 @@ function feedSections(): string[] {
     '',
     ...keys(options as SchemaNode),
   ]);
-  const rows = Object.entries(presets).map(([name, { format, options }]) => {
+  const rows = Object.entries(presets).map(([name, { format, title, options }]) => {
     const set = Object.entries(options).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
-    return `| \`${name}\` | \`${format}\` | ${set.map(code).join(' ')} |`;
+    return `| \`${name}\` | ${title} | \`${format}\` | ${set.map(code).join(' ')} |`;
   });
-  const known = ['### Presets', '', '| preset | format | what it sets |', '|---|---|---|', ...rows, ''];
+  const known = ['### Presets', '', '| preset | reads | format | what it sets |', '|---|---|---|---|', ...rows, ''];
   const common = ['## `feeds.NAME`', '', 'Keys of every feed, beside those of its format.', '', ...keys(feedSchema)];
   return [...common, ...formats, ...known];
 }

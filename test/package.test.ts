@@ -47,6 +47,13 @@ t.test('npm pack gives a package that runs on a Node of the system', async (t) =
   const { directory, files } = installPackage(copyProject(t));
   t.ok(files.includes('dist/src/main.js') && files.includes('bin/sluice.mjs') && files.includes('LICENSE'));
   t.same(
+    files.filter((path) => path.startsWith('dist/') && path.endsWith('.yaml')).sort(),
+    readdirSync(join(project, 'src/feeds/presets'))
+      .sort()
+      .map((file) => `dist/src/feeds/presets/${file}`),
+    'every preset file',
+  );
+  t.same(
     files.filter((path) => /\.ts$|^(?:src|routes|test|bench)\//.test(path)),
     [],
     'nothing that Node would have to strip types from',

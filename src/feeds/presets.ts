@@ -1,39 +1,44 @@
-/** Well-known feeds: a format and what it is told unless the configuration says otherwise. */
-export const presets: Record<string, { format: string; options: Record<string, unknown> }> = {
-  socdefenders: { format: 'socdefenders', options: { title: 'SOC Defenders' } },
-  // Needs the Pro plan. Limits are the lower of its two documents, which name the collections in three ways; a request for
-  // objects counts 2.5 times. The host is the REST feed's, so that both draw on one allowance.
-  'socdefenders-taxii': {
-    format: 'taxii',
-    options: {
-      title: 'SOC Defenders',
-      url: 'https://socdefenders.ai/api/taxii2/',
-      user: 'apikey',
-      hosts: ['socdefenders.ai', 'www.socdefenders.ai'],
-      collections: ['all'],
-      aliases: {
-        all: ['all-iocs', 'soc-defenders-all'],
-        ips: ['ip-addresses', 'soc-defenders-network'],
-        hashes: ['file-hashes', 'soc-defenders-hashes'],
-      },
-      every: '5m',
-      per_minute: 100,
-      per_day: 50_000,
-      weight: 2.5,
-      lookback: '30d',
-      // As for its rows: what it no longer confirms has no end of its own.
-      lifetime: { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' },
-    },
+import { readdirSync, readFileSync } from 'node:fs';
+import Type, { type Static } from 'typebox';
+import { Value } from 'typebox/value';
+import { parse } from 'yaml';
+import { GatewayError } from '../model/error.ts';
+
+/** A preset file, `presets/NAME.yaml`: a well-known feed as data. */
+const presetSchema = Type.Object(
+  {
+    /** Whose feed it is and what it takes to read it, in one line for people. */
+    title: Type.String({ pattern: '^\\P{Cc}{5,120}$' }),
+    /** A name in registry.ts. */
+    format: Type.String({ pattern: '^[a-z][a-z0-9-]*$' }),
+    /** Keys of `feeds.NAME` as the configuration file spells them. The configuration's own keys win. */
+    options: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]*$' }), Type.Unknown(), {
+      additionalProperties: false,
+    }),
   },
-  // A key of its own from CrowdSec's sales; updated hourly. Duplicates of one address merge here.
-  'crowdsec-taxii': {
-    format: 'taxii',
-    options: {
-      title: 'CrowdSec',
-      url: 'https://taxii.cti.api.crowdsec.net/v1/taxii2/',
-      header: 'x-api-key',
-      collections: ['real-time-feeds'],
-      every: '1h',
-    },
-  },
-};
+  { additionalProperties: false },
+);
+export type Preset = Static<typeof presetSchema>;
+
+/** Parses the text of a preset file. Throws `internal`, naming the file, for what the schema refuses. */
+export function parsePreset(file: string, text: string): Preset {
+  const preset: unknown = parse(text);
+  const [error] = Value.Errors(presetSchema, preset);
+  if (error === undefined) return preset as Preset;
+  throw new GatewayError('internal', `${file}: ${error.instancePath || 'the preset'} ${error.message}.`);
+}
+
+/** Every preset by its name, which is its file's, read once at start. */
+export const presets: Record<string, Preset> = readPresets(new URL('./presets/', import.meta.url));
+
+function readPresets(directory: URL): Record<string, Preset> {
+  const names = readdirSync(directory)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => file.slice(0, -'.yaml'.length));
+  return Object.fromEntries(
+    names.sort().map((name) => {
+      const file = `${name}.yaml`;
+      return [name, parsePreset(file, readFileSync(new URL(file, directory), 'utf8'))];
+    }),
+  );
+}

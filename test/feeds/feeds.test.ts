@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { loadConfig } from '../../src/config/load.ts';
-import { presets } from '../../src/feeds/presets.ts';
+import { parsePreset, presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { Secret } from '../../src/model/secret.ts';
@@ -106,6 +106,22 @@ collections: { all: { pool: main } }
     t.equal(config.feeds[0]?.definition.format, presets[name]?.format);
     t.ok(config.feeds[0]?.definition.title);
     t.not(config.feeds[0]?.definition.title, 'one', 'it says whose it is');
+  }
+});
+
+t.test('a preset file has a title, a format and options, and nothing else', async (t) => {
+  const sound = { title: 'A list of addresses', format: 'text', options: { url: 'https://feeds.example/' } };
+  const parsed = (preset: object) => parsePreset('one.yaml', JSON.stringify(preset));
+  t.strictSame(parsed(sound), sound);
+  const { options: _, ...without } = sound;
+  const refused: object[] = [
+    { ...sound, url: 'x' },
+    without,
+    { ...sound, options: [] },
+    { ...sound, title: 'a\nb c d e' },
+  ];
+  for (const preset of refused) {
+    t.throws(() => parsed(preset), { code: 'internal', message: /^one\.yaml: / }, JSON.stringify(preset));
   }
 });
 
