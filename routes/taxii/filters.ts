@@ -1,7 +1,7 @@
 import type { Micros } from '../../src/model/clock.ts';
+import type { VersionFilter } from '../../src/model/entry-filter.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { parseBound, parseTimestamp } from '../../src/model/timestamp.ts';
-import type { VersionFilter } from '../../src/store/store.ts';
 import { agrees, type Cursor, isHashed, openCursor } from '../cursor.ts';
 import { badParameter, isEmptyParameter, type Query, readLimit } from '../query.ts';
 

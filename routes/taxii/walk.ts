@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import type { Micros } from '../../src/model/clock.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
+import type { EntryFilter } from '../../src/model/entry-filter.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
-import type { EntryFilter } from '../../src/store/store.ts';
 import { sealCursor } from '../cursor.ts';
 import type { RouteContext } from '../parts.ts';
 import { pageSizesOf, type Query, readQuery } from '../query.ts';

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import type { CollectionDefinition } from '../model/definition.ts';
+import { type EntryFilter, lastVersions } from '../model/entry-filter.ts';
 import type { Checkpoint } from '../model/state.ts';
 import type { Sink } from '../sinks/sink.ts';
-import { type EntryFilter, lastVersions, type Reader, type Transaction } from '../store/store.ts';
+import type { Reader, Transaction } from '../store/store.ts';
 
 /** Whose checkpoint: a sink's name in the configuration, what it is open to, and what it delivers. */
 export interface ViewParts {

@@ -1,7 +1,8 @@
 import type { Micros } from '../model/clock.ts';
 import type { CollectionDefinition } from '../model/definition.ts';
+import { lastVersions } from '../model/entry-filter.ts';
 import { type ObservableType, observableTypes } from '../model/observable.ts';
-import { lastVersions, type Writer } from '../store/store.ts';
+import type { Writer } from '../store/store.ts';
 
 /**
  * Collections that only name types read a part of their pool's journal. One that names more of them than before has readers

@@ -1,6 +1,7 @@
 import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
 import type { ObjectEntry, Pointer } from '../model/entry.ts';
+import { lastVersions } from '../model/entry-filter.ts';
 import { type JsonObject, jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { LeftOutReason, ObjectVerdict } from '../model/served.ts';
@@ -9,7 +10,7 @@ import { isWithin, stricter, type Tlp } from '../model/tlp.ts';
 import { markedAs, tlpOfId, tlpOfLabels } from '../stix/marking.ts';
 import { tlpOfDefinition } from '../stix/marking-definition.ts';
 import { endsOf, isRelation } from '../stix/relationship.ts';
-import { lastVersions, type Transaction } from '../store/store.ts';
+import type { Transaction } from '../store/store.ts';
 import { type Pointed, readEnds } from './ends.ts';
 import { levelOf, readDefinitions, translate } from './markings.ts';
 import type { FeedView } from './merge.ts';

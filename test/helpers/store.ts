@@ -2,21 +2,14 @@ import { hash } from 'node:crypto';
 import type { Test } from 'tap';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../../src/model/clock.ts';
 import type { IndicatorEntry, ObjectEntry } from '../../src/model/entry.ts';
+import type { EntryFilter } from '../../src/model/entry-filter.ts';
 import { jsonText } from '../../src/model/json.ts';
 import { type Observable, observableKey } from '../../src/model/observable.ts';
 import type { Observation, StixObject } from '../../src/model/observation.ts';
 import { floorToMillis } from '../../src/model/timestamp.ts';
 import { Commits } from '../../src/store/commits.ts';
 import { storeEngines } from '../../src/store/registry.ts';
-import type {
-  AppendEntry,
-  EntryFilter,
-  LiveQuery,
-  Reader,
-  StoreEngine,
-  Transaction,
-  Writer,
-} from '../../src/store/store.ts';
+import type { AppendEntry, LiveQuery, Reader, StoreEngine, Transaction, Writer } from '../../src/store/store.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';
 
 /** 2026-01-01T00:00:00Z: where scripted stores begin. */

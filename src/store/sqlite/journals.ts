@@ -10,7 +10,7 @@ export interface JournalRow extends Journal {
 
 /**
  * Microseconds between two dates. Two or more apart, no millisecond can hold more than 500
- * (MAX_DATES_PER_MILLISECOND), whatever was given out before.
+ * (MAX_DATES_PER_MILLISECOND in limits.ts), whatever was given out before.
  */
 const STEP: Micros = 2;
 

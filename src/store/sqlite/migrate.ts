@@ -1,13 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from '../../model/error.ts';
+import type { Migration } from './migration.ts';
 import { first } from './migrations/001-first.ts';
-
-export interface Migration {
-  /** 1, 2, 3 …: becomes the file's `user_version`. */
-  version: number;
-  sql: string;
-}
 
 /** In order, without a gap. A published one is never edited. */
 export const migrations: readonly Migration[] = [first];

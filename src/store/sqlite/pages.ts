@@ -1,7 +1,8 @@
 import type { Micros } from '../../model/clock.ts';
 import type { Entry, IndicatorEntry } from '../../model/entry.ts';
+import type { VersionFilter } from '../../model/entry-filter.ts';
 import type { ObservableKey, ObservableType } from '../../model/observable.ts';
-import type { PageValidity, Reader, VersionFilter } from '../store.ts';
+import type { PageValidity, Reader } from '../store.ts';
 import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { findJournal, type JournalRow } from './journals.ts';
 import { type EntryRow, type EntryType, entryFromRow, TAKE_ENTRY } from './rows.ts';

@@ -1,10 +1,10 @@
-import type { Relations } from '../relations.ts';
+import type { RelationWriter } from '../contract/relations.ts';
 import { type Connection, requireLimit, type Sync } from './connection.ts';
 import { findFeed } from './feeds.ts';
 import { findJournal, requireJournal } from './journals.ts';
 import { statementNumber } from './observation-rows.ts';
 
-export function writeRelations(connection: Connection): Sync<Relations> {
+export function writeRelations(connection: Connection): Sync<RelationWriter> {
   return {
     relatingFeeds: (feeds) =>
       feeds.filter((feed) => {

@@ -1,5 +1,6 @@
 import type { Micros } from '../../model/clock.ts';
-import type { EntryFilter, LiveQuery, VersionFilter } from '../store.ts';
+import type { EntryFilter, VersionFilter } from '../../model/entry-filter.ts';
+import type { LiveQuery } from '../store.ts';
 import type { Connection, Named } from './connection.ts';
 import type { JournalRow } from './journals.ts';
 import { splitObjectId, uuidFromWord } from './rows.ts';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import type { Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_MS, type Micros } from '../../../src/model/clock.ts';
-import { MAX_DATES_PER_MILLISECOND, type StoreEngine } from '../../../src/store/store.ts';
+import { MAX_DATES_PER_MILLISECOND } from '../../../src/store/limits.ts';
+import type { StoreEngine } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import {
   appendEntries,

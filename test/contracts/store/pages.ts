@@ -2,10 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { Test } from 'tap';
 import type { Entry, IndicatorEntry } from '../../../src/model/entry.ts';
+import type { EntryFilter } from '../../../src/model/entry-filter.ts';
 import { GatewayError } from '../../../src/model/error.ts';
 import { jsonText } from '../../../src/model/json.ts';
 import type { ObservableType } from '../../../src/model/observable.ts';
-import type { EntryFilter, PageQuery, Reader, StoreEngine, Transaction, Writer } from '../../../src/store/store.ts';
+import type { PageQuery, Reader, StoreEngine, Transaction, Writer } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import {
   appendEntries,

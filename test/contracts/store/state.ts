@@ -1,7 +1,8 @@
 import type { Test } from 'tap';
 import type { Rejection } from '../../../src/model/observation.ts';
 import type { AccountState, Client, DeadLetter, FeedState } from '../../../src/model/state.ts';
-import { MAX_REJECTIONS_PER_FEED, type Pull, type StoreEngine } from '../../../src/store/store.ts';
+import { MAX_REJECTIONS_PER_FEED } from '../../../src/store/limits.ts';
+import type { Pull, StoreEngine } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import { observation, openTemporaryStore, START } from '../../helpers/store.ts';
 

@@ -1,8 +1,9 @@
 import type { Test } from 'tap';
+import type { EntryFilter } from '../../../src/model/entry-filter.ts';
 import { jsonText } from '../../../src/model/json.ts';
 import { observableTypes } from '../../../src/model/observable.ts';
 import { tlpLevels } from '../../../src/model/tlp.ts';
-import type { EntryFilter, LiveQuery, Reader, StoreEngine } from '../../../src/store/store.ts';
+import type { LiveQuery, Reader, StoreEngine } from '../../../src/store/store.ts';
 import {
   appendEntries,
   entryFilter,

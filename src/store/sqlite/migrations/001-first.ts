@@ -1,4 +1,4 @@
-import type { Migration } from '../migrate.ts';
+import type { Migration } from '../migration.ts';
 
 /**
  * The tables that everything stands on. Feeds and journals are numbered inside the engine, dates are microseconds, keys

@@ -1,0 +1,6 @@
+/** One step from a version of the database file to the next. */
+export interface Migration {
+  /** 1, 2, 3 …: becomes the file's `user_version`. */
+  version: number;
+  sql: string;
+}
