@@ -1,7 +1,7 @@
 import Fastify from 'fastify';
 import { Registry } from 'prom-client';
-import { registerRoutes } from '../routes/index.ts';
 import type { RouteParts } from '../routes/parts.ts';
+import { registerRoutes } from '../routes/register.ts';
 import { systemClock } from '../src/model/clock.ts';
 import { version } from '../src/version.ts';
 

@@ -7,11 +7,12 @@ import type { Config } from '../src/config/config.ts';
 import { type Clock, MICROS_PER_MS } from '../src/model/clock.ts';
 import { keepPlaces, type Places } from './connections.ts';
 import { countInFlight } from './in-flight.ts';
-import { frameworkErrorsOf, registerRoutes, writeClientError } from './index.ts';
+import { frameworkErrorsOf, writeClientError } from './malformed.ts';
 import { countAnswers } from './metrics.ts';
 import { createPageCache } from './page-cache.ts';
 import type { RouteParts } from './parts.ts';
 import { parseQuery } from './query.ts';
+import { registerRoutes } from './register.ts';
 import { sendAlways } from './standing-headers.ts';
 
 export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClosing' | 'isSpare' | 'inFlight'> {

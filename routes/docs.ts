@@ -1,6 +1,6 @@
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
-import { refuseOthers } from './methods.ts';
+import { answerOtherMethods } from './methods.ts';
 
 /** Nothing from elsewhere; the page sets styles of its own as it runs. */
 const POLICY =
@@ -9,8 +9,9 @@ const POLICY =
 /** The document for people, and as /docs/json and /docs/yaml. A browser signs in by Basic like every other client. */
 export async function addDocs(scope: FastifyInstance): Promise<void> {
   // The page names its parts relative to itself.
-  scope.addHook('onRequest', async ({ url }, reply) => {
-    if (url.split('?')[0] === scope.prefix) return reply.redirect(`${scope.prefix}/`, 308);
+  scope.addHook('onRequest', async ({ url, method }, reply) => {
+    const isRead = method === 'GET' || method === 'HEAD';
+    if (isRead && url.split('?')[0] === scope.prefix) return reply.redirect(`${scope.prefix}/`, 308);
   });
   const paths = new Set<string>();
   scope.addHook('onRoute', ({ method, url }) => {
@@ -22,5 +23,5 @@ export async function addDocs(scope: FastifyInstance): Promise<void> {
     uiConfig: { persistAuthorization: false, validatorUrl: null, docExpansion: 'list' },
     staticCSP: POLICY,
   });
-  for (const path of paths) refuseOthers(scope, path, ['GET', 'HEAD']);
+  for (const path of paths) answerOtherMethods(scope, path, ['GET', 'HEAD']);
 }

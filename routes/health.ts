@@ -1,12 +1,11 @@
-import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import { GatewayError } from '../src/model/error.ts';
-import { addResource } from './methods.ts';
+import type { Operation } from './methods.ts';
 import { type OperationText, operation } from './operation.ts';
 import type { RouteContext } from './parts.ts';
 import { problemForm } from './problem.ts';
 
-const openForm = problemForm('Health', ['bad-request', 'uri-too-long', 'internal', 'unavailable']);
+const form = problemForm('Health', 'anyone');
 
 const text = (operationId: string, summary: string, status: string): OperationText => ({
   operationId,
@@ -22,27 +21,26 @@ const reasons = {
   store: 'The store does not answer.',
 } as const;
 
-/**
- * /healthz: the process answers. /readyz: it can serve; else 503 with `reason`, one of the words above. Neither says anything
- * about its content, and both are answered by a process that is out of breath.
- */
-export function addHealth(scope: FastifyInstance, { reader, hindrance }: RouteContext): void {
-  addResource(scope, '/healthz', {
-    GET: operation(text('getHealth', 'Does the process answer?', 'ok'), openForm, async (_, reply) =>
-      reply.header('cache-control', 'no-store').send({ status: 'ok' }),
-    ),
-  });
-  addResource(scope, '/readyz', {
-    GET: operation(text('getReadiness', 'Can it serve?', 'ready'), openForm, async (_, reply) => {
-      reply.header('cache-control', 'no-store');
-      const hindered = hindrance();
-      if (hindered !== null) throw unready(hindered);
-      await reader.journals().catch((cause: unknown) => {
-        throw unready('store', cause);
-      });
-      // On a full disk what was kept is served as before: who sends readers elsewhere makes an outage of it.
-      return reader.fault() === 'store-full' ? { status: 'ready', degraded: 'store-full' } : { status: 'ready' };
-    }),
+/** Both say nothing about the content, and are answered by an overloaded process too. */
+
+/** `GET /healthz`: the process answers. */
+export function getHealth(): Operation {
+  return operation(text('getHealth', 'Does the process answer?', 'ok'), form, async (_, reply) =>
+    reply.header('cache-control', 'no-store').send({ status: 'ok' }),
+  );
+}
+
+/** `GET /readyz`: it can serve; else 503 with `reason`, one of the words above. */
+export function getReadiness({ reader, hindrance }: RouteContext): Operation {
+  return operation(text('getReadiness', 'Can it serve?', 'ready'), form, async (_, reply) => {
+    reply.header('cache-control', 'no-store');
+    const hindered = hindrance();
+    if (hindered !== null) throw unready(hindered);
+    await reader.journals().catch((cause: unknown) => {
+      throw unready('store', cause);
+    });
+    // On a full disk what was kept is served as before: who sends readers elsewhere makes an outage of it.
+    return reader.fault() === 'store-full' ? { status: 'ready', degraded: 'store-full' } : { status: 'ready' };
   });
 }
 

@@ -25,21 +25,21 @@ export function knowAllMethods(app: FastifyInstance): void {
 /** A path with all its methods: HEAD as GET, OPTIONS answered, every other one 405 with Allow (RFC 9110 15.5.6). */
 export function addResource(scope: FastifyInstance, path: string, operations: Operations): void {
   for (const [method, operation] of Object.entries(operations)) scope.route({ method, url: path, ...operation });
-  const served = [...Object.keys(operations), ...(operations.GET === undefined ? [] : ['HEAD']), 'OPTIONS'];
-  scope.route({
-    method: 'OPTIONS',
-    url: path,
-    schema: { hide: true },
-    handler: async (_, reply) => reply.code(204).header('allow', served.join(', ')).send(),
-  });
-  refuseOthers(scope, path, served);
+  answerOtherMethods(scope, path, [...Object.keys(operations), ...(operations.GET === undefined ? [] : ['HEAD'])]);
 }
 
-/** Answers 405 to every method but those that are served, before a body is read. */
-export function refuseOthers(scope: FastifyInstance, url: string, served: readonly string[]): void {
-  const details = { allow: served.join(', ') };
+/** Answers OPTIONS, and 405 to every method that is neither that nor served, before a body is read. */
+export function answerOtherMethods(scope: FastifyInstance, url: string, served: readonly string[]): void {
+  const allowed = [...served, 'OPTIONS'];
+  const details = { allow: allowed.join(', ') };
   scope.route({
-    method: scope.supportedMethods.filter((method) => !served.includes(method)),
+    method: 'OPTIONS',
+    url,
+    schema: { hide: true },
+    handler: async (_, reply) => reply.code(204).header('allow', details.allow).send(),
+  });
+  scope.route({
+    method: scope.supportedMethods.filter((method) => !allowed.includes(method)),
     url,
     schema: { hide: true },
     onRequest: async ({ method }) => {

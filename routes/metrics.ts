@@ -4,7 +4,7 @@ import { MICROS_PER_SECOND } from '../src/model/clock.ts';
 import { GatewayError } from '../src/model/error.ts';
 import { byReason, indexServed } from '../src/model/served.ts';
 import type { Client } from '../src/model/state.ts';
-import { addResource } from './methods.ts';
+import type { Operation } from './methods.ts';
 import type { RouteParts } from './parts.ts';
 
 /**
@@ -55,11 +55,11 @@ function nameOf(request: FastifyRequest, seen: Set<string>): string {
 }
 
 /** `/metrics`, for the clients that the configuration names, or for everybody where it says so. */
-export function addMetrics(scope: FastifyInstance, parts: RouteParts): void {
+export function getMetrics(parts: RouteParts): Operation {
   const { register, access } = parts.metrics;
   const update = readFigures(register, parts);
   // For Prometheus, not for readers: the document leaves it out.
-  const GET = {
+  return {
     schema: { hide: true },
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       if (access !== 'anyone' && !access.includes(request.client.name)) {
@@ -70,7 +70,6 @@ export function addMetrics(scope: FastifyInstance, parts: RouteParts): void {
       return reply.header('content-type', register.contentType).header('cache-control', 'no-store').send(text);
     },
   };
-  addResource(scope, '/', { GET });
 }
 
 /** Figures that are looked up when they are asked for: the cache's, and what the store says of feeds, journals and accounts. */

@@ -15,7 +15,7 @@ export interface OperationText {
   body?: TSchema;
   /** The good answer; without one there is none. */
   reply?: Reply;
-  /** How it can fail besides what every operation of its protocol can. */
+  /** How it can fail besides what `errorsOf` knows. */
   errors?: readonly ErrorCode[];
 }
 
@@ -25,12 +25,15 @@ export interface Reply {
   headers?: Record<string, TSchema>;
 }
 
-/** How a protocol words its errors, and those that each of its operations can give. */
+/** Who may call an operation: clients with a key or a certificate, or anyone. */
+export type Access = 'clients' | 'anyone';
+
+/** How a protocol words its errors, and who may call its operations. */
 export interface ErrorForm {
   tag: string;
   mediaType: string;
   schema: TSchema;
-  common: readonly ErrorCode[];
+  access: Access;
 }
 
 export function operation(text: OperationText, form: ErrorForm, handler: Handler): Operation {
@@ -45,7 +48,7 @@ export function operation(text: OperationText, form: ErrorForm, handler: Handler
     ...(body === undefined ? {} : { body }),
     response: {
       ...(reply === undefined ? {} : { 200: replySchema(reply) }),
-      ...errorReplies([...form.common, ...(text.errors ?? [])], form),
+      ...errorReplies(errorsOf(text, form), form),
     },
   };
   return { schema, handler };
@@ -54,6 +57,15 @@ export function operation(text: OperationText, form: ErrorForm, handler: Handler
 function replySchema({ description, content, headers }: Reply) {
   const media = Object.entries(content).map(([type, schema]) => [type, { schema }] as const);
   return { description, ...(headers === undefined ? {} : { headers }), content: Object.fromEntries(media) };
+}
+
+/** Every code that an operation may fail with: by who may call it, by what it takes, and what its own text adds. */
+function errorsOf({ params, body, errors = [] }: OperationText, { access }: ErrorForm): ErrorCode[] {
+  const codes: ErrorCode[] = ['bad-request', 'uri-too-long', 'internal', 'unavailable', ...errors];
+  if (access === 'clients') codes.push('unauthenticated', 'not-acceptable', 'rate-limited');
+  if (params !== undefined) codes.push('not-found');
+  if (body !== undefined) codes.push('body-too-large', 'unsupported-media-type');
+  return codes;
 }
 
 function errorReplies(codes: readonly ErrorCode[], { mediaType, schema }: ErrorForm) {

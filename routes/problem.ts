@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { type ErrorCode, type GatewayError, httpStatusOf } from '../src/model/error.ts';
 import { asGatewayError, headersOf } from './failure.ts';
-import type { ErrorForm } from './operation.ts';
+import type { Access, ErrorForm } from './operation.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -23,8 +23,8 @@ const problemSchema = Type.Object(
   { title: 'Problem' },
 );
 
-export function problemForm(tag: string, common: readonly ErrorCode[]): ErrorForm {
-  return { tag, mediaType: PROBLEM_TYPE, schema: problemSchema, common };
+export function problemForm(tag: string, access: Access): ErrorForm {
+  return { tag, mediaType: PROBLEM_TYPE, schema: problemSchema, access };
 }
 
 /** RFC 9457 problem details. `code` is the closed word of src/model/error.ts. */

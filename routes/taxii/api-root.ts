@@ -1,9 +1,8 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { TSchema } from 'typebox';
+import type { FastifyRequest } from 'fastify';
 import { mayRead } from '../../src/auth/clients.ts';
-import type { CollectionDefinition } from '../../src/model/definition.ts';
+import type { CollectionDefinition, TaxiiDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { addResource, type Operation } from '../methods.ts';
+import type { Operation } from '../methods.ts';
 import type { RouteContext } from '../parts.ts';
 import { STIX_TYPE, TAXII_TYPE } from './error-message.ts';
 import { negotiate } from './negotiation.ts';
@@ -30,119 +29,116 @@ import {
 /** What can't be written to still has to say how much it would take (TAXII 2.1 section 4.2.1). */
 const MAX_CONTENT_LENGTH = 10 * 1024 * 1024;
 
-/** TAXII 2.1 sections 4.2, 4.3 and 5: one api root with all collections the caller may read. */
-export function addApiRoot(
-  scope: FastifyInstance,
-  parts: RouteContext,
-  root: RouteContext['taxii']['apiRoots'][number],
-): void {
+type ApiRoot = TaxiiDefinition['apiRoots'][number];
+
+/** TAXII 2.1 section 4.2. */
+export function getApiRoot({ title, description }: ApiRoot) {
   const apiRoot = {
-    title: root.title,
-    ...(root.description === null ? {} : { description: root.description }),
+    title,
+    ...(description === null ? {} : { description }),
     versions: [TAXII_TYPE],
     max_content_length: MAX_CONTENT_LENGTH,
   };
-  const find: Find = (request) => findCollection(request, parts.collections);
-  const { operation, read, refuse } = describeWith(root.path, parts, find);
+  return (): Operation =>
+    resource({ operationId: 'getApiRoot', summary: 'The api root (4.2)', reply: apiRootSchema }, () => apiRoot);
+}
 
-  addResource(scope, '/', {
-    GET: operation({ operationId: 'getApiRoot', summary: 'The api root (4.2)', reply: apiRootSchema }, () => apiRoot),
-  });
-  addResource(scope, '/status/:status', {
-    GET: operation(
-      {
-        operationId: 'getStatus',
-        summary: 'The status of a write (4.3): there are none, so always 404',
-        params: statusParams,
-        errors: ['not-found'],
-      },
-      () => {
-        throw new GatewayError('not-found', 'There is no such status.');
-      },
-    ),
-  });
-  addResource(scope, '/collections', {
-    GET: operation(
-      { operationId: 'getCollections', summary: 'The collections the caller may read (5.1)', reply: collectionsSchema },
-      ({ client }) => {
-        const readable = parts.collections.filter((collection) => mayRead(client, collection)).map(describe);
-        return readable.length === 0 ? {} : { collections: readable };
-      },
-    ),
-  });
-  addResource(scope, '/collections/:collection', {
-    GET: operation(
-      {
-        operationId: 'getCollection',
-        summary: 'One collection (5.2)',
-        params: collectionParams,
-        reply: collectionSchema,
-        errors: ['not-found'],
-      },
-      (request) => describeAsAsked(find(request), nameOf(request)),
-    ),
-  });
-  addResource(scope, '/collections/:collection/manifest', {
-    GET: read(
-      'getManifest',
-      'What a collection holds, without the objects (5.3)',
-      manifestSchema,
-      objectsQuery,
-      manifest,
-    ),
-  });
-  addResource(scope, '/collections/:collection/objects', {
-    GET: read('getObjects', 'The objects of a collection (5.4)', envelopeSchema, objectsQuery, objects),
-    POST: refuse('addObjects', 'Nothing can be written (5.5)', collectionParams),
-  });
-  addResource(scope, '/collections/:collection/objects/:object', {
-    GET: read('getObject', 'One object (5.6)', envelopeSchema, objectQuery, object, objectParams),
-    DELETE: refuse('deleteObject', 'Nothing can be deleted (5.7)', objectParams),
-  });
-  addResource(scope, '/collections/:collection/objects/:object/versions', {
-    GET: read('getVersions', 'The versions of an object (5.8)', versionsSchema, versionsQuery, versions, objectParams),
+/** Section 4.3. */
+export function getStatus(): Operation {
+  const summary = 'The status of a write (4.3): there are none, so always 404';
+  return resource({ operationId: 'getStatus', summary, params: statusParams }, () => {
+    throw new GatewayError('not-found', 'There is no such status.');
   });
 }
 
-type Find = (request: FastifyRequest) => CollectionDefinition;
+/** Section 5.1. */
+export function getCollections({ collections }: RouteContext): Operation {
+  return resource(
+    { operationId: 'getCollections', summary: 'The collections the caller may read (5.1)', reply: collectionsSchema },
+    ({ client }) => {
+      const readable = collections.filter((collection) => mayRead(client, collection)).map(describe);
+      return readable.length === 0 ? {} : { collections: readable };
+    },
+  );
+}
 
-/** The kinds of operation: a resource that is one JSON object, one that is walked page by page, and what is refused. */
-function describeWith(path: string, parts: RouteContext, find: Find) {
-  // One id per operation in the whole document: the first root has the plain names.
-  const at = parts.taxii.apiRoots.findIndex((root) => root.path === path);
-  const named = (operationId: string): string => (at <= 0 ? operationId : `${operationId}${at + 1}`);
-  return {
-    operation: (text: TaxiiText, answer: (request: FastifyRequest) => unknown): Operation =>
-      taxiiOperation({ ...text, operationId: named(text.operationId) }, async (request, reply) => {
-        negotiate(request, false);
-        return sendResource(reply, answer(request));
-      }),
-    read: (
-      operationId: string,
-      summary: string,
-      reply: TSchema,
-      query: TSchema,
-      send: typeof objects,
-      params: TSchema = collectionParams,
-    ): Operation =>
-      taxiiOperation(
-        { operationId: named(operationId), summary, params, query, reply, headers: dateHeaders, errors: ['not-found'] },
-        (request, reply) => {
-          const collection = find(request);
-          parts.reads.note(collection);
-          return send(request, reply, collection, parts);
-        },
-      ),
-    /** Sections 5.5 and 5.7: 403 for what can be read, 404 for what can't. */
-    refuse: (operationId: string, summary: string, params: TSchema): Operation =>
-      taxiiOperation(
-        { operationId: named(operationId), summary, params, errors: ['forbidden', 'not-found'] },
-        async (request) => {
-          find(request);
-          throw new GatewayError('forbidden', 'This collection can be read, not written to.');
-        },
-      ),
+/** Section 5.2. */
+export function getCollection({ collections }: RouteContext): Operation {
+  const text = {
+    operationId: 'getCollection',
+    summary: 'One collection (5.2)',
+    params: collectionParams,
+    reply: collectionSchema,
   };
+  return resource(text, (request) => describeAsAsked(findCollection(request, collections), nameOf(request)));
+}
+
+/** Section 5.3. */
+export function getManifest(context: RouteContext): Operation {
+  const summary = 'What a collection holds, without the objects (5.3)';
+  const text = { summary, params: collectionParams, query: objectsQuery, reply: manifestSchema };
+  return pages({ operationId: 'getManifest', ...text }, manifest, context);
+}
+
+/** Section 5.4. */
+export function getObjects(context: RouteContext): Operation {
+  const summary = 'The objects of a collection (5.4)';
+  const text = { summary, params: collectionParams, query: objectsQuery, reply: envelopeSchema };
+  return pages({ operationId: 'getObjects', ...text }, objects, context);
+}
+
+/** Section 5.5. */
+export function addObjects(context: RouteContext): Operation {
+  return refusal(
+    { operationId: 'addObjects', summary: 'Nothing can be written (5.5)', params: collectionParams },
+    context,
+  );
+}
+
+/** Section 5.6. */
+export function getObject(context: RouteContext): Operation {
+  const text = { summary: 'One object (5.6)', params: objectParams, query: objectQuery, reply: envelopeSchema };
+  return pages({ operationId: 'getObject', ...text }, object, context);
+}
+
+/** Section 5.7. */
+export function deleteObject(context: RouteContext): Operation {
+  return refusal(
+    { operationId: 'deleteObject', summary: 'Nothing can be deleted (5.7)', params: objectParams },
+    context,
+  );
+}
+
+/** Section 5.8. */
+export function getVersions(context: RouteContext): Operation {
+  const summary = 'The versions of an object (5.8)';
+  const text = { summary, params: objectParams, query: versionsQuery, reply: versionsSchema };
+  return pages({ operationId: 'getVersions', ...text }, versions, context);
+}
+
+/** A resource that is one JSON object. */
+function resource(text: TaxiiText, answer: (request: FastifyRequest) => unknown): Operation {
+  return taxiiOperation(text, async (request, reply) => {
+    negotiate(request, false);
+    return sendResource(reply, answer(request));
+  });
+}
+
+/** A resource of a collection that is read page by page. */
+function pages(text: TaxiiText, send: typeof objects, context: RouteContext): Operation {
+  return taxiiOperation({ ...text, headers: dateHeaders }, (request, reply) => {
+    const collection = findCollection(request, context.collections);
+    context.reads.note(collection);
+    return send(request, reply, collection, context);
+  });
+}
+
+/** Sections 5.5 and 5.7: 403 for what can be read, 404 for what can't. */
+function refusal(text: TaxiiText, { collections }: RouteContext): Operation {
+  return taxiiOperation({ ...text, errors: ['forbidden'] }, async (request) => {
+    findCollection(request, collections);
+    throw new GatewayError('forbidden', 'This collection can be read, not written to.');
+  });
 }
 
 function nameOf({ params }: FastifyRequest): string {

@@ -1,5 +1,4 @@
-import type { FastifyInstance } from 'fastify';
-import { addResource } from '../methods.ts';
+import type { Operation } from '../methods.ts';
 import type { RouteContext } from '../parts.ts';
 import { negotiate } from './negotiation.ts';
 import { originOf } from './origin.ts';
@@ -10,21 +9,19 @@ import { discoverySchema, taxiiOperation } from './schemas.ts';
  * TAXII 2.1 section 4.1: API roots as absolute URLs, since some clients ask just what they are told (cytaxii2); as paths, which the
  * section allows as well, where nobody knows under which name this is reached.
  */
-export function addDiscovery(scope: FastifyInstance, parts: RouteContext, operationId: string): void {
+export function getDiscovery(parts: RouteContext): Operation {
   const { title, description, contact, apiRoots } = parts.taxii;
   const about = {
     title,
     ...(description === null ? {} : { description }),
     ...(contact === null ? {} : { contact }),
   };
-  addResource(scope, '/', {
-    GET: taxiiOperation(
-      { operationId, summary: 'Discovery: where the api roots are (4.1)', reply: discoverySchema },
-      async (request, reply) => {
-        negotiate(request, false);
-        const urls = apiRoots.map(({ path }) => (originOf(request, parts) ?? '') + path);
-        return sendResource(reply, urls.length === 0 ? about : { ...about, default: urls[0], api_roots: urls });
-      },
-    ),
-  });
+  return taxiiOperation(
+    { operationId: 'getDiscovery', summary: 'Discovery: where the api roots are (4.1)', reply: discoverySchema },
+    async (request, reply) => {
+      negotiate(request, false);
+      const urls = apiRoots.map(({ path }) => (originOf(request, parts) ?? '') + path);
+      return sendResource(reply, urls.length === 0 ? about : { ...about, default: urls[0], api_roots: urls });
+    },
+  );
 }

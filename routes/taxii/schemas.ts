@@ -30,15 +30,7 @@ const errorForm: ErrorForm = {
     },
     { title: 'TaxiiError' },
   ),
-  common: [
-    'bad-request',
-    'unauthenticated',
-    'not-acceptable',
-    'uri-too-long',
-    'rate-limited',
-    'internal',
-    'unavailable',
-  ],
+  access: 'clients',
 };
 
 export type TaxiiText = Omit<OperationText, 'reply'> & { reply?: TSchema; headers?: Reply['headers'] };

@@ -7,7 +7,7 @@ import { byReason, indexServed, type LeftOutReason, leftOutReasons, type ServedI
 import type { AccountState, FeedState } from '../../src/model/state.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import type { FeedFacts } from '../../src/status/feed-facts.ts';
-import { addResource } from '../methods.ts';
+import type { Operation } from '../methods.ts';
 import type { RouteContext } from '../parts.ts';
 import { nullable, restOperation, timestamp } from './schemas.ts';
 
@@ -94,12 +94,15 @@ const feedsSchema = Type.Object(
 );
 
 /** `/api/v1/feeds`: how fresh the feeds are behind the collections that the caller may read. */
-export function addFeeds(scope: FastifyInstance, { reader, feeds, collections, clock, reads }: RouteContext): void {
+export function getFeeds(
+  { reader, feeds, collections, clock, reads }: RouteContext,
+  scope: FastifyInstance,
+): Operation {
   let sentBefore = new Map<string, number>();
   scope.addHook('onReady', async () => {
     sentBefore = new Map((await reader.accounts()).map(({ account, requests }) => [account, requests]));
   });
-  const get = restOperation(
+  return restOperation(
     {
       operationId: 'getFeeds',
       summary: 'How fresh the feeds are',
@@ -136,7 +139,6 @@ export function addFeeds(scope: FastifyInstance, { reader, feeds, collections, c
       return { meta: { generated_at: formatMillis(now) }, data };
     },
   );
-  addResource(scope, '/feeds', { GET: get });
 }
 
 function describe({ definition, idle }: FeedFacts, state: FeedState | undefined, now: Micros) {

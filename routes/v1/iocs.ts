@@ -1,10 +1,9 @@
-import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { agrees, type Cursor, foreign, isHashed, openCursor, sealCursor } from '../cursor.ts';
-import { addResource } from '../methods.ts';
+import type { Operation } from '../methods.ts';
 import { numberParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
@@ -69,7 +68,7 @@ const pageSchema = Type.Object(
 );
 
 /** `GET /api/v1/iocs`: live indicators, newest entry first, in SOC Defenders' shape. */
-export function addIocs(scope: FastifyInstance, context: RouteContext): void {
+export function getIocs(context: RouteContext): Operation {
   const { reader, collections, reads, inFlight, rates } = context;
   const text = {
     operationId: 'getIocs',
@@ -82,9 +81,9 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
       headers: pageHeaders,
       content: { 'application/json': pageSchema, 'text/csv': Type.String(), 'text/plain': Type.String() },
     },
-    errors: ['not-found', 'not-acceptable'] as const,
+    errors: ['not-found'] as const,
   };
-  const get = restOperation(text, async (request, reply) => {
+  return restOperation(text, async (request, reply) => {
     const query = readQuery(request);
     const collection = findCollection(query['collection'], request, collections);
     const output = chooseOutput(request, query['format'], formats);
@@ -109,7 +108,6 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     const { tlpVersion } = collection;
     return sendOutput(request, reply, collection, output, { slices, identityId, tlpVersion, about }, held);
   });
-  addResource(scope, '/iocs', { GET: get });
 }
 
 /** A further page of a walk: to count what a filter leaves costs more than the page, and no index knows categories. */

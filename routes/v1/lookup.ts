@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { mayRead } from '../../src/auth/clients.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
@@ -13,7 +13,7 @@ import {
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { iocOf } from '../../src/outputs/ioc.ts';
-import { addResource } from '../methods.ts';
+import type { Operation } from '../methods.ts';
 import { wordParameter } from '../operation.ts';
 import type { ReadCanonical, RouteContext } from '../parts.ts';
 import { readQuery } from '../query.ts';
@@ -63,24 +63,31 @@ const answerSchema = Type.Object(
   { title: 'Lookup' },
 );
 
-/** `/api/v1/lookup`: is this value, or was it, in a collection that the caller may read? Anything else is unknown alike. */
-export function addLookup(scope: FastifyInstance, context: RouteContext): void {
-  const reply = { description: 'An answer per value, in order.', content: { 'application/json': answerSchema } };
-  const get = restOperation(
+const reply = { description: 'An answer per value, in order.', content: { 'application/json': answerSchema } };
+
+/**
+ * `GET /api/v1/lookup`: is this value, or was it, in a collection that the caller may read? What is only in others is answered as
+ * unknown.
+ */
+export function lookupIoc(context: RouteContext): Operation {
+  return restOperation(
     { operationId: 'lookupIoc', summary: 'Is a value known?', query: querySchema, reply },
     async (request, { raw }) => {
       const query = readQuery(request) as { ioc: string; type?: ObservableType };
       return lookUp([query.ioc], query.type ?? null, request, raw, context);
     },
   );
-  const post = restOperation(
+}
+
+/** `POST /api/v1/lookup`: the same for many values. */
+export function lookupIocs(context: RouteContext): Operation {
+  return restOperation(
     { operationId: 'lookupIocs', summary: `Which of up to ${MAX_VALUES} values are known?`, body: bodySchema, reply },
     async (request, { raw }) => {
       const body = request.body as { iocs: string[]; type?: ObservableType };
       return lookUp(body.iocs, body.type ?? null, request, raw, context);
     },
   );
-  addResource(scope, '/lookup', { GET: get, POST: post });
 }
 
 async function lookUp(

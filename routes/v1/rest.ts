@@ -3,25 +3,17 @@ import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { encodeAnswers } from '../coding.ts';
 import type { RouteContext } from '../parts.ts';
-import { addFeeds } from './feeds.ts';
-import { addIocs } from './iocs.ts';
-import { addLookup } from './lookup.ts';
-import { addStix } from './stix.ts';
 
 /** A thousand values to look up, of 500 bytes each, still fit; the densest JSON of this length is parsed in 40 ms. */
 const MAX_BODY = 512 * 1024;
 
-/** `/api/v1`: REST in SOC Defenders' shape, and what they have no path for. */
-export function addRest(scope: FastifyInstance, context: RouteContext): void {
+/** What all of `/api/v1` has in common: JSON bodies, content codings, and the client's rate in SOC Defenders' header fields. */
+export function prepareRest(scope: FastifyInstance, context: RouteContext): void {
   readJsonBodies(scope, context);
   encodeAnswers(scope);
   // Nothing here is kept ready: each answer is made, in pieces that take turns.
   scope.addHook('preHandler', async ({ client }) => context.inFlight.enter(client.name));
   tellRate(scope, context);
-  addIocs(scope, context);
-  addStix(scope, context);
-  addLookup(scope, context);
-  addFeeds(scope, context);
 }
 
 /** A client's rate once more, as SOC Defenders tells it: the end of the window in Unix seconds. */

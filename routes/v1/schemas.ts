@@ -7,19 +7,10 @@ import { problemForm } from '../problem.ts';
 
 /** What REST answers. Open, every one of them: what else a feed says passes. */
 
-const restForm = problemForm('REST', [
-  'bad-request',
-  'unauthenticated',
-  'not-acceptable',
-  'uri-too-long',
-  'rate-limited',
-  'internal',
-  'unavailable',
-]);
+const form = problemForm('REST', 'clients');
 
 export function restOperation(text: OperationText, handler: Handler): Operation {
-  const errors = text.body === undefined ? [] : (['body-too-large', 'unsupported-media-type'] as const);
-  return operation({ ...text, errors: [...errors, ...(text.errors ?? [])] }, restForm, handler);
+  return operation(text, form, handler);
 }
 
 export const timestamp = (description: string) => Type.String({ format: 'date-time', description });

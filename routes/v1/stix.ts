@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import type { Micros } from '../../src/model/clock.ts';
 import type { Entry } from '../../src/model/entry.ts';
@@ -7,7 +7,7 @@ import { formatMicros } from '../../src/model/timestamp.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { ListWriter } from '../../src/stix/render.ts';
 import { openCursor, sealCursor } from '../cursor.ts';
-import { addResource, type Operation } from '../methods.ts';
+import type { Operation } from '../methods.ts';
 import { numberParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
@@ -47,30 +47,34 @@ happened, withdrawals (\`revoked: true\`) among them. \`next\` leads on and is a
 \`since\` set to \`X-TAXII-Date-Added-Last\`. \`confidence\`, \`category\` and \`until\` have no meaning there, because what leaves
 such a filter would leave without a word: a collection with a policy of its own does what they would.`;
 
-/** `/api/v1/iocs/stix`: a collection as STIX for whoever doesn't speak TAXII, Elastic's plain REST mode among them. */
-export function addStix(scope: FastifyInstance, context: RouteContext): void {
-  const text = {
-    description,
-    reply: {
-      description: 'A bundle, lines, or a page.',
-      headers: { 'X-TAXII-Date-Added-Last': Type.String({ description: 'On pages: the next `since`.' }) },
-      content: {
-        'application/stix+json;version=2.1': bundleSchema,
-        'application/x-ndjson': Type.String(),
-        'application/json': envelopeSchema,
-      },
+const text = {
+  description,
+  reply: {
+    description: 'A bundle, lines, or a page.',
+    headers: { 'X-TAXII-Date-Added-Last': Type.String({ description: 'On pages: the next `since`.' }) },
+    content: {
+      'application/stix+json;version=2.1': bundleSchema,
+      'application/x-ndjson': Type.String(),
+      'application/json': envelopeSchema,
     },
-    errors: ['not-found', 'not-acceptable'] as const,
-  };
-  const get: Operation = restOperation(
+  },
+  errors: ['not-found'] as const,
+};
+
+/** `GET /api/v1/iocs/stix`: a collection as STIX for whoever doesn't speak TAXII, Elastic's plain REST mode among them. */
+export function getStix(context: RouteContext): Operation {
+  return restOperation(
     { ...text, operationId: 'getStix', summary: 'Indicators as STIX 2.1', query: querySchema },
     (request, reply) => answer(readQuery(request), request, reply, context),
   );
-  const post: Operation = restOperation(
+}
+
+/** `POST /api/v1/iocs/stix`: the same, asked in a body. */
+export function postStix(context: RouteContext): Operation {
+  return restOperation(
     { ...text, operationId: 'postStix', summary: 'The same, asked in a body', body: bodySchema },
     (request, reply) => answer(queryOfBody(request.body as object), request, reply, context),
   );
-  addResource(scope, '/iocs/stix', { GET: get, POST: post });
 }
 
 /** A body's members mean what parameters of the same name mean. */

@@ -34,7 +34,7 @@ const paths: Record<string, string> = {
   '/api/v1/iocs/stix': 'GET, POST, HEAD, OPTIONS',
   '/api/v1/lookup': 'GET, POST, HEAD, OPTIONS',
   '/api/v1/feeds': 'GET, HEAD, OPTIONS',
-  '/docs/json': 'GET, HEAD',
+  '/docs/json': 'GET, HEAD, OPTIONS',
   '/healthz': 'GET, HEAD, OPTIONS',
   '/readyz': 'GET, HEAD, OPTIONS',
 };

@@ -1,0 +1,115 @@
+import swagger from '@fastify/swagger';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GatewayError } from '../src/model/error.ts';
+import { documentOptions } from './document.ts';
+import { routeTable } from './index.ts';
+import { addResource, knowAllMethods, type Operation, type Operations } from './methods.ts';
+import type { Access } from './operation.ts';
+import type { RouteContext, RouteParts } from './parts.ts';
+import { replyWithProblem } from './problem.ts';
+import { checkQuery } from './query.ts';
+import { createRates } from './rates.ts';
+import { refuseWhenHindered, unavailable } from './readiness.ts';
+import { countReads } from './reads.ts';
+import { paceRefusals } from './refusals.ts';
+import { protect } from './sign-in.ts';
+import { sendAlways } from './standing-headers.ts';
+import { replyWithErrorMessage } from './taxii/error-message.ts';
+import { compileValidator } from './validation.ts';
+
+/** Makes the operation of a route from what the application gives its routes. */
+export type MakeOperation = (context: RouteContext, scope: FastifyInstance) => Operation;
+
+/** Routes with a common prefix, which are called by the same people and word their errors alike. */
+export interface RouteScope {
+  /** Without the slash at its end. */
+  prefix: string;
+  access: Access;
+  /** How errors are worded: as TAXII error messages, or as problem details (RFC 9457). */
+  protocol: 'taxii' | 'rest';
+  /** Appended to the names of operations, where the same ones stand under several prefixes. */
+  idSuffix?: string;
+  /** Answered also while others are refused with 503 (readiness.ts): figures are for such times. */
+  isAlwaysServed?: boolean;
+  /** Hooks and parsers of the scope. Runs before its routes are registered. */
+  prepare?(scope: FastifyInstance, context: RouteContext): void | Promise<void>;
+  /** By method and path. `prepared`: `prepare` registers it. */
+  routes: Record<`${'GET' | 'POST' | 'DELETE'} /${string}`, MakeOperation | 'prepared'>;
+}
+
+const errorRenderers: Record<
+  RouteScope['protocol'],
+  (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply
+> = { taxii: replyWithErrorMessage, rest: replyWithProblem };
+
+/** Registers the table (index.ts): scopes for clients behind one sign-in, the others beside it. */
+export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
+  const rates = createRates(parts.clock);
+  const context: RouteContext = { ...parts, rates, reads: countReads(parts.touch) };
+  const table = routeTable(parts);
+  knowAllMethods(app);
+  app.setValidatorCompiler(compileValidator);
+  // Reply schemas describe, they don't cut: a custom property of a STIX object is served as it came.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.addHook('preValidation', checkQuery);
+  app.register(swagger, documentOptions(parts.version));
+  // Bodies are read by the routes that want one; the rest refuse the request before its body matters.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, payload, done) => {
+    payload.resume();
+    done(null);
+  });
+  // One sign-in around all scopes for clients: a client has one rate, whichever routes it calls.
+  app.register(async (guarded) => {
+    // Unless a route says better: RFC 9111 keeps a shared cache from an answer for its Authorization field alone, but keys
+    // come in other ways as well, and a 404 for one client must never be shown to another.
+    sendAlways(guarded, { 'cache-control': 'private, no-cache', vary: 'Authorization, X-API-Key' });
+    paceRefusals(guarded);
+    guarded.addHook('onRequest', ({ raw }, _reply, done) => {
+      if (parts.isSpare(raw.socket)) done(unavailable('There is no place for another connection.'));
+      else done();
+    });
+    await protect(guarded, parts.clients, rates.store);
+    const scopes = table.filter(({ access }) => access === 'clients');
+    for (const each of scopes.filter(({ isAlwaysServed }) => isAlwaysServed)) registerScope(guarded, each, context);
+    guarded.register(async (hindered) => {
+      refuseWhenHindered(hindered, parts);
+      for (const each of scopes.filter(({ isAlwaysServed }) => !isAlwaysServed)) registerScope(hindered, each, context);
+    });
+  });
+  for (const each of table.filter(({ access }) => access === 'anyone')) registerScope(app, each, context);
+}
+
+function registerScope(parent: FastifyInstance, row: RouteScope, context: RouteContext): void {
+  const { prefix, protocol, prepare } = row;
+  const replyWithError = errorRenderers[protocol];
+  parent.register(
+    async (scope) => {
+      scope.setErrorHandler(replyWithError);
+      scope.setNotFoundHandler((request, reply) => replyWithError(nothingHere(), request, reply));
+      await prepare?.(scope, context);
+      for (const [path, operations] of operationsByPath(row, context, scope)) addResource(scope, path, operations);
+    },
+    { prefix },
+  );
+}
+
+function operationsByPath(
+  { routes, idSuffix = '' }: RouteScope,
+  context: RouteContext,
+  scope: FastifyInstance,
+): Map<string, Operations> {
+  const byPath = new Map<string, Operations>();
+  for (const [route, make] of Object.entries(routes)) {
+    if (make === 'prepared') continue;
+    const [method = '', path = ''] = route.split(' ');
+    const { schema, handler } = make(context, scope);
+    const operationId = schema.operationId === undefined ? {} : { operationId: schema.operationId + idSuffix };
+    byPath.set(path, { ...byPath.get(path), [method]: { schema: { ...schema, ...operationId }, handler } });
+  }
+  return byPath;
+}
+
+function nothingHere(): GatewayError {
+  return new GatewayError('not-found', 'There is nothing here.');
+}
