@@ -1,15 +1,8 @@
-import {
-  type Clock,
-  MICROS_PER_DAY,
-  MICROS_PER_MS,
-  MICROS_PER_SECOND,
-  type Micros,
-  type Millis,
-} from '../model/clock.ts';
+import { type Clock, MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
+import { unreadSince } from '../model/freshness.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
-import type { FeedState } from '../model/state.ts';
 import { statementsOf } from '../stix/source-objects.ts';
 import type { Transaction, Writer } from '../store/store.ts';
 import { expiryOf } from './lifetime.ts';
@@ -21,24 +14,6 @@ import type { FeedView } from './merge.ts';
 const SWEEP_SLICE = 5000;
 /** What a delta feed has taken back is remembered for so long after: an older version that comes again says it no more. */
 const REVOKED_KEPT = 365 * MICROS_PER_DAY;
-
-/** A poll in its own time takes no longer than this, or than the feed's pace. */
-const SLACK = 60 * MICROS_PER_SECOND;
-
-/**
- * While a feed can't be read, its last good poll: polls have failed since, or the next good one is overdue, as after a time in
- * which nothing ran. Null for a feed that can be read, and for one that never was. `every` in milliseconds.
- */
-export function unreadSince(
-  { succeededAt, failures }: Pick<FeedState, 'succeededAt' | 'failures'>,
-  every: Millis,
-  now: Micros,
-): Micros | null {
-  if (succeededAt === null) return null;
-  const pace = every * MICROS_PER_MS;
-  const isOverdue = now > succeededAt + pace + Math.min(pace, SLACK);
-  return failures > 0 || isOverdue ? succeededAt : null;
-}
 
 export interface AgesParts {
   clock: Clock;

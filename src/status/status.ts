@@ -1,8 +1,9 @@
 import type { Config } from '../config/config.ts';
 import type { ConfiguredFeed } from '../feeds/feed.ts';
-import { type Clock, MICROS_PER_MS } from '../model/clock.ts';
+import type { Clock } from '../model/clock.ts';
 import type { RejectionReport, ServedReport, SinkStatus, StatusReport } from '../model/control.ts';
 import type { CollectionDefinition, FeedDefinition } from '../model/definition.ts';
+import { isStale } from '../model/freshness.ts';
 import { indexServed, type ServedIn } from '../model/served.ts';
 import type { FeedState } from '../model/state.ts';
 import type { Reader } from '../store/store.ts';
@@ -27,7 +28,7 @@ export async function statusOf(
     return {
       ...state,
       pools: config.pools.filter((pool) => pool.feeds.includes(name)).map((pool) => pool.name),
-      stale: state.succeededAt === null || now - state.succeededAt > 2 * every * MICROS_PER_MS,
+      stale: isStale(state, every, now),
       refused,
       unaccounted: read + split - heldOf(state) - folded - gone - sumOf(refused.map(({ count }) => count)),
       served: servedOf(config, servedIn, state),
