@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Micros } from '../src/model/clock.ts';
+import { createSemaphore } from '../src/model/semaphore.ts';
 import { eventLoop } from '../src/model/turns.ts';
 import type { PageValidity, Reader } from '../src/store/store.ts';
 import { type AcceptedCodings, encodeBody, SHORTEST_ENCODED } from './coding.ts';
@@ -83,7 +84,7 @@ export function createPageCache(
     },
   });
   const making = new Map<string, Promise<KeptPage>>();
-  const inTurn = places(MAX_RENDERING, MAX_WAITING_PAGES);
+  const rendering = createSemaphore(MAX_RENDERING);
 
   const isValid = async ({ journal, after }: PageQuestion, page: KeptPage): Promise<boolean> => {
     // Before the validity: what is committed in between makes a page be looked at once more, never once too rarely.
@@ -127,7 +128,15 @@ export function createPageCache(
     if (running !== undefined && (await isValid(question, running))) return running;
     const begun = making.get(id);
     if (begun !== undefined) return begun;
-    const made = inTurn(() => make(id, question, codings)).finally(() => making.delete(id));
+    if (rendering.waiting >= MAX_WAITING_PAGES) {
+      throw unavailable('Too many pages are being made already; try again soon.');
+    }
+    const made = rendering
+      .run(async () => {
+        await eventLoop.next();
+        return make(id, question, codings);
+      })
+      .finally(() => making.delete(id));
     making.set(id, made);
     return made;
   };
@@ -142,27 +151,5 @@ export function createPageCache(
       return kept;
     },
     figures: () => ({ ...counts, pages: pages.size, bytes: pages.calculatedSize }),
-  };
-}
-
-/**
- * At most so many at a time, each begun in a turn of the event loop of its own; the rest wait in the order they came. Throws
- * `unavailable` when too many wait.
- */
-function places(most: number, mostWaiting: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (work) => {
-    if (running < most) running += 1;
-    else if (waiting.length >= mostWaiting) throw unavailable('Too many pages are being made already; try again soon.');
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      await eventLoop.next();
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
   };
 }
