@@ -20,7 +20,7 @@ import { identityId } from './stix/id.ts';
 import { Commits } from './store/commits.ts';
 import { storeEngines } from './store/registry.ts';
 import type { StoreEngine } from './store/store.ts';
-import { allowancesOf } from './upstream/allowance.ts';
+import { accountsOf, allowancesOf } from './upstream/account.ts';
 import { version } from './version.ts';
 import { keepFirstClient } from './writer/first-client.ts';
 import { startWriter } from './writer/link.ts';
@@ -102,7 +102,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       hindrance = 'writer-ended';
     });
 
-    const feeds = configuredFeeds(config);
+    const accounts = accountsOf(configuredFeeds(config));
     const log = createLog(config.log.level);
     const maxConnections = connectionsInForce(config, say, log);
     const app = buildApp({
@@ -122,7 +122,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       cacheBytes: config.cache.bytes,
       answerBytes: answerBytesWithin(config.listen.answerBytes),
       metricsAccess: config.metrics.access,
-      allowances: async () => allowancesOf(feeds, await reader.accounts(), systemClock.now()),
+      allowances: async () => allowancesOf(accounts, await reader.accounts(), systemClock.now()),
       touch: writer.side.touch,
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,

@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import { mayRead } from '../../src/auth/clients.ts';
-import { MICROS_PER_MS, type Micros } from '../../src/model/clock.ts';
+import type { Micros } from '../../src/model/clock.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
+import { isStale } from '../../src/model/freshness.ts';
 import { byReason, indexServed, type LeftOutReason, leftOutReasons, type ServedIn } from '../../src/model/served.ts';
 import type { AccountState, FeedState } from '../../src/model/state.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
@@ -144,13 +145,14 @@ export function getFeeds(
 function describe({ definition, idle }: FeedFacts, state: FeedState | undefined, now: Micros) {
   const { name, title, format, every } = definition;
   const succeededAt = state?.succeededAt ?? null;
-  const isStale = succeededAt === null || now - succeededAt > 2 * every * MICROS_PER_MS;
   const error = state?.error ?? null;
   return {
     name,
     title,
     format,
-    status: idle ?? (succeededAt === null && error === null ? 'waiting' : isStale ? 'stale' : 'fresh'),
+    status:
+      idle ??
+      (succeededAt === null && error === null ? 'waiting' : isStale({ succeededAt }, every, now) ? 'stale' : 'fresh'),
     every_seconds: every / 1000,
     attempted_at: timeOf(state?.attemptedAt),
     succeeded_at: timeOf(succeededAt),
@@ -185,10 +187,7 @@ function noteOf(note: FeedState['note']) {
 
 function budgetOf({ account }: FeedFacts, state: AccountState | undefined, now: Micros) {
   if (account === null) return null;
-  const { nextRequestAt, windows } = account.allowanceOf(
-    state ?? { account: account.name, lastRequestAt: null, blockedUntil: null, windows: {}, requests: 0 },
-    now,
-  );
+  const { nextRequestAt, windows } = account.allowanceOf(state, now);
   const blockedUntil = state?.blockedUntil ?? null;
   return {
     origin: account.origin,

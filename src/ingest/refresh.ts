@@ -1,10 +1,10 @@
 import type { AccountLimits, ConfiguredFeed } from '../feeds/feed.ts';
-import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Micros, type Millis } from '../model/clock.ts';
+import { type Clock, MICROS_PER_SECOND, type Micros, type Millis } from '../model/clock.ts';
 import type { ErrorCode } from '../model/error.ts';
+import { isDue } from '../model/freshness.ts';
 import type { AccountState, FeedState } from '../model/state.ts';
 import type { Reader } from '../store/store.ts';
-import { admit, shareSpent } from '../upstream/budget.ts';
-import { closesAt } from '../upstream/circuit-breaker.ts';
+import { allowanceOf } from '../upstream/account.ts';
 
 /**
  * A reader found a feed overdue. Its next try, which a backoff may have put hours away, is brought forward: to now, if the
@@ -38,20 +38,18 @@ export async function refreshOverdue(feeds: readonly ConfiguredFeed[], parts: Re
     if (!feed.upstream.refreshOnRead) continue;
     const { name, every } = feed.definition;
     const account = accountOf(feed);
-    if (account === null || !isOverdue(await store.feedState(name), every, clock.now())) continue;
+    if (account === null || !mayRetry(await store.feedState(name), every, clock.now())) continue;
     if (isSpared(await store.account(account.name), account.limits, clock.now())) await poll(name);
   }
 }
 
-function isOverdue({ succeededAt, attemptedAt, nextPollAt, error }: FeedState, every: Millis, now: Micros): boolean {
+function mayRetry({ succeededAt, attemptedAt, nextPollAt, error }: FeedState, every: Millis, now: Micros): boolean {
   if (error === null || !mends.has(error.code) || attemptedAt === null) return false;
-  const isStale = succeededAt === null || now - succeededAt > every * MICROS_PER_MS;
-  // What is due is the schedule's already.
-  return isStale && nextPollAt !== null && nextPollAt > now && now - attemptedAt >= APART;
+  // A poll whose time has come is the schedule's.
+  return isDue({ succeededAt }, every, now) && nextPollAt !== null && nextPollAt > now && now - attemptedAt >= APART;
 }
 
 function isSpared(account: AccountState, limits: AccountLimits, now: Micros): boolean {
-  return (
-    closesAt(account, now) <= now && admit(account, limits, 1, now) <= now && shareSpent(account, limits, now) < SHARE
-  );
+  const { nextRequestAt, windows } = allowanceOf(account, limits, now);
+  return nextRequestAt === null && windows.every(({ requests, left }) => left > requests * (1 - SHARE));
 }

@@ -3,16 +3,7 @@ import { configuredFeeds } from '../feeds/registry.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { AccountState } from '../model/state.ts';
-import { allowanceOf } from '../upstream/budget.ts';
-import { closesAt } from '../upstream/circuit-breaker.ts';
-import { accountNameOf, limitsOf } from '../upstream/upstream.ts';
-
-/** What an account may still ask for, by the runner's own reckoning. */
-interface AccountAllowance {
-  /** When the next request may be sent; null: now. */
-  nextRequestAt: Micros | null;
-  windows: { seconds: number; requests: number; left: number }[];
-}
+import { type AccountAllowance, accountNameOf, accountsOf, allowanceOf } from '../upstream/account.ts';
 
 /** What the configuration says of a feed. */
 export interface FeedFacts {
@@ -22,7 +13,11 @@ export interface FeedFacts {
   /** Aliases of the collections it stands behind. */
   collections: string[];
   /** Null for a feed that asks nobody. */
-  account: { name: string; origin: string; allowanceOf(state: AccountState, now: Micros): AccountAllowance } | null;
+  account: {
+    name: string;
+    origin: string;
+    allowanceOf(state: AccountState | undefined, now: Micros): AccountAllowance;
+  } | null;
 }
 
 /** What the configuration says of each feed, by name, for the routes: they know neither formats nor budgets. */
@@ -33,26 +28,21 @@ export function feedFactsOf({ feeds, idleFeeds, pools, journals, collections }: 
     return collections.filter(({ journal }) => told.has(journal)).map(({ alias }) => alias);
   };
   const configured = configuredFeeds({ feeds });
-  const limits = limitsOf(configured);
+  const accounts = accountsOf(configured);
   const polled = configured.map((feed): FeedFacts => {
     const { definition, format, options } = feed;
-    const name = accountNameOf(feed) ?? '';
-    const allowed = limits.get(name);
+    const account = accounts.get(accountNameOf(feed) ?? '');
     return {
       definition,
       idle: null,
       collections: collectionsOf(definition.name),
       account:
-        allowed === undefined
+        account === undefined
           ? null
           : {
-              name,
-              origin: format.account(options)?.origin ?? name,
-              allowanceOf: (state, now) => {
-                const { nextRequestAt, windows } = allowanceOf(state, allowed, now);
-                const at = Math.max(nextRequestAt ?? 0, closesAt(state, now));
-                return { nextRequestAt: at > now ? at : null, windows };
-              },
+              name: account.name,
+              origin: format.account(options)?.origin ?? account.origin,
+              allowanceOf: (state, now) => allowanceOf(state, account.limits, now),
             },
     };
   });

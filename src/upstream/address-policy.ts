@@ -1,11 +1,11 @@
 import ipaddr from 'ipaddr.js';
 
 /**
- * Where an address leads: `public` is global unicast (IANA special-purpose registries, RFC 6890 with its updates);
- * `internal` is this machine or this organisation; `never` is what no feed is ever read from: link-local, the addresses
+ * Which addresses feeds may be read from. `public` is global unicast (IANA special-purpose registries, RFC 6890 with its updates).
+ * `internal` is this machine or this organisation. No feed is ever read from what is `forbidden`: link-local, the metadata addresses
  * under which clouds hand out credentials, multicast, documentation, and everything that is not assigned.
  */
-export type Reach = 'public' | 'internal' | 'never';
+export type AddressClass = 'public' | 'internal' | 'forbidden';
 
 /** Metadata and control services that stand outside the link-local ranges. */
 const metadata = new Set([
@@ -21,28 +21,28 @@ const internalRanges = new Set(['private', 'loopback', 'uniqueLocal', 'carrierGr
 
 /** RFC 4291 section 2.4 with IANA's allocations: nothing else of IPv6 is global unicast today. */
 const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3');
-/** RFC 6052 section 2.1. RFC 8215's local-use prefix is not it: where that leads is anybody's guess. */
+/** RFC 6052 section 2.1. RFC 8215's local-use prefix is not part of it: where it leads is unknown. */
 const nat64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
-/** RFC 9637, younger than the ranges that ipaddr.js knows. */
+/** RFC 9637. ipaddr.js does not know this range. */
 const documentation = ipaddr.IPv6.parseCIDR('3fff::/20');
 
-/** `text` is an address as a resolver or URL.hostname writes it, without brackets; what can't be read is `never`. */
-export function reachOf(text: string): Reach {
-  // With a zone it is an address on a link, whatever its prefix says.
-  if (text.includes('%') || !ipaddr.isValid(text)) return 'never';
-  // IPv4-compatible (RFC 4291 section 2.5.5.1, given up): resolvers write it so, and ipaddr.js would take it for mapped.
-  if (/^::\d+\./.test(text)) return 'never';
+/** `text` is an address as a resolver or URL.hostname writes it, without brackets. What can't be parsed is `forbidden`. */
+export function classifyAddress(text: string): AddressClass {
+  // An address with a zone is on a link, whatever its prefix.
+  if (text.includes('%') || !ipaddr.isValid(text)) return 'forbidden';
+  // IPv4-compatible (RFC 4291 section 2.5.5.1, deprecated): ipaddr.js would take this form for IPv4-mapped.
+  if (/^::\d+\./.test(text)) return 'forbidden';
   return classify(ipaddr.parse(text));
 }
 
-function classify(address: ipaddr.IPv4 | ipaddr.IPv6): Reach {
-  if (metadata.has(address.toString())) return 'never';
+function classify(address: ipaddr.IPv4 | ipaddr.IPv6): AddressClass {
+  if (metadata.has(address.toString())) return 'forbidden';
   const range: string = address.range();
   if (internalRanges.has(range)) return 'internal';
-  if (address instanceof ipaddr.IPv4) return range === 'unicast' ? 'public' : 'never';
+  if (address instanceof ipaddr.IPv4) return range === 'unicast' ? 'public' : 'forbidden';
   if (address.isIPv4MappedAddress()) return classify(address.toIPv4Address());
-  // What a resolver on an IPv6-only network makes of an IPv4 address: it leads where that one leads.
+  // A resolver on an IPv6-only network writes IPv4 addresses so: the embedded address decides.
   if (address.match(nat64)) return classify(new ipaddr.IPv4(address.toByteArray().slice(12)));
-  // 6to4 (RFC 7526) and Teredo are gone and embed IPv4 addresses; both ranges are named, so they fail here.
-  return range === 'unicast' && address.match(globalUnicast) && !address.match(documentation) ? 'public' : 'never';
+  // 6to4 (RFC 7526) and Teredo embed IPv4 addresses and are given up. ipaddr.js names both ranges, so they are forbidden here.
+  return range === 'unicast' && address.match(globalUnicast) && !address.match(documentation) ? 'public' : 'forbidden';
 }

@@ -1,12 +1,12 @@
 import type { FeedAccount } from '../feeds/feed.ts';
-import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND } from '../model/clock.ts';
+import { type Clock, MICROS_PER_MS, MICROS_PER_SECOND, type Millis } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Writer } from '../store/store.ts';
-import { admit, learn, settle, spend } from './budget.ts';
-import { addFailure, addSuccess, beginTrial, closesAt, settleBreaker } from './circuit-breaker.ts';
+import { advance, applyRateLimit, nextRequestAt, spend } from './budget.ts';
+import { advanceBreaker, beginTrial, closesAt, recordFailure, recordSuccess } from './circuit-breaker.ts';
 
-/** Whose allowance is spent, and where the store keeps what is left of it. */
-export interface TurnParts {
+/** The account that a request spends from, and the store that keeps its state. */
+export interface AccountParts {
   clock: Clock;
   writer: Pick<Writer, 'transaction'>;
   account: FeedAccount;
@@ -14,29 +14,29 @@ export interface TurnParts {
   signal: AbortSignal;
 }
 
-/** A poll waits this long for its turn; a longer wait ends it, and the schedule comes back. */
-export const MAX_WAIT_MS = 120_000;
+/** A request waits for its budget for so long. A longer wait ends the poll, and the schedule tries again. */
+export const MAX_WAIT_MS: Millis = 120_000;
 
 /**
- * Waits until the account's budget admits the request and spends it, in one transaction with looking.
- * Throws `budget-exhausted` for a wait that is too long, `upstream-failed` while the account's breaker is open.
+ * Waits until the account's budget admits the request, and spends it in the same transaction.
+ * Throws `budget-exhausted` when the wait would be too long, and `upstream-failed` while the circuit breaker is open.
  */
-export async function takeTurn(weight: number, { clock, writer, account, accountName, signal }: TurnParts) {
+export async function admitRequest(weight: number, { clock, writer, account, accountName, signal }: AccountParts) {
   const giveUpAt = clock.now() + MAX_WAIT_MS * MICROS_PER_MS;
   for (;;) {
     signal.throwIfAborted();
-    const { wait, broken } = await writer.transaction(async (tx) => {
+    const { wait, open } = await writer.transaction(async (tx) => {
       const now = clock.now();
       const state = await tx.account(accountName);
-      const broken = closesAt(state, now) - now;
-      const wait = admit(state, account.limits, weight, now) - now;
-      if (broken <= 0 && wait <= 0) await tx.saveAccount(beginTrial(spend(state, account.limits, weight, now), now));
-      // Settled while waiting too: after a clock was set back, the wait must not begin anew with every look.
-      else await tx.saveAccount(settleBreaker(settle(state, now), now));
-      return { wait, broken };
+      const open = closesAt(state, now) - now;
+      const wait = nextRequestAt(state, account.limits, weight, now) - now;
+      if (open <= 0 && wait <= 0) await tx.saveAccount(beginTrial(spend(state, account.limits, weight, now), now));
+      // Saved while waiting too: after a clock was set back, the wait must not begin anew each time.
+      else await tx.saveAccount(advanceBreaker(advance(state, now), now));
+      return { wait, open };
     });
-    if (broken > 0) {
-      const retryAfter = Math.ceil(broken / MICROS_PER_SECOND);
+    if (open > 0) {
+      const retryAfter = Math.ceil(open / MICROS_PER_SECOND);
       const message = `${account.origin} failed again and again; it is asked once more in ${retryAfter} s.`;
       throw new GatewayError('upstream-failed', message, { retryAfter });
     }
@@ -50,27 +50,30 @@ export async function takeTurn(weight: number, { clock, writer, account, account
   }
 }
 
-/** Keeps what the answer says of the allowance; answers how many seconds it asks to wait, null for nothing. */
-export async function keepHints(
+/** Saves what the answer says of the rate limit. Returns the seconds that it asks to wait; null for none. */
+export async function saveRateLimit(
   status: number,
   headers: Record<string, string>,
-  { clock, writer, accountName }: TurnParts,
+  { clock, writer, accountName }: AccountParts,
 ): Promise<number | null> {
   const now = clock.now();
   return writer.transaction(async (tx) => {
     const state = await tx.account(accountName);
-    const learnt = learn(state, status, headers, now);
-    if (learnt === state) return null;
-    await tx.saveAccount(learnt);
-    return Math.max(1, Math.ceil(((learnt.blockedUntil ?? now) - now) / MICROS_PER_SECOND));
+    const limited = applyRateLimit(state, status, headers, now);
+    if (limited === state) return null;
+    await tx.saveAccount(limited);
+    return Math.max(1, Math.ceil(((limited.blockedUntil ?? now) - now) / MICROS_PER_SECOND));
   });
 }
 
-/** Tells the account's breaker how a request ended. */
-export async function keepOutcome(isWell: boolean, { clock, writer, accountName }: TurnParts): Promise<void> {
+/** Saves in the account's circuit breaker how a request ended. */
+export async function saveOutcome(
+  outcome: 'success' | 'failure',
+  { clock, writer, accountName }: AccountParts,
+): Promise<void> {
   await writer.transaction(async (tx) => {
     const state = await tx.account(accountName);
-    const next = isWell ? addSuccess(state) : addFailure(state, clock.now(), Math.random());
+    const next = outcome === 'success' ? recordSuccess(state) : recordFailure(state, clock.now(), Math.random());
     if (next !== state) await tx.saveAccount(next);
   });
 }

@@ -1,25 +1,33 @@
 import { type LookupAddress, lookup as resolve } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, type Dispatcher, EnvHttpProxyAgent, ProxyAgent } from 'undici';
-import type { ConnectionTls } from '../feeds/feed.ts';
+import type { ConfiguredFeed, ConnectionTls } from '../feeds/feed.ts';
 import type { ProxySetting } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
-import { reachOf } from './address-policy.ts';
+import { classifyAddress } from './address-policy.ts';
 
 /**
- * No way into the house: whoever can make us fetch an address (a redirect, a name server, a link in a feed) must not reach
- * what only we can reach. Every request passes here, so every hop of a redirect does. Literal addresses are checked before
- * a connection is thought of, because no lookup is ever made for them; names are checked in the lookup that the connection
- * itself uses, and it gets only addresses that were checked, so a name that changes its mind in between gains nothing.
+ * Dispatchers that apply the address policy (address-policy.ts) to every request, so to every hop of a redirect too. Whoever can make
+ * us fetch an address, by a redirect, a name server or a link in a feed, must not reach what only we can reach. A literal address is
+ * checked before a connection is opened, because it is never looked up. A name is checked in the lookup of the connection itself,
+ * which gets only addresses that were checked: a name that resolves to something else a moment later gains nothing.
+ *
+ * Of undici's interceptors none is used:
+ * - redirect follows to any site, and its requests are not admitted by the budget (send.ts).
+ * - decompress bounds the size, but neither the ratio nor how slowly the bytes come (decode-body.ts).
+ * - deduplicate sits below the budget: an equal request would be paid for before it is shared (single-flight.ts).
+ * - retry waits by the machine's clock, and its attempts are not admitted by the budget (fetch.ts).
+ * - dns keeps addresses for later connections; here each connection has its own lookup, and all addresses of it are checked.
+ * - cache keeps validators apart from the rows they stand for; the store commits both together (upstream.ts).
  */
-export interface GuardOptions {
-  /** A feed's own host that may be inside: `internal: true`. Null: none. */
+export interface DispatcherOptions {
+  /** The host of a feed with `internal: true`, which may have an internal address. Null: none may. */
   internalHost: string | null;
-  /** Through a proxy names are looked up there, and the proxy decides; literal addresses are still checked here. */
+  /** Behind a proxy names are looked up by the proxy, which then decides. Literal addresses are still checked here. */
   proxy: ProxySetting;
-  /** Every address of a name. The system's unless a test scripts it. */
+  /** Looks up all addresses of a name. Default: the system. */
   resolveAll?: ResolveAll | undefined;
-  /** What the connection to the upstream itself is made with: a client certificate, authorities. */
+  /** Client certificate and authorities of the connection to the upstream itself. */
   tls?: ConnectionTls | undefined;
 }
 
@@ -29,7 +37,7 @@ export type ResolveAll = (
 ) => void;
 
 const CONNECT_MS = 10_000;
-/** Without headers, or without a further byte of the body. */
+/** Time without headers, or without a further byte of the body. */
 const SILENCE_MS = 60_000;
 /**
  * Never HTTP/2: undici takes a stream that was reset in mid-body (NO_ERROR, CANCEL, as proxies do it) for one that ended, and
@@ -37,35 +45,35 @@ const SILENCE_MS = 60_000;
  */
 const common = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS, allowH2: false };
 
-/** Connections of the feeds that are treated alike. Close it when they are done. */
-export function openGuardedDispatcher({ internalHost, proxy, resolveAll, tls = {} }: GuardOptions): Dispatcher {
+/** Destroy it when its connections are no longer needed. */
+export function openGuardedDispatcher({ internalHost, proxy, resolveAll, tls = {} }: DispatcherOptions): Dispatcher {
   const { cert, key, ca } = tls;
   const pem = { cert: cert?.reveal(), key: key?.reveal(), ca: ca?.reveal() };
   const mayBeInternal = (hostname: string): boolean => hostname === internalHost;
   const lookup = guardedLookup(mayBeInternal, resolveAll ?? resolveBySystem);
   const connect = { timeout: CONNECT_MS, lookup, ...pem };
-  const through = (): Dispatcher => {
+  const open = (): Dispatcher => {
     if (proxy === 'off') return new Agent({ ...common, connect });
     const requestTls = { timeout: CONNECT_MS, allowH2: false, ...pem };
-    // What NO_PROXY names is connected to from here, and guarded like everything else.
+    // Hosts in NO_PROXY are connected to from here, with the guarded lookup.
     if (proxy === 'environment') return new EnvHttpProxyAgent({ ...common, connect, requestTls });
     return new ProxyAgent({ ...common, uri: proxy.reveal(), requestTls });
   };
-  return through().compose((dispatch) => (options, handler) => {
+  return open().compose((dispatch) => (options, handler) => {
     const { hostname } = new URL(String(options.origin));
     const literal = hostname.replace(/^\[(.*)\]$/, '$1');
-    if (isIP(literal) !== 0) requireReach(hostname, [literal], mayBeInternal(hostname));
+    if (isIP(literal) !== 0) requireAllowed(hostname, [literal], mayBeInternal(hostname));
     return dispatch(options, handler);
   });
 }
 
-/** `dns.lookup` for one connection: all of the name's addresses or none. */
+/** `dns.lookup` for one connection. It passes all addresses of a name, or fails when one of them is not allowed. */
 function guardedLookup(mayBeInternal: (hostname: string) => boolean, resolveAll: ResolveAll): LookupFunction {
   return (hostname, { all, family }, callback) => {
     resolveAll(hostname, (error, addresses) => {
       if (error !== null) return callback(error, '');
       try {
-        requireReach(
+        requireAllowed(
           hostname,
           addresses.map(({ address }) => address),
           mayBeInternal(hostname),
@@ -84,13 +92,13 @@ function guardedLookup(mayBeInternal: (hostname: string) => boolean, resolveAll:
   };
 }
 
-/** One bad address among good ones is an attempt, not a mistake to work around. Throws `upstream-failed`. */
-function requireReach(hostname: string, addresses: readonly string[], mayBeInternal: boolean): void {
-  const reaches = addresses.map(reachOf);
-  if (reaches.includes('never')) {
+/** Throws `upstream-failed` when a single address is not allowed: one bad address among good ones is an attack. */
+function requireAllowed(hostname: string, addresses: readonly string[], mayBeInternal: boolean): void {
+  const classes = addresses.map(classifyAddress);
+  if (classes.includes('forbidden')) {
     throw new GatewayError('upstream-failed', `${hostname} is at an address that no feed is read from.`);
   }
-  if (reaches.includes('internal') && !mayBeInternal) {
+  if (classes.includes('internal') && !mayBeInternal) {
     const message = `${hostname} is at an address inside this network; set internal: true on the feed if it is meant.`;
     throw new GatewayError('upstream-failed', message);
   }
@@ -98,4 +106,43 @@ function requireReach(hostname: string, addresses: readonly string[], mayBeInter
 
 function resolveBySystem(hostname: string, callback: Parameters<ResolveAll>[1]): void {
   resolve(hostname, { all: true }, callback);
+}
+
+/** How the requests of a feed are sent. */
+export interface Dispatchers {
+  /** Equal for feeds that are reached in the same way: proxy, certificates, internal host. */
+  key: string;
+  plain: Dispatcher;
+  /** With the account's certificates, for the hosts that they are meant for. Null: it has none. */
+  certified: Dispatcher | null;
+}
+
+/** Opens one dispatcher for all feeds that are reached in the same way, when it is first needed. */
+export function createDispatchers(resolveAll: ResolveAll | undefined) {
+  const opened = new Map<string, Dispatcher>();
+  const keyOf = (internalHost: string | null, proxy: ProxySetting, tls: ConnectionTls | undefined): string => {
+    const certificates = [tls?.cert, tls?.key, tls?.ca].map((pem) => pem?.fingerprint() ?? null);
+    const address = typeof proxy === 'string' ? proxy : `at ${proxy.fingerprint()}`;
+    return JSON.stringify([internalHost, address, certificates]);
+  };
+  const open = (internalHost: string | null, proxy: ProxySetting, tls: ConnectionTls | undefined): Dispatcher => {
+    const key = keyOf(internalHost, proxy, tls);
+    const dispatcher = opened.get(key) ?? openGuardedDispatcher({ internalHost, proxy, resolveAll, tls });
+    opened.set(key, dispatcher);
+    return dispatcher;
+  };
+  return {
+    of({ format, options, upstream: { internal, proxy } }: ConfiguredFeed): Dispatchers {
+      const account = format.account(options);
+      const internalHost = internal && account !== null ? new URL(account.origin).hostname : null;
+      return {
+        key: keyOf(internalHost, proxy, account?.tls),
+        plain: open(internalHost, proxy, undefined),
+        certified: account?.tls === undefined ? null : open(internalHost, proxy, account.tls),
+      };
+    },
+    async close(): Promise<void> {
+      await Promise.all([...opened.values()].map((dispatcher) => dispatcher.destroy()));
+    },
+  };
 }

@@ -6,22 +6,21 @@ import type { FeedFile, FeedFiles } from '../feeds/feed.ts';
 import { GatewayError } from '../model/error.ts';
 
 const MAX_FILES = 10_000;
-/** Bytes of one file, as it lies on the disk. */
-const MAX_FILE = 4 * 1024 * 1024 * 1024;
-const CHUNK = 256 * 1024;
+const MAX_FILE_BYTES = 4 * 1024 * 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 
 export interface FileSource {
   files: FeedFiles;
   isUnchanged(): boolean;
-  /** Stands for names, sizes and times of all that was listed; null until something was. */
+  /** Of names, sizes and times of all listed files; null until files were listed. */
   fingerprint(): string | null;
 }
 
 /**
- * Files below `base`, as one poll gets them; null when nothing differs from what `known` stands for. Subdirectories are
- * not entered. Names are bytes: one that is no UTF-8 is a name like any other. A link that leads nowhere, or out of the directory,
- * costs only itself: it is listed with its fault. Throws `upstream-failed` and `upstream-too-large`, naming the file as the
- * configuration or directory does, for what may be readable at the next poll.
+ * The files below `base` for one poll. `files` returns null when their fingerprint is `known`. Subdirectories are not entered. Names
+ * are bytes, and need not be UTF-8. A link that is broken or leads out of the directory is listed with its fault. Throws
+ * `upstream-failed` and `upstream-too-large` for what may be readable at the next poll, with names as in the configuration or the
+ * directory.
  */
 export function createFiles(base: string, known: string | null): FileSource {
   let fingerprint: string | null = null;
@@ -30,7 +29,11 @@ export function createFiles(base: string, known: string | null): FileSource {
     fingerprint: () => fingerprint,
     async files(path) {
       const listed = await list(resolve(base, path), path);
-      fingerprint = hash('sha256', JSON.stringify(listed.map(({ name, mark, fault }) => [name, mark, fault])), 'hex');
+      fingerprint = hash(
+        'sha256',
+        JSON.stringify(listed.map(({ name, version, fault }) => [name, version, fault])),
+        'hex',
+      );
       return fingerprint === known ? null : listed.map(fileOf);
     },
   };
@@ -38,12 +41,12 @@ export function createFiles(base: string, known: string | null): FileSource {
 
 interface Listed {
   name: string;
-  /** Without symbolic links; empty for what has a fault. */
+  /** Without symbolic links; empty for a file with a fault. */
   path: Buffer;
   size: number;
-  /** Which file this is and which content of it. */
-  mark: string;
-  /** Why it can't be read, now or ever; null when it can. */
+  /** Identifies the file and its content. */
+  version: string;
+  /** Why it can't be read; null when it can. */
   fault: string | null;
 }
 
@@ -66,21 +69,21 @@ async function list(path: string, shown: string): Promise<Listed[]> {
   return listed;
 }
 
-/** One name of a directory; null for what is no file. */
+/** Describes an entry of a directory; null for one that is no file. */
 async function lookUp(below: Buffer, name: Buffer, directory: string): Promise<Listed | null> {
   const shown = name.toString();
-  const broken = (fault: string): Listed => ({ name: shown, path: Buffer.alloc(0), size: 0, mark: '', fault });
+  const broken = (fault: string): Listed => ({ name: shown, path: Buffer.alloc(0), size: 0, version: '', fault });
   let real: Buffer;
   try {
     real = await realpath(Buffer.concat([below, name]), BYTES);
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
-    // Nothing is behind it. Anything else, such as a right that is missing, may be another at the next poll.
+    // A broken link. Any other error, such as a missing right, may be gone at the next poll.
     if (code === 'ENOENT' || code === 'ELOOP')
       return broken(`nothing is behind it (${code}): a broken link, or it was removed meanwhile`);
     throw unreadable(`${shown} in ${directory}`, error);
   }
-  // Whoever may drop files here must not thereby read any other file of this machine.
+  // Whoever may write files here must not be able to read other files of this machine.
   if (!real.subarray(0, below.length).equals(below)) return broken('a link that leads out of the directory');
   const stats = await readable(stat(real, { bigint: true }), `${shown} in ${directory}`);
   return stats.isFile() ? describe(shown, real, stats) : null;
@@ -88,39 +91,39 @@ async function lookUp(below: Buffer, name: Buffer, directory: string): Promise<L
 
 function describe(name: string, path: Buffer, stats: BigIntStats): Listed {
   if (!stats.isFile()) throw new GatewayError('upstream-failed', `${name} is neither a file nor a directory.`);
-  if (stats.size > MAX_FILE) {
-    throw new GatewayError('upstream-too-large', `${name} is larger than ${MAX_FILE} bytes.`);
+  if (stats.size > MAX_FILE_BYTES) {
+    throw new GatewayError('upstream-too-large', `${name} is larger than ${MAX_FILE_BYTES} bytes.`);
   }
-  return { name, path, size: Number(stats.size), mark: markOf(stats), fault: null };
+  return { name, path, size: Number(stats.size), version: versionOf(stats), fault: null };
 }
 
-function markOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+function versionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join('-');
 }
 
-/** Writers of a watched directory write beside and rename. */
+/** Programs that write into a watched directory write under another name first, and rename. */
 function isFinished(name: Buffer): boolean {
   const text = name.toString('latin1');
   return !text.startsWith('.') && !text.endsWith('.part') && !text.endsWith('.tmp');
 }
 
-function fileOf({ name, path, size, mark, fault }: Listed): FeedFile {
-  return { name, size, fault, body: fault === null ? read(name, path, mark) : nothing() };
+function fileOf({ name, path, size, version, fault }: Listed): FeedFile {
+  return { name, size, fault, body: fault === null ? read(name, path, version) : nothing() };
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-/** A file's bytes, if it is from first to last what was listed: half an old and half a new content is no content. */
-async function* read(name: string, path: Buffer, mark: string): AsyncGenerator<Uint8Array> {
+/** Yields the bytes of a file. Throws `upstream-failed` when it changed since it was listed: half old and half new is no content. */
+async function* read(name: string, path: Buffer, version: string): AsyncGenerator<Uint8Array> {
   const file = await readable(open(path, constants.O_RDONLY | constants.O_NOFOLLOW), name);
   try {
     const check = async (): Promise<void> => {
       const stats = await readable(file.stat({ bigint: true }), name);
-      if (markOf(stats) !== mark) throw new GatewayError('upstream-failed', `${name} changed while it was read.`);
+      if (versionOf(stats) !== version) throw new GatewayError('upstream-failed', `${name} changed while it was read.`);
     };
     await check();
     for (;;) {
-      const { bytesRead, buffer } = await readable(file.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK), name);
+      const { bytesRead, buffer } = await readable(file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES), name);
       if (bytesRead === 0) break;
       yield buffer.subarray(0, bytesRead);
     }

@@ -1,85 +1,66 @@
-/**
- * Polls that have begun to read what came and not yet committed it. A batch takes tens of megabytes from its first byte to its
- * commit, and the writer's heap is bounded: however many feeds are due at once, only so many hold one. Waiting for an upstream,
- * a budget or an answer's first bytes needs no place. Who waits for further bytes while others wait for a place is asked to
- * commit what it has, and gives its place away until they come: an upstream that drips keeps nobody from reading.
- */
-const PLACES = 3;
-/** Milliseconds after which who waits for a place asks for one, and asks again. */
-const PATIENCE_MS = 250;
+import { createSemaphore } from '../model/semaphore.ts';
 
-/** One poll's own. */
-export interface Place {
-  /** Resolves once this poll may read on; at once when it has its place already. Rejects with the signal's reason. */
-  begin(): Promise<void>;
-  /** What was read is committed, or given up: the place goes to who waits longest. */
-  end(): void;
-  /** Waits until something has arrived; true: not yet, and the place that this poll holds is asked for. */
-  isAskedFor(arrival: Promise<unknown>): Promise<boolean>;
+/**
+ * Bounds how many polls hold data that is read and not yet committed. A batch takes tens of megabytes from its first byte to its
+ * commit, and the writer's heap is bounded. A poll takes a permit with the first byte that it reads, and releases it with the commit;
+ * waiting for an upstream, a budget or the start of an answer needs none. A poll that waits for further bytes while other polls wait
+ * for a permit is asked to commit what it has and to release its permit until they come: a slow upstream keeps no other feed from
+ * being read.
+ */
+const PERMITS = 3;
+/** Milliseconds that a poll waits for a permit before it asks for one, and between two such requests. */
+const ASK_AFTER_MS = 250;
+
+/** The permit of one poll. */
+export interface ReadPermit {
+  /** Resolves once this poll may read on; at once while it holds the permit. Rejects with the signal's reason. */
+  acquire(): Promise<void>;
+  /** What was read is committed or given up. Does nothing without a permit. */
+  release(): void;
+  /** Waits for `arrival`. Returns true when another poll asks for this poll's permit before that. */
+  isAskedForBefore(arrival: Promise<unknown>): Promise<boolean>;
 }
 
-/** `pause` resolves when who waits may ask. */
-export function createPlaces(signal: AbortSignal, places = PLACES, pause = patience): () => Place {
-  let free = places;
-  let isAsking = false;
-  const waiting = new Set<() => void>();
-  /** Of those that hold a place and wait for bytes. */
+/** Returns a function that makes the permit of a poll. `pause` is the time before waiting polls ask for a permit. */
+export function createReadSemaphore(signal: AbortSignal, permits = PERMITS, pause = askAfter): () => ReadPermit {
+  const semaphore = createSemaphore(permits);
+  /** Called to ask for a permit whose poll waits for bytes. */
   const idle = new Set<() => void>();
-  const askWhileWaiting = async (): Promise<void> => {
+  let isAsking = false;
+  const askIdle = async (): Promise<void> => {
     if (isAsking) return;
     isAsking = true;
-    while (waiting.size > 0 && !signal.aborted) {
+    while (semaphore.waiting > 0 && !signal.aborted) {
       await pause();
-      if (waiting.size > 0) for (const ask of idle) ask();
+      if (semaphore.waiting > 0) for (const ask of idle) ask();
     }
     isAsking = false;
   };
-  const take = async (): Promise<void> => {
-    signal.throwIfAborted();
-    if (free > 0) {
-      free -= 1;
-      return;
-    }
-    const turn = Promise.withResolvers<void>();
-    const stop = (): void => turn.reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    waiting.add(turn.resolve);
-    void askWhileWaiting();
-    try {
-      await turn.promise;
-    } finally {
-      waiting.delete(turn.resolve);
-      signal.removeEventListener('abort', stop);
-    }
-  };
-  const give = (): void => {
-    const [next] = waiting;
-    if (next === undefined) free += 1;
-    else {
-      waiting.delete(next);
-      next();
-    }
+  const acquire = (): Promise<void> => {
+    const acquired = semaphore.acquire(signal);
+    void askIdle();
+    return acquired;
   };
   return () => {
-    let taken: Promise<void> | null = null;
+    let acquired: Promise<void> | null = null;
     return {
-      begin() {
-        taken ??= take();
-        return taken;
+      acquire() {
+        acquired ??= acquire();
+        return acquired;
       },
-      end() {
-        taken?.then(give, () => undefined);
-        taken = null;
+      release() {
+        acquired?.then(semaphore.release, () => undefined);
+        acquired = null;
       },
-      async isAskedFor(arrival) {
-        if (taken === null) return false;
-        const asked = Promise.withResolvers<boolean>();
-        const ask = (): void => asked.resolve(true);
-        const arrived = (): void => asked.resolve(false);
+      async isAskedForBefore(arrival) {
+        if (acquired === null) return false;
+        const { promise, resolve } = Promise.withResolvers<boolean>();
+        const ask = (): void => resolve(true);
+        const stop = (): void => resolve(false);
         idle.add(ask);
-        arrival.then(arrived, arrived);
+        arrival.then(stop, stop);
         try {
-          return await asked.promise;
+          return await promise;
         } finally {
           idle.delete(ask);
         }
@@ -88,25 +69,30 @@ export function createPlaces(signal: AbortSignal, places = PLACES, pause = patie
   };
 }
 
-/** No clock that a test moves: what is waited for is the network. */
-function patience(): Promise<void> {
-  return new Promise((resolve) => AbortSignal.timeout(PATIENCE_MS).addEventListener('abort', () => resolve()));
+/** Not by a Clock that a test moves: what is waited for is the network. */
+function askAfter(): Promise<void> {
+  return new Promise((resolve) => {
+    AbortSignal.timeout(ASK_AFTER_MS).addEventListener('abort', () => resolve());
+  });
 }
 
-const NOTHING_YET = new Uint8Array(0);
+const NO_BYTES = new Uint8Array(0);
 
-/** The same bytes, read in the place; an empty piece where it is asked for and no bytes come (feeds/feed.ts). */
-export async function* readIn(place: Place, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/**
+ * Yields the same bytes, read with the permit. Yields an empty piece when no bytes come and the permit is asked for
+ * (feeds/feed.ts, FeedResponse.body).
+ */
+export async function* readWithPermit(permit: ReadPermit, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const pieces = body[Symbol.asyncIterator]();
   let isOver = false;
   try {
     for (;;) {
       const next = pieces.next();
-      if (await place.isAskedFor(next)) yield NOTHING_YET;
+      if (await permit.isAskedForBefore(next)) yield NO_BYTES;
       const piece = await next;
       isOver = piece.done === true;
       if (piece.done) return;
-      await place.begin();
+      await permit.acquire();
       yield piece.value;
     }
   } catch (error) {

@@ -1,14 +1,14 @@
 import { GatewayError } from '../model/error.ts';
 import type { Secret } from '../model/secret.ts';
 
-/** What an upstream says may be quoted, to people and in the store: never with the key that it was shown, however it is spelt. */
+/** Replaces the key in a text of an upstream, in upper and lower case, before it is shown or stored. */
 export function redact(text: string, key: Secret | null): string {
   const secret = key?.reveal() ?? '';
   if (secret === '') return text;
   return text.replaceAll(new RegExp(secret.replaceAll(/[^A-Za-z0-9]/g, '\\$&'), 'gi'), '[redacted]');
 }
 
-/** The same error when there was nothing to take out. */
+/** Redacts the texts of a GatewayError. Returns the same error when the key is not in it. */
 export function withoutKey<E>(error: E, key: Secret | null): E | GatewayError {
   if (!(error instanceof GatewayError)) return error;
   const message = redact(error.message, key);

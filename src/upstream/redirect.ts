@@ -8,9 +8,9 @@ export function isRedirect(status: number): boolean {
 }
 
 /**
- * Where a redirect leads, if it may be followed: to the same site (registrable domain, hosting providers' customers kept
- * apart) at the same port, or from http to https at their usual ports; never back to http.
- * Throws `upstream-malformed` for anything else, naming hosts only: paths may hold keys.
+ * Returns the target of a redirect that may be followed: one at the same site (registrable domain, with the customers of hosting
+ * providers as sites of their own) and the same port, or from http to https at their default ports, never back to http.
+ * Throws `upstream-malformed` for any other, with hosts only: paths may hold keys.
  */
 export function followRedirect(from: URL, location: string): URL {
   const to = URL.canParse(location, from.href) ? new URL(location, from) : null;
@@ -34,19 +34,19 @@ export function followRedirect(from: URL, location: string): URL {
 }
 
 /**
- * May a key meant for `meant` be sent to `actual`? To the same host, or one of `hosts`, at the same port and not in the
- * clear when it was meant to be sent over TLS.
+ * May the key of a request to `requested` be sent to `url`? Only to the same host or one of `hosts`, at the same port, and not
+ * without TLS when the request had it.
  */
-export function mayCarryKey(meant: URL, actual: URL, hosts: readonly string[] = []): boolean {
-  const isHost = meant.hostname === actual.hostname || hosts.includes(actual.hostname);
-  return isHost && meant.port === actual.port && (actual.protocol === 'https:' || meant.protocol === 'http:');
+export function mayCarryKey(requested: URL, url: URL, hosts: readonly string[] = []): boolean {
+  const isHost = requested.hostname === url.hostname || hosts.includes(url.hostname);
+  return isHost && requested.port === url.port && (url.protocol === 'https:' || requested.protocol === 'http:');
 }
 
 function isHttp({ protocol }: URL): boolean {
   return protocol === 'http:' || protocol === 'https:';
 }
 
-/** The registrable domain, or the host where there is none. */
+/** Returns the registrable domain, or the host where there is none. */
 export function siteOf({ hostname }: URL): string {
   return getDomain(hostname, { allowPrivateDomains: true }) ?? hostname;
 }

@@ -1,24 +1,23 @@
 /**
- * Equal requests that are on their way at the same time are one: two feeds on one account that ask for the same thing at
- * the same moment, as two pools on one list do after every start. Whoever comes second is handed what the first one gets,
- * its failure too. An answer that is larger than what is read ahead can't be handed out twice; then each asks for itself,
- * which costs a request and never a row.
+ * Single flight: equal requests that are under way at the same time are sent once. Two feeds on one account often ask for the same
+ * thing at the same moment, as two pools on one list do after every start. Whoever comes second gets what the first one gets, a
+ * failure too. An answer that is larger than what is buffered can't be handed out twice; then each sends its own request.
  */
-export type Flights = Map<string, Promise<unknown>>;
+export type Flights<T> = Map<string, Promise<T>>;
 
-/** `fly` makes the call; the answer says whether it was made here or by somebody else. */
+/** `isShared`: the value is of a call that somebody else made. */
 export async function shareFlight<T>(
-  flights: Flights,
-  name: string,
-  fly: () => Promise<T>,
+  flights: Flights<T>,
+  key: string,
+  call: () => Promise<T>,
 ): Promise<{ value: T; isShared: boolean }> {
-  const running = flights.get(name) as Promise<T> | undefined;
+  const running = flights.get(key);
   if (running !== undefined) return { value: await running, isShared: true };
-  const started = fly();
-  flights.set(name, started);
+  const started = call();
+  flights.set(key, started);
   try {
     return { value: await started, isShared: false };
   } finally {
-    flights.delete(name);
+    flights.delete(key);
   }
 }

@@ -1,4 +1,3 @@
-import { bulkhead } from 'cockatiel';
 import type { Config } from '../config/config.ts';
 import type { ConfiguredFeed } from '../feeds/feed.ts';
 import { configuredFeeds } from '../feeds/registry.ts';
@@ -9,6 +8,7 @@ import { runSchedule } from '../ingest/schedule.ts';
 import { type Clock, MICROS_PER_MS } from '../model/clock.ts';
 import type { Control, PollReport } from '../model/control.ts';
 import { GatewayError, type StoreFault } from '../model/error.ts';
+import { createSemaphore } from '../model/semaphore.ts';
 import type { Client } from '../model/state.ts';
 import { Journals } from '../publish/journals.ts';
 import { rejectionsOf, statusOf } from '../status/status.ts';
@@ -16,11 +16,12 @@ import { producingIdentity } from '../stix/identity.ts';
 import { markingsUpTo } from '../stix/marking.ts';
 import { Commits } from '../store/commits.ts';
 import { storeEngines } from '../store/registry.ts';
-import type { ResolveAll } from '../upstream/dispatcher.ts';
-import { createPlaces } from '../upstream/read-semaphore.ts';
+import { accountNameOf, accountsOf } from '../upstream/account.ts';
+import { createDispatchers, type ResolveAll } from '../upstream/dispatcher.ts';
+import type { FetchedAnswer } from '../upstream/fetch.ts';
+import { createReadSemaphore } from '../upstream/read-semaphore.ts';
 import type { Flights } from '../upstream/single-flight.ts';
-import type { Upstream } from '../upstream/upstream.ts';
-import { accountNameOf, createDispatchers, limitsOf, openUpstream } from '../upstream/upstream.ts';
+import { openUpstream, type Upstream } from '../upstream/upstream.ts';
 import { version } from '../version.ts';
 import { administerClients, type ClientAdministration } from './clients.ts';
 import { openSinks, type SinkAdministration } from './sinks.ts';
@@ -106,18 +107,14 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   };
 
   const polling = new Map<string, ReturnType<typeof poll>>();
-  const polls = bulkhead(POLLS_AT_ONCE, feeds.length);
-  // What lies on this machine waits for no upstream.
-  const localPolls = bulkhead(POLLS_AT_ONCE, feeds.length);
-  const flights: Flights = new Map();
-  const openPlace = createPlaces(stop.signal);
+  const polls = createSemaphore(POLLS_AT_ONCE);
+  // Files on this machine wait for no upstream.
+  const localPolls = createSemaphore(POLLS_AT_ONCE);
+  const flights: Flights<FetchedAnswer> = new Map();
+  const openPermit = createReadSemaphore(stop.signal);
   const dispatchers = createDispatchers(options.resolveAll);
-  const limits = limitsOf(feeds);
-  const accountOf = (feed: ConfiguredFeed) => {
-    const name = accountNameOf(feed);
-    const allowed = limits.get(name ?? '');
-    return name === null || allowed === undefined ? null : { name, limits: allowed };
-  };
+  const accounts = accountsOf(feeds);
+  const accountOf = (feed: ConfiguredFeed) => accounts.get(accountNameOf(feed) ?? '') ?? null;
   const upstreamOf = (feed: ConfiguredFeed): Promise<Upstream> =>
     openUpstream(feed, {
       writer,
@@ -128,7 +125,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
       limits: accountOf(feed)?.limits ?? null,
       dispatchers: dispatchers.of(feed),
       flights,
-      place: openPlace(),
+      permit: openPermit(),
     });
 
   /** One poll of a feed at a time; whoever asks meanwhile gets the one that runs. */
@@ -138,7 +135,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     const running = polling.get(name);
     if (running !== undefined) return running;
     const parts = { clock, writer, journals, openUpstream: upstreamOf, report: onError, signal: stop.signal };
-    const started = (accountOf(feed) === null ? localPolls : polls).execute(() => poll(feed, parts));
+    const started = (accountOf(feed) === null ? localPolls : polls).run(() => poll(feed, parts));
     polling.set(name, started);
     return started
       .then((report) => {

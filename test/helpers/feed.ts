@@ -9,7 +9,7 @@ import { GatewayError } from '../../src/model/error.ts';
 import type { Rejection } from '../../src/model/observation.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Writer } from '../../src/store/store.ts';
-import type { BodyCaps } from '../../src/upstream/body.ts';
+import type { BodyCaps } from '../../src/upstream/decode-body.ts';
 import { openGuardedDispatcher } from '../../src/upstream/dispatcher.ts';
 import { createFetcher, type FeedFetcher } from '../../src/upstream/fetch.ts';
 import { createFiles } from '../../src/upstream/files.ts';
@@ -39,9 +39,9 @@ export async function openFeedBench<Options>(
   const account = format.account(filled);
   const internalHost = account === null ? null : new URL(account.origin).hostname;
   const tls = account?.tls;
-  const usual = parts.dispatcher ?? openGuardedDispatcher({ internalHost, proxy: 'off' });
+  const plain = parts.dispatcher ?? openGuardedDispatcher({ internalHost, proxy: 'off' });
   const certified = tls === undefined ? null : openGuardedDispatcher({ internalHost, proxy: 'off', tls });
-  t.teardown(() => Promise.all([usual.destroy(), certified?.destroy()]));
+  t.teardown(() => Promise.all([plain.destroy(), certified?.destroy()]));
   return {
     clock,
     writer,
@@ -59,7 +59,7 @@ export async function openFeedBench<Options>(
               userAgent: 'Sluice/test',
               signal,
               ...(parts.caps === undefined ? {} : { caps: parts.caps }),
-              dispatchers: { way: '', usual, certified },
+              dispatchers: { key: '', plain, certified },
             });
       return {
         options: filled,

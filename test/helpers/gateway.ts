@@ -17,7 +17,7 @@ import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { Commits } from '../../src/store/commits.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
-import { allowancesOf } from '../../src/upstream/allowance.ts';
+import { accountsOf, allowancesOf } from '../../src/upstream/account.ts';
 import type { ResolveAll } from '../../src/upstream/dispatcher.ts';
 import { openWriterSide, type WriterSide } from '../../src/writer/writer.ts';
 import { NO_PRESSURE } from './app.ts';
@@ -73,7 +73,7 @@ export async function openGateway(
   const { key } = await side.addClient({ name: `reader-${known.length}`, collections: null, tlp: 'amber', rate });
   if (key === null) throw new Error('a client without certificates has a key');
   const reader = await storeEngines.sqlite.openReader(config.data, commits);
-  const feeds = configuredFeeds(config);
+  const accounts = accountsOf(configuredFeeds(config));
   const app = buildApp({
     // It looks after answers under way in time of its own: a scripted clock that hurries whoever waits must not run on for that.
     clock: { now: () => clock.now(), sleep: systemClock.sleep },
@@ -91,7 +91,7 @@ export async function openGateway(
     version: '0.0.0',
     cacheBytes: config.cache.bytes,
     metricsAccess: config.metrics.access,
-    allowances: async () => allowancesOf(feeds, await reader.accounts(), clock.now()),
+    allowances: async () => allowancesOf(accounts, await reader.accounts(), clock.now()),
     touch: side.touch,
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,

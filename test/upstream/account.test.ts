@@ -1,7 +1,8 @@
 import t from 'tap';
 import type { AccountLimits, ConfiguredFeed, FeedAccount } from '../../src/feeds/feed.ts';
 import { Secret } from '../../src/model/secret.ts';
-import { accountNameOf, createDispatchers, limitsOf } from '../../src/upstream/upstream.ts';
+import { accountNameOf, accountsOf } from '../../src/upstream/account.ts';
+import { createDispatchers } from '../../src/upstream/dispatcher.ts';
 import { limitTouches } from '../../src/writer/link.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { START } from '../helpers/store.ts';
@@ -42,14 +43,14 @@ t.test('feeds on one account share the strictest of what their plans allow', asy
       { seconds: 86_400, requests: 1000 },
     ],
   };
-  const limits = limitsOf([
+  const accounts = accountsOf([
     feed('https://a.example', 'k', { limits: pro }),
     feed('https://www.a.example', 'k'),
     feed('https://b.example', null),
     feed(null, null),
   ]);
-  t.equal(limits.size, 2);
-  t.strictSame(limits.get(accountNameOf(feed('https://a.example', 'k')) ?? ''), {
+  t.equal(accounts.size, 2);
+  t.strictSame(accounts.get(accountNameOf(feed('https://a.example', 'k')) ?? '')?.limits, {
     minInterval: 250,
     windows: [
       { seconds: 60, requests: 10 },
@@ -63,16 +64,16 @@ t.test('feeds that are reached alike share connections; an internal one never sh
   t.teardown(() => dispatchers.close());
   const inside = dispatchers.of(feed('https://intel.corp', null, { internal: true }));
   const outside = dispatchers.of(feed('https://intel.corp', null));
-  t.not(inside.usual, outside.usual);
-  t.equal(dispatchers.of(feed('https://lists.example', 'k')).usual, outside.usual);
-  t.not(dispatchers.of(feed('https://other.corp', null, { internal: true })).usual, inside.usual);
+  t.not(inside.plain, outside.plain);
+  t.equal(dispatchers.of(feed('https://lists.example', 'k')).plain, outside.plain);
+  t.not(dispatchers.of(feed('https://other.corp', null, { internal: true })).plain, inside.plain);
   t.equal(outside.certified, null);
   const tls = { ca: new Secret('-----BEGIN CERTIFICATE-----') };
   const certified = dispatchers.of(feed('https://intel.corp', null, { tls }));
-  t.equal(certified.usual, outside.usual);
-  t.ok(certified.certified !== null && certified.certified !== outside.usual);
+  t.equal(certified.plain, outside.plain);
+  t.ok(certified.certified !== null && certified.certified !== outside.plain);
   t.equal(
-    new Set([inside.way, outside.way, certified.way]).size,
+    new Set([inside.key, outside.key, certified.key]).size,
     3,
     'nor is a request of one ever answered by another’s',
   );

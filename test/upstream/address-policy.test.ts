@@ -8,7 +8,7 @@ import { request } from 'undici';
 import type { ProxySetting } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Secret } from '../../src/model/secret.ts';
-import { reachOf } from '../../src/upstream/address-policy.ts';
+import { classifyAddress } from '../../src/upstream/address-policy.ts';
 import { openGuardedDispatcher, type ResolveAll } from '../../src/upstream/dispatcher.ts';
 import { followRedirect, mayCarryKey } from '../../src/upstream/redirect.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
@@ -63,95 +63,98 @@ async function ask(
   }
 }
 
-t.test('reach: the table of what is public, what is inside, and where no feed is ever read from', async (t) => {
-  const table: Record<string, string[]> = {
-    public: [
-      '93.184.215.14',
-      '1.1.1.1',
-      '2606:4700::1111',
-      '2a00:1450:4001::200e',
-      '::ffff:1.1.1.1',
-      '64:ff9b::101:101',
-    ],
-    internal: [
-      '127.0.0.1',
-      '127.255.255.254',
-      '10.0.0.1',
-      '172.16.0.1',
-      '172.31.255.255',
-      '192.168.1.1',
-      '100.64.0.1',
-      '::1',
-      'fc00::1',
-      'fd12:3456::1',
-      '::ffff:127.0.0.1',
-      '::ffff:10.0.0.1',
-      '64:ff9b::a00:1',
-      '64:ff9b::7f00:1',
-    ],
-    never: [
-      '169.254.169.254',
-      '169.254.170.2',
-      '::ffff:169.254.169.254',
-      '::ffff:a9fe:a9fe',
-      '64:ff9b::a9fe:a9fe',
-      '64:ff9b:1::a9fe:a9fe',
-      '2002:a9fe:a9fe::1',
-      '2002:7f00:1::1',
-      '2002:101:101::1',
-      '2001:0:4136:e378:8000:63bf:3fff:fdd2',
-      '::169.254.169.254',
-      '::127.0.0.1',
-      '::ffff:0:169.254.169.254',
-      '100.100.100.200',
-      '::ffff:100.100.100.200',
-      '64:ff9b::6464:64c8',
-      '168.63.129.16',
-      'fd00:ec2::254',
-      'fd20:ce::254',
-      'fe80::1',
-      'fe80::1%eth0',
-      '::1%lo',
-      'febf::1',
-      'fec0::1',
-      'ff02::1',
-      '224.0.0.1',
-      '255.255.255.255',
-      '0.0.0.0',
-      '0.1.2.3',
-      '::',
-      '192.0.0.192',
-      '192.0.2.1',
-      '198.18.0.1',
-      '198.51.100.1',
-      '203.0.113.1',
-      '240.0.0.1',
-      '2001:db8::1',
-      '3fff::1',
-      '100::1',
-      '4000::1',
-      '5f00::1',
-      '2001:2::1',
-      'not an address',
-      '',
-    ],
-  };
-  for (const [reach, addresses] of Object.entries(table)) {
-    for (const address of addresses) t.equal(reachOf(address), reach, address);
-  }
-});
+t.test(
+  'address classes: the table of what is public, what is inside, and where no feed is ever read from',
+  async (t) => {
+    const table: Record<string, string[]> = {
+      public: [
+        '93.184.215.14',
+        '1.1.1.1',
+        '2606:4700::1111',
+        '2a00:1450:4001::200e',
+        '::ffff:1.1.1.1',
+        '64:ff9b::101:101',
+      ],
+      internal: [
+        '127.0.0.1',
+        '127.255.255.254',
+        '10.0.0.1',
+        '172.16.0.1',
+        '172.31.255.255',
+        '192.168.1.1',
+        '100.64.0.1',
+        '::1',
+        'fc00::1',
+        'fd12:3456::1',
+        '::ffff:127.0.0.1',
+        '::ffff:10.0.0.1',
+        '64:ff9b::a00:1',
+        '64:ff9b::7f00:1',
+      ],
+      forbidden: [
+        '169.254.169.254',
+        '169.254.170.2',
+        '::ffff:169.254.169.254',
+        '::ffff:a9fe:a9fe',
+        '64:ff9b::a9fe:a9fe',
+        '64:ff9b:1::a9fe:a9fe',
+        '2002:a9fe:a9fe::1',
+        '2002:7f00:1::1',
+        '2002:101:101::1',
+        '2001:0:4136:e378:8000:63bf:3fff:fdd2',
+        '::169.254.169.254',
+        '::127.0.0.1',
+        '::ffff:0:169.254.169.254',
+        '100.100.100.200',
+        '::ffff:100.100.100.200',
+        '64:ff9b::6464:64c8',
+        '168.63.129.16',
+        'fd00:ec2::254',
+        'fd20:ce::254',
+        'fe80::1',
+        'fe80::1%eth0',
+        '::1%lo',
+        'febf::1',
+        'fec0::1',
+        'ff02::1',
+        '224.0.0.1',
+        '255.255.255.255',
+        '0.0.0.0',
+        '0.1.2.3',
+        '::',
+        '192.0.0.192',
+        '192.0.2.1',
+        '198.18.0.1',
+        '198.51.100.1',
+        '203.0.113.1',
+        '240.0.0.1',
+        '2001:db8::1',
+        '3fff::1',
+        '100::1',
+        '4000::1',
+        '5f00::1',
+        '2001:2::1',
+        'not an address',
+        '',
+      ],
+    };
+    for (const [reach, addresses] of Object.entries(table)) {
+      for (const address of addresses) t.equal(classifyAddress(address), reach, address);
+    }
+  },
+);
 
-t.test('reach: an embedded address never leads further than itself', async (t) => {
+t.test('address classes: an embedded address is never classed better than itself', async (t) => {
   const octet = fc.integer({ min: 0, max: 255 });
   fc.assert(
     fc.property(fc.tuple(octet, octet, octet, octet), ([a, b, c, d]) => {
-      const plain = reachOf([a, b, c, d].join('.'));
+      const plain = classifyAddress([a, b, c, d].join('.'));
       const hex = [(a << 8) | b, (c << 8) | d].map((word) => word.toString(16)).join(':');
       return (
-        reachOf(`::ffff:${hex}`) === plain &&
-        reachOf(`64:ff9b::${hex}`) === plain &&
-        reachOf(`2002:${hex}::1`) === 'never' &&
-        reachOf(`::${hex}`) !== 'public'
+        classifyAddress(`::ffff:${hex}`) === plain &&
+        classifyAddress(`64:ff9b::${hex}`) === plain &&
+        classifyAddress(`2002:${hex}::1`) === 'forbidden' &&
+        classifyAddress(`::${hex}`) !== 'public'
       );
     }),
     { numRuns: 2000 },

@@ -3,8 +3,14 @@ import t from 'tap';
 import type { AccountLimits } from '../../src/feeds/feed.ts';
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
 import type { AccountState } from '../../src/model/state.ts';
-import { admit, learn, settle, shareSpent, spend } from '../../src/upstream/budget.ts';
-import { addFailure, addSuccess, beginTrial, closesAt, settleBreaker } from '../../src/upstream/circuit-breaker.ts';
+import { advance, applyRateLimit, nextRequestAt, spend, usedOf } from '../../src/upstream/budget.ts';
+import {
+  advanceBreaker,
+  beginTrial,
+  closesAt,
+  recordFailure,
+  recordSuccess,
+} from '../../src/upstream/circuit-breaker.ts';
 import { START } from '../helpers/store.ts';
 
 const MINUTE = 60 * MICROS_PER_SECOND;
@@ -53,9 +59,9 @@ function run(limits: AccountLimits, steps: readonly Step[]): { sent: Sent[]; lon
     for (;;) {
       const now = truth + offset;
       state = restart(state);
-      const at = admit(state, limits, weight, now);
+      const at = nextRequestAt(state, limits, weight, now);
       if (at <= now) break;
-      state = settle(state, now);
+      state = advance(state, now);
       truth += at - now;
     }
     longestWait = Math.max(longestWait, truth - asked);
@@ -213,30 +219,37 @@ t.test('what an answer says of the allowance, and for how long it counts', async
     ['a hint on a success', 200, { 'retry-after': '30' }, null],
   ];
   for (const [name, status, headers, seconds] of table) {
-    const learnt = learn(fresh, status, headers, START);
-    if (seconds === null) t.equal(learnt, fresh, name);
-    else t.equal(learnt.blockedUntil, START + seconds * MICROS_PER_SECOND, name);
+    const limited = applyRateLimit(fresh, status, headers, START);
+    if (seconds === null) t.equal(limited, fresh, name);
+    else t.equal(limited.blockedUntil, START + seconds * MICROS_PER_SECOND, name);
   }
   const blocked = { ...fresh, blockedUntil: START + 10 * MINUTE };
-  t.equal(learn(blocked, 429, { 'retry-after': '5' }, START).blockedUntil, START + 10 * MINUTE, 'never sooner');
+  t.equal(
+    applyRateLimit(blocked, 429, { 'retry-after': '5' }, START).blockedUntil,
+    START + 10 * MINUTE,
+    'never sooner',
+  );
 });
 
 t.test(
   'a block counts for every weight, and a clock set back makes it no longer than what was asked for',
   async (t) => {
     const limits = { minInterval: 0, windows: [] };
-    const blocked = learn(fresh, 429, { 'retry-after': '60' }, START);
-    t.equal(admit(blocked, limits, 1, START), START + MINUTE);
-    t.ok(admit(blocked, limits, 1, START + MINUTE) <= START + MINUTE);
+    const blocked = applyRateLimit(fresh, 429, { 'retry-after': '60' }, START);
+    t.equal(nextRequestAt(blocked, limits, 1, START), START + MINUTE);
+    t.ok(nextRequestAt(blocked, limits, 1, START + MINUTE) <= START + MINUTE);
     const past = START - 9 * MICROS_PER_DAY;
-    t.equal(admit(blocked, limits, 1, past), past + MINUTE);
-    const settled = restart(settle(blocked, past));
-    t.ok(admit(settled, limits, 1, past + MINUTE) <= past + MINUTE, 'once it was seen, the wait does not begin anew');
-    const again = learn(settled, 429, { 'retry-after': '10' }, past);
+    t.equal(nextRequestAt(blocked, limits, 1, past), past + MINUTE);
+    const advanced = restart(advance(blocked, past));
+    t.ok(
+      nextRequestAt(advanced, limits, 1, past + MINUTE) <= past + MINUTE,
+      'once it was seen, the wait does not begin anew',
+    );
+    const again = applyRateLimit(advanced, 429, { 'retry-after': '10' }, past);
     t.equal(again.blockedUntil, past + MINUTE, 'the longer one counts');
     const { blockedAt: _, ...old } = blocked;
     t.equal(
-      admit(old, limits, 1, past),
+      nextRequestAt(old, limits, 1, past),
       past + MICROS_PER_DAY,
       'of one whose time is not known a day at most is waited',
     );
@@ -246,16 +259,16 @@ t.test(
 t.test('a state of an older shape, with a window that has no slices, still counts', async (t) => {
   const limits = { minInterval: 0, windows: [{ seconds: 60, requests: 3 }] };
   const old: AccountState = { ...fresh, windows: { 60: { startedAt: START, used: 3 } } };
-  t.ok(admit(old, limits, 1, START + MICROS_PER_SECOND) > START + MINUTE);
-  t.equal(shareSpent(old, limits, START + MICROS_PER_SECOND), 1);
-  t.equal(shareSpent(old, limits, START + 3 * MINUTE), 0);
+  t.ok(nextRequestAt(old, limits, 1, START + MICROS_PER_SECOND) > START + MINUTE);
+  t.equal(usedOf(old, 60, START + MICROS_PER_SECOND), 3);
+  t.equal(usedOf(old, 60, START + 3 * MINUTE), 0);
 });
 
 t.test('a window that is no longer configured is forgotten, not obeyed', async (t) => {
   const daily = { minInterval: 0, windows: [{ seconds: 86_400, requests: 1 }] };
   const spent = spend(fresh, daily, 1, START);
-  t.ok(admit(spent, { minInterval: 0, windows: [{ seconds: 60, requests: 1 }] }, 1, START) <= START);
-  t.ok(admit(spent, daily, 1, START) > START + MICROS_PER_DAY - 1);
+  t.ok(nextRequestAt(spent, { minInterval: 0, windows: [{ seconds: 60, requests: 1 }] }, 1, START) <= START);
+  t.ok(nextRequestAt(spent, daily, 1, START) > START + MICROS_PER_DAY - 1);
 });
 
 t.test(
@@ -264,12 +277,12 @@ t.test(
     let state = fresh;
     let now = START;
     for (let i = 1; i <= 4; i += 1) {
-      state = addFailure(restart(state), now, 1);
+      state = recordFailure(restart(state), now, 1);
       t.equal(closesAt(state, now), now, `${i} in a row: not yet`);
     }
     const waits: number[] = [];
     for (let i = 0; i < 7; i += 1) {
-      state = addFailure(restart(state), now, 1);
+      state = recordFailure(restart(state), now, 1);
       waits.push(closesAt(state, now) - now);
       now = closesAt(state, now);
       state = beginTrial(state, now);
@@ -279,24 +292,28 @@ t.test(
       waits.map((wait) => wait / MINUTE),
       [1, 2, 4, 8, 15, 15, 15],
     );
-    state = addSuccess(state);
+    state = recordSuccess(state);
     t.strictSame(state, fresh, 'nothing of it stays');
-    t.equal(addSuccess(state), state);
-    t.equal(closesAt(addFailure(state, now, 1), now), now, 'one failure after a success is one again');
+    t.equal(recordSuccess(state), state);
+    t.equal(closesAt(recordFailure(state, now, 1), now), now, 'one failure after a success is one again');
   },
 );
 
 t.test('the breaker’s wait is spread, and a clock set back makes it no longer than its longest', async (t) => {
-  const open = (spread: number): AccountState => {
+  const open = (jitter: number): AccountState => {
     let state = fresh;
-    for (let i = 0; i < 5; i += 1) state = addFailure(state, START, spread);
+    for (let i = 0; i < 5; i += 1) state = recordFailure(state, START, jitter);
     return state;
   };
   t.equal(closesAt(open(0), START), START + 0.75 * MINUTE);
   t.equal(closesAt(open(1), START), START + MINUTE);
   const past = START - 10 * MICROS_PER_DAY;
   t.equal(closesAt(open(1), past), past + 15 * MINUTE);
-  const settled = restart(settleBreaker(open(1), past));
-  t.equal(closesAt(settled, past + 5 * MINUTE), past + 15 * MINUTE, 'and the wait does not begin anew with every look');
-  t.equal(settleBreaker(settled, past + MINUTE), settled);
+  const advanced = restart(advanceBreaker(open(1), past));
+  t.equal(
+    closesAt(advanced, past + 5 * MINUTE),
+    past + 15 * MINUTE,
+    'and the wait does not begin anew with every look',
+  );
+  t.equal(advanceBreaker(advanced, past + MINUTE), advanced);
 });

@@ -9,9 +9,9 @@ import type { AccountLimits, FeedRequest, FeedResponse } from '../../src/feeds/f
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Secret } from '../../src/model/secret.ts';
-import { type BodyCaps, bodyCaps, decodeBody } from '../../src/upstream/body.ts';
-import { openCookies } from '../../src/upstream/cookies.ts';
-import { createFetcher, type FeedFetcher } from '../../src/upstream/fetch.ts';
+import { createCookieJar } from '../../src/upstream/cookies.ts';
+import { type BodyCaps, bodyCaps, decodeBody } from '../../src/upstream/decode-body.ts';
+import { createFetcher, type FeedFetcher, type FetchedAnswer } from '../../src/upstream/fetch.ts';
 import type { Validators } from '../../src/upstream/send.ts';
 import type { Flights } from '../../src/upstream/single-flight.ts';
 import { type ScriptedClock, scriptedClock } from '../helpers/clock.ts';
@@ -42,10 +42,10 @@ interface Over {
   caps: Partial<BodyCaps>;
   validators: Validators;
   limits: AccountLimits;
-  flights: Flights;
+  flights: Flights<FetchedAnswer>;
   signal: AbortSignal;
-  way: string;
-  interim: number;
+  dispatchersKey: string;
+  interimTimeout: number;
 }
 
 /** The fetcher on a real store and a server that does as the test says; every name of `*.feed.test` is this machine. */
@@ -89,7 +89,7 @@ async function open(t: Test, handler: Handler): Promise<Bench> {
       validators = NONE,
       limits = { minInterval: 0, windows: [] },
       signal,
-      way = '',
+      dispatchersKey = '',
       ...over
     } = {}) {
       return createFetcher({
@@ -101,7 +101,7 @@ async function open(t: Test, handler: Handler): Promise<Bench> {
         userAgent: 'Sluice/test (threat-intelligence gateway)',
         signal: signal ?? new AbortController().signal,
         caps,
-        dispatchers: { way, usual: dispatcher, certified: null },
+        dispatchers: { key: dispatchersKey, plain: dispatcher, certified: null },
         ...over,
       });
     },
@@ -182,11 +182,11 @@ t.test('what unpacks to many times its size is stopped, in every coding', async 
   const bench = await open(t, () => undefined);
   for (const [coding, bytes] of Object.entries(bombs)) {
     bench.handler = (_, reply) => reply.writeHead(200, { 'content-encoding': coding }).end(bytes);
-    const error = await failureOf(bench.fetcher({ caps: { ratioFrom: MB, ratio: 50 } }).fetch(bench.ask()));
+    const error = await failureOf(bench.fetcher({ caps: { ratioFromBytes: MB, maxRatio: 50 } }).fetch(bench.ask()));
     t.equal(error.code, 'upstream-too-large', coding);
     t.match(error.message, /more than 50 times its size/);
     // The first bytes may be read ahead; the rest must be stopped by whoever reads on.
-    const small = bench.fetcher({ caps: { ratioFrom: 16 * MB, ahead: MB } });
+    const small = bench.fetcher({ caps: { ratioFromBytes: 16 * MB, bufferBytes: MB } });
     const response = await small.fetch(bench.ask());
     let came = 0;
     const reading = (async () => {
@@ -210,12 +210,12 @@ const endless: Handler = (_, reply) => {
 
 t.test('an endless body ends at the cap, and its connection with it', async (t) => {
   const bench = await open(t, endless);
-  const error = await failureOf(bench.fetcher({ caps: { size: 4 * MB } }).fetch(bench.ask()));
+  const error = await failureOf(bench.fetcher({ caps: { maxBytes: 4 * MB } }).fetch(bench.ask()));
   t.match(error, { code: 'upstream-too-large', message: /more than 4194304 bytes/ });
   while (bench.openSockets() > 0) await new Promise(setImmediate);
   t.ok(bench.written() < 32 * MB, `${bench.written()} bytes were taken in`);
   const before = bench.written();
-  const response = await bench.fetcher({ caps: { size: 4 * MB, ahead: MB } }).fetch(bench.ask());
+  const response = await bench.fetcher({ caps: { maxBytes: 4 * MB, bufferBytes: MB } }).fetch(bench.ask());
   t.equal((await failureOf(textOf(response))).code, 'upstream-too-large', 'while it is read, too');
   while (bench.openSockets() > 0) await new Promise(setImmediate);
   t.ok(bench.written() - before < 32 * MB);
@@ -223,7 +223,7 @@ t.test('an endless body ends at the cap, and its connection with it', async (t) 
 
 t.test('a reader that stops lets go of the connection', async (t) => {
   const bench = await open(t, endless);
-  const response = await bench.fetcher({ caps: { ahead: MB } }).fetch(bench.ask());
+  const response = await bench.fetcher({ caps: { bufferBytes: MB } }).fetch(bench.ask());
   for await (const _ of response?.body ?? []) break;
   while (bench.openSockets() > 0) await new Promise(setImmediate);
   t.pass('closed');
@@ -250,7 +250,7 @@ t.test('a refusal’s body is read only as far as it can say something', async (
 t.test('JSON that is larger than may be held is refused; a mark at its beginning is not part of it', async (t) => {
   const bench = await open(t, (_, reply) => reply.end(`\uFEFF{"a":"${'x'.repeat(1000)}"}`));
   t.match(await (await bench.fetcher().fetch(bench.ask()))?.json(), { a: /^x{1000}$/ });
-  const small = await bench.fetcher({ caps: { json: 500 } }).fetch(bench.ask());
+  const small = await bench.fetcher({ caps: { maxJsonBytes: 500 } }).fetch(bench.ask());
   t.equal((await failureOf((small as FeedResponse).json())).code, 'upstream-too-large');
 });
 
@@ -325,7 +325,7 @@ t.test('interim answers hold a request no longer than an answer may take', async
   });
   t.equal(await textOf(await bench.fetcher().fetch(bench.ask())), 'in', 'a few are passed over');
   [count, every] = [50, 10];
-  t.match(await failureOf(bench.fetcher({ interim: 30 }).fetch(bench.ask())), { code: 'upstream-timeout' });
+  t.match(await failureOf(bench.fetcher({ interimTimeout: 30 }).fetch(bench.ask())), { code: 'upstream-timeout' });
   [count, every] = [150, 0];
   t.match(await failureOf(bench.fetcher().fetch(bench.ask())), { code: 'upstream-timeout' });
   t.equal((await bench.account()).breaker?.failures, 5, 'and the upstream is not well');
@@ -394,9 +394,9 @@ t.test('a Last-Modified ahead of the answer is not sent back: 304 would come for
 });
 
 t.test('cookies are bounded, and go no further than their path', (t) => {
-  const cookies = openCookies(scriptedClock(START));
+  const cookies = createCookieJar(scriptedClock(START));
   const at = new URL('https://h.test/a/b');
-  cookies.keep(at, 'x=1');
+  cookies.save(at, 'x=1');
   t.equal(cookies.headerFor(new URL('https://h.test/a/c')), 'x=1');
   t.equal(cookies.headerFor(new URL('https://h.test/a')), 'x=1');
   for (const other of [
@@ -408,9 +408,9 @@ t.test('cookies are bounded, and go no further than their path', (t) => {
   ]) {
     t.equal(cookies.headerFor(new URL(other)), null, other);
   }
-  cookies.keep(at, ['x=2', 'no-name', '=v', 'x y=1']);
+  cookies.save(at, ['x=2', 'no-name', '=v', 'x y=1']);
   t.equal(cookies.headerFor(at), 'x=2');
-  for (let n = 0; n < 200; n += 1) cookies.keep(at, `n${n}=${'v'.repeat(1000)}`);
+  for (let n = 0; n < 200; n += 1) cookies.save(at, `n${n}=${'v'.repeat(1000)}`);
   const header = cookies.headerFor(at) ?? '';
   t.ok(header.length <= 8192 && header.length > 7000);
   t.end();
@@ -433,7 +433,7 @@ t.test(
       reply.writeHead(200, { 'content-length': 3 * MB });
       reply.write(Buffer.alloc(2 * MB), () => setTimeout(() => request.socket.destroy(), 20));
     };
-    const late = bench.fetcher({ caps: { ahead: MB } });
+    const late = bench.fetcher({ caps: { bufferBytes: MB } });
     const error = await failureOf(textOf(await late.fetch(bench.ask({ conditional: true }))));
     t.match(error, { code: 'upstream-failed', message: /could not be read/ });
     t.equal(error.cause, undefined, 'no cause that may quote the request');
@@ -588,7 +588,7 @@ t.test('validators: sent with the next, 304 and an equal body are no news', asyn
 
 t.test('a body that is longer than what is read ahead has its hash when it was read to the end', async (t) => {
   const bench = await open(t, (_, reply) => reply.end(Buffer.alloc(3 * MB, 'x')));
-  const fetcher = bench.fetcher({ caps: { ahead: MB } });
+  const fetcher = bench.fetcher({ caps: { bufferBytes: MB } });
   const response = await fetcher.fetch(bench.ask({ conditional: true }));
   t.strictSame(fetcher.validators(), NONE);
   t.equal((await textOf(response)).length, 3 * MB);
@@ -619,7 +619,7 @@ t.test('no message names the key, however the upstream spells it', async (t) => 
 
 t.test('equal requests in flight are one call, with one answer or one failure for all', async (t) => {
   const bench = await open(t, (_, reply) => setTimeout(() => reply.end('rows'), 30));
-  const flights: Flights = new Map();
+  const flights: Flights<FetchedAnswer> = new Map();
   const fetchers = Array.from({ length: 10 }, () => bench.fetcher({ flights }));
   const texts = await Promise.all(fetchers.map(async ({ fetch }) => textOf(await fetch(bench.ask({ authorization })))));
   t.strictSame(texts, Array(10).fill('rows'));
@@ -639,7 +639,7 @@ t.test('equal requests in flight are one call, with one answer or one failure fo
 
 t.test('requests that differ in anything that is sent are calls of their own', async (t) => {
   const bench = await open(t, (_, reply) => setTimeout(() => reply.end('rows'), 30));
-  const flights: Flights = new Map();
+  const flights: Flights<FetchedAnswer> = new Map();
   const etag = { etag: '"x"', lastModified: null, bodyHash: null };
   await Promise.all([
     bench.fetcher({ flights }).fetch(bench.ask()),
@@ -650,15 +650,15 @@ t.test('requests that differ in anything that is sent are calls of their own', a
     bench.fetcher({ flights }).fetch(bench.ask({ url: new URL('/other', bench.url) })),
     bench.fetcher({ flights }).fetch(bench.ask({ conditional: true })),
     bench.fetcher({ flights, validators: etag }).fetch(bench.ask({ conditional: true })),
-    bench.fetcher({ flights, way: 'with a certificate' }).fetch(bench.ask()),
+    bench.fetcher({ flights, dispatchersKey: 'with a certificate' }).fetch(bench.ask()),
   ]);
   t.equal(bench.seen.length, 9);
 });
 
 t.test('an answer too large to hand out twice is asked for twice, and whole for both', async (t) => {
   const bench = await open(t, (_, reply) => setTimeout(() => reply.end(Buffer.alloc(3 * MB, 'x')), 30));
-  const flights: Flights = new Map();
-  const fetchers = [1, 2].map(() => bench.fetcher({ flights, caps: { ahead: MB } }));
+  const flights: Flights<FetchedAnswer> = new Map();
+  const fetchers = [1, 2].map(() => bench.fetcher({ flights, caps: { bufferBytes: MB } }));
   const sizes = await Promise.all(fetchers.map(async ({ fetch }) => (await textOf(await fetch(bench.ask()))).length));
   t.strictSame(sizes, [3 * MB, 3 * MB]);
   t.equal(bench.seen.length, 2);
@@ -724,7 +724,7 @@ t.test('an abort ends a wait, a request and a body with its own reason', async (
   await t.rejects(asking, reason);
   bench.handler = endless;
   const during = new AbortController();
-  const response = await bench.fetcher({ signal: during.signal, caps: { ahead: MB } }).fetch(bench.ask());
+  const response = await bench.fetcher({ signal: during.signal, caps: { bufferBytes: MB } }).fetch(bench.ask());
   during.abort(reason);
   await t.rejects(textOf(response), reason);
   t.equal((await bench.account()).breaker, undefined, 'and is nobody’s failure');

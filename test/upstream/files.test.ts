@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { FeedFile } from '../../src/feeds/feed.ts';
 import { createFiles } from '../../src/upstream/files.ts';
-import { createPlaces, readIn } from '../../src/upstream/read-semaphore.ts';
+import { createReadSemaphore, readWithPermit } from '../../src/upstream/read-semaphore.ts';
 import { openGateway } from '../helpers/gateway.ts';
 
 async function textOf({ body }: FeedFile): Promise<string> {
@@ -202,47 +202,47 @@ t.test('a directory of more files than anybody means is refused', async (t) => {
   await t.rejects(read(base, 'drop'), { code: 'upstream-too-large', message: /more than 10000 files/ });
 });
 
-t.test('however many feeds are read at once, only so many hold what is not committed', async (t) => {
+t.test('only so many polls hold data that is not committed, however many feeds are read at once', async (t) => {
   const stop = new AbortController();
-  const open = createPlaces(stop.signal, 2);
-  const polls = ['a', 'b', 'c', 'd'].map((name) => ({ name, place: open() }));
+  const open = createReadSemaphore(stop.signal, 2);
+  const polls = ['a', 'b', 'c', 'd'].map((name) => ({ name, permit: open() }));
   const begun: string[] = [];
   const body = async function* (): AsyncGenerator<Uint8Array> {
     yield Buffer.from('x');
     yield Buffer.from('y');
   };
-  const readings = polls.map(async ({ name, place }) => {
-    for await (const _ of readIn(place, body())) begun.push(name);
+  const readings = polls.map(async ({ name, permit }) => {
+    for await (const _ of readWithPermit(permit, body())) begun.push(name);
   });
-  const settle = () => new Promise(setImmediate);
-  await settle();
+  const flush = () => new Promise(setImmediate);
+  await flush();
   t.same(begun.toSorted(), ['a', 'a', 'b', 'b']);
-  polls[0]?.place.end();
-  polls[0]?.place.end();
-  await settle();
-  t.same(begun.slice(4), ['c', 'c'], 'who waits longest is next, and nobody gives back twice');
+  polls[0]?.permit.release();
+  polls[0]?.permit.release();
+  await flush();
+  t.same(begun.slice(4), ['c', 'c'], 'the longest waiting poll is next, and no permit is released twice');
   stop.abort(new Error('stopping'));
   await t.rejects(readings[3] as Promise<void>, { message: 'stopping' });
-  polls[1]?.place.end();
-  polls[3]?.place.end();
-  await t.rejects(open().begin(), { message: 'stopping' });
+  polls[1]?.permit.release();
+  polls[3]?.permit.release();
+  await t.rejects(open().acquire(), { message: 'stopping' });
 });
 
-t.test('who waits for bytes that do not come gives its place to who waits for one, and loses nothing', async (t) => {
+t.test('a poll that waits for bytes gives its permit to a poll that waits for one, and loses nothing', async (t) => {
   const stop = new AbortController();
   let ask = Promise.withResolvers<void>();
-  const open = createPlaces(stop.signal, 1, () => ask.promise);
-  const settle = () => new Promise(setImmediate);
+  const open = createReadSemaphore(stop.signal, 1, () => ask.promise);
+  const flush = () => new Promise(setImmediate);
   const dripped = Promise.withResolvers<void>();
   const told: string[] = [];
   const read = async (name: string, body: AsyncIterable<Uint8Array>, isLate = false): Promise<void> => {
-    const place = open();
-    for await (const piece of readIn(place, body)) {
+    const permit = open();
+    for await (const piece of readWithPermit(permit, body)) {
       told.push(`${name}${piece.length}`);
       // The batch is committed.
-      if (piece.length === 0 && !isLate) place.end();
+      if (piece.length === 0 && !isLate) permit.release();
     }
-    place.end();
+    permit.release();
   };
   const drip = read(
     'drip',
@@ -252,26 +252,26 @@ t.test('who waits for bytes that do not come gives its place to who waits for on
       yield Buffer.alloc(3);
     })(),
   );
-  await settle();
+  await flush();
   const quick = async function* (): AsyncGenerator<Uint8Array> {
     yield Buffer.alloc(1);
   };
   const file = read('file', quick());
-  await settle();
-  t.same(told, ['drip2'], 'the place is taken, and a moment is waited');
+  await flush();
+  t.same(told, ['drip2'], 'the permit is taken, and the other poll waits');
   ask.resolve();
   ask = Promise.withResolvers();
   await file;
-  t.same(told, ['drip2', 'drip0', 'file1'], 'what came is committed, and the place is free');
+  t.same(told, ['drip2', 'drip0', 'file1'], 'what came is committed, and the permit is free');
   const other = read('other', quick());
   await other;
   dripped.resolve();
   await drip;
-  t.same(told.slice(3), ['other1', 'drip3'], 'nobody waits for who drips, and it goes on where it was');
+  t.same(told.slice(3), ['other1', 'drip3'], 'no poll waits for the slow upstream, which goes on where it was');
 });
 
 t.test('a body that is not read to its end, or breaks, is closed once', async (t) => {
-  const place = createPlaces(new AbortController().signal)();
+  const permit = createReadSemaphore(new AbortController().signal)();
   let closed = 0;
   const body = async function* (): AsyncGenerator<Uint8Array> {
     try {
@@ -281,11 +281,11 @@ t.test('a body that is not read to its end, or breaks, is closed once', async (t
       closed += 1;
     }
   };
-  for await (const _ of readIn(place, body())) break;
+  for await (const _ of readWithPermit(permit, body())) break;
   t.equal(closed, 1);
   await t.rejects(
     (async () => {
-      for await (const _ of readIn(place, body()));
+      for await (const _ of readWithPermit(permit, body()));
     })(),
     { message: 'broken' },
   );
