@@ -60,7 +60,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
     journals: [journal],
     collections: [],
     idle: new Set(),
-    companyOf: () => [
+    producerObjectsOf: () => [
       producingIdentity(namespace, { name: 'Bench', description: null, contact: null }, clock.now()),
       ...markingsUpTo('amber'),
     ],

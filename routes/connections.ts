@@ -59,7 +59,7 @@ export function keepPlaces({ most, perAddress }: ConnectionBounds): Places {
       // The last line, should one place ever be counted wrong: Node drops what is beyond without a word.
       server.maxConnections = most + 2 * SPARE_PLACES;
       server.on('connection', (socket: Socket) => {
-        eventLoop.letBy();
+        eventLoop.connectionArrived();
         const address = addressGroup(socket.remoteAddress ?? '');
         const isFull = taken >= most || (perAddress !== null && (ofAddress.get(address) ?? 0) >= perAddress);
         if (isFull) spare(socket);

@@ -120,7 +120,7 @@ function admits(entry: Entry, selection: Selection, mayBeRevoked: boolean): bool
   const { confidence, category, since, before } = selection;
   if (entry.kind === 'object') {
     // Filters on indicators say nothing of other objects; the producer and the markings go with all of them.
-    return entry.company || (confidence === null && category === null && isWithin(entry, since, before));
+    return entry.isProducerObject || (confidence === null && category === null && isWithin(entry, since, before));
   }
   if (entry.revoked && !mayBeRevoked) return false;
   if (confidence !== null) {

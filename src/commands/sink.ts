@@ -30,8 +30,8 @@ export function addSink(program: Command, context: CommandContext): void {
     .option('--limit <n>', 'how many', wholeNumber(1, 10_000), 100)
     .action(async (name: string, options: AnswerOptions & { limit: number }) => {
       const letters = await withControl(context, options, (control) => control.deadLetters(name, options.limit));
-      const wire = letters.map(({ view, dateAdded, objectId, reason, attempts, at }) => ({
-        collection: view.slice(0, view.indexOf(' ')),
+      const wire = letters.map(({ scope, dateAdded, objectId, reason, attempts, at }) => ({
+        collection: scope.slice(0, scope.indexOf(' ')),
         object_id: objectId,
         date_added: timeText(dateAdded),
         reason,

@@ -8,12 +8,12 @@ import type { Reader, Transaction } from '../store/store.ts';
 /** Whose checkpoint: a sink's name in the configuration, what it is open to, and what it delivers. */
 export interface ViewParts {
   name: string;
-  sink: Pick<Sink, 'place'>;
+  sink: Pick<Sink, 'targetId'>;
   collection: Pick<CollectionDefinition, 'alias' | 'journal' | 'types'>;
 }
 
 /** What a checkpoint is of: a collection by what it reads, so that another meaning of the same name begins anew. */
-export function viewOf({ alias, journal, types }: ViewParts['collection']): string {
+export function scopeOf({ alias, journal, types }: ViewParts['collection']): string {
   return `${alias} ${journal} ${types === null ? '*' : [...types].sort().join(',')}`;
 }
 
@@ -22,13 +22,13 @@ export function filterOf({ journal, types }: ViewParts['collection']): EntryFilt
   return lastVersions(journal, types);
 }
 
-/** A checkpoint is of a view in a place: another index or cluster under the same name begins anew. */
+/** A checkpoint is of a scope in a place: another index or cluster under the same name begins anew. */
 function checkpointOf({ collection, sink }: Pick<ViewParts, 'collection' | 'sink'>): string {
-  return `${viewOf(collection)} ${placeOf(sink)}`;
+  return `${scopeOf(collection)} ${targetHash(sink)}`;
 }
 
-function placeOf({ place }: ViewParts['sink']): string {
-  return hash('sha1', place).slice(0, 8);
+function targetHash({ targetId }: ViewParts['sink']): string {
+  return hash('sha1', targetId).slice(0, 8);
 }
 
 /** The checkpoint that counts now; null before the first delivery has come to its end. */
@@ -45,9 +45,9 @@ const BEGUN = 0;
 
 /** Remembers that the place may hold something of the collection, before it does. Answers whether that is new. */
 export async function markBegun(tx: Transaction, { name, ...of }: ViewParts): Promise<boolean> {
-  const view = checkpointOf(of);
-  if ((await tx.checkpoint(name, view)) !== null) return false;
-  await tx.saveCheckpoint({ sink: name, view, dateAdded: 0, updatedAt: BEGUN, renewedAt: BEGUN });
+  const scope = checkpointOf(of);
+  if ((await tx.checkpoint(name, scope)) !== null) return false;
+  await tx.saveCheckpoint({ sink: name, scope, dateAdded: 0, updatedAt: BEGUN, renewedAt: BEGUN });
   return true;
 }
 
@@ -56,14 +56,14 @@ export async function saveCheckpoint(
   { name, ...of }: ViewParts,
   at: Pick<Checkpoint, 'dateAdded' | 'updatedAt' | 'renewedAt'>,
 ): Promise<void> {
-  await tx.saveCheckpoint({ sink: name, view: checkpointOf(of), ...at });
+  await tx.saveCheckpoint({ sink: name, scope: checkpointOf(of), ...at });
 }
 
 /** Forgets what this place was given under the same name while that meant something else: a rebuild has just replaced it. */
-export async function forgetOtherViews(tx: Transaction, { name, sink, collection }: ViewParts): Promise<void> {
+export async function forgetOtherScopes(tx: Transaction, { name, sink, collection }: ViewParts): Promise<void> {
   const mine = checkpointOf({ collection, sink });
-  for (const { view, alias, isHere } of await checkpointsOf(tx, name, sink)) {
-    if (isHere && alias === collection.alias && view !== mine) await tx.removeCheckpoint(name, view);
+  for (const { scope, alias, isHere } of await checkpointsOf(tx, name, sink)) {
+    if (isHere && alias === collection.alias && scope !== mine) await tx.removeCheckpoint(name, scope);
   }
 }
 
@@ -75,13 +75,13 @@ export async function aliasesIn(store: Pick<Reader, 'checkpoints'>, name: string
 
 export async function forgetAlias(tx: Transaction, name: string, sink: ViewParts['sink'], alias: string) {
   for (const known of await checkpointsOf(tx, name, sink)) {
-    if (known.isHere && known.alias === alias) await tx.removeCheckpoint(name, known.view);
+    if (known.isHere && known.alias === alias) await tx.removeCheckpoint(name, known.scope);
   }
 }
 
 async function checkpointsOf(store: Pick<Reader, 'checkpoints'>, name: string, sink: ViewParts['sink']) {
-  const here = placeOf(sink);
-  return (await store.checkpoints(name)).map(({ view }) => {
-    return { view, alias: view.slice(0, view.indexOf(' ')), isHere: view.endsWith(` ${here}`) };
+  const here = targetHash(sink);
+  return (await store.checkpoints(name)).map(({ scope }) => {
+    return { scope, alias: scope.slice(0, scope.indexOf(' ')), isHere: scope.endsWith(` ${here}`) };
   });
 }

@@ -10,10 +10,10 @@ import {
   filterOf,
   findCheckpoint,
   forgetAlias,
-  forgetOtherViews,
+  forgetOtherScopes,
   markBegun,
   saveCheckpoint,
-  viewOf,
+  scopeOf,
 } from './checkpoint.ts';
 import { type PushOptions, pushEntries } from './push.ts';
 
@@ -109,11 +109,11 @@ export async function rebuild(parts: DeliverParts): Promise<DeliveryReport> {
   const isLive = async (objectIds: readonly string[]): Promise<ReadonlySet<string>> => liveAmong(parts, objectIds);
   if (!isClean) report.swept = await sink.sweep(collection, isLive, signal);
   // All was said again: what was refused before and wasn't now is well.
-  await dropLetters(parts, ({ view, at }) => view === viewOf(collection) && at < begun);
+  await dropLetters(parts, ({ scope, at }) => scope === scopeOf(collection) && at < begun);
   await store.transaction(async (tx) => {
     // Not beyond the head that was seen: of what came later, only a part was read.
     await saveCheckpoint(tx, parts, { dateAdded: head, updatedAt: clock.now(), renewedAt: begun });
-    await forgetOtherViews(tx, parts);
+    await forgetOtherScopes(tx, parts);
   });
   return report;
 }
@@ -183,11 +183,11 @@ async function pushPages(
 /** Gives what was refused once more; answers what became of it. Letters on versions that were since replaced are dropped. */
 export async function redeliver(parts: DeliverParts): Promise<DeliveryReport> {
   const { store, name, collection } = parts;
-  const view = viewOf(collection);
+  const scope = scopeOf(collection);
   const report = nothing();
-  let after: Pick<DeadLetter, 'view' | 'dateAdded'> = { view, dateAdded: 0 };
+  let after: Pick<DeadLetter, 'scope' | 'dateAdded'> = { scope, dateAdded: 0 };
   for (;;) {
-    const letters = (await store.deadLetters(name, after, BATCH)).filter((letter) => letter.view === view);
+    const letters = (await store.deadLetters(name, after, BATCH)).filter((letter) => letter.scope === scope);
     const last = letters.at(-1);
     if (last === undefined) return report;
     after = last;
@@ -220,8 +220,8 @@ export async function withdrawDropped(
     if (!elsewhere.has(alias)) swept += await sink.sweep({ alias }, async () => none, signal);
     await store.transaction((tx) => forgetAlias(tx, name, sink, alias));
   }
-  const views = new Set(collections.map(viewOf));
-  await dropLetters(parts, ({ view }) => !views.has(view));
+  const views = new Set(collections.map(scopeOf));
+  await dropLetters(parts, ({ scope }) => !views.has(scope));
   return swept;
 }
 

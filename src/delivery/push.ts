@@ -4,7 +4,7 @@ import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
 import { observableTypes } from '../model/observable.ts';
 import { NothingTaken, type PushReport } from '../sinks/sink.ts';
-import { viewOf } from './checkpoint.ts';
+import { scopeOf } from './checkpoint.ts';
 import type { DeliverParts } from './deliver.ts';
 
 const FIRST_WAIT_MS = 1000;
@@ -136,10 +136,10 @@ async function keepRefused(
   refused: readonly { entry: IndicatorEntry; reason: string }[],
   attempts: ReadonlyMap<Micros, number>,
 ): Promise<void> {
-  const view = viewOf(collection);
+  const scope = scopeOf(collection);
   const at = clock.now();
   const letters = refused.map(({ entry: { dateAdded, objectId }, reason }) => {
-    return { sink: name, view, dateAdded, objectId, reason, attempts: (attempts.get(dateAdded) ?? 0) + 1, at };
+    return { sink: name, scope, dateAdded, objectId, reason, attempts: (attempts.get(dateAdded) ?? 0) + 1, at };
   });
   // In one transaction: pages that are under way together count together.
   await store.transaction(async (tx) => {

@@ -1,16 +1,16 @@
 import { BATCH_ROWS, type FeedBatch, type FeedItem } from '../feeds/feed.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
-import type { Observation, Rejection, Statement, StixObject } from '../model/observation.ts';
+import type { Observation, Rejection, SourceObject, StixObject } from '../model/observation.ts';
 import { normalise } from '../normalise/normalise.ts';
-import { statementIn } from '../normalise/stix-item.ts';
+import { sourceObjectOf } from '../normalise/stix-item.ts';
 
 /** What a batch's rows hold, read bit by bit: a row may hold a thousand observations, and a transaction's are bounded. */
 export interface Rows {
   observations: Observation[];
   objects: StixObject[];
   /** Objects that may have been observations in another version. */
-  silent: Statement[];
+  silent: SourceObject[];
   rejections: Rejection[];
   /** Rows taken, whatever the number of observations in each. */
   accepted: number;
@@ -43,7 +43,7 @@ function emptyRows(): Rows {
 
 function readItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows): void {
   const result = normalise(item, feed, now);
-  const silent = result.kind === 'observations' ? null : statementIn(item);
+  const silent = result.kind === 'observations' ? null : sourceObjectOf(item);
   if (silent !== null) rows.silent.push(silent);
   if (result.kind === 'rejection') {
     rows.rejections.push(result.rejection);

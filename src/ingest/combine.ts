@@ -3,14 +3,14 @@ import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import {
   type ExternalReference,
-  MAX_STATEMENTS_BESIDE,
+  MAX_OTHER_OBJECTS,
   type Observation,
-  type StatementBeside,
+  type OtherSourceObject,
 } from '../model/observation.ts';
 import { strictest } from '../model/tlp.ts';
 import { MAX_LABELS, MAX_REFERENCES } from '../normalise/property.ts';
-import { MAX_STATEMENTS, markingsOf, withStatements } from '../stix/marking.ts';
-import { statementOf, statementsOf } from '../stix/source-objects.ts';
+import { MAX_OTHER_MARKINGS, otherMarkingsOf, withOtherMarkings } from '../stix/marking.ts';
+import { sourceObjectId, sourceObjectsOf } from '../stix/source-objects.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
 
@@ -35,7 +35,7 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
   const strong = isStronger ? b : a;
   const weak = strong === a ? b : a;
   // Each object's end stays its own, so that it can leave without the other.
-  const isApart = statementOf(a) !== null && statementOf(b) !== null;
+  const isApart = sourceObjectId(a) !== null && sourceObjectId(b) !== null;
   return {
     ...strong,
     tlp: levelOf(a, b, feed),
@@ -50,8 +50,8 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
     references: uniteReferences(a.references, b.references),
     techniques: unite(a.techniques, b.techniques),
     others: othersOf(strong, weak),
-    heardAt: isApart ? strong.heardAt : Math.max(a.heardAt, b.heardAt),
-    kept: withStatements(strong.kept ?? weak.kept, [a.kept, b.kept]),
+    reportedAt: isApart ? strong.reportedAt : Math.max(a.reportedAt, b.reportedAt),
+    kept: withOtherMarkings(strong.kept ?? weak.kept, [a.kept, b.kept]),
   };
 }
 
@@ -61,21 +61,21 @@ function orderOf({ version, lastSeen }: Observation): Micros {
 }
 
 /** Sorted and bounded, so that it is the same ones whatever the rows' order. */
-function othersOf(strong: Observation, weak: Observation): StatementBeside[] {
+function othersOf(strong: Observation, weak: Observation): OtherSourceObject[] {
   const own = [strong.sourceId, ...strong.others.map(({ id }) => id)];
-  const added = statementsOf(weak).filter(({ id }) => !own.includes(id));
+  const added = sourceObjectsOf(weak).filter(({ id }) => !own.includes(id));
   if (added.length === 0) return strong.others;
   return boundStatements([...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)));
 }
 
 /** The first of them; the others' ends are no longer told apart, and count as the last one's. */
-export function boundStatements(all: readonly StatementBeside[]): StatementBeside[] {
-  const [kept, surplus] = [all.slice(0, MAX_STATEMENTS_BESIDE), all.slice(MAX_STATEMENTS_BESIDE)];
+export function boundStatements(all: readonly OtherSourceObject[]): OtherSourceObject[] {
+  const [kept, surplus] = [all.slice(0, MAX_OTHER_OBJECTS), all.slice(MAX_OTHER_OBJECTS)];
   const last = kept.pop();
   if (last === undefined) return kept;
   const validUntil = surplus.reduce((end, one) => later(end, one.validUntil), last.validUntil);
-  const heardAt = surplus.reduce((at, one) => Math.max(at, one.heardAt), last.heardAt);
-  return [...kept, { ...last, validUntil, heardAt }];
+  const reportedAt = surplus.reduce((at, one) => Math.max(at, one.reportedAt), last.reportedAt);
+  return [...kept, { ...last, validUntil, reportedAt }];
 }
 
 /** The later of two ends; none is the latest. */
@@ -88,9 +88,10 @@ function later(a: Micros | null, b: Micros | null): Micros | null {
  * (publish/markings.ts), and must not loosen what the other row leaves to the feed.
  */
 export function levelOf(a: Observation, b: Observation, feed: Defaults): Observation['tlp'] {
-  const [own, others] = [markingsOf(a.kept), markingsOf(b.kept)];
+  const [own, others] = [otherMarkingsOf(a.kept), otherMarkingsOf(b.kept)];
   // No more are kept, and a level may be among the rest.
-  if (own.length + others.length > MAX_STATEMENTS && new Set([...own, ...others]).size > MAX_STATEMENTS) return 'red';
+  if (own.length + others.length > MAX_OTHER_MARKINGS && new Set([...own, ...others]).size > MAX_OTHER_MARKINGS)
+    return 'red';
   if (a.tlp === null && b.tlp === null && own.join() === others.join()) return null;
   return strictest(a.tlp ?? feed.tlp, b.tlp ?? feed.tlp);
 }

@@ -1,6 +1,6 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
-import type { Statement } from '../model/observation.ts';
+import type { SourceObject } from '../model/observation.ts';
 import { isOlder } from '../stix/source-objects.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 
@@ -22,7 +22,7 @@ export function spokenBy(pull: Pull): ReadonlyMap<string, Micros | null> {
   return spoken.get(pull) ?? new Map();
 }
 
-export function rememberSpoken(pull: Pull, statements: readonly Statement[], now: Micros): void {
+export function rememberSpoken(pull: Pull, statements: readonly SourceObject[], now: Micros): void {
   const known = spoken.get(pull) ?? new Map<string, Micros | null>();
   spoken.set(pull, known);
   for (const { id, version } of statements) {
@@ -36,7 +36,7 @@ export async function rememberEnded(
   tx: Transaction,
   pull: Pull,
   feed: FeedDefinition,
-  statements: readonly Statement[],
+  statements: readonly SourceObject[],
   now: Micros,
 ): Promise<void> {
   if (statements.length === 0) return;

@@ -4,7 +4,7 @@ import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import type { Journals } from '../publish/journals.ts';
 import type { Curated } from '../publish/publish.ts';
-import { markedAs, markingsOf } from '../stix/marking.ts';
+import { objectMarkings, otherMarkingsOf } from '../stix/marking.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 
 /** Marking definitions as they come along with what they mark: before it, behind it, in an earlier pull, or never. */
@@ -58,8 +58,8 @@ export function noteMarkings(pull: Pull, observations: readonly Observation[], o
       if (count !== undefined || counts.size < MOST_REFS) counts.set(ref, (count ?? 0) + 1);
     }
   };
-  for (const { kept } of observations) if (kept !== null) note(markingsOf(kept));
-  for (const { raw } of objects) note(markedAs(raw).others);
+  for (const { kept } of observations) if (kept !== null) note(otherMarkingsOf(kept));
+  for (const { raw } of objects) note(objectMarkings(raw).others);
   if (counts !== undefined) borne.set(pull, counts);
 }
 

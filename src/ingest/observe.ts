@@ -1,8 +1,8 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation, Statement } from '../model/observation.ts';
-import { statementOf } from '../stix/source-objects.ts';
+import type { Observation, SourceObject } from '../model/observation.ts';
+import { sourceObjectId } from '../stix/source-objects.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 import { combineRows } from './combine.ts';
 import { forgetUnsaid } from './ended-versions.ts';
@@ -24,12 +24,12 @@ export async function* observe(
   feed: FeedDefinition,
   pull: Pull,
   observations: readonly Observation[],
-  silent: readonly Statement[],
+  silent: readonly SourceObject[],
   isLast: boolean,
   at: Micros,
 ): AsyncGenerator<News> {
   const [rows, said] = [[] as Observation[], [] as Observation[]];
-  for (const observation of observations) (statementOf(observation) === null ? rows : said).push(observation);
+  for (const observation of observations) (sourceObjectId(observation) === null ? rows : said).push(observation);
   const batch = new Batch(said, silent, at);
   const statements = new Map<ObservableKey, Observation[]>();
   for (const one of batch.statements) {

@@ -1,8 +1,8 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation, Statement } from '../model/observation.ts';
-import { isOlder, statementsOf, timeOf, versionOn, withoutStatements } from '../stix/source-objects.ts';
+import type { Observation, SourceObject } from '../model/observation.ts';
+import { isOlder, sourceObjectsOf, timeOf, versionOfObject, withoutSourceObjects } from '../stix/source-objects.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { rememberEnded, rememberSpoken, spokenBy } from './ended-versions.ts';
 
@@ -17,12 +17,12 @@ export class Batch {
   /** Observations of the newest versions only. */
   readonly statements: Observation[];
   /** Newest versions that say nothing of an observable. */
-  readonly ended: Statement[];
+  readonly ended: SourceObject[];
   /** Made when it is first asked for: nearly all that comes is new, or as it was. */
   #keys: Map<string, ObservableKey[]> | null = null;
 
   /** `silent`: objects that may have been observations in another version, and are none in this. */
-  constructor(said: readonly Observation[], silent: readonly Statement[], now: Micros) {
+  constructor(said: readonly Observation[], silent: readonly SourceObject[], now: Micros) {
     const newest = new Map<string, Micros | null>();
     const hear = (id: string, version: Micros | null): void => {
       const known = newest.get(id);
@@ -86,7 +86,7 @@ export async function supersede(
     if (hasEnded && feed.mode === 'delta') continue;
     if (isOlder(one.version, before.get(id) ?? null, now)) continue;
     const newer = (standing.get(id) ?? []).filter(({ observation }) => {
-      return isOlder(one.version, versionOn(observation, id) ?? null, now);
+      return isOlder(one.version, versionOfObject(observation, id) ?? null, now);
     });
     if (newer.some(({ isSaid }) => isSaid) || isOlder(one.version, timeOf(verbatim.get(id)), now)) continue;
     if (newer.length > 0 || hasEnded) doubtful.push(one);
@@ -121,7 +121,7 @@ export async function endStatements(
   const kept = new Map<ObservableKey, Observation>();
   for (const [id, version] of versions) {
     for (const { observation, isSaid } of standing.get(id) ?? []) {
-      if (isSaid || statementsOf(observation).length > 1) continue;
+      if (isSaid || sourceObjectsOf(observation).length > 1) continue;
       const { feed: _, ...known } = observation;
       kept.set(known.key, takenBack(known, { id, version }, now));
     }
@@ -138,10 +138,10 @@ export async function endStatements(
 async function worthRemembering(
   tx: Transaction,
   feed: FeedDefinition,
-  ended: readonly Statement[],
+  ended: readonly SourceObject[],
   standing: ReadonlyMap<string, readonly Standing[]>,
   now: Micros,
-): Promise<Statement[]> {
+): Promise<SourceObject[]> {
   const ids = ended.map(({ id }) => id);
   if (feed.mode === 'snapshot') {
     const known = await tx.endedVersions(feed.name, ids);
@@ -172,7 +172,7 @@ async function standingOf(
   const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
   for (const observation of found) {
     const one = { observation, isSaid: seen === null || seen.has(observation.key) };
-    for (const { id } of statementsOf(observation)) {
+    for (const { id } of sourceObjectsOf(observation)) {
       const others = standing.get(id);
       if (others === undefined) standing.set(id, [one]);
       else others.push(one);
@@ -196,11 +196,11 @@ async function retract(
       const { key } = observation;
       if (batch.names(id, key)) continue;
       const known = left.get(key) ?? observation;
-      const before = versionOn(known, id);
+      const before = versionOfObject(known, id);
       if (before === undefined || isOlder(version, before, now)) continue;
       // Of what a snapshot said the last time an older version is over; any other it may say again.
       if (!isSaid && !isOlder(before, version, now)) continue;
-      left.set(key, withoutStatements(known, new Set([id])) ?? takenBack(known, { id, version }, now));
+      left.set(key, withoutSourceObjects(known, new Set([id])) ?? takenBack(known, { id, version }, now));
     }
   }
   const amended = new Set(await tx.amend(feed.name, [...left.values()]));
@@ -208,7 +208,7 @@ async function retract(
 }
 
 /** Nobody says it any more. It is kept as what the object has become, so that no older version of it says it again. */
-function takenBack(known: Observation, { id, version }: Statement, now: Micros): Observation {
+function takenBack(known: Observation, { id, version }: SourceObject, now: Micros): Observation {
   if (known.revoked && known.version === version) return known;
-  return { ...known, sourceId: id, version, others: [], revoked: true, heardAt: now };
+  return { ...known, sourceId: id, version, others: [], revoked: true, reportedAt: now };
 }

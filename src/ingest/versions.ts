@@ -1,9 +1,16 @@
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation, Statement, StixObject } from '../model/observation.ts';
-import { withStatements } from '../stix/marking.ts';
-import { heardBefore, isOlder, statementOf, statementsOf, timeOf, withoutStatements } from '../stix/source-objects.ts';
+import type { Observation, SourceObject, StixObject } from '../model/observation.ts';
+import { withOtherMarkings } from '../stix/marking.ts';
+import {
+  isOlder,
+  keepReportedAt,
+  sourceObjectId,
+  sourceObjectsOf,
+  timeOf,
+  withoutSourceObjects,
+} from '../stix/source-objects.ts';
 import type { Pull, StoredObservation, Transaction } from '../store/store.ts';
 import { boundStatements, combineRows, levelOf } from './combine.ts';
 import { rememberEnded, rememberSpoken, spokenBy } from './ended-versions.ts';
@@ -38,7 +45,7 @@ export async function settleStatements(
   const held = heldBy(pull);
   const hold = (key: ObservableKey, observation: Observation): void => {
     held.set(key, observation);
-    rememberSpoken(pull, statementsOf(observation), at);
+    rememberSpoken(pull, sourceObjectsOf(observation), at);
   };
   // Of nearly all there is one, and it is new or says what it said: there is nothing to settle it with.
   const single = [...said.values()].flatMap((all) => (all.length === 1 && !held.has(keyOf(all)) ? all : []));
@@ -54,7 +61,7 @@ export async function settleStatements(
   const doubts = doubted.get(pull) ?? [];
   if (doubtful.length > 0) doubted.set(pull, doubts);
   for (const one of doubtful) {
-    rememberSpoken(pull, statementsOf(one), at);
+    rememberSpoken(pull, sourceObjectsOf(one), at);
     if (doubts.length < MOST_HELD) doubts.push(one);
     else statements.set(one.key, one);
   }
@@ -62,12 +69,12 @@ export async function settleStatements(
   const keys = open.map(keyOf);
   const known = new Map((await tx.observations([feed.name], keys)).map((stored) => [stored.key, stored]));
   const seen = feed.mode === 'snapshot' ? await tx.seenKeys(pull, keys) : null;
-  const displaced: Statement[] = [];
+  const displaced: SourceObject[] = [];
   for (const all of open) {
     const key = keyOf(all);
     const before = known.get(key) ?? null;
     const isSaid = seen === null || seen.has(key);
-    if (isSaid && before?.revoked === true) displaced.push(...statementsOf(before));
+    if (isSaid && before?.revoked === true) displaced.push(...sourceObjectsOf(before));
     const standing = isSaid ? nameless(before) : (held.get(key) ?? null);
     const now = settle(standing, all, feed, at);
     if (now === null) continue;
@@ -89,8 +96,8 @@ export async function takeHeld(tx: Transaction, pull: Pull, feed: FeedDefinition
   const isOutOfDate = await newestOf(tx, pull, feed, [...held.values(), ...doubts], at);
   const left = new Map<ObservableKey, Observation>();
   for (const observation of held.values()) {
-    const old = statementsOf(observation).filter(isOutOfDate);
-    const now = old.length === 0 ? observation : withoutStatements(observation, new Set(old.map(({ id }) => id)));
+    const old = sourceObjectsOf(observation).filter(isOutOfDate);
+    const now = old.length === 0 ? observation : withoutSourceObjects(observation, new Set(old.map(({ id }) => id)));
     if (now !== null) left.set(now.key, now);
   }
   const current = doubts.filter(({ sourceId, version }) => !isOutOfDate({ id: sourceId as string, version }));
@@ -112,14 +119,14 @@ async function newestOf(
   feed: FeedDefinition,
   observations: readonly Observation[],
   at: Micros,
-): Promise<(statement: Statement) => boolean> {
-  const said = observations.flatMap((observation) => statementsOf(observation));
+): Promise<(statement: SourceObject) => boolean> {
+  const said = observations.flatMap((observation) => sourceObjectsOf(observation));
   const ids = said.map(({ id }) => id);
   const standing = await tx.saidBy(feed.name, ids);
   const keys = standing.map(({ key }) => key);
   const seen = await tx.seenKeys(pull, keys);
   const newest = new Map(spokenBy(pull));
-  for (const { id, version } of [...said, ...standing.filter(({ key }) => seen.has(key)).flatMap(statementsOf)]) {
+  for (const { id, version } of [...said, ...standing.filter(({ key }) => seen.has(key)).flatMap(sourceObjectsOf)]) {
     const known = newest.get(id);
     if (known === undefined || !isOlder(version, known, at)) newest.set(id, version);
   }
@@ -166,13 +173,13 @@ function settle(
   }
   const versions = [...latest.values()]
     .filter((version) => !isOutdated(version, known, at))
-    .map((version) => heardBefore(version, known));
+    .map((version) => keepReportedAt(version, known));
   const [revoked, live] = [versions.filter((v) => v.revoked), versions.filter((v) => !v.revoked)];
   const [now] = combineRows(live, feed).values();
   // What is known by an id that names nothing can be taken back by anything.
-  const standing = known === null || known.revoked || statementOf(known) === null ? null : known;
+  const standing = known === null || known.revoked || sourceObjectId(known) === null ? null : known;
   const gone = new Set(revoked.map(({ sourceId }) => sourceId));
-  const rest = standing === null ? null : withoutStatements(standing, gone);
+  const rest = standing === null ? null : withoutSourceObjects(standing, gone);
   if (now !== undefined) return rest === null ? now : beside(now, rest, feed, at);
   if (rest !== null) return rest === standing ? null : rest;
   return revoked.reduce<Observation | null>((last, v) => (last === null ? v : laterOf(last, v, at)), null);
@@ -196,9 +203,9 @@ function beside(now: Observation, known: Observation, feed: FeedDefinition, at: 
   const newer = !isOlder(now.version, known.version, at) || idsOf(now).includes(known.sourceId ?? '');
   const [strong, weak] = newer ? [now, known] : [known, now];
   const ids = idsOf(strong);
-  const added = statementsOf(weak).filter(({ id }) => !ids.includes(id));
+  const added = sourceObjectsOf(weak).filter(({ id }) => !ids.includes(id));
   if (added.length === 0 && newer) return strong;
-  const news = new Map(statementsOf(now).map((one) => [one.id, one]));
+  const news = new Map(sourceObjectsOf(now).map((one) => [one.id, one]));
   const others = boundStatements([...strong.others.map((one) => news.get(one.id) ?? one), ...added]);
   const references = others
     .filter((one) => !ids.includes(one.id))
@@ -207,14 +214,14 @@ function beside(now: Observation, known: Observation, feed: FeedDefinition, at: 
   return {
     ...strong,
     tlp: levelOf(strong, weak, feed),
-    kept: withStatements(strong.kept, [strong.kept, weak.kept]),
+    kept: withOtherMarkings(strong.kept, [strong.kept, weak.kept]),
     others,
     references: [...strong.references, ...references.filter(({ external_id: id }) => !referred.has(id))],
   };
 }
 
 function idsOf(observation: Observation): string[] {
-  return statementsOf(observation).map(({ id }) => id);
+  return sourceObjectsOf(observation).map(({ id }) => id);
 }
 
 /** The objects of a batch as they are to be kept, each in its latest version. */
@@ -233,7 +240,7 @@ export async function settleObjects(
   }
   // In a later version it is an observation.
   for (const observation of feed.mode === 'delta' ? await tx.saidBy(feed.name, [...latest.keys()]) : []) {
-    for (const { id, version } of statementsOf(observation)) {
+    for (const { id, version } of sourceObjectsOf(observation)) {
       if (isOlder(timeOf(latest.get(id)?.version), version, at)) latest.delete(id);
     }
   }
@@ -255,7 +262,7 @@ export async function endObjects(
 ): Promise<string[]> {
   // A snapshot leaves out what it no longer says.
   if (feed.mode !== 'delta') return [];
-  const said = new Map(observations.flatMap((one) => statementsOf(one)).map(({ id, version }) => [id, version]));
+  const said = new Map(observations.flatMap((one) => sourceObjectsOf(one)).map(({ id, version }) => [id, version]));
   const known = await tx.objectVersions(feed.name, [...said.keys()]);
   const gone = [...known].filter(([id, version]) => !isOlder(said.get(id) ?? null, timeOf(version), at));
   return tx.removeObjects(

@@ -13,7 +13,7 @@ export interface VersionFilter {
 /** Which entries of a journal a reader asks for. */
 export interface EntryFilter {
   journal: string;
-  /** Types that a collection's view names; null: all. Producer objects (`company`) pass every view. */
+  /** Types that a collection's view names; null: all. Producer objects pass every view. */
   observableTypes: readonly ObservableType[] | null;
   /** STIX types (`match[type]`); null: all. Applies to producer objects too. */
   stixTypes: readonly string[] | null;

@@ -61,7 +61,7 @@ export interface ObjectEntry extends EntryBase {
   /** STIX type: `identity`, `relationship`, ... */
   stixType: string;
   /** The producing identity and markings that come first in each journal: every view keeps them. */
-  company: boolean;
+  isProducerObject: boolean;
   raw: JsonText;
   due: Micros | null;
 }
@@ -69,7 +69,7 @@ export interface ObjectEntry extends EntryBase {
 export type Entry = IndicatorEntry | ObjectEntry;
 
 /** A relation of a journal, and an observable whose live entry is one of its ends there. */
-export interface Pointer {
+export interface RelationEnd {
   id: string;
   key: ObservableKey;
 }

@@ -14,7 +14,7 @@ export function jsonText(value: unknown): JsonText {
 export const MAX_JSON_VALUES = 1_000_000;
 
 /** Would parsing it take memory out of all proportion? What stands inside strings counts as well. */
-export function holdsTooMuch(text: string): boolean {
+export function hasTooManyValues(text: string): boolean {
   if (text.length <= MAX_JSON_VALUES) return false;
   let values = 1;
   for (let at = 0; at < text.length; at += 1) {

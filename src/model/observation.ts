@@ -26,18 +26,18 @@ export interface Source {
 }
 
 /** An upstream object in one of its versions. */
-export interface Statement {
+export interface SourceObject {
   /** `type--uuid`. */
   id: string;
   version: Micros | null;
 }
 
 /** What a further object says for itself of the observable: when it leaves, the end of those that stay is theirs. */
-export interface StatementBeside extends Statement {
+export interface OtherSourceObject extends SourceObject {
   /** Its own `valid_until`; null where it has none. */
   validUntil: Micros | null;
   /** When the feed was first heard to say this version of it. It is no part of what is said. */
-  heardAt: Micros;
+  reportedAt: Micros;
 }
 
 /** What one feed says about one observable. Its identity is (feed, key). */
@@ -61,10 +61,10 @@ export interface Observation {
   sourceId: string | null;
   /** `modified`, else `created`, of the upstream object: orders the versions of one id. Null for rows, and where none is given. */
   version: Micros | null;
-  /** Further objects of the feed that say the same, at most MAX_STATEMENTS_BESIDE. */
-  others: StatementBeside[];
+  /** Further objects of the feed that say the same, at most MAX_OTHER_OBJECTS. */
+  others: OtherSourceObject[];
   /** When the feed was first heard to say this, or last said something new of it. It is no part of what is said. */
-  heardAt: Micros;
+  reportedAt: Micros;
   source: Source;
   name: string | null;
   description: string | null;
@@ -81,7 +81,7 @@ export interface Observation {
  * What the store finds an observation by is bounded: objects on one observable beyond it are not told apart, and count towards
  * the end of the last that is.
  */
-export const MAX_STATEMENTS_BESIDE = 15;
+export const MAX_OTHER_OBJECTS = 15;
 
 /** A STIX 2.1 object that holds no observation of ours; it passes verbatim. */
 export interface StixObject {

@@ -140,7 +140,7 @@ export const MAX_CERTIFICATES = 32;
 export interface Checkpoint {
   sink: string;
   /** Names collection, journal and types (delivery/deliver.ts): a collection that means something else begins anew. */
-  view: string;
+  scope: string;
   /** Of the last entry that was delivered. */
   dateAdded: Micros;
   /** When that was last known to be all there is, or to be progress. */
@@ -153,7 +153,7 @@ export interface Checkpoint {
 export interface DeadLetter {
   sink: string;
   /** As in Checkpoint. */
-  view: string;
+  scope: string;
   dateAdded: Micros;
   objectId: string;
   reason: string;

@@ -2,8 +2,8 @@
 export interface Turns {
   /** Resolves when everything else that is ready had its say, one waiting piece in each turn of the event loop, in the order they came. */
   next(): Promise<void>;
-  /** A new connection came: the next piece waits until none did, or until `MOST_LET_BY` came since the piece before. */
-  letBy(): void;
+  /** A new connection came: the next piece waits until none did, or until `MAX_CONNECTIONS_FIRST` came since the piece before. */
+  connectionArrived(): void;
   /** Pieces that wait. */
   readonly waiting: number;
 }
@@ -13,20 +13,20 @@ export interface Turns {
  * milliseconds, the last of 500 that come together would wait for seconds. More than these are not let by: who connects without
  * end must not keep answers from being made.
  */
-export const MOST_LET_BY = 16;
+export const MAX_CONNECTIONS_FIRST = 16;
 
 export function createTurns(): Turns {
   const waiting: (() => void)[] = [];
   let isLettingBy = false;
-  let letBy = 0;
+  let connectionArrived = 0;
   const run = (): void => {
-    if (isLettingBy && letBy < MOST_LET_BY) {
+    if (isLettingBy && connectionArrived < MAX_CONNECTIONS_FIRST) {
       isLettingBy = false;
-      letBy += 1;
+      connectionArrived += 1;
       setImmediate(run);
       return;
     }
-    letBy = 0;
+    connectionArrived = 0;
     const first = waiting.shift();
     // An immediate that is asked for in one comes in the next turn of the event loop.
     if (waiting.length > 0) setImmediate(run);
@@ -37,7 +37,7 @@ export function createTurns(): Turns {
       new Promise((resolve) => {
         if (waiting.push(resolve) === 1) setImmediate(run);
       }),
-    letBy() {
+    connectionArrived() {
       isLettingBy = true;
     },
     get waiting() {

@@ -5,7 +5,7 @@ const MAX_UNIT_BYTES = 3;
  * Text that becomes UTF-8 as it comes: strings of megabytes, put together of thousands, are what a collector is slowest with.
  * `buffer` is where it begins; a larger one takes its place when it is full.
  */
-export class TextBytes {
+export class Utf8Buffer {
   length = 0;
   buffer: Buffer;
 

@@ -3,7 +3,7 @@ import { isJsonObject } from '../model/json.ts';
 import type { ExternalReference } from '../model/observation.ts';
 import { parseTimestamp } from '../model/timestamp.ts';
 import { stricter, type Tlp, tlpOfTag, tlpOfWord } from '../model/tlp.ts';
-import { tidyReference } from '../stix/external-reference.ts';
+import { normaliseReference } from '../stix/external-reference.ts';
 import { rowText } from '../stix/validate.ts';
 
 /**
@@ -218,7 +218,7 @@ export function readReferences(value: unknown, sourceName: string, complain: Com
 }
 
 function readReference(item: unknown, sourceName: string, complain: Complain): ExternalReference | null {
-  if (typeof item === 'string') return tidyReference({ source_name: sourceName, url: item });
+  if (typeof item === 'string') return normaliseReference({ source_name: sourceName, url: item });
   if (!isJsonObject(item)) return null;
   const text = (name: string, longest: number): string | null => readText(item[name], longest, 'references', complain);
   const reference: ExternalReference = { source_name: text('source_name', MAX_LABEL) ?? sourceName };
@@ -228,7 +228,7 @@ function readReference(item: unknown, sourceName: string, complain: Complain): E
   if (description !== null) reference.description = description;
   if (typeof url === 'string' && url !== '') reference.url = url;
   if (id !== null) reference.external_id = id;
-  const tidy = tidyReference(reference);
+  const tidy = normaliseReference(reference);
   if (tidy !== null && reference.url !== undefined && tidy.url === undefined) {
     complain('references', `${shown(reference.url)} is no http(s) link`);
   }

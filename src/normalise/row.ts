@@ -63,7 +63,7 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
     sourceId: readText(row.id, MAX_NAME, 'id', complain),
     version: null,
     others: [],
-    heardAt: now,
+    reportedAt: now,
     source,
     name: readText(row.name, MAX_NAME, 'name', complain),
     description: readDescription(row.description, complain),

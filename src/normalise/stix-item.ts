@@ -3,11 +3,11 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/json.ts';
 import { observableKey } from '../model/observable.ts';
-import type { ExternalReference, Observation, Rejection, Statement, StixObject } from '../model/observation.ts';
+import type { ExternalReference, Observation, Rejection, SourceObject, StixObject } from '../model/observation.ts';
 import { stricter } from '../model/tlp.ts';
-import { tidyReference } from '../stix/external-reference.ts';
+import { normaliseReference } from '../stix/external-reference.ts';
 import { isStixId } from '../stix/id.ts';
-import { type Marked, markedAs } from '../stix/marking.ts';
+import { type ObjectMarkings, objectMarkings } from '../stix/marking.ts';
 import type { PatternValue } from '../stix/pattern/split.ts';
 import { readPattern } from '../stix/pattern/values.ts';
 import { ownProperties } from '../stix/properties.ts';
@@ -41,7 +41,7 @@ export interface Passed {
 }
 
 /** The object that an item is when it may have been an observation in another version; null for all else. */
-export function statementIn(item: FeedItem): Statement | null {
+export function sourceObjectOf(item: FeedItem): SourceObject | null {
   const object = isJsonObject(item) && 'stix' in item ? item.stix : null;
   if (!isJsonObject(object) || (object['type'] !== 'indicator' && object['type'] !== 'vulnerability')) return null;
   const { id } = object;
@@ -167,7 +167,7 @@ function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, compl
     sourceId,
     version: versionOf(object, complain),
     others: [],
-    heardAt: now,
+    reportedAt: now,
     source: { feed_name: feed.title },
     name: readText(object['name'], MAX_NAME, 'name', complain),
     description: readDescription(object['description'], complain),
@@ -192,7 +192,7 @@ function referencesOf(
   feed: FeedDefinition,
   complain: Complain,
 ): ExternalReference[] {
-  const own = id === null ? null : tidyReference({ source_name: feed.title, external_id: id });
+  const own = id === null ? null : normaliseReference({ source_name: feed.title, external_id: id });
   const references = readReferences(object['external_references'], feed.title, complain);
   return own === null ? references : [own, ...references];
 }
@@ -207,8 +207,12 @@ function techniqueOf({ source_name: source, external_id: id }: ExternalReference
 }
 
 /** The markings of an indicator, and of its parts, which are ours. What can't be read of them makes it red. */
-function readMarkings(object: JsonObject, feed: FeedDefinition, complain: Complain): Pick<Marked, 'tlp' | 'others'> {
-  const { tlp, others, unreadable } = markedAs(object);
+function readMarkings(
+  object: JsonObject,
+  feed: FeedDefinition,
+  complain: Complain,
+): Pick<ObjectMarkings, 'tlp' | 'others'> {
+  const { tlp, others, unreadable } = objectMarkings(object);
   if (unreadable.length > 0)
     complain('object_marking_refs', `${shown(unreadable[0])} is not read and is taken for red`);
   if (others.length === 0) return { tlp, others };

@@ -3,7 +3,7 @@ import type { FeedDefinition } from '../model/definition.ts';
 import { unreadSince } from '../model/freshness.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
-import { statementsOf } from '../stix/source-objects.ts';
+import { sourceObjectsOf } from '../stix/source-objects.ts';
 import type { Transaction, Writer } from '../store/store.ts';
 import { expiryOf } from './lifetime.ts';
 import type { FeedView } from './merge.ts';
@@ -74,9 +74,9 @@ export class Ages {
         // A STIX object that the next pull may bring once more is known then: else it would be new, and live another lifetime.
         const { movedAt } = await tx.feedState(name);
         const expired = (await tx.observations([name], keys)).filter((observation) => {
-          const { revoked, heardAt } = observation;
-          if (movedAt !== null && statementsOf(observation).some((one) => one.heardAt >= movedAt)) return false;
-          const end = revoked ? heardAt + REVOKED_KEPT : expiryOf(observation, view, until);
+          const { revoked, reportedAt } = observation;
+          if (movedAt !== null && sourceObjectsOf(observation).some((one) => one.reportedAt >= movedAt)) return false;
+          const end = revoked ? reportedAt + REVOKED_KEPT : expiryOf(observation, view, until);
           return end !== null && end < until;
         });
         await tx.removeObservations(

@@ -2,8 +2,8 @@ import type { Claim, IndicatorEntry } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { StixObject } from '../model/observation.ts';
-import { endsOf } from '../stix/relationship.ts';
-import { statementsOf } from '../stix/source-objects.ts';
+import { relationshipEnds } from '../stix/relationship.ts';
+import { sourceObjectsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 
 /** What stands in a journal for the ends of relations whose upstream objects are merged there. */
@@ -32,7 +32,7 @@ export type Ends = (object: Held) => Pointed | null;
 export async function readEnds(tx: Transaction, journal: string, held: readonly Held[]): Promise<Ends> {
   const wanted = new Map<string, Set<string>>();
   for (const object of held) {
-    for (const { id } of endsOf(object)) {
+    for (const { id } of relationshipEnds(object)) {
       const ids = wanted.get(object.feed) ?? new Set();
       wanted.set(object.feed, ids.add(id));
     }
@@ -44,7 +44,7 @@ export async function readEnds(tx: Transaction, journal: string, held: readonly 
     const changed: JsonObject = {};
     const keys: ObservableKey[] = [];
     let isMerged = false;
-    for (const { property, id } of endsOf(object)) {
+    for (const { property, id } of relationshipEnds(object)) {
       const { entries, verbatim } = served.get(feed) as Served;
       const entry = entries.get(id);
       if (entry === undefined && verbatim.has(id)) continue;
@@ -78,7 +78,7 @@ async function servedBy(tx: Transaction, journal: string, feed: string, ids: rea
     const { key } = observation;
     const entry = live.get(key);
     if (entry === undefined) continue;
-    for (const { id } of statementsOf(observation)) {
+    for (const { id } of sourceObjectsOf(observation)) {
       if (!asked.has(id)) continue;
       const known = entries.get(id);
       if (known === undefined || key < known.key) entries.set(id, entry);

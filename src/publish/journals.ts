@@ -10,7 +10,7 @@ import { Ages } from './ages.ts';
 import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './collection-views.ts';
 import type { FeedView } from './merge.ts';
 import { curateObjects } from './objects.ts';
-import { bringCompany, settleIdentity } from './producer-objects.ts';
+import { appendProducerObjects, settleIdentity } from './producer-objects.ts';
 import { addCurated, type Curated, type JournalView, type News } from './publish.ts';
 import { bring } from './relations.ts';
 import { walk } from './walk.ts';
@@ -35,7 +35,7 @@ export interface JournalsParts {
   collections: readonly Pick<CollectionDefinition, 'id' | 'journal' | 'types'>[];
   namespace: string;
   /** The first entries of a journal: the producing identity and the markings up to its ceiling. */
-  companyOf(journal: JournalDefinition): StixObject[];
+  producerObjectsOf(journal: JournalDefinition): StixObject[];
 }
 
 /** Every journal of the configuration, as the pipeline tells them things. */
@@ -172,7 +172,9 @@ export class Journals {
     await walk(signal, (after: Micros | null) =>
       writer.transaction(async (tx) => {
         const { entries } = await tx.page({ ...lastVersions(definition.name), after: after ?? 0, limit: OBJECT_SLICE });
-        const ids = entries.flatMap((entry) => (entry.kind === 'object' && !entry.company ? [entry.objectId] : []));
+        const ids = entries.flatMap((entry) =>
+          entry.kind === 'object' && !entry.isProducerObject ? [entry.objectId] : [],
+        );
         await told(tx, ids);
         return entries.at(-1)?.dateAdded ?? null;
       }),
@@ -223,13 +225,13 @@ export class Journals {
 
   async #open(tx: Transaction, definition: JournalDefinition) {
     const journal = await tx.openJournal(definition);
-    const company = this.#parts.companyOf(definition).map(async (object) => {
+    const producerObjects = this.#parts.producerObjectsOf(definition).map(async (object) => {
       if (object.type !== 'identity') return object;
       // Once for all journals, so that it is the same in all of them.
       this.#identity ??= await settleIdentity(tx, object);
       return this.#identity;
     });
-    await bringCompany(tx, definition.name, await Promise.all(company));
+    await appendProducerObjects(tx, definition.name, await Promise.all(producerObjects));
     return journal;
   }
 

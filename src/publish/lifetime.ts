@@ -1,7 +1,7 @@
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
-import type { Observation, StatementBeside } from '../model/observation.ts';
+import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
 import type { FeedView } from './merge.ts';
 
@@ -23,7 +23,7 @@ const HOLD_AHEAD = 3600 * MICROS_PER_SECOND;
 type Dated = Pick<IndicatorEntry, 'objectId' | 'created' | 'version' | 'validUntil'>;
 
 /** What the end of one object's word depends on. */
-type Dates = Pick<StatementBeside, 'validUntil' | 'heardAt'>;
+type Dates = Pick<OtherSourceObject, 'validUntil' | 'reportedAt'>;
 
 /**
  * When a feed stops speaking for an observation: with the last of the objects that say it. Its source's own word wins
@@ -69,12 +69,12 @@ function lifetimeOf({ observable: { type } }: Observation, { definition: { lifet
   return milliseconds === undefined ? null : milliseconds * MICROS_PER_MS;
 }
 
-function lifeEndOf(observation: Observation, { heardAt }: Dates, feed: FeedView): Micros | null {
+function lifeEndOf(observation: Observation, { reportedAt }: Dates, feed: FeedView): Micros | null {
   const lifetime = lifetimeOf(observation, feed);
   if (lifetime === null) return null;
   const { lastSeen } = observation;
   const { confirmedAt } = feed;
-  const since = lastSeen === null ? (confirmedAt ?? heardAt) : Math.max(lastSeen, confirmedAt ?? 0);
+  const since = lastSeen === null ? (confirmedAt ?? reportedAt) : Math.max(lastSeen, confirmedAt ?? 0);
   return since + lifetime;
 }
 

@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import { stricter, type Tlp } from '../model/tlp.ts';
-import { markingId, markingsOf, type TlpVersion, tlpOfId } from '../stix/marking.ts';
+import { markingId, otherMarkingsOf, type TlpVersion, tlpOfId } from '../stix/marking.ts';
 import { tlpOfDefinition } from '../stix/marking-definition.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Said } from './merge.ts';
@@ -76,7 +76,7 @@ export async function explain(
     for (const { feed, observation } of all) {
       // Nearly every observation bears none.
       if (observation.kept === null) continue;
-      for (const ref of markingsOf(observation.kept)) {
+      for (const ref of otherMarkingsOf(observation.kept)) {
         feeds.add(feed);
         refs.add(ref);
       }
@@ -89,7 +89,7 @@ export async function explain(
 
 function explained(said: Said, definitions: Definitions): Said {
   const { feed, observation } = said;
-  const refs = markingsOf(observation.kept);
+  const refs = otherMarkingsOf(observation.kept);
   if (refs.length === 0) return said;
   const level = levelOf(feed, refs, definitions);
   if (level === null) return said;

@@ -1,7 +1,7 @@
 import type { JournalDefinition } from '../model/definition.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
-import { fitsElastic, keptForElastic } from '../stix/elastic-profile.ts';
+import { elasticObservable, elasticProperties } from '../stix/elastic-profile.ts';
 import { isExpanded } from './expand.ts';
 import type { Merged } from './merge.ts';
 
@@ -12,7 +12,7 @@ export type Membership = { as: Observable; said: Merged } | { absent: LeftOutRea
 export function membershipOf(merged: Merged, { policy, profile }: JournalDefinition): Membership {
   if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { absent: 'type-not-taken' };
   const expanded = isExpanded(merged.observable, policy.expandCidr);
-  const fitting = profile === 'stix' || expanded ? merged.observable : fitsElastic(merged.observable);
+  const fitting = profile === 'stix' || expanded ? merged.observable : elasticObservable(merged.observable);
   if (fitting === null) return { absent: 'not-for-elastic' };
   if ((merged.confidence ?? 0) < policy.minConfidence) return { absent: 'below-confidence' };
   if (merged.publishers < policy.minSources) return { absent: 'too-few-sources' };
@@ -20,5 +20,5 @@ export function membershipOf(merged: Merged, { policy, profile }: JournalDefinit
   if (expanded) return { absent: 'expanded' };
   if (profile === 'stix' || merged.kept === null) return { as: fitting, said: merged };
   // Elastic maps a custom property by whatever type comes first: only those it knows are kept.
-  return { as: fitting, said: { ...merged, kept: keptForElastic(merged.kept) } };
+  return { as: fitting, said: { ...merged, kept: elasticProperties(merged.kept) } };
 }

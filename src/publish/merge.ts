@@ -9,7 +9,7 @@ import type { LeftOutReason } from '../model/served.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { sourceReferences } from '../stix/external-reference.ts';
-import { withStatements } from '../stix/marking.ts';
+import { withOtherMarkings } from '../stix/marking.ts';
 import { expiryOf, hasLapsed } from './lifetime.ts';
 import { type Publishers, publishersOf } from './publisher.ts';
 
@@ -144,7 +144,7 @@ function alone(one: Admitted): Merged {
     labels,
     references: referencesOf([one]),
     claims: [claimOf(one)],
-    kept: kept === null ? null : withStatements(kept, [kept]),
+    kept: kept === null ? null : withOtherMarkings(kept, [kept]),
   };
 }
 
@@ -169,7 +169,7 @@ function together(admitted: readonly Admitted[], feeds: ReadonlyMap<string, Feed
     labels: unite(all('labels')),
     references: referencesOf(admitted),
     claims: admitted.map(claimOf),
-    kept: withStatements(null, all('kept')),
+    kept: withOtherMarkings(null, all('kept')),
   };
 }
 

@@ -1,15 +1,15 @@
 import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
-import type { ObjectEntry, Pointer } from '../model/entry.ts';
+import type { ObjectEntry, RelationEnd } from '../model/entry.ts';
 import { lastVersions } from '../model/entry-filter.ts';
 import { type JsonObject, jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { LeftOutReason, ObjectVerdict } from '../model/served.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { isWithin, stricter, type Tlp } from '../model/tlp.ts';
-import { markedAs, tlpOfId, tlpOfLabels } from '../stix/marking.ts';
+import { objectMarkings, tlpOfId, tlpOfLabels } from '../stix/marking.ts';
 import { tlpOfDefinition } from '../stix/marking-definition.ts';
-import { endsOf, isRelation } from '../stix/relationship.ts';
+import { isRelationshipId, relationshipEnds } from '../stix/relationship.ts';
 import type { Transaction } from '../store/store.ts';
 import { type Pointed, readEnds } from './ends.ts';
 import { levelOf, readDefinitions, translate } from './markings.ts';
@@ -21,8 +21,8 @@ import type { Curated, JournalView } from './publish.ts';
  * ceiling, if the journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
  * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
  *
- * Marking definitions go into every journal and join its company: indicators keep their references to them, and a marking
- * that can't be read binds nobody. Those of TLP don't: all that refers to them refers to the company's own instead. What Sluice
+ * Marking definitions go into every journal, among its producer objects: indicators keep their references to them, and a marking
+ * that can't be read binds nobody. Those of TLP don't: all that refers to them refers to Sluice's own instead. What Sluice
  * itself says of TLP and of who it is, nobody else says.
  */
 export async function curateObjects(
@@ -35,16 +35,18 @@ export async function curateObjects(
   const { name, policy, keep } = definition;
   if (ids.length === 0) return { entries: 0, withdrawn: 0 };
   const standing = await standingObjects(tx, name, ids);
-  const taken = policy.objects === 'all' ? ids : ids.filter(isStatement);
+  const taken = policy.objects === 'all' ? ids : ids.filter(isMarkingDefinition);
   const held = await readHeld(tx, definition, feeds, taken);
   const wanted = newestWithin(held, policy.tlp, now);
   const fresh = [...wanted.values()].filter(
     (object) =>
-      isNew(object, standing.get(object.id)) && (isStatement(object.id) || standing.get(object.id)?.company !== true),
+      isNew(object, standing.get(object.id)) &&
+      (isMarkingDefinition(object.id) || standing.get(object.id)?.isProducerObject !== true),
   );
   // A marking that no feed holds any more stays for those who refer to it; one that became too secret doesn't.
   const isHeld = new Set(held.map(({ id }) => id));
-  const isOurs = ({ company, objectId: id }: ObjectEntry): boolean => company && !(isStatement(id) && isHeld.has(id));
+  const isOurs = ({ isProducerObject, objectId: id }: ObjectEntry): boolean =>
+    isProducerObject && !(isMarkingDefinition(id) && isHeld.has(id));
   const gone = [...standing.values()].filter((entry) => !isOurs(entry) && !wanted.has(entry.objectId));
   const revocable = gone.filter((entry) => 'modified' in JSON.parse(entry.raw));
   const told = revocable.filter((entry) => JSON.parse(entry.raw).revoked !== true);
@@ -58,7 +60,7 @@ export async function curateObjects(
     })),
     ...told.map((entry) => ({ entry: tombstoneOf(entry, next(), keep), replaces: entry.dateAdded })),
   ];
-  const rest = policy.objects === 'all' ? [] : ids.filter((id) => !isStatement(id));
+  const rest = policy.objects === 'all' ? [] : ids.filter((id) => !isMarkingDefinition(id));
   const verdicts = verdictsOn(held, wanted, standing, view);
   await tx.judgeObjects(name, ids, [...verdicts, ...(await notTaken(tx, view, rest))]);
   await pointRelations(tx, name, ids, wanted);
@@ -91,7 +93,7 @@ async function readHeld(
 ): Promise<Held[]> {
   const all = (await tx.objectsById([...feeds.keys()], ids)).map((object) => ({
     ...object,
-    marked: markedAs(object.raw),
+    marked: objectMarkings(object.raw),
   }));
   const refs = new Set(all.flatMap(({ marked }) => marked.others));
   const definitions = await readDefinitions(tx, [...feeds.keys()], refs);
@@ -121,7 +123,7 @@ function verdictsOn(
 ): ObjectVerdict[] {
   return held.map(({ id, feed, raw, level, shown, isTlpDefinition }) => {
     const served = wanted.get(id)?.raw ?? null;
-    const isOurs = standing.get(id)?.company === true && !isStatement(id);
+    const isOurs = standing.get(id)?.isProducerObject === true && !isMarkingDefinition(id);
     let reason: LeftOutReason | null = null;
     if (isTlpDefinition) reason = 'superseded';
     else if (!isWithin(level, definition.policy.tlp)) reason = 'above-ceiling';
@@ -145,7 +147,7 @@ async function notTaken(tx: Transaction, { feeds }: JournalView, ids: readonly s
 }
 
 function kindOf(id: string): ObjectVerdict['kind'] {
-  return isStatement(id) ? 'marking' : 'object';
+  return isMarkingDefinition(id) ? 'marking' : 'object';
 }
 
 /**
@@ -166,7 +168,7 @@ function newestWithin(held: readonly Held[], ceiling: Tlp, now: Micros): Map<str
     if (creators.get(id) !== creator || isTlpDefinition || shown === null || !isWithin(level, ceiling)) continue;
     const other = newest.get(id);
     if (other !== undefined && versionOf(object, now) <= versionOf(other, now)) continue;
-    newest.set(id, { id, type, version, raw: shown, keys, isMerged, isRelated: endsOf(object).length > 0 });
+    newest.set(id, { id, type, version, raw: shown, keys, isMerged, isRelated: relationshipEnds(object).length > 0 });
   }
   for (const [id, { raw, isMerged }] of newest) if (isMerged && raw['revoked'] === true) newest.delete(id);
   return newest;
@@ -192,9 +194,9 @@ async function pointRelations(
   ids: readonly string[],
   wanted: ReadonlyMap<string, Wanted>,
 ): Promise<void> {
-  const relations = ids.filter(isRelation);
+  const relations = ids.filter(isRelationshipId);
   if (relations.length === 0) return;
-  const pointers = relations.flatMap((id) => (wanted.get(id)?.keys ?? []).map((key): Pointer => ({ id, key })));
+  const pointers = relations.flatMap((id) => (wanted.get(id)?.keys ?? []).map((key): RelationEnd => ({ id, key })));
   await tx.point(journal, relations, pointers);
 }
 
@@ -223,7 +225,7 @@ function versionAfter(standing: ObjectEntry, dateAdded: Micros): Micros {
  * or that comes back, is a later version of it, whatever its author dated it.
  */
 function freshEntry(object: Wanted, standing: ObjectEntry | undefined, dateAdded: Micros, keep: number): ObjectEntry {
-  const entry = objectEntry(object, dateAdded, isStatement(object.id));
+  const entry = objectEntry(object, dateAdded, isMarkingDefinition(object.id));
   if (object.isRelated && standing !== undefined && entry.version <= standing.version) {
     entry.version = versionAfter(standing, dateAdded);
     entry.raw = jsonText({ ...object.raw, modified: formatMillis(entry.version) });
@@ -232,11 +234,11 @@ function freshEntry(object: Wanted, standing: ObjectEntry | undefined, dateAdded
 }
 
 /** A marking definition that is not TLP. */
-function isStatement(id: string): boolean {
+function isMarkingDefinition(id: string): boolean {
   return id.startsWith('marking-definition--') && tlpOfId(id) === null;
 }
 
-export function objectEntry(object: StixObject, dateAdded: Micros, company = false): ObjectEntry {
+export function objectEntry(object: StixObject, dateAdded: Micros, isProducerObject = false): ObjectEntry {
   return {
     kind: 'object',
     dateAdded,
@@ -244,7 +246,7 @@ export function objectEntry(object: StixObject, dateAdded: Micros, company = fal
     version: (object.version === null ? undefined : parseTimestamp(object.version)) ?? dateAdded,
     superseded: false,
     stixType: object.type,
-    company,
+    isProducerObject,
     raw: jsonText(object.raw),
     due: null,
   };

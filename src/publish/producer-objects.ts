@@ -27,9 +27,13 @@ export async function settleIdentity(tx: Transaction, wanted: StixObject): Promi
   return { ...wanted, version: modified, raw: { ...wanted.raw, created, modified } };
 }
 
-/** Appends what a journal lacks of its company, or has in another version; TLP markings that are no longer part of it leave. */
-export async function bringCompany(tx: Transaction, journal: string, company: readonly StixObject[]): Promise<void> {
-  const ids = new Set(company.map(({ id }) => id));
+/** Appends the producer objects that a journal lacks or has in another version. TLP markings that no longer belong to it leave. */
+export async function appendProducerObjects(
+  tx: Transaction,
+  journal: string,
+  producerObjects: readonly StixObject[],
+): Promise<void> {
+  const ids = new Set(producerObjects.map(({ id }) => id));
   const known = await standingObjects(tx, journal, [...new Set([...ids, ...tlpMarkingIds])]);
   const former = [...known.values()].filter(({ objectId }) => !ids.has(objectId));
   if (former.length > 0) {
@@ -38,7 +42,7 @@ export async function bringCompany(tx: Transaction, journal: string, company: re
       former.map(({ dateAdded }) => dateAdded),
     );
   }
-  const lacking = company.filter((object) => known.get(object.id)?.raw !== jsonText(object.raw));
+  const lacking = producerObjects.filter((object) => known.get(object.id)?.raw !== jsonText(object.raw));
   const dates = await tx.stamp(journal, lacking.length);
   const entries = lacking.map((object, i) => ({
     entry: objectEntry(object, dates[i] as Micros, true),

@@ -1,7 +1,7 @@
 import type { Micros } from '../model/clock.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import { isMergeable } from '../stix/relationship.ts';
-import { statementsOf } from '../stix/source-objects.ts';
+import { isMergeableId } from '../stix/relationship.ts';
+import { sourceObjectsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 import { curateObjects } from './objects.ts';
 import { addCurated, type Curated, curate, type JournalView, type News } from './publish.ts';
@@ -22,7 +22,7 @@ export async function bring(
   const counts = await curate(tx, view, about, now);
   addCurated(counts, await curateObjects(tx, view, ids, now));
   const keys = 'observations' in about ? [...about.observations.keys()] : about;
-  for await (const slice of relationsOn(tx, view, keys, ids.filter(isMergeable))) {
+  for await (const slice of relationsOn(tx, view, keys, ids.filter(isMergeableId))) {
     addCurated(counts, await curateObjects(tx, view, slice, now));
   }
   return counts;
@@ -46,7 +46,7 @@ async function* relationsOn(
   const ends = new Map(relating.map((feed) => [feed, [...ids]]));
   for (const observation of await tx.observations(relating, keys)) {
     const known = ends.get(observation.feed) as string[];
-    for (const { id } of statementsOf(observation)) known.push(id);
+    for (const { id } of sourceObjectsOf(observation)) known.push(id);
   }
   for (const [feed, all] of ends) yield* walk((after) => tx.relatedObjects(feed, all, after, SLICE));
 }

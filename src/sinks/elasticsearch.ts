@@ -145,7 +145,7 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
       clock: context.clock,
     });
     return {
-      place: JSON.stringify([[options.node ?? options.cloud_id ?? ''].flat().sort(), target, destination.name]),
+      targetId: JSON.stringify([[options.node ?? options.cloud_id ?? ''].flat().sort(), target, destination.name]),
       holds: target === 'latest' ? 'live' : 'versions',
       // Versions decide, and ids: it doesn't matter in which order operations arrive.
       atOnce: options.concurrency,

@@ -49,7 +49,7 @@ export const file: SinkKind<Options> = {
     const directory = resolve(context.base, path);
     const lineOf = lineWriter(context);
     return {
-      place: JSON.stringify([directory, format]),
+      targetId: JSON.stringify([directory, format]),
       holds: 'versions',
       atOnce: 1,
       setup: () => [],

@@ -44,7 +44,7 @@ export interface SinkCollection {
 
 export interface Sink {
   /** What the target is, in a text without secrets: when it changes, everything is delivered anew. */
-  place: string;
+  targetId: string;
   /**
    * `live`: one document per observable, and a withdrawal takes it out. `versions`: every version is kept beside the others,
    * withdrawals among them.

@@ -22,7 +22,7 @@ export const shortHives: Record<string, string> = {
 };
 
 /** The canonical observable as this profile must issue it, or null when Elastic could not match it and it is left out. */
-export function fitsElastic(observable: Observable): Observable | null {
+export function elasticObservable(observable: Observable): Observable | null {
   const { type, value } = observable;
   switch (type) {
     case 'ipv4':
@@ -60,7 +60,7 @@ function isPlain(value: string): boolean {
 const mapped = ['object_marking_refs', 'indicator_types', 'kill_chain_phases', 'lang'];
 
 /** What may be kept of upstream properties in this profile: no custom top-level property and no foreign extension. */
-export function keptForElastic(kept: JsonObject): JsonObject | null {
+export function elasticProperties(kept: JsonObject): JsonObject | null {
   const entries = mapped.flatMap((name) => (kept[name] === undefined ? [] : [[name, kept[name]] as const]));
   return entries.length === 0 ? null : Object.fromEntries(entries);
 }

@@ -46,7 +46,7 @@ const CAPEC = /^CAPEC-\d+$/;
  * The reference as it may be served: with at least one of description, url and id, a link that is one, and the source names
  * `cve` and `capec` for those ids and nothing else (section 2.5.2). Null when nothing is left of it.
  */
-export function tidyReference(reference: ExternalReference): ExternalReference | null {
+export function normaliseReference(reference: ExternalReference): ExternalReference | null {
   const url = reference.url === undefined ? null : referenceUrl(reference.url);
   const id = reference.external_id;
   const tidy: ExternalReference = { source_name: registryOf(id) ?? honestName(reference.source_name) };
@@ -76,7 +76,7 @@ export function sourceReferences(observation: Observation): ExternalReference[] 
   if (title !== undefined) publisher.description = title;
   if (url !== undefined) publisher.url = url;
   if (sourceId !== null) publisher.external_id = sourceId;
-  const tidy = tidyReference(publisher);
+  const tidy = normaliseReference(publisher);
   const references = tidy === null ? [] : [tidy];
   for (const technique of techniques) {
     const path = technique.replace('.', '/');

@@ -61,12 +61,12 @@ export function tlpOfId(ref: string): Tlp | null {
 export const tlpMarkingIds: readonly string[] = [...tlpById.keys()].filter((id) => id !== OPENCTI_AMBER_STRICT);
 
 /** What an object's markings say, on itself or on any of its parts. */
-export interface Marked {
+export interface ObjectMarkings {
   /** The strictest level that the object shows by itself; null when it shows none. */
   tlp: Tlp | null;
   /** Ids of markings that only their definitions explain: a level of the publisher's own, a licence, a statement. */
   others: string[];
-  /** References that are neither an id nor a level, and those beyond MAX_STATEMENTS; they count as red. */
+  /** References that are neither an id nor a level, and those beyond MAX_OTHER_MARKINGS; they count as red. */
   unreadable: Json[];
 }
 
@@ -74,8 +74,8 @@ export interface Marked {
  * A part that may not be shown makes the whole unshowable, so markings of parts count as the whole's. What stands where
  * markings belong and can't be read is red.
  */
-export function markedAs(object: JsonObject): Marked {
-  const marked: Marked = { tlp: null, others: [], unreadable: [] };
+export function objectMarkings(object: JsonObject): ObjectMarkings {
+  const marked: ObjectMarkings = { tlp: null, others: [], unreadable: [] };
   for (const ref of refsOf(object)) {
     const level = typeof ref === 'string' ? (tlpOfId(ref) ?? tlpOfWord(ref.trim())) : null;
     if (level !== null) marked.tlp = stricter(marked.tlp, level);
@@ -86,7 +86,7 @@ export function markedAs(object: JsonObject): Marked {
     }
   }
   if (marked.others.length > 1) marked.others = [...new Set(marked.others)];
-  const surplus = marked.others.splice(MAX_STATEMENTS);
+  const surplus = marked.others.splice(MAX_OTHER_MARKINGS);
   if (surplus.length > 0) {
     marked.unreadable.push(...surplus);
     marked.tlp = 'red';
@@ -117,7 +117,7 @@ function isMarkingRef(ref: string): boolean {
 
 const MAX_REF = 1024;
 /** Markings other than TLP that are read of one object. */
-export const MAX_STATEMENTS = 64;
+export const MAX_OTHER_MARKINGS = 64;
 
 /** The strictest level among an object's labels: publishers tag with `tlp:red` what bears no marking. */
 export function tlpOfLabels(labels: Json | undefined): Tlp | null {
@@ -133,15 +133,15 @@ export function tlpOfLabels(labels: Json | undefined): Tlp | null {
  * Kept properties with the markings that are not TLP of all the given. A marking binds whoever passes on, so none is lost
  * when sources merge. They come first, where the renderer looks for them.
  */
-export function withStatements(kept: JsonObject | null, all: readonly (JsonObject | null)[]): JsonObject | null {
+export function withOtherMarkings(kept: JsonObject | null, all: readonly (JsonObject | null)[]): JsonObject | null {
   const statements = [...new Set(all.flatMap((one) => textsOf(one?.['object_marking_refs'])))];
   if (statements.length === 0) return kept;
   const { object_marking_refs: _, ...others } = kept ?? {};
-  return { object_marking_refs: statements.sort().slice(0, MAX_STATEMENTS), ...others };
+  return { object_marking_refs: statements.sort().slice(0, MAX_OTHER_MARKINGS), ...others };
 }
 
-/** The markings other than TLP that an observation bears, as `withStatements` keeps them. */
-export function markingsOf(kept: JsonObject | null): string[] {
+/** The markings other than TLP that an observation bears, as `withOtherMarkings` keeps them. */
+export function otherMarkingsOf(kept: JsonObject | null): string[] {
   return kept === null ? [] : textsOf(kept['object_marking_refs']);
 }
 

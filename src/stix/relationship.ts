@@ -12,29 +12,29 @@ const ENDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** One end of a relation. */
-export interface End {
+export interface RelationshipEnd {
   property: string;
   id: string;
 }
 
-const NONE: readonly End[] = [];
+const NONE: readonly RelationshipEnd[] = [];
 
 /** The ends of a relation that may be merged; empty for any other object. At most two. */
-export function endsOf({ type, raw }: Pick<StixObject, 'type' | 'raw'>): readonly End[] {
+export function relationshipEnds({ type, raw }: Pick<StixObject, 'type' | 'raw'>): readonly RelationshipEnd[] {
   return (
     ENDS[type]?.flatMap((property) => {
       const id = raw[property];
-      return typeof id === 'string' && isMergeable(id) ? [{ property, id }] : [];
+      return typeof id === 'string' && isMergeableId(id) ? [{ property, id }] : [];
     }) ?? NONE
   );
 }
 
 /** May what has this id be merged, instead of being served as it came? */
-export function isMergeable(id: string): boolean {
+export function isMergeableId(id: string): boolean {
   return id.startsWith('indicator--') || id.startsWith('vulnerability--');
 }
 
 /** May what has this id have ends? */
-export function isRelation(id: string): boolean {
+export function isRelationshipId(id: string): boolean {
   return id.startsWith('relationship--') || id.startsWith('sighting--');
 }

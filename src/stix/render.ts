@@ -1,7 +1,7 @@
 import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import type { JsonText } from '../model/json.ts';
 import { formatMillis } from '../model/timestamp.ts';
-import { TextBytes } from '../model/utf8-buffer.ts';
+import { Utf8Buffer } from '../model/utf8-buffer.ts';
 import { markingId, type TlpVersion } from './marking.ts';
 import { escapeLiteral, patternHead, patternTail } from './pattern.ts';
 import { describe, indicatorTypes, keptMarkings, keptMembers } from './properties.ts';
@@ -98,7 +98,7 @@ const MAX_SPARE = 4;
  */
 export class ListWriter {
   readonly #context: RenderContext;
-  #list = new TextBytes(spare.pop() ?? Buffer.allocUnsafeSlow(SPARE_BYTES));
+  #list = new Utf8Buffer(spare.pop() ?? Buffer.allocUnsafeSlow(SPARE_BYTES));
 
   constructor(context: RenderContext) {
     this.#context = context;
@@ -114,7 +114,7 @@ export class ListWriter {
     const { buffer } = this.#list;
     const list = Buffer.concat([Buffer.from(opening), this.#list.bytes(), Buffer.from(closing)]);
     if (buffer.length === SPARE_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
-    this.#list = new TextBytes(Buffer.alloc(0));
+    this.#list = new Utf8Buffer(Buffer.alloc(0));
     return list;
   }
 }

@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
 import { formatMicros, parseTimestamp } from '../model/timestamp.ts';
 import { timesOf } from './rules.ts';
-import { isObservableType } from './sco.ts';
+import { isScoType } from './sco.ts';
 
 /**
  * Brings into STIX 2.1's form what says the same in another: the shape of STIX 2.0, dates with an offset or without a fraction,
@@ -126,7 +126,7 @@ const labelled: Record<string, { property: string; words: ReadonlySet<string> }>
 function readAsStix21(raw: JsonObject, tell: Tell): void {
   const { type, spec_version: version, labels } = raw;
   if (typeof type !== 'string') return;
-  const isOld = version === '2.0' || (version === undefined && raw['created'] !== undefined && !isObservableType(type));
+  const isOld = version === '2.0' || (version === undefined && raw['created'] !== undefined && !isScoType(type));
   if (isOld) {
     raw['spec_version'] = '2.1';
     tell('spec_version: STIX 2.0, served as 2.1');
@@ -140,7 +140,7 @@ function readAsStix21(raw: JsonObject, tell: Tell): void {
     }
   }
   const { created, modified } = raw;
-  if (created !== undefined && modified === undefined && type !== 'marking-definition' && !isObservableType(type)) {
+  if (created !== undefined && modified === undefined && type !== 'marking-definition' && !isScoType(type)) {
     raw['modified'] = created;
     tell('modified: absent, taken to be created');
   }
@@ -175,7 +175,7 @@ const readableLists = ['labels', 'aliases', 'goals', 'authors'];
 
 /** Observables are what they are: a file name that deceives is what is looked for. */
 function cleanTexts(raw: JsonObject, tell: Tell): void {
-  if (isObservableType(String(raw['type']))) return;
+  if (isScoType(String(raw['type']))) return;
   const clean = (value: Json): Json => (typeof value === 'string' ? cleanText(value) : value);
   for (const name of [...readable, ...readableLists]) {
     const value = raw[name];

@@ -43,7 +43,7 @@ export function timesOf(type: string): readonly string[] {
 const INNER_TIME = /^(?:time_date_stamp|private_key_usage_period_not_(?:before|after))$/;
 
 /** The first departure; null for none. Of an object that its schema takes. */
-export function mustFault(raw: JsonObject): SchemaFault | null {
+export function ruleFault(raw: JsonObject): SchemaFault | null {
   return timeFault(raw) ?? orderFault(raw) ?? markingFault(raw) ?? valueFault(raw) ?? identityFault(raw);
 }
 

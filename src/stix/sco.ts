@@ -20,6 +20,6 @@ const types: ReadonlySet<string> = new Set([
   'x509-certificate',
 ]);
 
-export function isObservableType(type: string): boolean {
+export function isScoType(type: string): boolean {
   return types.has(type);
 }

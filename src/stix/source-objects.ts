@@ -1,5 +1,5 @@
 import type { Micros } from '../model/clock.ts';
-import type { Observation, StatementBeside } from '../model/observation.ts';
+import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { parseTimestamp } from '../model/timestamp.ts';
 import { isStixId } from './id.ts';
 
@@ -11,20 +11,20 @@ export function isOlder(a: Micros | null, b: Micros | null, now: Micros): boolea
 }
 
 /** The upstream object that an observation was made from; null for rows, and for ids that name nothing for sure. */
-export function statementOf({ sourceId }: Observation): string | null {
+export function sourceObjectId({ sourceId }: Observation): string | null {
   return isStixId(sourceId) ? sourceId : null;
 }
 
 /** The objects of its feed that say it, the one that it was made from first. */
-export function statementsOf(observation: Observation): StatementBeside[] {
-  const id = statementOf(observation);
+export function sourceObjectsOf(observation: Observation): OtherSourceObject[] {
+  const id = sourceObjectId(observation);
   if (id === null) return observation.others;
-  const { version, validUntil, heardAt, others } = observation;
-  return [{ id, version, validUntil, heardAt }, ...others];
+  const { version, validUntil, reportedAt, others } = observation;
+  return [{ id, version, validUntil, reportedAt }, ...others];
 }
 
-export function versionOn(observation: Observation, id: string): Micros | null | undefined {
-  return statementsOf(observation).find((statement) => statement.id === id)?.version;
+export function versionOfObject(observation: Observation, id: string): Micros | null | undefined {
+  return sourceObjectsOf(observation).find((statement) => statement.id === id)?.version;
 }
 
 export function timeOf(version: string | null | undefined): Micros | null {
@@ -32,8 +32,8 @@ export function timeOf(version: string | null | undefined): Micros | null {
 }
 
 /** What still stands of an observation when some of the objects that say it are gone: null for nothing. */
-export function withoutStatements(known: Observation, gone: ReadonlySet<string | null>): Observation | null {
-  const all = statementsOf(known);
+export function withoutSourceObjects(known: Observation, gone: ReadonlySet<string | null>): Observation | null {
+  const all = sourceObjectsOf(known);
   const standing = all.filter(({ id }) => !gone.has(id));
   const [first, ...others] = standing;
   if (first === undefined) return null;
@@ -44,8 +44,8 @@ export function withoutStatements(known: Observation, gone: ReadonlySet<string |
 }
 
 /** A version that comes again was heard when it first came. */
-export function heardBefore(version: Observation, known: Observation | null): Observation {
-  const before = known === null ? undefined : statementsOf(known).find(({ id }) => id === version.sourceId);
+export function keepReportedAt(version: Observation, known: Observation | null): Observation {
+  const before = known === null ? undefined : sourceObjectsOf(known).find(({ id }) => id === version.sourceId);
   const isAgain = before !== undefined && before.version !== null && before.version === version.version;
-  return isAgain ? { ...version, heardAt: before.heardAt } : version;
+  return isAgain ? { ...version, reportedAt: before.reportedAt } : version;
 }

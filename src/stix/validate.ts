@@ -1,10 +1,10 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import { MAX_REJECTED_ROW, type Rejection, type RejectionReason, type StixObject } from '../model/observation.ts';
 import { isStixId } from './id.ts';
-import { markedAs, tlpOfLabels } from './marking.ts';
+import { objectMarkings, tlpOfLabels } from './marking.ts';
 import { tlpOfDefinition } from './marking-definition.ts';
 import { repair, type Tell } from './repair.ts';
-import { mustFault } from './rules.ts';
+import { ruleFault } from './rules.ts';
 import { type SchemaFault, schemaFault } from './schema.ts';
 
 /**
@@ -39,7 +39,7 @@ export function checkStixObject(object: JsonObject, tell: Tell = () => undefined
   if (raw === undefined) return reject('bad-stix', 'nested too deep');
   const size = JSON.stringify(raw).length;
   if (size > MAX_STIX_OBJECT) return reject('too-long', `${size} characters, more than ${MAX_STIX_OBJECT}`);
-  const [unread] = markedAs(raw).unreadable;
+  const [unread] = objectMarkings(raw).unreadable;
   if (unread !== undefined) tell(`object_marking_refs: ${shorten(unread)} is not read and is taken for red`);
   const level = levelsOf(raw);
   const unnamed = identityFault(raw);
@@ -71,7 +71,7 @@ function identityFault({ type, id, spec_version: version }: JsonObject): string 
 /** Leaves out what is at fault, as long as the object stands without it; answers the first fault that remains. */
 function leaveOutFaults(raw: JsonObject, tell: Tell): string | null {
   for (let left = MOST_LEFT_OUT; ; left -= 1) {
-    const found = schemaFault(raw) ?? refFault(raw) ?? mustFault(raw);
+    const found = schemaFault(raw) ?? refFault(raw) ?? ruleFault(raw);
     if (found === null) return null;
     const [property, item] = found.path;
     if (left === 0 || property === undefined || decisive.has(property) || !Object.hasOwn(raw, property))

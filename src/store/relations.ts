@@ -1,4 +1,4 @@
-import type { Pointer } from '../model/entry.ts';
+import type { RelationEnd } from '../model/entry.ts';
 import type { ObservableKey } from '../model/observable.ts';
 
 /**
@@ -11,7 +11,7 @@ export interface Relations {
   /** Walks the relations of a feed that have one of these ids as an end: their own ids, ascending and strictly after `after`. */
   relatedObjects(feed: string, ends: readonly string[], after: string | null, limit: number): Promise<string[]>;
   /** In the journal these relations point at these observables, and at no others. */
-  point(journal: string, ids: readonly string[], pointers: readonly Pointer[]): Promise<void>;
+  point(journal: string, ids: readonly string[], pointers: readonly RelationEnd[]): Promise<void>;
   /** Walks the relations that point at one of these observables: ids, ascending and strictly after `after`. */
   pointing(journal: string, keys: readonly ObservableKey[], after: string | null, limit: number): Promise<string[]>;
 }

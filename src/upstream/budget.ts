@@ -131,11 +131,11 @@ export function applyRateLimit(
   const remaining = headers['x-ratelimit-remaining'] ?? headers['ratelimit-remaining'];
   const isSpent = remaining !== undefined && /^0+(?:\.0*)?$/.test(remaining.trim());
   // Upstream's dates are compared with upstream's own clock where the answer tells it.
-  const answeredAt = parseHttpDate(headers['date'] ?? '') ?? now;
-  const retryAfter = isRefused || status >= 500 ? parseRetryAfter(headers, answeredAt) : null;
+  const responseDate = parseHttpDate(headers['date'] ?? '') ?? now;
+  const retryAfter = isRefused || status >= 500 ? parseRetryAfter(headers, responseDate) : null;
   const wait =
     retryAfter ??
-    (isRefused || isSpent ? parseReset(headers, answeredAt) : null) ??
+    (isRefused || isSpent ? parseReset(headers, responseDate) : null) ??
     (isRefused ? BLOCK_WITHOUT_HINT : null);
   if (wait === null) return state;
   const current = advance(state, now);
@@ -143,18 +143,18 @@ export function applyRateLimit(
   return (current.blockedUntil ?? 0) >= until ? current : { ...current, blockedUntil: until, blockedAt: now };
 }
 
-function parseRetryAfter(headers: Record<string, string>, answeredAt: Micros): Micros | null {
+function parseRetryAfter(headers: Record<string, string>, responseDate: Micros): Micros | null {
   const text = headers['retry-after']?.trim() ?? '';
   if (/^\d{1,9}$/.test(text)) return Number(text) * MICROS_PER_SECOND;
   const at = parseHttpDate(text);
-  return at === undefined ? null : Math.max(0, at - answeredAt);
+  return at === undefined ? null : Math.max(0, at - responseDate);
 }
 
 /** A number of seconds, or Unix seconds: told apart by size. Null for a time that has passed. */
-function parseReset(headers: Record<string, string>, answeredAt: Micros): Micros | null {
+function parseReset(headers: Record<string, string>, responseDate: Micros): Micros | null {
   const text = (headers['x-ratelimit-reset'] ?? headers['ratelimit-reset'])?.trim() ?? '';
   if (!/^\d{1,12}$/.test(text)) return null;
   const micros = Number(text) * MICROS_PER_SECOND;
-  const wait = micros > 1000 * MICROS_PER_DAY ? micros - answeredAt : micros;
+  const wait = micros > 1000 * MICROS_PER_DAY ? micros - responseDate : micros;
   return wait > 0 ? wait : null;
 }

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import type { FeedRequest, FeedResponse } from '../feeds/feed.ts';
 import type { Millis } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
-import { holdsTooMuch, MAX_JSON_VALUES } from '../model/json.ts';
-import { answeredAt } from '../model/response-date.ts';
+import { hasTooManyValues, MAX_JSON_VALUES } from '../model/json.ts';
+import { responseDate } from '../model/response-date.ts';
 import type { Secret } from '../model/secret.ts';
 import { MAX_WAIT_MS, saveOutcome } from './admission.ts';
 import { type BufferedBody, bufferBody, readStart, readText } from './buffered-body.ts';
@@ -125,7 +125,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
         return null;
       }
       if (request.conditional) {
-        const at = answeredAt(headers['date'], parts.clock.now());
+        const at = responseDate(headers['date'], parts.clock.now());
         const lastModified = pastDate(headers['last-modified'] ?? null, at);
         conditional = { etag: headers['etag'] ?? null, lastModified, buffered };
       }
@@ -184,7 +184,7 @@ async function receive(
 }
 
 function parseJson(text: string, request: FeedRequest, host: string): unknown {
-  if (holdsTooMuch(text)) {
+  if (hasTooManyValues(text)) {
     throw new GatewayError('upstream-too-large', `${host} sent more than ${MAX_JSON_VALUES} values in one answer.`);
   }
   try {

@@ -3,7 +3,7 @@ import { type Dispatcher, errors, request as send } from 'undici';
 import type { FeedRequest } from '../feeds/feed.ts';
 import type { Micros, Millis } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
-import { isAhead } from '../model/response-date.ts';
+import { isInFuture } from '../model/response-date.ts';
 import { parseHttpDate } from '../model/timestamp.ts';
 import { type AccountParts, admitRequest, saveRateLimit } from './admission.ts';
 import type { CookieJar } from './cookies.ts';
@@ -144,7 +144,7 @@ export function headersOf(
 /** RFC 9110 section 8.8.2.1: nothing was modified later than now. With such a date a server would answer 304 for ever. */
 export function pastDate(date: string | null, now: Micros): string | null {
   const time = date === null ? undefined : parseHttpDate(date);
-  return time !== undefined && isAhead(time, now) ? null : date;
+  return time !== undefined && isInFuture(time, now) ? null : date;
 }
 
 /** Lower-case names; repeated fields joined by ", ". */

@@ -48,7 +48,7 @@ export function openSinks(
     sinks.map((own) => {
       const keepOf = (journal: string): number => config.journals.find((j) => j.name === journal)?.keep ?? 0;
       const parts = { clock, store: writer, keepOf, report: onError, signal };
-      const others = sinks.filter(({ name, sink }) => name !== own.name && sink.place === own.sink.place);
+      const others = sinks.filter(({ name, sink }) => name !== own.name && sink.targetId === own.sink.targetId);
       const elsewhere = new Set(others.flatMap(({ collections }) => collections.map(({ alias }) => alias)));
       return [own.name, { delivery: new Delivery({ ...own, elsewhere }, parts), sink: own.sink }];
     }),

@@ -85,7 +85,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
     pools: config.pools,
     journals: config.journals,
     collections: config.collections,
-    companyOf: ({ policy }) => [
+    producerObjectsOf: ({ policy }) => [
       producingIdentity(namespace, config.identity, clock.now()),
       ...markingsUpTo(policy.tlp, policy.tlpVersion),
     ],

@@ -55,7 +55,7 @@ t.test('setup runs its steps, a dry run shows every request and sends none', asy
 });
 
 t.test('failed shows what was refused and why, without letting it play with the terminal', async (t) => {
-  const letter = { sink: 'siem', view: 'all pool:main *', dateAdded: 1_767_225_600_000_000, attempts: 2 };
+  const letter = { sink: 'siem', scope: 'all pool:main *', dateAdded: 1_767_225_600_000_000, attempts: 2 };
   const deadLetters: Control['deadLetters'] = async (_name, limit) => {
     t.equal(limit, 5);
     return [{ ...letter, objectId: 'indicator--1', reason: 'mapper\u001b[2J: no', at: 1_767_225_600_000_000 }];

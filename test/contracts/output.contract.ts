@@ -107,7 +107,7 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
   });
 
   t.test(`${name}: objects that are no indicators are written or left out, never half`, async (t) => {
-    const mixed = [objectEntry({ stixType: 'identity', company: true, name: 'producer' }), ...rows(2)];
+    const mixed = [objectEntry({ stixType: 'identity', isProducerObject: true, name: 'producer' }), ...rows(2)];
     t.strictSame(valuesOf(await write(output, [mixed])), ['h0.example', 'h1.example']);
   });
 }

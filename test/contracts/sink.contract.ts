@@ -36,7 +36,7 @@ export function testSinkKind(t: Test, name: string, kind: SinkKind, open: (t: Te
     const { options } = await open(t);
     t.doesNotThrow(() => kind.check(options));
     const sink = openSink(kind, options, t.testdir());
-    t.ok(sink.place.length > 0, 'it says where it is');
+    t.ok(sink.targetId.length > 0, 'it says where it is');
     for (const step of sink.setup()) t.match(step, { name: String, method: /^(PUT|POST)$/, path: /^\//, body: Object });
     await sink.close();
   });

@@ -504,7 +504,7 @@ t.test('a collection that is taken out of a sink leaves the target, with what wa
   server.down = null;
   t.equal(await withdrawDropped(parts, [parts.collection], new Set()), 2, 'once it can be reached');
   t.same(server.live('ips'), []);
-  t.match(await bench.writer.deadLetters('siem', null, 10), [{ view: 'all pool:main *' }]);
+  t.match(await bench.writer.deadLetters('siem', null, 10), [{ scope: 'all pool:main *' }]);
   t.equal(await bench.writer.deadLetterCount('siem'), 1);
   t.same(server.live('all').length, 6, 'nothing else did');
   t.equal(await withdrawDropped(parts, [parts.collection], new Set()), 0, 'and no more than once');

@@ -86,7 +86,7 @@ export async function openBench(
   feeds: FeedDefinition[],
   definitions: JournalDefinition[],
   from?: Bench,
-  more: Partial<Pick<JournalsParts, 'collections' | 'companyOf' | 'idle'>> = {},
+  more: Partial<Pick<JournalsParts, 'collections' | 'producerObjectsOf' | 'idle'>> = {},
 ): Promise<Bench> {
   const clock = from?.clock ?? scriptedClock(START, { auto: true });
   const location = join(t.testdir(), 'store');
@@ -106,7 +106,7 @@ export async function openBench(
     journals: definitions,
     collections: [],
     namespace: uuidOf('namespace'),
-    companyOf: () => [],
+    producerObjectsOf: () => [],
     ...more,
   });
   await journals.reconcile(never);

@@ -49,7 +49,7 @@ export class Source {
   /** What the gateway may take each object for: one version, or several while a pull broke off; null: not there. */
   readonly #heard = new Map<string, (Version | null)[]>();
   /** Of a delta: when the gateway heard the version that counts of each object, and when it last heard of the object at all. */
-  readonly #heardAt = new Map<string, { version: Micros; any: Micros }>();
+  readonly #reportedAt = new Map<string, { version: Micros; any: Micros }>();
   #heardTo = 0;
   readonly #begun = new Set<Version>();
   /** The start of the last whole pull; null: none yet. */
@@ -110,16 +110,16 @@ export class Source {
   }
 
   #noteHearing(version: Version, newest: ReadonlyMap<string, Version>, at: Micros): void {
-    const before = this.#heardAt.get(version.id) ?? { version: at, any: at };
+    const before = this.#reportedAt.get(version.id) ?? { version: at, any: at };
     // What broke off may have brought it before: its age counts from whichever was first.
     const isNew = newest.get(version.id) === version && !this.#begun.has(version);
     this.#begun.add(version);
-    this.#heardAt.set(version.id, { version: isNew ? at : before.version, any: at });
+    this.#reportedAt.set(version.id, { version: isNew ? at : before.version, any: at });
   }
 
   /** Of a delta with a lifetime, whether an object's has ended: by the version that counts, and by all that was heard of it. */
   #isAged(id: string, now: Micros): { maybe: boolean; surely: boolean } {
-    const heard = this.#heardAt.get(id);
+    const heard = this.#reportedAt.get(id);
     if (this.kind !== 'delta' || heard === undefined) return { maybe: false, surely: false };
     const hasBeenAsked = this.wholeAt !== null && this.wholeAt >= heard.any + DELTA_LIFETIME && !this.isFailing;
     return { maybe: now >= heard.version + DELTA_LIFETIME, surely: hasBeenAsked };

@@ -156,14 +156,14 @@ t.test('of more objects than are told apart none is lost for the end, whatever t
       ...plain,
       sourceId: `indicator--0000${1000 + n}-0000-4000-8000-000000000000`,
       validUntil: day(n),
-      heardAt: START + n,
+      reportedAt: START + n,
     }),
   );
   const endless = { ...(objects[30] as Observation), validUntil: null };
   for (const order of [objects, objects.toReversed()]) {
     const [one] = combineRows(order, feed).values();
     t.equal(one?.others.length, 15);
-    t.match(one?.others.at(-1), { validUntil: day(39), heardAt: START + 39 });
+    t.match(one?.others.at(-1), { validUntil: day(39), reportedAt: START + 39 });
     const [other] = combineRows(
       order.map((one) => (one === objects[30] ? endless : one)),
       feed,

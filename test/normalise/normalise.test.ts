@@ -85,7 +85,7 @@ t.test('a full row in SOC Defenders’ words', async (t) => {
     sourceId: row.id,
     version: null,
     others: [],
-    heardAt: now,
+    reportedAt: now,
     source: {
       feed_name: 'URLhaus',
       category: 'community',
@@ -441,7 +441,7 @@ t.test('an indicator of one comparison becomes an observation; its id a referenc
     sourceId: `indicator--${UUID}`,
     version: time('2026-11-02T10:00:00Z'),
     others: [],
-    heardAt: now,
+    reportedAt: now,
     source: { feed_name: 'Acme Intelligence' },
     name: 'C2',
     description: 'text',

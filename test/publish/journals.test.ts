@@ -282,7 +282,7 @@ t.test(
     const block = journal({ minConfidence: 50 }, { name: 'collection:block' });
     const namespace = uuidOf('namespace');
     const by = (name: string, contact: string | null = null): Partial<JournalsParts> => ({
-      companyOf: ({ policy }) => [
+      producerObjectsOf: ({ policy }) => [
         producingIdentity(namespace, { name, description: null, contact }, clock()),
         ...markingsUpTo(policy.tlp),
       ],

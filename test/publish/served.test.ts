@@ -11,7 +11,7 @@ import type { ObservableType } from '../../src/model/observable.ts';
 import { indexServed } from '../../src/model/served.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { isWithin, type Tlp } from '../../src/model/tlp.ts';
-import { markedAs, markingId } from '../../src/stix/marking.ts';
+import { markingId, objectMarkings } from '../../src/stix/marking.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, type TestGateway } from '../helpers/gateway.ts';
 import { type Bench, feed, journal, never, openBench } from '../helpers/journals.ts';
@@ -37,7 +37,7 @@ async function walkAll({ writer, entries }: Bench, feeds: readonly FeedDefinitio
         ...objects.map(({ id, type, raw }) => {
           const kind = type === 'marking-definition' ? 'marking' : 'object';
           const revoked = raw['revoked'] === true;
-          return { name: id, kind, tlp: markedAs(raw).tlp ?? tlp, revoked, raw: JSON.stringify(raw) };
+          return { name: id, kind, tlp: objectMarkings(raw).tlp ?? tlp, revoked, raw: JSON.stringify(raw) };
         }),
       ]);
     }

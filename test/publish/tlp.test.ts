@@ -395,8 +395,8 @@ sinks:
 
 t.test('another ceiling or version of TLP brings its markings, and the former leave', async (t) => {
   const one = feed('one', { tlp: 'clear' });
-  const companyOf = ({ policy }: JournalDefinition) => markingsUpTo(policy.tlp, policy.tlpVersion);
-  let bench = await openBench(t, [one], [journal({ tlp: 'red' })], undefined, { companyOf });
+  const producerObjectsOf = ({ policy }: JournalDefinition) => markingsUpTo(policy.tlp, policy.tlpVersion);
+  let bench = await openBench(t, [one], [journal({ tlp: 'red' })], undefined, { producerObjectsOf });
   const held = async () =>
     (await bench.entries()).flatMap((entry) => (entry.kind === 'object' ? [entry.objectId] : [])).sort();
   const idsUpTo = (tlp: Tlp, version: 1 | 2) =>
@@ -404,9 +404,9 @@ t.test('another ceiling or version of TLP brings its markings, and the former le
       .map(({ id }) => id)
       .sort();
   t.same(await held(), idsUpTo('red', 2));
-  bench = await openBench(t, [one], [journal({ tlp: 'green' })], bench, { companyOf });
+  bench = await openBench(t, [one], [journal({ tlp: 'green' })], bench, { producerObjectsOf });
   t.same(await held(), idsUpTo('green', 2));
-  bench = await openBench(t, [one], [journal({ tlp: 'amber', tlpVersion: 1 })], bench, { companyOf });
+  bench = await openBench(t, [one], [journal({ tlp: 'amber', tlpVersion: 1 })], bench, { producerObjectsOf });
   t.same(await held(), idsUpTo('amber', 1));
 });
 

@@ -362,9 +362,11 @@ t.test('iocs: collections that the caller may not read are not there', async (t)
   t.equal((await app.ask(IOCS, { headers })).statusCode, 404, 'the standard collection neither');
 });
 
-t.test('stix: what stands in a collection, as one bundle or as lines, with its company', async (t) => {
+t.test('stix: what stands in a collection, as one bundle or as lines, with its producer objects', async (t) => {
   const app = await openApp(t);
-  const [producer] = await app.append([objectEntry({ stixType: 'identity', company: true, name: 'producer' })]);
+  const [producer] = await app.append([
+    objectEntry({ stixType: 'identity', isProducerObject: true, name: 'producer' }),
+  ]);
   const entries = await fill(app);
   const [other] = await app.append([objectEntry({ stixType: 'relationship', name: 'r' })]);
   const gone = entries[0] as IndicatorEntry;
@@ -395,7 +397,7 @@ t.test('stix: what stands in a collection, as one bundle or as lines, with its c
   ];
   for (const [query, expected] of filters) {
     const found = idsOf((await app.ask(`${IOCS}/stix?${query}`)).json().objects);
-    t.strictSame(found, [producer?.objectId, ...expected], `${query}: the company and what it says`);
+    t.strictSame(found, [producer?.objectId, ...expected], `${query}: the producer objects and the rest`);
     const body = Object.fromEntries(new URLSearchParams(query));
     const posted = await app.ask(`${IOCS}/stix`, { method: 'POST', body });
     t.strictSame(idsOf(posted.json().objects), found, `${query}, asked in a body`);

@@ -3,7 +3,7 @@ import t from 'tap';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { ExternalReference, Observation } from '../../src/model/observation.ts';
 import { tlpLevels } from '../../src/model/tlp.ts';
-import { referenceUrl, sourceReferences, tidyReference } from '../../src/stix/external-reference.ts';
+import { normaliseReference, referenceUrl, sourceReferences } from '../../src/stix/external-reference.ts';
 import {
   collectionIdOf,
   identityId,
@@ -14,7 +14,7 @@ import {
   uuidV5,
 } from '../../src/stix/id.ts';
 import { producingIdentity } from '../../src/stix/identity.ts';
-import { markedAs, markingId, markingsUpTo, tlpOfId, tlpOfLabels } from '../../src/stix/marking.ts';
+import { markingId, markingsUpTo, objectMarkings, tlpOfId, tlpOfLabels } from '../../src/stix/marking.ts';
 import { tlpOfDefinition } from '../../src/stix/marking-definition.ts';
 import { checkStixObject, MAX_STIX_OBJECT } from '../../src/stix/validate.ts';
 import { CREATED, NAMESPACE } from '../helpers/entry.ts';
@@ -89,7 +89,7 @@ t.test('ids are told from what only looks like one', async (t) => {
 });
 
 t.test('markings of both TLP versions are read; the strictest wins, on the whole or on a part', async (t) => {
-  const tlpOf = (...refs: unknown[]) => markedAs({ object_marking_refs: refs as string[] }).tlp;
+  const tlpOf = (...refs: unknown[]) => objectMarkings({ object_marking_refs: refs as string[] }).tlp;
   for (const tlp of tlpLevels) t.equal(tlpOf(markingId(tlp)), tlp);
   for (const tlp of ['clear', 'green', 'amber', 'red'] as const) t.equal(tlpOf(markingId(tlp, 1)), tlp);
   t.equal(tlpOf(markingId('amber+strict', 1)), 'red', 'never milder where TLP 1 has no such level');
@@ -99,25 +99,25 @@ t.test('markings of both TLP versions are read; the strictest wins, on the whole
   t.equal(tlpOf('TLP:GREEN'), 'green', 'a level in the place of an id');
   t.equal(tlpOf(), null);
   const own = `marking-definition--${UUID}`;
-  t.same(markedAs({ object_marking_refs: [own, markingId('green'), own, null] }), {
+  t.same(objectMarkings({ object_marking_refs: [own, markingId('green'), own, null] }), {
     tlp: 'green',
     others: [own],
     unreadable: [],
   });
-  t.same(markedAs({}), { tlp: null, others: [], unreadable: [] });
+  t.same(objectMarkings({}), { tlp: null, others: [], unreadable: [] });
   const granular = [
     { selectors: ['description'], marking_ref: markingId('red') },
     { lang: 'en', selectors: ['name'] },
   ];
-  t.equal(markedAs({ object_marking_refs: [markingId('green')], granular_markings: granular }).tlp, 'red');
-  t.same(markedAs({ granular_markings: [{ selectors: ['name'], marking_ref: own }] }).others, [own]);
-  t.same(markedAs({ object_marking_refs: own }).others, [own], 'one reference where a list belongs');
+  t.equal(objectMarkings({ object_marking_refs: [markingId('green')], granular_markings: granular }).tlp, 'red');
+  t.same(objectMarkings({ granular_markings: [{ selectors: ['name'], marking_ref: own }] }).others, [own]);
+  t.same(objectMarkings({ object_marking_refs: own }).others, [own], 'one reference where a list belongs');
   for (const unreadable of [['no marking'], [3], { tlp: 'red' }, ['marking-definition--'], 7] as never[]) {
-    t.equal(markedAs({ object_marking_refs: unreadable }).tlp, 'red', JSON.stringify(unreadable));
+    t.equal(objectMarkings({ object_marking_refs: unreadable }).tlp, 'red', JSON.stringify(unreadable));
   }
-  t.equal(markedAs({ granular_markings: [1] }).tlp, 'red');
+  t.equal(objectMarkings({ granular_markings: [1] }).tlp, 'red');
   const many = Array.from({ length: 65 }, (_, i) => `marking-definition--${i}`);
-  t.match(markedAs({ object_marking_refs: many }), {
+  t.match(objectMarkings({ object_marking_refs: many }), {
     tlp: 'red',
     others: many.slice(0, 64),
     unreadable: many.slice(64),
@@ -354,7 +354,7 @@ t.test('a reference says something, and cve and capec name only their own ids', 
       { source_name: 'CVE', url: 'https://cve.org/' },
     ],
   ];
-  for (const [sent, kept] of tidy) t.same(tidyReference(sent), kept);
+  for (const [sent, kept] of tidy) t.same(normaliseReference(sent), kept);
   const observation = {
     source: { feed_name: 'KEV', article_title: 'Title', article_url: 'https://a.example/1' },
     sourceId: 'CVE-2024-1234',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
-import { fitsElastic, keptForElastic } from '../../src/stix/elastic-profile.ts';
+import { elasticObservable, elasticProperties } from '../../src/stix/elastic-profile.ts';
 import { readPlain } from '../../src/stix/pattern/values.ts';
 import { formatPattern, subjectOf } from '../../src/stix/pattern.ts';
 import { anyObservable, samples } from '../helpers/observables.ts';
@@ -89,7 +89,7 @@ t.test('Elastic gets only values that its pipeline can read whole', async (t) =>
     ['asn', '2147483647'],
     ['file-name', 'evil AND.exe'],
   ];
-  for (const [type, value] of asIs) t.same(fitsElastic({ type, value }), { type, value });
+  for (const [type, value] of asIs) t.same(elasticObservable({ type, value }), { type, value });
   const leftOut: [ObservableType, string][] = [
     ['asn', '2147483648'],
     ['ipv4', '198.51.100.0/24'],
@@ -105,13 +105,13 @@ t.test('Elastic gets only values that its pipeline can read whole', async (t) =>
     ['registry-key', 'HKEY_LOCAL_MACHINE\\a AND b'],
     ['registry-key', 'HKEY_LOCAL_MACHINE\\"quoted"'],
   ];
-  for (const [type, value] of leftOut) t.equal(fitsElastic({ type, value }), null, value);
-  t.same(fitsElastic({ type: 'url', value: "http://a.example/it's OR not" }), {
+  for (const [type, value] of leftOut) t.equal(elasticObservable({ type, value }), null, value);
+  t.same(elasticObservable({ type: 'url', value: "http://a.example/it's OR not" }), {
     type: 'url',
     value: 'http://a.example/it%27s%20OR%20not',
   });
   t.same(
-    fitsElastic({ type: 'registry-key', value: 'HKEY_CURRENT_USER\\Software' }),
+    elasticObservable({ type: 'registry-key', value: 'HKEY_CURRENT_USER\\Software' }),
     { type: 'registry-key', value: 'HKCU\\Software' },
     'ECS has short hives',
   );
@@ -120,7 +120,7 @@ t.test('Elastic gets only values that its pipeline can read whole', async (t) =>
 t.test('a pattern issued to Elastic never holds what cuts or splits it', async () => {
   fc.assert(
     fc.property(anyObservable, (observable) => {
-      const fitting = fitsElastic(observable);
+      const fitting = elasticObservable(observable);
       if (fitting === null) return true;
       const pattern = formatPattern(fitting);
       return !pattern.includes("\\'") && !/\s+(?:AND|OR)\s+/.test(pattern);
@@ -130,6 +130,6 @@ t.test('a pattern issued to Elastic never holds what cuts or splits it', async (
 
 t.test('of upstream properties Elastic gets those it maps, markings first', async (t) => {
   const kept = { x_score: 3, lang: 'en', object_marking_refs: ['marking-definition--1'], extensions: { a: {} } };
-  t.equal(JSON.stringify(keptForElastic(kept)), '{"object_marking_refs":["marking-definition--1"],"lang":"en"}');
-  t.equal(keptForElastic({ x_score: 3 }), null);
+  t.equal(JSON.stringify(elasticProperties(kept)), '{"object_marking_refs":["marking-definition--1"],"lang":"en"}');
+  t.equal(elasticProperties({ x_score: 3 }), null);
 });

@@ -108,7 +108,7 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
   const { location, writer } = await openJournalStore(t, undefined, 'all');
   await writer.transaction((tx) =>
     appendEntries(tx, 'pool:main', [
-      objectEntry({ stixType: 'identity', company: true }),
+      objectEntry({ stixType: 'identity', isProducerObject: true }),
       ...(['ipv4', 'domain', 'url', 'cve'] as const).map((type) => indicatorEntry({ type, value: type })),
       indicatorEntry({ value: 'dead', revoked: true, reason: 'vanished' }),
     ]),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Micros } from '../../src/model/clock.ts';
 import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
-import { createTurns, eventLoop, MOST_LET_BY } from '../../src/model/turns.ts';
+import { createTurns, eventLoop, MAX_CONNECTIONS_FIRST } from '../../src/model/turns.ts';
 import { Connection } from '../../src/store/sqlite/connection.ts';
 import { walkPages } from '../../src/store/sqlite/pages.ts';
 import { SEGMENT_ENTRIES } from '../../src/store/sqlite/segments.ts';
@@ -193,7 +193,7 @@ t.test('new connections are let by before the next piece, but no more of them th
   let arriving = 0;
   const tick = (): void => {
     turn += 1;
-    if (turn <= arriving) loop.letBy();
+    if (turn <= arriving) loop.connectionArrived();
     if (turn < 1000) setImmediate(tick);
   };
   const turnsOf = async (connections: number): Promise<number> => {
@@ -210,5 +210,5 @@ t.test('new connections are let by before the next piece, but no more of them th
   };
   const idle = await turnsOf(0);
   t.equal((await turnsOf(6)) - idle, 5, 'it waits until none comes any more');
-  t.equal((await turnsOf(500)) - idle, MOST_LET_BY, 'and not for ever');
+  t.equal((await turnsOf(500)) - idle, MAX_CONNECTIONS_FIRST, 'and not for ever');
 });

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../model/error.ts';
-import { holdsTooMuch, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
+import { hasTooManyValues, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
 
 /**
  * JSON texts, one behind the other, of any length: members of a root list, or of the list `objects` of a root object, are
@@ -110,7 +110,7 @@ class Reader {
     const held = isMember ? this.#member : this.#root;
     const bytes = held.size;
     const text = held.take();
-    if (holdsTooMuch(text)) {
+    if (hasTooManyValues(text)) {
       throw new GatewayError(
         'upstream-too-large',
         `${this.#name} holds an object of more than ${MAX_JSON_VALUES} values.`,

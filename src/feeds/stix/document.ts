@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { GatewayError } from '../../model/error.ts';
-import { holdsTooMuch, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
+import { hasTooManyValues, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
 import type { Rejection } from '../../model/observation.ts';
 import { rowText } from '../../stix/validate.ts';
 import { isEmptyEnvelope } from '../reading/envelope.ts';
@@ -132,7 +132,7 @@ async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGen
     held = [];
     size = 0;
     if (line === '') return;
-    if (line === null || holdsTooMuch(line)) {
+    if (line === null || hasTooManyValues(line)) {
       const detail = `line ${number} is longer than ${MOST_HELD} bytes, or holds more than ${MAX_JSON_VALUES} values`;
       return yield { rejection: { reason: 'too-long', detail, row: '' }, bytes: 0 };
     }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Micros } from '../../model/clock.ts';
 import { GatewayError } from '../../model/error.ts';
 import { isJsonObject, type Json } from '../../model/json.ts';
-import { answeredAt, isAhead } from '../../model/response-date.ts';
+import { isInFuture, responseDate } from '../../model/response-date.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
 import { wholeText } from '../../stix/validate.ts';
 import { BATCH_BYTES, BATCH_ROWS, type FeedResponse } from '../feed.ts';
@@ -127,14 +127,14 @@ function nextOf(next: Json | undefined): string | null {
  * would come; the date of the page's first row then stands for it, which is never too late.
  */
 function datesOf(headers: Record<string, string>, now: Micros): Pick<Page, 'first' | 'last' | 'ahead' | 'at'> {
-  const at = answeredAt(headers['date'], now);
+  const at = responseDate(headers['date'], now);
   let ahead: string | null = null;
   const [first, last] = ['first', 'last'].map((name) => {
     const date = timestampOf(headers[`x-taxii-date-added-${name}`]?.trim() ?? '');
     const time = parseTimestamp(date);
     // Servers send `undefined`, `null` and the like.
     if (time === undefined) return null;
-    if (!isAhead(time, at)) return date;
+    if (!isInFuture(time, at)) return date;
     ahead = date;
     return null;
   }) as [string | null, string | null];

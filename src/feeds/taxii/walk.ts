@@ -1,7 +1,7 @@
 import type { Micros } from '../../model/clock.ts';
 import { GatewayError } from '../../model/error.ts';
 import type { Json } from '../../model/json.ts';
-import { isAhead } from '../../model/response-date.ts';
+import { isInFuture } from '../../model/response-date.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
 import { isCut, restartsBehind } from './bookmark.ts';
 import { smallerLimit, toldLimit } from './limit.ts';
@@ -98,7 +98,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Step> {
 
 /** By the server's clock and by ours: either may be behind, and what they agree on begins all anew. */
 function isFuture(date: string, { at }: Page, { now }: WalkOptions): boolean {
-  return isAhead(parseTimestamp(date) ?? 0, Math.max(at, now()));
+  return isInFuture(parseTimestamp(date) ?? 0, Math.max(at, now()));
 }
 
 function stepOf({ limit }: Question, { isPrecise }: State): Step {

@@ -5,7 +5,7 @@ import { documentTime } from '../../ecs/renewal.ts';
 import type { Clock, Micros } from '../../model/clock.ts';
 import type { IndicatorEntry } from '../../model/entry.ts';
 import { GatewayError } from '../../model/error.ts';
-import { TextBytes } from '../../model/utf8-buffer.ts';
+import { Utf8Buffer } from '../../model/utf8-buffer.ts';
 import { NothingTaken, type PushReport, type Sink, type SinkCollection } from '../sink.ts';
 import { Answered, type Connection, inWords, reasonOf } from './connection.ts';
 
@@ -119,14 +119,14 @@ interface Encoding {
 /** Bodies of up to `most` bytes, each made when it is asked for. */
 function* flushesOf(entries: readonly IndicatorEntry[], how: Encoding, most: number): Generator<Flush> {
   const guess = Math.min(most, entries.length * USUAL_BYTES);
-  let body = new TextBytes(Buffer.allocUnsafe(guess));
+  let body = new Utf8Buffer(Buffer.allocUnsafe(guess));
   let taken: IndicatorEntry[] = [];
   for (const entry of entries) {
     const text = operationOf(entry, how);
     // UTF-16 units for bytes: what is not ASCII is rare in these documents, and the bound is no protocol's.
     if (taken.length > 0 && body.length + text.length > most) {
       yield { body: body.bytes(), entries: taken };
-      [body, taken] = [new TextBytes(Buffer.allocUnsafe(guess)), []];
+      [body, taken] = [new Utf8Buffer(Buffer.allocUnsafe(guess)), []];
     }
     body.add(text);
     taken.push(entry);

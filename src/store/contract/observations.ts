@@ -1,6 +1,6 @@
 import type { Micros } from '../../model/clock.ts';
 import type { ObservableKey } from '../../model/observable.ts';
-import type { Observation, Statement } from '../../model/observation.ts';
+import type { Observation, SourceObject } from '../../model/observation.ts';
 import type { Pull } from './pulls.ts';
 
 export type StoredObservation = Observation & { feed: string };
@@ -56,7 +56,7 @@ export interface ObservationWriter {
 /** The versions in which upstream objects ended, where no observation is left that would tell. */
 export interface EndedVersionWriter {
   /** Keeps the version of each statement that has one, in place of the one that was kept. `at`: when the feed said so. */
-  rememberEnded(feed: string, statements: readonly Statement[], at: Micros): Promise<void>;
+  rememberEnded(feed: string, statements: readonly SourceObject[], at: Micros): Promise<void>;
   /** Kept versions by object id. */
   endedVersions(feed: string, ids: readonly string[]): Promise<Map<string, Micros>>;
   /** Removes up to `limit` that were last remembered before this time, the oldest first. Returns how many. */

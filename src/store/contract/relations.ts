@@ -1,4 +1,4 @@
-import type { Pointer } from '../../model/entry.ts';
+import type { RelationEnd } from '../../model/entry.ts';
 import type { ObservableKey } from '../../model/observable.ts';
 
 /**
@@ -11,7 +11,7 @@ export interface RelationWriter {
   /** Ids of the feed's relations that have one of these ids as an end: ascending, strictly after `after`, up to `limit`. */
   relatedObjects(feed: string, ends: readonly string[], after: string | null, limit: number): Promise<string[]>;
   /** Replaces what these relations point at in the journal. */
-  point(journal: string, ids: readonly string[], pointers: readonly Pointer[]): Promise<void>;
+  point(journal: string, ids: readonly string[], pointers: readonly RelationEnd[]): Promise<void>;
   /** Ids of the journal's relations that point at one of these observables: ascending, strictly after `after`, up to `limit`. */
   pointing(journal: string, keys: readonly ObservableKey[], after: string | null, limit: number): Promise<string[]>;
 }

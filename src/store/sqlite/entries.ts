@@ -144,7 +144,7 @@ function codeOf(connection: Connection, known: Codes, entry: Entry, stixType: st
   if (entry.kind === 'object' && entry.stixType !== stixType) {
     throw misuse(`object ${entry.objectId} cannot be of type "${entry.stixType}"`);
   }
-  const company = entry.kind === 'object' && entry.company ? 1 : 0;
+  const company = entry.kind === 'object' && entry.isProducerObject ? 1 : 0;
   const ofType = known.get(stixType) ?? new Map<number, number>();
   const standing = ofType.get(observable * 2 + company);
   if (standing !== undefined) return standing;

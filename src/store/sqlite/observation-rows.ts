@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 import type { Micros } from '../../model/clock.ts';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
-import type { ExternalReference, Observation, Source, StatementBeside, StixObject } from '../../model/observation.ts';
-import { markedAs, markingsOf } from '../../stix/marking.ts';
-import { endsOf } from '../../stix/relationship.ts';
+import type { ExternalReference, Observation, OtherSourceObject, Source, StixObject } from '../../model/observation.ts';
+import { objectMarkings, otherMarkingsOf } from '../../stix/marking.ts';
+import { relationshipEnds } from '../../stix/relationship.ts';
 import type { StoredObservation } from '../store.ts';
 import { misuse, type Value } from './connection.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
@@ -84,7 +84,7 @@ interface Detail {
   labels?: string[] | undefined;
   references?: ExternalReference[] | undefined;
   techniques?: string[] | undefined;
-  others?: Omit<StatementBeside, 'heardAt'>[] | undefined;
+  others?: Omit<OtherSourceObject, 'reportedAt'>[] | undefined;
   /** When each of `others` was heard. */
   heard?: Micros[] | undefined;
   kept?: JsonObject | undefined;
@@ -124,7 +124,7 @@ export class IncomingObservation implements Incoming {
   values(id: number | null, feed: number): Value[] {
     const { observable, confidence, firstSeen, lastSeen, validFrom, validUntil, revoked, sourceId, references } =
       this.observation;
-    const { version, heardAt, others } = this.observation;
+    const { version, reportedAt, others } = this.observation;
     // References come back as they were given, and are compared whatever the order of their members.
     let detail = this.#detail;
     if (references.length > 0) detail = withMember(detail, 'references', references);
@@ -133,13 +133,13 @@ export class IncomingObservation implements Incoming {
       detail = withMember(
         detail,
         'heard',
-        others.map((other) => other.heardAt),
+        others.map((other) => other.reportedAt),
       );
     // biome-ignore format: in the order of OBSERVATIONS.columns
     return [
       id, feed, this.name, this.fingerprint,
       this.#type, observable.value, confidence, this.#tlp, firstSeen, lastSeen, validFrom, validUntil, revoked ? 1 : 0,
-      sourceId, version, statementNumber(sourceId), heardAt, markingsText(markingsOf(this.observation.kept)), detail,
+      sourceId, version, statementNumber(sourceId), reportedAt, markingsText(otherMarkingsOf(this.observation.kept)), detail,
     ];
   }
 }
@@ -152,8 +152,8 @@ export function incomingObject(object: StixObject): Incoming {
     shared: [],
     values: (id, feed) => {
       const { type, version, raw } = object;
-      const markings = markingsText(markedAs(raw).others);
-      const [a = null, b = null] = endsOf(object).map((end) => statementNumber(end.id));
+      const markings = markingsText(objectMarkings(raw).others);
+      const [a = null, b = null] = relationshipEnds(object).map((end) => statementNumber(end.id));
       return [id, feed, object.id, fingerprint, type, version, markings, a, b, JSON.stringify(raw)];
     },
   };
@@ -220,7 +220,7 @@ export const OBSERVATION_COLUMNS = `lower(hex(o.key)), o.type, o.value, o.confid
 export type ObservationRow = [
   key: string, type: number, value: string, confidence: number | null, tlp: number | null,
   firstSeen: number | null, lastSeen: number | null, validFrom: number | null, validUntil: number | null,
-  revoked: number, sourceId: string | null, version: number | null, heardAt: number, detail: string,
+  revoked: number, sourceId: string | null, version: number | null, reportedAt: number, detail: string,
 ];
 
 export function observationFromRow(feed: string, row: ObservationRow): StoredObservation {
@@ -238,8 +238,8 @@ export function observationFromRow(feed: string, row: ObservationRow): StoredObs
     revoked: row[9] === 1,
     sourceId: row[10],
     version: row[11],
-    others: (detail.others ?? []).map((other, i) => ({ ...other, heardAt: detail.heard?.[i] ?? row[12] })),
-    heardAt: row[12],
+    others: (detail.others ?? []).map((other, i) => ({ ...other, reportedAt: detail.heard?.[i] ?? row[12] })),
+    reportedAt: row[12],
     source: detail.source,
     name: detail.name ?? null,
     description: detail.description ?? null,

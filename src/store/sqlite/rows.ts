@@ -56,7 +56,7 @@ export interface EntryType {
   stixType: string;
   /** Null for what is no indicator. */
   observable: ObservableType | null;
-  company: boolean;
+  isProducerObject: boolean;
 }
 
 const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -123,7 +123,7 @@ function objectFromRow(row: EntryRow, type: EntryType): ObjectEntry {
     version: row[3],
     superseded: row[4] === 1,
     stixType: type.stixType,
-    company: type.company,
+    isProducerObject: type.isProducerObject,
     raw: row[7] as JsonText,
     due: row[6],
   };

@@ -58,9 +58,10 @@ export function wantFiltered(
 ): Wanted {
   const { observableTypes, stixTypes, objectIds, versions } = filter;
   const onlyLast = versions.last && !versions.all && !versions.first && versions.exact.length === 0;
-  // A view keeps the company, `match[type]` does not.
-  const admitted = standing.filter(({ observable, stixType, company, superseded }) => {
-    const inView = observableTypes === null || company || (observable !== null && observableTypes.includes(observable));
+  // A view keeps the isProducerObject, `match[type]` does not.
+  const admitted = standing.filter(({ observable, stixType, isProducerObject, superseded }) => {
+    const inView =
+      observableTypes === null || isProducerObject || (observable !== null && observableTypes.includes(observable));
     return inView && (stixTypes === null || stixTypes.includes(stixType)) && !(onlyLast && superseded);
   });
   const condition = whereVersion(journal, versions);

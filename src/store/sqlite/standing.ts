@@ -15,11 +15,11 @@ export function readStanding(connection: Connection, journal: number): Standing[
      FROM standing s CROSS JOIN entry_types t ON t.code = s.type WHERE s.journal = ? AND s.entries > 0`,
     journal,
   );
-  return rows.map(([code, stixType, observable, company, superseded, revoked, entries]) => ({
+  return rows.map(([code, stixType, observable, isProducerObject, superseded, revoked, entries]) => ({
     code,
     stixType,
     observable: observable === NO_OBSERVABLE ? null : observableOfCode(observable),
-    company: company === 1,
+    isProducerObject: isProducerObject === 1,
     superseded: superseded === 1,
     revoked: revoked === 1,
     entries,

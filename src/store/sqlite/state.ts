@@ -37,13 +37,13 @@ export function readState(connection: Connection): Sync<ReadState> {
 
     clients: () => selectClients(connection),
 
-    checkpoint(sink, view) {
+    checkpoint(sink, scope) {
       const row = connection.get<[Micros, Micros, Micros]>(
         'SELECT date_added, updated_at, renewed_at FROM checkpoints WHERE sink = ? AND view = ?',
         sink,
-        view,
+        scope,
       );
-      return row === undefined ? null : { sink, view, dateAdded: row[0], updatedAt: row[1], renewedAt: row[2] };
+      return row === undefined ? null : { sink, scope, dateAdded: row[0], updatedAt: row[1], renewedAt: row[2] };
     },
 
     checkpoints: (sink) =>
@@ -52,7 +52,7 @@ export function readState(connection: Connection): Sync<ReadState> {
           'SELECT view, date_added, updated_at, renewed_at FROM checkpoints WHERE sink = ? ORDER BY view',
           sink,
         )
-        .map(([view, dateAdded, updatedAt, renewedAt]) => ({ sink, view, dateAdded, updatedAt, renewedAt })),
+        .map(([scope, dateAdded, updatedAt, renewedAt]) => ({ sink, scope, dateAdded, updatedAt, renewedAt })),
 
     deadLetters: (sink, after, limit) =>
       connection
@@ -60,12 +60,12 @@ export function readState(connection: Connection): Sync<ReadState> {
           `SELECT view, date_added, object_id, reason, attempts, at FROM dead_letters
            WHERE sink = ? AND (view, date_added) > (?, ?) ORDER BY view, date_added LIMIT ?`,
           sink,
-          after?.view ?? '',
+          after?.scope ?? '',
           after?.dateAdded ?? 0,
           requireLimit(limit, 0),
         )
-        .map(([view, dateAdded, objectId, reason, attempts, at]) => {
-          return { sink, view, dateAdded, objectId, reason, attempts, at };
+        .map(([scope, dateAdded, objectId, reason, attempts, at]) => {
+          return { sink, scope, dateAdded, objectId, reason, attempts, at };
         }),
 
     deadLetterCount: (sink) =>
@@ -108,21 +108,21 @@ export function writeState(connection: Connection): Sync<WriteState> {
       }
     },
 
-    saveCheckpoint({ sink, view, dateAdded, updatedAt, renewedAt }) {
+    saveCheckpoint({ sink, scope, dateAdded, updatedAt, renewedAt }) {
       const insert = 'INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)';
-      connection.run(insert, sink, view, dateAdded, updatedAt, renewedAt);
+      connection.run(insert, sink, scope, dateAdded, updatedAt, renewedAt);
     },
 
-    removeCheckpoint(sink, view) {
-      connection.run('DELETE FROM checkpoints WHERE sink = ? AND view = ?', sink, view);
+    removeCheckpoint(sink, scope) {
+      connection.run('DELETE FROM checkpoints WHERE sink = ? AND view = ?', sink, scope);
     },
 
     addDeadLetters(letters) {
-      for (const { sink, view, dateAdded, objectId, reason, attempts, at } of letters) {
+      for (const { sink, scope, dateAdded, objectId, reason, attempts, at } of letters) {
         connection.run(
           'INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)',
           sink,
-          view,
+          scope,
           dateAdded,
           objectId,
           reason,
@@ -133,11 +133,11 @@ export function writeState(connection: Connection): Sync<WriteState> {
     },
 
     removeDeadLetters(sink, letters) {
-      for (const { view, dateAdded } of letters) {
+      for (const { scope, dateAdded } of letters) {
         connection.run(
           'DELETE FROM dead_letters WHERE sink = ? AND view = ? AND date_added = ?',
           sink,
-          view,
+          scope,
           dateAdded,
         );
       }

@@ -18,7 +18,7 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
       string,
       string,
     ];
-    const others = [{ id: b, version: START, validUntil: START + 9, heardAt: START + 2 }];
+    const others = [{ id: b, version: START, validUntil: START + 9, reportedAt: START + 2 }];
     const [first, second, row] = [
       observation({ value: 'a.example', sourceId: a, version: START + 1, others }),
       observation({ value: 'b.example', sourceId: a, version: null }),
@@ -36,7 +36,7 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
     t.strictSame(await found([a, b, a, 'a row']), ['a.example', 'b.example']);
     t.strictSame(await writer.transaction((tx) => tx.saidBy('one', [b])), [{ feed: 'one', ...first }]);
     await writer.transaction((tx) =>
-      tx.amend('one', [{ ...first, sourceId: c, others: [{ id: a, version: 1, validUntil: null, heardAt: 1 }] }]),
+      tx.amend('one', [{ ...first, sourceId: c, others: [{ id: a, version: 1, validUntil: null, reportedAt: 1 }] }]),
     );
     t.strictSame(
       [await found([a]), await found([b]), await found([c])],
@@ -89,18 +89,18 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
 
   t.test('when a feed was heard is kept with what is new, and makes nothing new', async (t) => {
     const { writer } = await open(t);
-    const said = observation({ heardAt: START });
+    const said = observation({ reportedAt: START });
     const say = async (one: Observation) => {
       const pull = await writer.beginPull('one');
       return writer.transaction((tx) => tx.observe(pull, [one]));
     };
-    const heardAt = async () =>
-      (await writer.transaction((tx) => tx.observations(['one'], [said.key]))).map((one) => one.heardAt);
+    const reportedAt = async () =>
+      (await writer.transaction((tx) => tx.observations(['one'], [said.key]))).map((one) => one.reportedAt);
     await say(said);
-    t.strictSame((await say({ ...said, heardAt: START + 5 })).changed, []);
-    t.strictSame(await heardAt(), [START]);
-    t.strictSame((await say({ ...said, version: 7, heardAt: START + 6 })).changed, [said.key], 'a version is new');
-    t.strictSame(await heardAt(), [START + 6]);
+    t.strictSame((await say({ ...said, reportedAt: START + 5 })).changed, []);
+    t.strictSame(await reportedAt(), [START]);
+    t.strictSame((await say({ ...said, version: 7, reportedAt: START + 6 })).changed, [said.key], 'a version is new');
+    t.strictSame(await reportedAt(), [START + 6]);
   });
 
   t.test('objects leave by their ids, and come in the order in which feeds first said them', async (t) => {

@@ -273,7 +273,7 @@ const filters = fc.record({
   limit: fc.integer({ min: 1, max: 5 }),
 });
 
-/** Objects 0 to 5 are indicators, 6 to 9 raw, 10 and 11 the company. */
+/** Objects 0 to 5 are indicators, 6 to 9 raw, 10 and 11 the producer objects. */
 function build(object: number, version: number, revoked: boolean): Entry {
   const type = types[object % 3] ?? 'ipv4';
   if (object < 6) {
@@ -292,7 +292,7 @@ function build(object: number, version: number, revoked: boolean): Entry {
   return objectEntry({
     stixType,
     objectId,
-    company: object >= 10,
+    isProducerObject: object >= 10,
     version: START + version,
     raw: jsonText({ object, version }),
   });
@@ -360,7 +360,7 @@ async function compare(
   const objectIds = objects?.map((object) => build(object, 0, false).objectId) ?? null;
   const filter = entryFilter({ observableTypes, stixTypes, objectIds, versions });
   const inView = model.filter((entry) => {
-    const isCompany = entry.kind === 'object' && entry.company;
+    const isCompany = entry.kind === 'object' && entry.isProducerObject;
     const type = entry.objectId.slice(0, entry.objectId.indexOf('--'));
     return (
       (observableTypes === null || isCompany || (entry.kind === 'indicator' && observableTypes.includes(entry.type))) &&

@@ -250,12 +250,12 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     t.strictSame(await reader.clients(), [other, rotated]);
   });
 
-  t.test('a sink finds its checkpoint in each view', async (t) => {
+  t.test('a sink finds its checkpoint in each scope', async (t) => {
     const { writer, reader } = await open(t);
     t.equal(await reader.checkpoint('siem', 'pool:main'), null);
     const checkpoint = {
       sink: 'siem',
-      view: 'pool:main',
+      scope: 'pool:main',
       dateAdded: START,
       updatedAt: START + 1,
       renewedAt: START + 2,
@@ -263,12 +263,12 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     await writer.transaction(async (tx) => {
       await tx.saveCheckpoint({ ...checkpoint, dateAdded: 1 });
       await tx.saveCheckpoint(checkpoint);
-      await tx.saveCheckpoint({ ...checkpoint, view: 'pool:other', dateAdded: 2 });
+      await tx.saveCheckpoint({ ...checkpoint, scope: 'pool:other', dateAdded: 2 });
     });
     t.strictSame(await reader.checkpoint('siem', 'pool:main'), checkpoint);
     t.equal((await reader.checkpoint('siem', 'pool:other'))?.dateAdded, 2);
     t.equal(await reader.checkpoint('other', 'pool:main'), null);
-    t.strictSame(await reader.checkpoints('siem'), [checkpoint, { ...checkpoint, view: 'pool:other', dateAdded: 2 }]);
+    t.strictSame(await reader.checkpoints('siem'), [checkpoint, { ...checkpoint, scope: 'pool:other', dateAdded: 2 }]);
     await writer.transaction((tx) => tx.removeCheckpoint('siem', 'pool:other'));
     t.strictSame(await reader.checkpoints('siem'), [checkpoint]);
     t.strictSame(await reader.checkpoints('other'), []);
@@ -278,7 +278,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     const { writer, reader } = await open(t);
     const letter = (dateAdded: number, attempts = 1): DeadLetter => ({
       sink: 'siem',
-      view: 'pool:main',
+      scope: 'pool:main',
       dateAdded,
       objectId: 'indicator--1',
       reason: 'mapper_parsing_exception',

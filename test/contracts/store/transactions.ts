@@ -155,7 +155,7 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
     const before = await engine.openWriter(location, clock);
     const kept = await before.transaction(async (tx) => {
       await tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions: 'last' });
-      return appendEntries(tx, 'pool:main', [indicatorEntry(), objectEntry({ company: true })]);
+      return appendEntries(tx, 'pool:main', [indicatorEntry(), objectEntry({ isProducerObject: true })]);
     });
     const identity = [await before.namespace(), await before.cursorSecret()];
     await before.close();

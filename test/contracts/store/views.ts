@@ -30,7 +30,7 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
     const { writer, reader } = await openJournalStore(t, engine);
     const kept = await writer.transaction((tx) =>
       appendEntries(tx, 'pool:main', [
-        objectEntry({ stixType: 'identity', company: true, name: 'producer' }),
+        objectEntry({ stixType: 'identity', isProducerObject: true, name: 'producer' }),
         ...observableTypes.map((type, i) => indicatorEntry({ type, value: `value ${i} 'é\u0000😀`, confidence: i })),
         ...tlpLevels.map((tlp) => indicatorEntry({ tlp, value: tlp })),
         indicatorEntry({
@@ -57,11 +57,11 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
     t.strictSame(await read(reader), kept);
   });
 
-  t.test('a view by observable types keeps the company and nothing else besides', async (t) => {
+  t.test('a view by observable types keeps the producer objects and nothing else', async (t) => {
     const { writer, reader } = await openJournalStore(t, engine);
     const [identity, ip, cve, raw] = await writer.transaction((tx) =>
       appendEntries(tx, 'pool:main', [
-        objectEntry({ stixType: 'identity', company: true, name: 'producer' }),
+        objectEntry({ stixType: 'identity', isProducerObject: true, name: 'producer' }),
         indicatorEntry({ type: 'ipv4', value: '192.0.2.1' }),
         indicatorEntry({ type: 'cve', value: 'CVE-2026-1' }),
         objectEntry({ stixType: 'identity', name: 'somebody' }),
@@ -71,7 +71,11 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
     t.strictSame(await read(reader, { observableTypes: ['ipv4', 'ipv6'] }), [identity, ip]);
     t.strictSame(await read(reader, { observableTypes: ['cve'] }), [identity, cve]);
     t.strictSame(await read(reader, { observableTypes: [] }), [identity]);
-    t.strictSame(await read(reader, { stixTypes: ['indicator'] }), [ip], 'match[type] leaves out the company too');
+    t.strictSame(
+      await read(reader, { stixTypes: ['indicator'] }),
+      [ip],
+      'match[type] leaves out the producer objects too',
+    );
     t.strictSame(await read(reader, { stixTypes: ['vulnerability', 'identity'] }), [identity, cve, raw]);
     t.strictSame(await read(reader, { stixTypes: ['identity'], observableTypes: ['ipv4'] }), [identity]);
     t.strictSame(await read(reader, { stixTypes: ['no-such-type'] }), []);
@@ -197,7 +201,7 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
     const { writer, reader } = await openJournalStore(t, engine);
     const [, a, b, c, d] = await writer.transaction((tx) =>
       appendEntries(tx, 'pool:main', [
-        objectEntry({ stixType: 'identity', company: true }),
+        objectEntry({ stixType: 'identity', isProducerObject: true }),
         indicatorEntry({ type: 'ipv4', value: '192.0.2.1', confidence: 10 }),
         indicatorEntry({ type: 'domain', value: 'b.example', confidence: 50 }),
         indicatorEntry({ type: 'ipv4', value: '192.0.2.3', confidence: 90 }),
