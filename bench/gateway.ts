@@ -11,9 +11,9 @@ import { defaultReach, type FeedDefinition, type JournalDefinition, type Profile
 import { Journals } from '../src/publish/journals.ts';
 import { producingIdentity } from '../src/stix/identity.ts';
 import { markingsUpTo } from '../src/stix/marking.ts';
-import { sqlite } from '../src/store/sqlite/engine.ts';
 import type { Writer } from '../src/store/store.ts';
 import { createFiles } from '../src/upstream/files.ts';
+import { storeIn } from '../test/helpers/store.ts';
 
 export const JOURNAL = 'pool:main';
 
@@ -31,7 +31,7 @@ export interface BenchGateway {
 export async function openBench(location: string, profile: Profile): Promise<BenchGateway> {
   mkdirSync(location, { recursive: true });
   const clock = systemClock;
-  const writer = await sqlite.openWriter(location, clock);
+  const writer = await storeIn(location).openWriter(clock);
   const namespace = await writer.namespace();
   const signal = new AbortController().signal;
   const feeds = { rows: feedOf('rows'), stix: feedOf('stix') };

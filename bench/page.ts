@@ -3,8 +3,8 @@ import type { Entry } from '../src/model/entry.ts';
 import type { ObservableType } from '../src/model/observable.ts';
 import { identityId } from '../src/stix/id.ts';
 import { ListWriter } from '../src/stix/render.ts';
-import { sqlite } from '../src/store/sqlite/engine.ts';
 import type { LiveQuery, PageQuery, Reader } from '../src/store/store.ts';
+import { storeIn } from '../test/helpers/store.ts';
 import { JOURNAL, openBench } from './gateway.ts';
 import { lowerQuartile, machine, printTable, temporaryDirectory } from './measure.ts';
 import { writeAnswers } from './rows.ts';
@@ -37,7 +37,7 @@ async function fill(location: string, rows: number): Promise<void> {
 }
 
 async function compare(location: string): Promise<void> {
-  const warm = await sqlite.openReader(location);
+  const warm = await storeIn(location).openReader();
   const context = { identityId: identityId(await warm.namespace()) };
   const kinds = await kindsOf(warm);
   const costs = new Map<string, number[]>(kinds.map(({ name }) => [name, []]));
@@ -65,7 +65,7 @@ async function compare(location: string): Promise<void> {
   const first = kinds[0] as Kind;
   const cold: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const reader = await sqlite.openReader(location);
+    const reader = await storeIn(location).openReader();
     await reader.journals();
     cold.push(await cost(first, reader));
     await reader.close();

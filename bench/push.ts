@@ -8,9 +8,8 @@ import type { IndicatorEntry } from '../src/model/entry.ts';
 import { type JsonObject, jsonText } from '../src/model/json.ts';
 import { sinkKinds } from '../src/sinks/registry.ts';
 import type { Sink } from '../src/sinks/sink.ts';
-import { storeEngines } from '../src/store/registry.ts';
 import { startElasticsearch } from '../test/helpers/elasticsearch.ts';
-import { indicatorEntry, START, uuidOf } from '../test/helpers/store.ts';
+import { indicatorEntry, START, storeIn, uuidOf } from '../test/helpers/store.ts';
 import {
   givenTask,
   inProcess,
@@ -64,7 +63,7 @@ function entryOf(n: number): IndicatorEntry {
 const BATCH = 10_000;
 
 async function fillStore(location: string, count: number): Promise<void> {
-  const writer = await storeEngines.sqlite.openWriter(location, systemClock);
+  const writer = await storeIn(location).openWriter(systemClock);
   await writer.transaction((tx) => tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions: 'last' }));
   for (let from = 0; from < count; from += BATCH) {
     await writer.transaction(async (tx) => {
@@ -104,7 +103,7 @@ async function pushReady({ node, count }: Task): Promise<Result> {
 }
 
 async function pushStored({ node, base, count, round }: Task): Promise<Result> {
-  const store = await storeEngines.sqlite.openWriter(join(base, String(count)), systemClock);
+  const store = await storeIn(join(base, String(count))).openWriter(systemClock);
   const sink = openSink(node, base);
   const feed = { name: 'All', reference: null, description: null };
   const view = {

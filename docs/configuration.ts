@@ -6,6 +6,8 @@ import { presets } from '../src/feeds/presets.ts';
 import { feedFormats } from '../src/feeds/registry.ts';
 import { formatDuration } from '../src/model/duration.ts';
 import { sinkKinds } from '../src/sinks/registry.ts';
+import type { StoreEngine } from '../src/store/engine.ts';
+import { storeEngines } from '../src/store/registry.ts';
 
 /** The reference of the configuration file, made from the schemas that read it: what stands there is what is refused or taken. */
 export function makeReference(): string {
@@ -18,7 +20,7 @@ export function makeReference(): string {
     return node.properties === undefined ? namedSection(path, node) : section(path, node);
   });
   const top = table(all.filter((row) => !isSection(row)));
-  return `${[INTRODUCTION, ...top, '', ...sections].join('\n').trimEnd()}\n`;
+  return `${[INTRODUCTION, ...top, '', ...storeSections(), ...sections].join('\n').trimEnd()}\n`;
 }
 
 const INTRODUCTION = `# Configuration
@@ -31,6 +33,16 @@ that needs it while it is missing.
 
 ## Top level
 `;
+
+function storeSections(): string[] {
+  return Object.values<StoreEngine>(storeEngines).flatMap(({ name, title, options }) => [
+    `### Stores with \`engine: ${name}\``,
+    '',
+    `${title}.`,
+    '',
+    ...keys(options as SchemaNode),
+  ]);
+}
 
 function feedSections(): string[] {
   const formats = Object.values<FeedFormat>(feedFormats).flatMap(({ name, title, options }) => [

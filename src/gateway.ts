@@ -8,7 +8,6 @@ import type { Config } from './config/config.ts';
 import { type ControlConnection, connectControl, serveControl, socketPathOf } from './control/socket.ts';
 import { configuredFeeds } from './feeds/registry.ts';
 import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
-import { lockData } from './lock.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
 import type { Control } from './model/control.ts';
@@ -18,8 +17,8 @@ import { answerBytesWithin, connectionsWithin } from './process-limits.ts';
 import { feedFactsOf } from './status/feed-facts.ts';
 import { identityId } from './stix/id.ts';
 import { Commits } from './store/commits.ts';
-import { storeEngines } from './store/registry.ts';
-import type { StoreEngine } from './store/store.ts';
+import { makeDirectory } from './store/directory.ts';
+import { storeOf } from './store/registry.ts';
 import { accountsOf, allowancesOf } from './upstream/account.ts';
 import { version } from './version.ts';
 import { keepFirstClient } from './writer/first-client.ts';
@@ -48,17 +47,18 @@ export async function connectServer(path: string, overrides: Overrides): Promise
 }
 
 /**
- * Takes the lock and opens the store itself, where no server runs. `made` is its directory where there was no store before. Throws
+ * Takes the lock and opens the store itself, where no server runs. `made` says where it is made when there was no store before. Throws
  * `data-locked` when a server runs, and `not-found` for want of a store unless one may be made.
  */
 export async function openControl(
   { config }: LoadedFile,
   mayMake: boolean,
 ): Promise<Control & { made: string | null; close(): Promise<void> }> {
-  const made = engineOf(config).exists(config.data) ? null : config.data;
+  const store = storeOf(config);
+  const made = (await store.exists()) ? null : store.location;
   if (made !== null && !mayMake)
     throw new GatewayError('not-found', `There is no store in ${made} yet, or it is kept elsewhere.`);
-  const lock = lockData(config.data);
+  const lock = await store.lock();
   const log = createLog(config.log.level);
   try {
     const side = await openWriterSide(config, {
@@ -88,14 +88,16 @@ const FULL_HEAP = 0.9;
 /** Runs the gateway until the signal: lock, writer, application, socket, in that order, and back. */
 export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: ServeOptions): Promise<void> {
   const { config } = loaded;
-  const lock = lockData(config.data);
+  const store = storeOf(config);
+  makeDirectory(config.data);
+  const lock = await store.lock();
   const closing: (() => unknown)[] = [() => lock.release()];
   try {
     const clients = createClientMap();
     const commits = new Commits();
     const writer = await startWriter(loaded, commits, (list) => clients.replace(list));
     closing.unshift(() => writer.side.close());
-    const reader = await engineOf(config).openReader(config.data, commits);
+    const reader = await store.openReader(commits);
     closing.unshift(() => reader.close());
     let hindrance: Hindrance | null = 'reconciling';
     writer.died.catch(() => {
@@ -162,10 +164,6 @@ function connectionsInForce({ listen }: Config, say: ServeOptions['say'], log: R
     say(told);
   }
   return most;
-}
-
-function engineOf({ store }: Config): StoreEngine {
-  return storeEngines[store as keyof typeof storeEngines];
 }
 
 async function listen(app: ReturnType<typeof buildApp>, { listen: { host, port } }: Config): Promise<void> {

@@ -36,7 +36,7 @@ export function loadConfigText(text: string, path: string, overrides: Overrides)
     overrides,
     formats: feedFormats,
     presets,
-    stores: Object.keys(storeEngines),
+    stores: storeEngines,
     sinks: sinkKinds,
     collectionIdOf,
   });

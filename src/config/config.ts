@@ -29,8 +29,8 @@ export interface Config {
   publicUrl: string | null;
   /** Absolute. */
   data: string;
-  /** Name of the storage engine. */
-  store: string;
+  /** The storage engine, and its options as they were read. */
+  store: { engine: string; options: unknown };
   identity: { name: string; description: string | null; contact: string | null };
   taxii: TaxiiDefinition;
   /** Polled, each with its format's options. */

@@ -1,10 +1,11 @@
 import { dirname, resolve } from 'node:path';
 import type { SinkKind } from '../sinks/sink.ts';
+import type { StoreEngine } from '../store/engine.ts';
 import { checkApiRoots, type ResolveContext, resolveCollections } from './collections.ts';
 import type { Config } from './config.ts';
 import { checkProxy, type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
 import { checkListen, isLoopback, parseListen } from './listen.ts';
-import { didYouMean, listWords, type SchemaNode } from './messages.ts';
+import type { SchemaNode } from './messages.ts';
 import { effectiveYaml } from './print.ts';
 import {
   type ConfigProblem,
@@ -18,14 +19,15 @@ import {
 import { type ReadContext, readValue } from './read-value.ts';
 import { type ConfigFile, DEFAULT_DATA, fileSchema } from './schema.ts';
 import { readSink, resolveSinks, threatFeedsOf } from './sinks.ts';
+import { readStore } from './store.ts';
 import { readDocument } from './yaml.ts';
 
 export interface LoadOptions extends FeedKinds {
   /** Of the file that `text` came from; relative paths in it start at its directory. */
   path: string;
   env: Record<string, string | undefined>;
-  /** Names of the storage engines there are. */
-  stores: readonly string[];
+  /** Storage engines that may be named. */
+  stores: Record<string, StoreEngine>;
   /** Kinds of sinks there are. */
   sinks: Record<string, SinkKind>;
   /** Gives a collection its id when the file gives none (stix/id.ts). */
@@ -83,8 +85,9 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   const feedsNode = root.kind === 'map' ? root.entries.get('feeds')?.node : undefined;
   const entries = feedsNode?.kind === 'map' ? [...feedsNode.entries] : [];
   const feeds = entries.map(([name, entry]) => readFeed(name, entry, options, context)).filter((feed) => feed !== null);
+  const store = readStore(root.kind === 'map' ? root.entries.get('store')?.node : undefined, options.stores, context);
   const listen = resolveListen(file, options.overrides?.listen, checks);
-  checkServer(file, options.stores, checks);
+  checkServer(file, checks);
   checkProxy(file?.proxy, checks.placeOf(['proxy']), ['proxy'], report);
   const resolved = resolveCollections(file, new Set(entries.map(([name]) => name)), checks);
   const sinksNode = root.kind === 'map' ? root.entries.get('sinks')?.node : undefined;
@@ -93,7 +96,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
     .map(([name, entry]) => readSink(name, entry, options.sinks, context))
     .filter((sink) => sink !== null);
   const delivered = resolveSinks(sinks, resolved.collections, threatFeedsOf(file, feeds, options), checks);
-  if (problems.length > 0 || listen === null) throw configInvalid(options.path, problems);
+  if (problems.length > 0 || listen === null || store === null) throw configInvalid(options.path, problems);
 
   const data = options.overrides?.data === undefined ? resolve(base, file.data) : resolve(options.overrides.data);
   const config = {
@@ -101,11 +104,12 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
     listen,
     publicUrl: publicUrlOf(file),
     data,
+    store: store.choice,
     ...assemble(file, feeds),
     ...resolved,
     ...delivered,
   };
-  return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, { feeds, sinks }) };
+  return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, { store, feeds, sinks }) };
 }
 
 /**
@@ -167,11 +171,8 @@ function hostOf(origin: string): string {
   return new URL(origin).hostname.replace(/^\[|\]$/g, '');
 }
 
-function checkServer(file: ConfigFile, stores: readonly string[], checks: ResolveContext): void {
+function checkServer(file: ConfigFile, checks: ResolveContext): void {
   const say = (path: Step[], message: string): void => checks.report(checks.placeOf(path), path, message);
-  if (checks.isSound(['store']) && !stores.includes(file.store)) {
-    say(['store'], `must be ${listWords(stores)}${didYouMean(file.store, stores)}`);
-  }
   const origin = checks.isSound(['public_url']) ? publicUrlOf(file) : null;
   if (origin !== null && !URL.canParse(origin)) say(['public_url'], 'names no host that can be reached');
   else if (origin?.startsWith('http:') && !isLoopback(hostOf(origin)))
@@ -185,10 +186,9 @@ function checkServer(file: ConfigFile, stores: readonly string[], checks: Resolv
 function assemble(
   file: ConfigFile,
   feeds: readonly ReadFeed[],
-): Pick<Config, 'store' | 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'cache' | 'metrics' | 'log'> {
+): Pick<Config, 'identity' | 'taxii' | 'feeds' | 'idleFeeds' | 'cache' | 'metrics' | 'log'> {
   const { identity, taxii } = file;
   return {
-    store: file.store,
     identity: { name: identity.name, description: identity.description ?? null, contact: identity.contact ?? null },
     taxii: {
       title: taxii.title,

@@ -7,6 +7,7 @@ import type { SchemaNode } from './messages.ts';
 import { type ConfigFile, fileSchema } from './schema.ts';
 import { referenceOf } from './secret.ts';
 import type { ReadSink } from './sinks.ts';
+import type { ReadStore } from './store.ts';
 
 /**
  * The configuration as it counts, in the file's own words: it could be loaded again in the file's place. Secrets appear as
@@ -15,10 +16,13 @@ import type { ReadSink } from './sinks.ts';
 export function effectiveYaml(
   file: ConfigFile,
   config: Pick<Config, 'listen' | 'data'>,
-  later: { feeds: readonly ReadFeed[]; sinks: readonly ReadSink[] },
+  later: { store: ReadStore; feeds: readonly ReadFeed[]; sinks: readonly ReadSink[] },
 ): string {
   const listen = { ...file.listen, host: config.listen.host, port: config.listen.port };
-  const words = wordsOf(fileSchema as SchemaNode, { ...file, listen, data: config.data }) as Record<string, unknown>;
+  const { choice, schema, section } = later.store;
+  const store = Object.keys(section).length === 1 ? choice.engine : wordsOf(schema, section);
+  const given = { ...file, listen, data: config.data, store };
+  const words = wordsOf(fileSchema as SchemaNode, given) as Record<string, unknown>;
   const feeds = later.feeds.map(({ definition, section, schema }) => [definition.name, wordsOf(schema, section)]);
   const sinks = later.sinks.map(({ name, section, schema }) => [name, wordsOf(schema, section)]);
   const whole = { ...words, feeds: Object.fromEntries(feeds), sinks: Object.fromEntries(sinks) };

@@ -43,8 +43,9 @@ export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 's
 const nameKey = Type.String({ pattern: namePattern });
 
 export const DEFAULT_DATA = './data';
+export const DEFAULT_ENGINE = 'sqlite';
 
-/** Feeds and sinks are read one by one, each by the common keys and those of its format or kind. */
+/** The store, feeds and sinks are read one by one, each by the common keys and those of its engine, format or kind. */
 export const fileSchema = Type.Object(
   {
     listen: listenSchema,
@@ -54,9 +55,16 @@ export const fileSchema = Type.Object(
       minLength: 1,
       maxLength: 4096,
       pattern: '^\\P{Cc}*$',
-      description: 'The embedded store. Relative to this file.',
+      description: 'Directory of the store, the control socket and the first key. Relative to this file.',
     }),
-    store: Type.String({ default: 'sqlite', minLength: 1, maxLength: 64, description: 'Storage engine.' }),
+    store: Type.Optional(
+      Type.Unsafe<unknown>({
+        'x-later': true,
+        'x-expects': 'the name of an engine, or `{ engine: NAME }` with its own keys beside it',
+        default: DEFAULT_ENGINE,
+        description: 'Storage engine.',
+      }),
+    ),
     identity: identitySchema,
     taxii: taxiiSchema,
     proxy: proxySchema(

@@ -1,5 +1,19 @@
+import { GatewayError } from '../model/error.ts';
+import type { Store, StoreDirectories, StoreEngine } from './engine.ts';
 import { sqlite } from './sqlite/engine.ts';
-import type { StoreEngine } from './store.ts';
 
 /** Every storage engine there is, by its name in the configuration. */
 export const storeEngines = { sqlite } satisfies Record<string, StoreEngine>;
+
+/** The engine that a configuration names, and its options. */
+export interface StoreChoice {
+  engine: string;
+  options: unknown;
+}
+
+/** Returns the store that a configuration describes. Throws `config-invalid` for an engine that there isn't. */
+export function storeOf({ store, ...directories }: StoreDirectories & { store: StoreChoice }): Store {
+  const engine = new Map<string, StoreEngine>(Object.entries(storeEngines)).get(store.engine);
+  if (engine === undefined) throw new GatewayError('config-invalid', `There is no storage engine "${store.engine}".`);
+  return engine.at(store.options, directories);
+}

@@ -1,6 +1,4 @@
-import type { Clock } from '../model/clock.ts';
 import type { StoreFault } from '../model/error.ts';
-import type { Commits } from './commits.ts';
 import type { AccountReader, AccountWriter } from './contract/accounts.ts';
 import type { CheckpointReader, CheckpointWriter } from './contract/checkpoints.ts';
 import type { ClientReader, ClientWriter } from './contract/clients.ts';
@@ -15,6 +13,7 @@ import type { RejectionReader, RejectionWriter } from './contract/rejections.ts'
 import type { RelationWriter } from './contract/relations.ts';
 import type { VerdictReader, VerdictWriter } from './contract/verdicts.ts';
 
+export type { CommitSignal } from './contract/commit-signal.ts';
 export type { AppendEntry, Journal } from './contract/journals.ts';
 export type { Observed, StoredObservation } from './contract/observations.ts';
 export type { EntryPage, LiveQuery, PageQuery, PageValidity } from './contract/pages.ts';
@@ -30,26 +29,9 @@ export type { Pull } from './contract/pulls.ts';
  * Every method throws GatewayError when the engine fails, with the engine's error as its cause: `store-full` when its disk is full,
  * `store-damaged` when what it kept can't be read back, else `store-failed`; `internal` when the caller breaks the contract.
  * Every engine is proven by test/contracts/store.contract.ts.
+ *
+ * Texts hold any characters, NUL and lone surrogates included; an engine whose own texts can't must encode them.
  */
-export interface StoreEngine {
-  name: string;
-  /** Has a writer ever made a store at `location`? */
-  exists(location: string): boolean;
-  /**
-   * Creates or migrates what is at `location`, and tells `commits` of what it commits. Throws `store-failed` for a store written by
-   * a newer version.
-   */
-  openWriter(location: string, clock: Clock, commits?: Commits): Promise<Writer>;
-  /**
-   * Reads all that is kept at `location`. Returns a line that says what is wrong with it; null when nothing is, or when aborted.
-   * Takes seconds for a large store, in a thread of its own.
-   */
-  check(location: string, signal: AbortSignal): Promise<string | null>;
-  /** Opens what a writer made; never changes it. `commits` must hear of every commit. */
-  openReader(location: string, commits?: Commits): Promise<Reader>;
-}
-
-/** What can be read, inside and outside of a transaction. */
 interface Queries
   extends JournalReader,
     PageReader,

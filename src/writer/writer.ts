@@ -15,7 +15,7 @@ import { rejectionsOf, statusOf } from '../status/status.ts';
 import { producingIdentity } from '../stix/identity.ts';
 import { markingsUpTo } from '../stix/marking.ts';
 import { Commits } from '../store/commits.ts';
-import { storeEngines } from '../store/registry.ts';
+import { storeOf } from '../store/registry.ts';
 import { accountNameOf, accountsOf } from '../upstream/account.ts';
 import { createDispatchers, type ResolveAll } from '../upstream/dispatcher.ts';
 import type { FetchedAnswer } from '../upstream/fetch.ts';
@@ -66,9 +66,9 @@ const POLLS_AT_ONCE = 16;
 /** Everything that writes, behind one door: fetch to commit, the minute tick, and what commands ask for. */
 export async function openWriterSide(config: Config, options: WriterOptions): Promise<WriterSide> {
   const { clock, onClients, onError } = options;
-  const engine = storeEngines[config.store as keyof typeof storeEngines];
+  const store = storeOf(config);
   const commits = options.commits ?? new Commits();
-  const writer = await engine.openWriter(config.data, clock, commits);
+  const writer = await store.openWriter(clock, commits);
   const namespace = await writer.namespace();
   const stop = new AbortController();
   const startedAt = clock.now();
@@ -99,7 +99,7 @@ export async function openWriterSide(config: Config, options: WriterOptions): Pr
   };
   /** What can't be read back is found before somebody asks for it. */
   const checkStore = async (): Promise<void> => {
-    const complaint = await engine.check(config.data, stop.signal);
+    const complaint = await store.check(stop.signal);
     if (complaint === null) return;
     commits.found('store-damaged');
     onError(new GatewayError('store-damaged', `The file of the store is damaged: ${complaint}`));

@@ -19,10 +19,10 @@ import { hashKey } from '../../src/auth/keys.ts';
 import { type ControlConnection, connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
 import { connectServer, serve } from '../../src/gateway.ts';
 import { loadConfigFile } from '../../src/load.ts';
-import { lockData } from '../../src/lock.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import type { Control, NewClient } from '../../src/model/control.ts';
 import { GatewayError } from '../../src/model/error.ts';
+import { lockDirectory } from '../../src/store/sqlite/lock.ts';
 import { keepFirstClient } from '../../src/writer/first-client.ts';
 import { openWriterSide } from '../../src/writer/writer.ts';
 import { scriptedClock } from '../helpers/clock.ts';
@@ -233,9 +233,9 @@ t.test('a place where no socket can be made is an error, not a crash', async (t)
 
 /** A process that holds the lock of `dir` until it is killed. */
 async function holdLock(dir: string): Promise<ChildProcess> {
-  const lock = new URL('../../src/lock.ts', import.meta.url).href;
+  const lock = new URL('../../src/store/sqlite/lock.ts', import.meta.url).href;
   // What is returned is dropped, and the garbage collected: the lock must not go with it.
-  const code = `import { lockData } from ${JSON.stringify(lock)}; lockData(${JSON.stringify(dir)});
+  const code = `import { lockDirectory } from ${JSON.stringify(lock)}; lockDirectory(${JSON.stringify(dir)});
     for (let i = 0; i < 3; i += 1) { gc(); await new Promise(setImmediate); } console.log('held'); process.stdin.resume();`;
   const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', code], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -248,26 +248,26 @@ t.test('one process at a time has the data directory, and a killed one lets go o
   const dir = join(t.testdir(), 'a', 'data');
   const child = await holdLock(dir);
   t.equal(statSync(dir).mode & 0o777, 0o700, 'made for the owner alone');
-  t.throws(() => lockData(dir), { code: 'data-locked', message: `Another process is using ${dir}.` });
+  t.throws(() => lockDirectory(dir), { code: 'data-locked', message: `Another process is using ${dir}.` });
   child.kill('SIGKILL');
   await once(child, 'exit');
-  const lock = lockData(dir);
-  t.throws(() => lockData(dir), { code: 'data-locked' }, 'within a process as well');
+  const lock = lockDirectory(dir);
+  t.throws(() => lockDirectory(dir), { code: 'data-locked' }, 'within a process as well');
   lock.release();
   lock.release();
-  lockData(dir).release();
+  lockDirectory(dir).release();
   t.strictSame(readdirSync(dir), ['lock'], 'nothing stale is left');
 });
 
 t.test('a data directory that cannot be is told in words', async (t) => {
   const dir = t.testdir({ file: 'x', taken: { lock: {} } });
   for (const data of [join(dir, 'file'), join(dir, 'file', 'below'), join(dir, 'taken')]) {
-    t.throws(() => lockData(data), {
+    t.throws(() => lockDirectory(data), {
       code: 'store-failed',
       message: new RegExp(`^The data directory ${data} cannot be used: `),
     });
   }
-  if (process.platform === 'linux') t.throws(() => lockData('/proc/none/data'), { code: 'store-failed' });
+  if (process.platform === 'linux') t.throws(() => lockDirectory('/proc/none/data'), { code: 'store-failed' });
 });
 
 t.test('a listener that speaks no HTTP is no server of ours', async (t) => {
@@ -391,7 +391,7 @@ collections: { c: { pool: p } }
   await serve(await loadConfigFile(join(dir, 'sluice.yaml')), { say, isTerminal: false, signal: AbortSignal.abort() });
   t.strictSame(said, [], 'no welcome');
   t.notOk(existsSync(join(dir, 'data', 'initial.key')), 'no first client');
-  lockData(join(dir, 'data')).release();
+  lockDirectory(join(dir, 'data')).release();
 });
 
 t.test('both threads go by one reading of the file, whatever became of it since', async (t) => {

@@ -13,6 +13,7 @@ import { durationSchema, formatDuration, parseDuration } from '../../src/model/d
 import { GatewayError } from '../../src/model/error.ts';
 import { Secret, secretSchema } from '../../src/model/secret.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
+import { storeEngines } from '../../src/store/registry.ts';
 
 const CANARY = 'sk_live_CANARY0123456789';
 const MINUTE = 60_000;
@@ -59,7 +60,7 @@ function load(text: string, more: Partial<LoadOptions> = {}): LoadedConfig {
     presets: {
       known: { format: 'web', options: { url: 'https://known.example/', every: '1h', tlp: 'green', title: 'Known' } },
     },
-    stores: ['sqlite'],
+    stores: storeEngines,
     sinks: sinkKinds,
     collectionIdOf: (name) =>
       `00000000-0000-4000-8000-${Buffer.from(name).toString('hex').padEnd(12, '0').slice(0, 12)}`,
@@ -86,7 +87,7 @@ t.test('an empty file is the whole default configuration', async (t) => {
     base,
     listen: { host: '127.0.0.1', port: 8080, tls: null, behindProxy: false },
     data: join(base, 'data'),
-    store: 'sqlite',
+    store: { engine: 'sqlite', options: {} },
     identity: { name: 'Sluice', description: null, contact: null },
     taxii: { pageSize: 1000, maxPage: 5000, apiRoots: [{ path: '/api/taxii2/api/', title: 'Threat intelligence' }] },
     log: { level: 'info' },

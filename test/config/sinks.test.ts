@@ -6,6 +6,7 @@ import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import type { GatewayError } from '../../src/model/error.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
+import { storeEngines } from '../../src/store/registry.ts';
 
 /** Sinks as the file words them. */
 const base = t.testdir({});
@@ -26,7 +27,7 @@ function load(sinks: string, env: Record<string, string> = { ES_KEY: CANARY }) {
     env,
     formats: feedFormats,
     presets,
-    stores: ['sqlite'],
+    stores: storeEngines,
     sinks: sinkKinds,
     collectionIdOf: (name) => `id-of-${name}`,
   });
@@ -127,7 +128,7 @@ collections: ${collections}
 sinks:
   siem: { type: elasticsearch, node: "http://127.0.0.1:9200", collections: [all] }
 `;
-    const options = { path: join(base, 'sluice.yaml'), env: {}, formats: feedFormats, presets, stores: ['sqlite'] };
+    const options = { path: join(base, 'sluice.yaml'), env: {}, formats: feedFormats, presets, stores: storeEngines };
     const { config } = loadConfig(file, { ...options, sinks: sinkKinds, collectionIdOf: (name) => `id-of-${name}` });
     return config.sinks[0]?.collections[0]?.feed;
   };

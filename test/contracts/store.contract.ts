@@ -1,5 +1,5 @@
 import type { Test } from 'tap';
-import type { StoreEngine } from '../../src/store/store.ts';
+import type { StoreEngine } from '../../src/store/engine.ts';
 import { proveJournals } from './store/journals.ts';
 import { proveObservations } from './store/observations.ts';
 import { provePages } from './store/pages.ts';

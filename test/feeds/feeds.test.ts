@@ -8,6 +8,7 @@ import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collectionIdOf } from '../../src/stix/id.ts';
+import { storeEngines } from '../../src/store/registry.ts';
 import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openFeedBench, pull } from '../helpers/feed.ts';
@@ -99,7 +100,7 @@ collections: { all: { pool: main } }
       env: { KEY: 'k' },
       formats: feedFormats,
       presets,
-      stores: ['sqlite'],
+      stores: storeEngines,
       sinks: sinkKinds,
       collectionIdOf,
     });
@@ -140,7 +141,7 @@ collections: { all: { pool: main } }
     env: {},
     formats: feedFormats,
     presets,
-    stores: ['sqlite'],
+    stores: storeEngines,
     sinks: sinkKinds,
     collectionIdOf,
   });
@@ -194,7 +195,7 @@ collections: { all: { pool: main } }
         env: { KEY: 'k', BAD: 'k e y' },
         formats: feedFormats,
         presets,
-        stores: ['sqlite'],
+        stores: storeEngines,
         sinks: sinkKinds,
         collectionIdOf,
       });

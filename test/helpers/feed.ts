@@ -7,7 +7,6 @@ import type { FeedBatch, FeedContext, FeedFormat, FeedItem } from '../../src/fee
 import type { Clock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { Rejection } from '../../src/model/observation.ts';
-import { storeEngines } from '../../src/store/registry.ts';
 import type { Writer } from '../../src/store/store.ts';
 import type { BodyCaps } from '../../src/upstream/decode-body.ts';
 import { openGuardedDispatcher } from '../../src/upstream/dispatcher.ts';
@@ -15,7 +14,7 @@ import { createFetcher, type FeedFetcher } from '../../src/upstream/fetch.ts';
 import { createFiles } from '../../src/upstream/files.ts';
 import type { Validators } from '../../src/upstream/send.ts';
 import { scriptedClock } from './clock.ts';
-import { START } from './store.ts';
+import { START, storeIn } from './store.ts';
 
 export interface FeedBench {
   clock: Clock;
@@ -80,7 +79,7 @@ export async function openFeedBench<Options>(
 
 async function openWriter(t: Test, location: string, clock: Clock): Promise<Writer> {
   mkdirSync(location, { recursive: true });
-  const writer = await storeEngines.sqlite.openWriter(location, clock);
+  const writer = await storeIn(location).openWriter(clock);
   t.teardown(() => writer.close());
   return writer;
 }

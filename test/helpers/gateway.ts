@@ -15,7 +15,7 @@ import { sinkKinds } from '../../src/sinks/registry.ts';
 import { feedFactsOf } from '../../src/status/feed-facts.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { Commits } from '../../src/store/commits.ts';
-import { storeEngines } from '../../src/store/registry.ts';
+import { storeEngines, storeOf } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
 import { accountsOf, allowancesOf } from '../../src/upstream/account.ts';
 import type { ResolveAll } from '../../src/upstream/dispatcher.ts';
@@ -53,7 +53,7 @@ export async function openGateway(
     env: options.env ?? {},
     formats: feedFormats,
     presets,
-    stores: ['sqlite'],
+    stores: storeEngines,
     sinks: sinkKinds,
     collectionIdOf,
   });
@@ -72,7 +72,7 @@ export async function openGateway(
   const rate = { max: 1_000_000, per: 60_000 };
   const { key } = await side.addClient({ name: `reader-${known.length}`, collections: null, tlp: 'amber', rate });
   if (key === null) throw new Error('a client without certificates has a key');
-  const reader = await storeEngines.sqlite.openReader(config.data, commits);
+  const reader = await storeOf(config).openReader(commits);
   const accounts = accountsOf(configuredFeeds(config));
   const app = buildApp({
     // It looks after answers under way in time of its own: a scripted clock that hurries whoever waits must not run on for that.

@@ -15,10 +15,9 @@ import {
 import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Journals, type JournalsParts } from '../../src/publish/journals.ts';
-import { storeEngines } from '../../src/store/registry.ts';
 import type { Writer } from '../../src/store/store.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';
-import { START, uuidOf } from './store.ts';
+import { START, storeIn, uuidOf } from './store.ts';
 
 export const never = new AbortController().signal;
 
@@ -93,7 +92,7 @@ export async function openBench(
   let writer = from?.writer;
   if (writer === undefined) {
     mkdirSync(location, { recursive: true });
-    const opened = await storeEngines.sqlite.openWriter(location, clock);
+    const opened = await storeIn(location).openWriter(clock);
     t.teardown(() => opened.close());
     writer = opened;
   }

@@ -8,8 +8,9 @@ import { type Observable, observableKey } from '../../src/model/observable.ts';
 import type { Observation, StixObject } from '../../src/model/observation.ts';
 import { floorToMillis } from '../../src/model/timestamp.ts';
 import { Commits } from '../../src/store/commits.ts';
+import type { Store, StoreEngine } from '../../src/store/engine.ts';
 import { storeEngines } from '../../src/store/registry.ts';
-import type { AppendEntry, LiveQuery, Reader, StoreEngine, Transaction, Writer } from '../../src/store/store.ts';
+import type { AppendEntry, LiveQuery, Reader, Transaction, Writer } from '../../src/store/store.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';
 
 /** 2026-01-01T00:00:00Z: where scripted stores begin. */
@@ -22,6 +23,11 @@ export interface TemporaryStore {
   location: string;
 }
 
+/** The store of an engine with nothing configured. */
+export function storeIn(directory: string, engine: StoreEngine = storeEngines.sqlite): Store {
+  return engine.at({}, { base: directory, data: directory });
+}
+
 /** A new store in the test's own directory, closed when the test ends. */
 export async function openTemporaryStore(
   t: Test,
@@ -30,8 +36,8 @@ export async function openTemporaryStore(
 ): Promise<TemporaryStore> {
   const location = t.testdir();
   const commits = new Commits();
-  const writer = await engine.openWriter(location, clock, commits);
-  const reader = await engine.openReader(location, commits);
+  const writer = await storeIn(location, engine).openWriter(clock, commits);
+  const reader = await storeIn(location, engine).openReader(commits);
   t.teardown(async () => {
     await reader.close();
     await writer.close();

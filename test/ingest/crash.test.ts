@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 import { connectControl, socketPathOf } from '../../src/control/socket.ts';
 import { MICROS_PER_SECOND, systemClock } from '../../src/model/clock.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
-import { storeEngines } from '../../src/store/registry.ts';
+import { storeIn } from '../helpers/store.ts';
 import { startUpstream, UPSTREAM_KEY, type UpstreamRow } from '../helpers/upstream.ts';
 
 /**
@@ -127,7 +127,7 @@ async function readFrom(base: string, key: string, token: string | undefined, re
 
 /** What a store holds that nobody has open. */
 async function countLive(data: string): Promise<number> {
-  const reader = await storeEngines.sqlite.openReader(data);
+  const reader = await storeIn(data).openReader();
   const { domain = 0 } = await reader.countLive('pool:main');
   await reader.close();
   return domain;

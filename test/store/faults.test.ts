@@ -5,14 +5,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import type { StoreFault } from '../../src/model/error.ts';
 import { Commits } from '../../src/store/commits.ts';
-import { storeEngines } from '../../src/store/registry.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { mountDisk } from '../helpers/disk.ts';
 import { openGateway, readAll, type TestGateway } from '../helpers/gateway.ts';
-import { START } from '../helpers/store.ts';
+import { START, storeIn } from '../helpers/store.ts';
 
 /** What happens to the disk and the file below a store: each fault is told by its name, and what was kept is served. */
-const { sqlite } = storeEngines;
 const FILE = 'sluice.db';
 const never = new AbortController().signal;
 
@@ -95,13 +93,13 @@ t.test('a damaged store: found at the start, before anybody asks for what is los
   write(dir, 0, 2000);
   const first = await openGateway(t, dir, yaml('./data'), { clock: scriptedClock(START, { auto: true }) });
   t.equal((await first.side.poll('drop')).outcome, 'whole');
-  t.equal(await sqlite.check(join(dir, 'data'), never), null, 'a sound store has nothing to complain of');
+  t.equal(await storeIn(join(dir, 'data')).check(never), null, 'a sound store has nothing to complain of');
   await first.close();
   damage(join(dir, 'data', FILE));
-  t.type(await sqlite.check(join(dir, 'data'), never), 'string');
+  t.type(await storeIn(join(dir, 'data')).check(never), 'string');
 
   const commits = new Commits();
-  const reader = await sqlite.openReader(join(dir, 'data'), commits);
+  const reader = await storeIn(join(dir, 'data')).openReader(commits);
   t.teardown(() => reader.close());
   const filter = { journal: 'pool:main', observableTypes: null, stixTypes: null, objectIds: null };
   const versions = { last: true, first: false, all: false, exact: [] };
@@ -141,7 +139,7 @@ t.test('serve looks through its store at the start', async (t) => {
 
 t.test('an empty store beside traces of an old one is refused, and nothing is made in its place', async (t) => {
   const dir = t.testdir();
-  const open = (name: string) => sqlite.openWriter(join(dir, name), scriptedClock(START));
+  const open = (name: string) => storeIn(join(dir, name)).openWriter(scriptedClock(START));
   const make = (name: string, files: Record<string, string>): void => {
     mkdirSync(join(dir, name));
     for (const [file, text] of Object.entries(files)) writeFileSync(join(dir, name, file), text);
@@ -167,13 +165,14 @@ t.test('an empty store beside traces of an old one is refused, and nothing is ma
 
 t.test('the store itself lets no other process in, whatever became of the lock of its directory', async (t) => {
   const dir = t.testdir();
-  const writer = await sqlite.openWriter(dir, scriptedClock(START));
+  const writer = await storeIn(dir).openWriter(scriptedClock(START));
   const engine = new URL('../../src/store/sqlite/engine.ts', import.meta.url).href;
   const clock = new URL('../../src/model/clock.ts', import.meta.url).href;
   const code = `import { sqlite } from ${JSON.stringify(engine)}; import { systemClock } from ${JSON.stringify(clock)};
     const say = (error) => console.log(error.code ?? error.message);
-    await sqlite.openWriter(${JSON.stringify(dir)}, systemClock).then((writer) => writer.close().then(() => console.log('in')), say);
-    await sqlite.openReader(${JSON.stringify(dir)}).then((reader) => reader.close().then(() => console.log('in')), say);`;
+    const store = sqlite.at({}, { base: '.', data: ${JSON.stringify(dir)} });
+    await store.openWriter(systemClock).then((writer) => writer.close().then(() => console.log('in')), say);
+    await store.openReader().then((reader) => reader.close().then(() => console.log('in')), say);`;
   const other = () =>
     spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' }).stdout.trim().split('\n');
   t.same(other(), ['data-locked', 'data-locked']);

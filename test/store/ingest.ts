@@ -1,10 +1,9 @@
 import { writeSync } from 'node:fs';
 import { MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
 import type { Observation } from '../../src/model/observation.ts';
-import { sqlite } from '../../src/store/sqlite/engine.ts';
 import type { Transaction } from '../../src/store/store.ts';
 import { scriptedClock } from '../helpers/clock.ts';
-import { appendEntries, indicatorEntry, observation, START } from '../helpers/store.ts';
+import { appendEntries, indicatorEntry, observation, START, storeIn } from '../helpers/store.ts';
 
 /** What sqlite.test.ts has a child process ingest and kills it at: deterministic, so the rest can be counted. */
 export const BATCHES = 8;
@@ -44,7 +43,7 @@ export async function ingestBatch(
 /** Ingests into `location` and kills itself, without any goodbye, before step `fatal`; writes each batch that is committed. */
 async function ingest(location: string, fatal: number): Promise<void> {
   const clock = scriptedClock(START);
-  const writer = await sqlite.openWriter(location, clock);
+  const writer = await storeIn(location).openWriter(clock);
   await writer.transaction((tx) => tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions: 'last' }));
   const pull = await writer.beginPull('house');
   for (let batch = 0; batch < BATCHES; batch += 1) {

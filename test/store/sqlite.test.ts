@@ -8,22 +8,30 @@ import t, { type Test } from 'tap';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { Commits } from '../../src/store/commits.ts';
 import { Connection } from '../../src/store/sqlite/connection.ts';
-import { sqlite } from '../../src/store/sqlite/engine.ts';
 import { requireJournal } from '../../src/store/sqlite/journals.ts';
 import { APPLICATION_ID, migrate, migrations } from '../../src/store/sqlite/migrate.ts';
 import { TAKE_ENTRY } from '../../src/store/sqlite/rows.ts';
 import { type Selection, select, selectNearby, wantFiltered, wantLive } from '../../src/store/sqlite/selection.ts';
 import { readStanding } from '../../src/store/sqlite/standing.ts';
 import { readVerdicts } from '../../src/store/sqlite/verdicts.ts';
+import type { Writer } from '../../src/store/store.ts';
 import { scriptedClock } from '../helpers/clock.ts';
-import { appendEntries, entryFilter, indicatorEntry, objectEntry, openJournalStore, START } from '../helpers/store.ts';
+import {
+  appendEntries,
+  entryFilter,
+  indicatorEntry,
+  objectEntry,
+  openJournalStore,
+  START,
+  storeIn,
+} from '../helpers/store.ts';
 import { BATCHES, ingestBatch, ROWS, rowsOf, STEPS } from './ingest.ts';
 
 const FILE = 'sluice.db';
 
 t.test('a store is made with the newest version, in WAL, for its owner alone', async (t) => {
   const location = join(t.testdir(), 'data', 'store');
-  const writer = await sqlite.openWriter(location, scriptedClock(START));
+  const writer = await storeIn(location).openWriter(scriptedClock(START));
   t.teardown(() => writer.close());
   const db = new DatabaseSync(join(location, FILE), { readOnly: true });
   t.teardown(() => db.close());
@@ -66,14 +74,14 @@ t.test('each missing migration is applied once; one that fails leaves no trace a
 
 t.test('a store of a newer version is refused by writer and reader, and not touched', async (t) => {
   const location = t.testdir();
-  await (await sqlite.openWriter(location, scriptedClock(START))).close();
+  await (await storeIn(location).openWriter(scriptedClock(START))).close();
   const db = new DatabaseSync(join(location, FILE));
   db.exec(`PRAGMA user_version = ${migrations.length + 1}`);
   db.close();
   const before = readFileSync(join(location, FILE));
   const refusal = { name: 'GatewayError', code: 'store-failed', message: /newer/ };
-  await t.rejects(sqlite.openWriter(location, scriptedClock(START)), refusal);
-  await t.rejects(sqlite.openReader(location), refusal);
+  await t.rejects(storeIn(location).openWriter(scriptedClock(START)), refusal);
+  await t.rejects(storeIn(location).openReader(), refusal);
   t.ok(before.equals(readFileSync(join(location, FILE))));
 });
 
@@ -81,7 +89,7 @@ t.test('a store that was not migrated yet is refused by a reader', async (t) => 
   const location = t.testdir();
   const db = new DatabaseSync(join(location, FILE));
   db.close();
-  await t.rejects(sqlite.openReader(location), { code: 'store-failed', message: /migrated/ });
+  await t.rejects(storeIn(location).openReader(), { code: 'store-failed', message: /migrated/ });
 });
 
 t.test("another program's database and a file that is none are refused and not touched", async (t) => {
@@ -97,11 +105,11 @@ t.test("another program's database and a file that is none are refused and not t
     [text, 'store-damaged'],
   ] as const) {
     const before = readFileSync(join(place, FILE));
-    await t.rejects(sqlite.openWriter(place, scriptedClock(START)), { name: 'GatewayError', code });
-    await t.rejects(sqlite.openReader(place), { name: 'GatewayError', code });
+    await t.rejects(storeIn(place).openWriter(scriptedClock(START)), { name: 'GatewayError', code });
+    await t.rejects(storeIn(place).openReader(), { name: 'GatewayError', code });
     t.ok(before.equals(readFileSync(join(place, FILE))), place);
   }
-  await t.rejects(sqlite.openWriter(join(text, FILE, 'below'), scriptedClock(START)), { code: 'store-failed' });
+  await t.rejects(storeIn(join(text, FILE, 'below')).openWriter(scriptedClock(START)), { code: 'store-failed' });
 });
 
 t.test('no page sorts, or passes over entries that its filter leaves out', async (t) => {
@@ -269,13 +277,13 @@ async function proveRecovery(
   const [, signal] = await once(child, 'close');
   t.equal(signal, 'SIGKILL', `killed after ${acknowledged} batches`);
 
-  const reader = await sqlite.openReader(location);
+  const reader = await storeIn(location).openReader();
   const readable = Number((await reader.feedState('house')).cursor);
   await reader.close();
 
   // The clock has been set back: dates have to rise nevertheless.
   const clock = scriptedClock(START - MICROS_PER_SECOND);
-  const writer = await sqlite.openWriter(location, clock);
+  const writer = await storeIn(location).openWriter(clock);
   const standing = await allEntries(writer);
   const cursor = Number((await writer.feedState('house')).cursor);
   t.ok(cursor >= acknowledged && cursor <= acknowledged + 1, `${cursor} batches kept, ${acknowledged} acknowledged`);
@@ -312,7 +320,7 @@ async function proveRecovery(
   db.close();
 }
 
-async function allEntries(writer: Awaited<ReturnType<typeof sqlite.openWriter>>) {
+async function allEntries(writer: Writer) {
   const { entries, more } = await writer.page({ ...entryFilter(), after: 0, limit: BATCHES * ROWS + 1 });
   if (more) throw new Error('more entries than rows');
   return entries.flatMap((entry) => (entry.kind === 'indicator' ? [entry] : []));
@@ -321,9 +329,9 @@ async function allEntries(writer: Awaited<ReturnType<typeof sqlite.openWriter>>)
 t.test('a state that is unchanged means that nothing was committed, in whatever thread', async (t) => {
   const location = t.testdir();
   const commits = new Commits();
-  const writer = await sqlite.openWriter(location, scriptedClock(START), new Commits(commits.memory));
-  const reader = await sqlite.openReader(location, commits);
-  const alone = await sqlite.openReader(location);
+  const writer = await storeIn(location).openWriter(scriptedClock(START), new Commits(commits.memory));
+  const reader = await storeIn(location).openReader(commits);
+  const alone = await storeIn(location).openReader();
   t.teardown(() => Promise.all([reader.close(), alone.close(), writer.close()]));
   const before = reader.state();
   t.type(before, 'number');

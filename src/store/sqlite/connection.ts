@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { GatewayError, type StoreFault } from '../../model/error.ts';
-import type { Commits } from '../commits.ts';
+import type { CommitSignal } from '../store.ts';
 
 export type Value = SQLInputValue;
 export type Named = Record<string, Value>;
@@ -150,6 +150,9 @@ export function locate(file: string): URL | string {
   return url;
 }
 
+/** https://sqlite.org/rescode.html#busy */
+export const SQLITE_BUSY = 5;
+
 /** https://sqlite.org/rescode.html; extended codes carry these in their low byte. */
 const faults: Record<number, { fault: StoreFault; message: string }> = {
   11: { fault: 'store-damaged', message: 'The file of the store is damaged (SQLITE_CORRUPT).' },
@@ -157,18 +160,18 @@ const faults: Record<number, { fault: StoreFault; message: string }> = {
   26: { fault: 'store-damaged', message: 'The file of the store is damaged (SQLITE_NOTADB).' },
 };
 
-/** SQLite's own number of what failed. */
+/** SQLite's own number of what failed; extended codes carry it in their low byte. */
 export function errcodeOf(error: unknown): number | undefined {
   const { errcode } = (error ?? {}) as { errcode?: unknown };
   return typeof errcode === 'number' ? errcode & 0xff : undefined;
 }
 
-/** GatewayErrors as they are; anything else failed in here. What is wrong with the store as a whole is left with `commits`. */
-export function asStoreError(error: unknown, commits?: Commits): GatewayError {
+/** GatewayErrors as they are; anything else failed in here. What is wrong with the store as a whole is told to `signal`. */
+export function asStoreError(error: unknown, signal?: CommitSignal): GatewayError {
   if (error instanceof GatewayError) return error;
   const known = faults[errcodeOf(error) ?? -1];
   if (known === undefined) return new GatewayError('store-failed', 'The store failed.', { cause: error });
-  commits?.found(known.fault);
+  signal?.found(known.fault);
   return new GatewayError(known.fault, known.message, { cause: error });
 }
 
@@ -184,14 +187,18 @@ export function requireLimit(limit: number, least = 1): number {
 }
 
 /** Puts promises on synchronous methods; `around` runs each of them. */
-export function promised<T extends object>(methods: Sync<T>, around: <R>(call: () => R) => R, commits?: Commits): T {
+export function promised<T extends object>(
+  methods: Sync<T>,
+  around: <R>(call: () => R) => R,
+  signal?: CommitSignal,
+): T {
   const wrapped: Record<string, unknown> = {};
   for (const [name, method] of Object.entries(methods)) {
     wrapped[name] = async (...args: unknown[]) => {
       try {
         return around(() => (method as (...args: unknown[]) => unknown)(...args));
       } catch (error) {
-        throw asStoreError(error, commits);
+        throw asStoreError(error, signal);
       }
     };
   }

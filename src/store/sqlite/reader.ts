@@ -1,6 +1,5 @@
 import { eventLoop } from '../../model/turns.ts';
-import type { Commits } from '../commits.ts';
-import type { Reader } from '../store.ts';
+import type { CommitSignal, Reader } from '../store.ts';
 import { asStoreError, type Connection, promised, type Sync } from './connection.ts';
 import { readFeeds } from './feeds.ts';
 import { readJournals } from './journals.ts';
@@ -38,7 +37,7 @@ function readAtOnce(connection: Connection): Sync<AtOnce> {
 }
 
 /** Each call, and each step of a walk, is one view of what is committed when it begins; none holds it longer. */
-export function createReader(connection: Connection, commits?: Commits): Reader {
+export function createReader(connection: Connection, signal?: CommitSignal): Reader {
   const walks = walkPages(connection);
   /** One step in a turn of the event loop: whoever else is served on this thread waits for no more than one. */
   const inSteps = async <T>(walk: Walk<T>): Promise<T> => {
@@ -49,18 +48,18 @@ export function createReader(connection: Connection, commits?: Commits): Reader 
         await eventLoop.next();
       }
     } catch (error) {
-      throw asStoreError(error, commits);
+      throw asStoreError(error, signal);
     }
   };
   return {
-    ...promised<AtOnce>(readAtOnce(connection), (call) => connection.inOneView(call), commits),
+    ...promised<AtOnce>(readAtOnce(connection), (call) => connection.inOneView(call), signal),
     page: (query) => inSteps(walks.page(query)),
     visitPage: (query, visit) => inSteps(walks.visitPage(query, visit)),
     newest: (filter) => inSteps(walks.newest(filter)),
     live: (query) => inSteps(walks.live(query)),
     countMatching: (query) => inSteps(walks.countMatching(query)),
-    state: () => commits?.state() ?? null,
-    fault: () => commits?.fault() ?? null,
+    state: () => signal?.state() ?? null,
+    fault: () => signal?.fault() ?? null,
     async close() {
       try {
         connection.close();

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { statfsSync } from 'node:fs';
 import type { Clock } from '../../model/clock.ts';
 import { Commits } from '../commits.ts';
-import type { Pull, Transaction, Writer } from '../store.ts';
+import type { CommitSignal, Pull, Transaction, Writer } from '../store.ts';
 import { asStoreError, type Connection, misuse, promised, type Sync } from './connection.ts';
 import { writeEnded } from './ended.ts';
 import { writeEntries } from './entries.ts';
@@ -33,9 +33,9 @@ export function createWriter(
   connection: Connection,
   committed: Connection,
   clock: Clock,
-  commits = new Commits(),
+  signal: CommitSignal = new Commits(),
 ): Writer {
-  const reader = createReader(committed, commits);
+  const reader = createReader(committed, signal);
   const running = new AsyncLocalStorage<Scope>();
   const ids = new RowIds();
   const ownPulls = new WeakSet<Pull>();
@@ -79,9 +79,9 @@ export function createWriter(
     try {
       const result = await running.run(own, () => work(transactionFor(own)));
       if (own.failure !== null) throw own.failure;
-      commits.around(() => connection.db.exec('COMMIT'));
+      signal.around(() => connection.db.exec('COMMIT'));
       outcome = 'commit';
-      if (commits.fault() === 'store-full' && hasRoom(connection)) commits.hasRoom();
+      if (signal.fault() === 'store-full' && hasRoom(connection)) signal.hasRoom();
       return result;
     } finally {
       own.open = false;
@@ -101,11 +101,11 @@ export function createWriter(
         try {
           return call();
         } catch (error) {
-          own.failure ??= asStoreError(error, commits);
+          own.failure ??= asStoreError(error, signal);
           throw error;
         }
       },
-      commits,
+      signal,
     );
 
   const { close: closeReader, ...reads } = reader;
@@ -118,7 +118,7 @@ export function createWriter(
       const turn = queue.then(() => run(work));
       queue = turn.catch(() => {});
       return turn.catch((error) => {
-        throw isEngineError(error) ? asStoreError(error, commits) : error;
+        throw isEngineError(error) ? asStoreError(error, signal) : error;
       });
     },
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_MS, type Micros } from '../../../src/model/clock.ts';
+import type { StoreEngine } from '../../../src/store/engine.ts';
 import { MAX_DATES_PER_MILLISECOND } from '../../../src/store/limits.ts';
-import type { StoreEngine } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import {
   appendEntries,
@@ -11,6 +11,7 @@ import {
   objectEntry,
   openJournalStore,
   START,
+  storeIn,
 } from '../../helpers/store.ts';
 
 const PAGE = { ...entryFilter(), after: 0, limit: 100 };
@@ -201,7 +202,7 @@ async function proveStamps(t: Test, engine: StoreEngine): Promise<void> {
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
           run += 1;
           const clock = scriptedClock(START);
-          let writer = await engine.openWriter(`${root}/${run}`, clock);
+          let writer = await storeIn(`${root}/${run}`, engine).openWriter(clock);
           await writer.transaction((tx) => tx.openJournal({ name: 'j', pool: 'p', keepVersions: 'last' }));
           let last = 0;
           const perMillisecond = new Map<number, number>();
@@ -230,7 +231,7 @@ async function proveStamps(t: Test, engine: StoreEngine): Promise<void> {
             }
             if (end === 'restart') {
               await writer.close();
-              writer = await engine.openWriter(`${root}/${run}`, clock);
+              writer = await storeIn(`${root}/${run}`, engine).openWriter(clock);
             }
           }
           await writer.close();

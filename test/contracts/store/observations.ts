@@ -1,9 +1,10 @@
 import type { Test } from 'tap';
 import { observableTypes } from '../../../src/model/observable.ts';
 import type { Observation, StixObject } from '../../../src/model/observation.ts';
-import type { StoreEngine, Transaction } from '../../../src/store/store.ts';
+import type { StoreEngine } from '../../../src/store/engine.ts';
+import type { Transaction } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
-import { observation, openTemporaryStore, START, stixObject, uuidOf } from '../../helpers/store.ts';
+import { observation, openTemporaryStore, START, stixObject, storeIn, uuidOf } from '../../helpers/store.ts';
 
 export async function proveObservations(t: Test, engine: StoreEngine): Promise<void> {
   const open = (t: Test) => openTemporaryStore(t, scriptedClock(START), engine);
@@ -363,12 +364,12 @@ export async function proveObservations(t: Test, engine: StoreEngine): Promise<v
   t.test('a pull that stops half way keeps its rows and withdraws nothing', async (t) => {
     const location = t.testdir();
     const all = named('a', 'b', 'c');
-    const before = await engine.openWriter(location, scriptedClock(START));
+    const before = await storeIn(location, engine).openWriter(scriptedClock(START));
     await before.transaction(async (tx) => tx.observe(await before.beginPull('house'), all));
     const interrupted = await before.beginPull('house');
     await before.transaction((tx) => tx.observe(interrupted, named('a', 'z')));
     await before.close();
-    const writer = await engine.openWriter(location, scriptedClock(START));
+    const writer = await storeIn(location, engine).openWriter(scriptedClock(START));
     t.teardown(() => writer.close());
     const repeated = await writer.beginPull('house');
     await writer.transaction(async (tx) => {

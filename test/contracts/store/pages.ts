@@ -6,7 +6,8 @@ import type { EntryFilter } from '../../../src/model/entry-filter.ts';
 import { GatewayError } from '../../../src/model/error.ts';
 import { jsonText } from '../../../src/model/json.ts';
 import type { ObservableType } from '../../../src/model/observable.ts';
-import type { PageQuery, Reader, StoreEngine, Transaction, Writer } from '../../../src/store/store.ts';
+import type { StoreEngine } from '../../../src/store/engine.ts';
+import type { PageQuery, Reader, Transaction, Writer } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import {
   appendEntries,
@@ -15,6 +16,7 @@ import {
   objectEntry,
   openJournalStore,
   START,
+  storeIn,
   uuidOf,
 } from '../../helpers/store.ts';
 
@@ -308,7 +310,7 @@ async function proveAgainstModel(t: Test, engine: StoreEngine, keepVersions: 'la
       async (batches, queries) => {
         run += 1;
         const clock = scriptedClock(START);
-        const writer = await engine.openWriter(`${root}/${run}`, clock);
+        const writer = await storeIn(`${root}/${run}`, engine).openWriter(clock);
         await writer.transaction((tx) => tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions }));
         let model: Entry[] = [];
         for (const batch of batches) {

@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import { observableKey } from '../../../src/model/observable.ts';
-import type { StoreEngine } from '../../../src/store/store.ts';
+import type { StoreEngine } from '../../../src/store/engine.ts';
 import { openJournalStore, stixObject, uuidOf } from '../../helpers/store.ts';
 
 /** How relations are found by what they point at. */

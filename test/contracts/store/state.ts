@@ -1,8 +1,9 @@
 import type { Test } from 'tap';
 import type { Rejection } from '../../../src/model/observation.ts';
 import type { AccountState, Client, DeadLetter, FeedState } from '../../../src/model/state.ts';
+import type { StoreEngine } from '../../../src/store/engine.ts';
 import { MAX_REJECTIONS_PER_FEED } from '../../../src/store/limits.ts';
-import type { Pull, StoreEngine } from '../../../src/store/store.ts';
+import type { Pull } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import { observation, openTemporaryStore, START } from '../../helpers/store.ts';
 

@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
-import type { StoreEngine, Transaction } from '../../../src/store/store.ts';
+import type { StoreEngine } from '../../../src/store/engine.ts';
+import type { Transaction } from '../../../src/store/store.ts';
 import { scriptedClock } from '../../helpers/clock.ts';
 import {
   appendEntries,
@@ -10,6 +11,7 @@ import {
   openJournalStore,
   openTemporaryStore,
   START,
+  storeIn,
 } from '../../helpers/store.ts';
 
 const PAGE = { ...entryFilter(), after: 0, limit: 100 };
@@ -134,7 +136,7 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
 
   t.test('a closed store refuses everything, and finishes what was under way', async (t) => {
     const location = t.testdir();
-    const writer = await engine.openWriter(location, scriptedClock(START));
+    const writer = await storeIn(location, engine).openWriter(scriptedClock(START));
     const under = writer.transaction((tx) => tx.saveFeedState('house', { cursor: 'c1' }));
     await writer.close();
     await t.resolves(under);
@@ -143,7 +145,7 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
       { code: 'internal' },
     );
     await t.rejects(writer.feedStates(), { code: 'store-failed' });
-    const reader = await engine.openReader(location);
+    const reader = await storeIn(location, engine).openReader();
     t.equal((await reader.feedState('house')).cursor, 'c1');
     await reader.close();
     await t.rejects(reader.feedStates(), { code: 'store-failed' });
@@ -152,14 +154,14 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
   t.test('everything is still there after the store was closed and opened', async (t) => {
     const location = t.testdir();
     const clock = scriptedClock(START);
-    const before = await engine.openWriter(location, clock);
+    const before = await storeIn(location, engine).openWriter(clock);
     const kept = await before.transaction(async (tx) => {
       await tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions: 'last' });
       return appendEntries(tx, 'pool:main', [indicatorEntry(), objectEntry({ isProducerObject: true })]);
     });
     const identity = [await before.namespace(), await before.cursorSecret()];
     await before.close();
-    const after = await engine.openWriter(location, clock);
+    const after = await storeIn(location, engine).openWriter(clock);
     t.teardown(() => after.close());
     t.strictSame((await after.page(PAGE)).entries, kept);
     t.strictSame([await after.namespace(), await after.cursorSecret()], identity);
@@ -168,7 +170,7 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
   t.test('each store has an identity of its own: a UUID version 4 and 32 random bytes', async (t) => {
     const one = await openTemporaryStore(t, scriptedClock(START), engine);
     const location = t.testdir({ other: {} });
-    const other = await engine.openWriter(`${location}/other`, scriptedClock(START));
+    const other = await storeIn(`${location}/other`, engine).openWriter(scriptedClock(START));
     t.teardown(() => other.close());
     t.match(await one.reader.namespace(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     t.match(await one.reader.cursorSecret(), /^[0-9a-f]{64}$/);
@@ -178,10 +180,10 @@ export async function proveTransactions(t: Test, engine: StoreEngine): Promise<v
 
   t.test('there is nothing to read before a writer was there', async (t) => {
     const location = t.testdir();
-    t.notOk(engine.exists(location));
-    await t.rejects(engine.openReader(location), { name: 'GatewayError', code: 'store-failed' });
-    t.notOk(engine.exists(location), 'asking makes nothing');
+    t.notOk(await storeIn(location, engine).exists());
+    await t.rejects(storeIn(location, engine).openReader(), { name: 'GatewayError', code: 'store-failed' });
+    t.notOk(await storeIn(location, engine).exists(), 'asking makes nothing');
     const made = await openTemporaryStore(t, scriptedClock(START), engine);
-    t.ok(engine.exists(made.location));
+    t.ok(await storeIn(made.location, engine).exists());
   });
 }

@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import { jsonText } from '../../../src/model/json.ts';
 import type { LeftOut, LeftOutReason, ServedCount } from '../../../src/model/served.ts';
-import type { StoreEngine } from '../../../src/store/store.ts';
+import type { StoreEngine } from '../../../src/store/engine.ts';
 import {
   appendEntries,
   indicatorEntry,

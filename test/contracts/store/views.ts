@@ -3,7 +3,8 @@ import type { EntryFilter } from '../../../src/model/entry-filter.ts';
 import { jsonText } from '../../../src/model/json.ts';
 import { observableTypes } from '../../../src/model/observable.ts';
 import { tlpLevels } from '../../../src/model/tlp.ts';
-import type { LiveQuery, Reader, StoreEngine } from '../../../src/store/store.ts';
+import type { StoreEngine } from '../../../src/store/engine.ts';
+import type { LiveQuery, Reader } from '../../../src/store/store.ts';
 import {
   appendEntries,
   entryFilter,
