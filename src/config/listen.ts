@@ -1,7 +1,6 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import { createSecureContext } from 'node:tls';
 import ipaddr from 'ipaddr.js';
+import { pemProblems } from '../model/certificates.ts';
 import type { ResolveContext } from './collections.ts';
 import type { Config } from './config.ts';
 import type { Mark, Step } from './problem.ts';
@@ -28,7 +27,7 @@ export function isLoopback(host: string): boolean {
  * `override` is where the command line's problems are reported, null when the file alone says where to listen.
  */
 export function checkListen(listen: Config['listen'], override: Mark | null, context: ResolveContext): void {
-  const say = (path: Step[], message: string): void => context.report(context.placeOf(path), path, message);
+  const say: Say = (path, message) => context.report(context.placeOf(path), path, message);
   if (listen.tls === null && !listen.behindProxy && !isLoopback(listen.host)) {
     const why =
       'can be reached from other machines: it needs listen.tls, or listen.behind_proxy: true when a proxy in front ends TLS';
@@ -38,25 +37,11 @@ export function checkListen(listen: Config['listen'], override: Mark | null, con
   if (listen.tls !== null) checkTls(listen.tls, say);
 }
 
-function checkTls(tls: NonNullable<Config['listen']['tls']>, say: (path: Step[], message: string) => void): void {
-  const [cert, key, ca] = [tls.cert.reveal(), tls.key.reveal(), tls.clientCa?.reveal()];
-  const isCert = succeeds(() => new X509Certificate(cert));
-  const isKey = succeeds(() => createPrivateKey(key));
-  if (!isCert) say(['listen', 'tls', 'cert'], 'holds no PEM certificate');
-  if (!isKey) say(['listen', 'tls', 'key'], 'holds no PEM private key, or one that needs a passphrase');
-  if (isCert && isKey && !succeeds(() => createSecureContext({ cert, key }))) {
-    say(['listen', 'tls'], 'cert and key do not belong together');
-  }
-  if (ca !== undefined && !succeeds(() => new X509Certificate(ca))) {
-    say(['listen', 'tls', 'client_ca'], 'holds no PEM certificate');
-  }
-}
+type Say = (path: Step[], message: string) => void;
 
-function succeeds(attempt: () => unknown): boolean {
-  try {
-    attempt();
-    return true;
-  } catch {
-    return false;
+function checkTls({ cert, key, clientCa: ca }: NonNullable<Config['listen']['tls']>, say: Say): void {
+  for (const { part, message } of pemProblems({ cert, key, ca: ca ?? undefined })) {
+    if (part === 'pair') say(['listen', 'tls'], `cert and key ${message}`);
+    else say(['listen', 'tls', part === 'ca' ? 'client_ca' : part], message);
   }
 }

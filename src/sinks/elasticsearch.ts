@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { type EcsContext, ecsContext, ecsDestination, ecsTargets, feedOf } from '../ecs/data-stream.ts';
 import { documentTime } from '../ecs/renewal.ts';
+import { pemProblems } from '../model/certificates.ts';
 import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import { durationSchema } from '../model/duration.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
@@ -121,6 +122,7 @@ export const elasticsearch: SinkKind<ElasticsearchOptions> = {
     if (cloud_id !== undefined && ca_fingerprint !== undefined) refuse('takes ca_fingerprint with node only');
     const plain = [node ?? []].flat().filter((address) => new URL(address).protocol === 'http:');
     if (plain.length > 0 && (ca ?? ca_fingerprint) !== undefined) refuse('ca and ca_fingerprint need https in node');
+    for (const { message } of pemProblems({ ca })) refuse(`ca ${message}`);
     if ((api_key ?? password) !== undefined && plain.some((address) => !isLoopback(new URL(address).hostname))) {
       refuse('would send its credentials in the clear: use https in node');
     }

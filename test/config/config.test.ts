@@ -1,5 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import Type from 'typebox';
@@ -14,6 +13,7 @@ import { GatewayError } from '../../src/model/error.ts';
 import { Secret, secretSchema } from '../../src/model/secret.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { storeEngines } from '../../src/store/registry.ts';
+import { makeCertificates } from '../helpers/certificates.ts';
 
 const CANARY = 'sk_live_CANARY0123456789';
 const MINUTE = 60_000;
@@ -796,36 +796,17 @@ t.test('addresses: what is loopback and what is HOST:PORT', async (t) => {
   t.strictSame(parseListen('intel.example:443'), { host: 'intel.example', port: 443 });
 });
 
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
-const mayMakeCertificates = hasOpenssl || process.env['CI'] === 'true';
-
-t.test('TLS is loaded and proven before the start', { skip: !mayMakeCertificates && 'needs openssl' }, async (t) => {
+t.test('TLS is loaded and proven before the start', async (t) => {
   const dir = join(base, 'tls');
-  mkdirSync(dir);
-  for (const name of ['a', 'b']) {
-    const subject = [
-      '-subj',
-      `/CN=${name}.example`,
-      '-days',
-      '2',
-      '-nodes',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-    ];
-    execFileSync(
-      'openssl',
-      ['req', '-x509', ...subject, '-keyout', join(dir, `${name}.key`), '-out', join(dir, `${name}.crt`)],
-      { stdio: 'ignore' },
-    );
+  if (makeCertificates(t, dir) === null) return;
+  for (const name of ['server', 'client']) {
     chmodSync(join(dir, `${name}.key`), 0o600);
     chmodSync(join(dir, `${name}.crt`), 0o644);
   }
   writeFileSync(join(dir, 'junk.crt'), 'junk');
-  const tls = (cert: string, key: string, ca = 'a.crt') =>
+  const tls = (cert: string, key: string, ca = 'ca.crt') =>
     `listen: { host: 0.0.0.0, tls: { cert: { file: tls/${cert} }, key: { file: tls/${key} }, client_ca: { file: tls/${ca} } } }\n`;
-  const { config, warnings, effective } = load(tls('a.crt', 'a.key'));
+  const { config, warnings, effective } = load(tls('server.crt', 'server.key'));
   t.match(config.listen.tls?.key.reveal(), /PRIVATE KEY/);
   t.ok(config.listen.tls?.clientCa instanceof Secret);
   t.strictSame(
@@ -834,10 +815,10 @@ t.test('TLS is loaded and proven before the start', { skip: !mayMakeCertificates
     'certificates may be read by all',
   );
   t.notMatch(effective, /BEGIN/);
-  t.match(problemsIn(tls('a.crt', 'b.key')), [{ path: 'listen.tls', message: /do not belong together/ }]);
-  t.match(problemsIn(tls('junk.crt', 'a.key')), [{ path: 'listen.tls.cert', message: /no PEM certificate/ }]);
-  t.match(problemsIn(tls('a.crt', 'a.crt')), [{ path: 'listen.tls.key', message: /no PEM private key/ }]);
-  t.match(problemsIn(tls('a.crt', 'a.key', 'junk.crt')), [
+  t.match(problemsIn(tls('server.crt', 'client.key')), [{ path: 'listen.tls', message: /do not belong together/ }]);
+  t.match(problemsIn(tls('junk.crt', 'server.key')), [{ path: 'listen.tls.cert', message: /no PEM certificate/ }]);
+  t.match(problemsIn(tls('server.crt', 'server.crt')), [{ path: 'listen.tls.key', message: /no PEM private key/ }]);
+  t.match(problemsIn(tls('server.crt', 'server.key', 'junk.crt')), [
     { path: 'listen.tls.client_ca', message: /no PEM certificate/ },
   ]);
 });

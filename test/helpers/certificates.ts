@@ -5,12 +5,12 @@ import type { Test } from 'tap';
 
 export interface Certificates {
   dir: string;
-  /** The PEM text of ca.crt, server.crt, server.key, client.crt or client.key. */
+  /** Returns the PEM text of ca.crt, server.crt, server.key, NAME.crt or NAME.key of a client. */
   read(name: string): string;
 }
 
-/** A test authority, and certificates of it for localhost and for a client; null, with a printed skip, without openssl. */
-export function makeCertificates(t: Test, dir: string): Certificates | null {
+/** Makes an authority, and certificates of it for localhost and for clients. Null, with a printed skip, without openssl. */
+export function makeCertificates(t: Test, dir: string, clients: readonly string[] = ['client']): Certificates | null {
   mkdirSync(dir, { recursive: true });
   const openssl = (line: string): void => void execFileSync('openssl', line.split(' '), { cwd: dir, stdio: 'pipe' });
   try {
@@ -24,11 +24,8 @@ export function makeCertificates(t: Test, dir: string): Certificates | null {
   const sign = '-CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san.cnf';
   writeFileSync(join(dir, 'san.cnf'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n');
   openssl(`req -x509 ${key} -keyout ca.key -out ca.crt -subj /CN=authority -days 2`);
-  for (const [name, subject] of [
-    ['server', 'localhost'],
-    ['client', 'sluice-client'],
-  ]) {
-    openssl(`req ${key} -keyout ${name}.key -out ${name}.csr -subj /CN=${subject}`);
+  for (const name of ['server', ...clients]) {
+    openssl(`req ${key} -keyout ${name}.key -out ${name}.csr -subj /CN=${name === 'server' ? 'localhost' : name}`);
     openssl(`x509 -req -in ${name}.csr -out ${name}.crt ${sign}`);
   }
   return { dir, read: (name) => readFileSync(join(dir, name), 'utf8') };

@@ -193,6 +193,7 @@ t.test('options that contradict each other are refused', async (t) => {
     [{ node: 'https://es.example', username: 'a' }, /go together/],
     [{ node: 'http://127.0.0.1:9200', ca_fingerprint: 'ab'.repeat(32) }, /need https/],
     [{ cloud_id: 'nonsense', api_key: key }, /cloud_id/],
+    [{ node: 'https://es.example', api_key: key, ca: new Secret('junk') }, /ca holds no PEM certificate/],
     [{ cloud_id: `x:${btoa('eu.example$es1$kb1')}` }, /needs api_key/],
   ];
   for (const [options, message] of bad) {

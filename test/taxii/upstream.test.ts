@@ -262,7 +262,7 @@ t.test('a server that wants a client certificate gets it, and only there', async
 
   const reader = await openReader(t, feed(`{ ${ca}, ${pair} }`), clock, { KEY: UPSTREAM_KEY });
   t.match(await reader.side.poll('up'), { outcome: 'whole', accepted: 1, error: null });
-  t.same([...new Set(server.requests.map(({ subject }) => subject))], ['sluice-client']);
+  t.same([...new Set(server.requests.map(({ subject }) => subject))], ['client']);
 
   const other = await startTaxii(t, {
     clock,

@@ -1,6 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import Type, { type Static } from 'typebox';
+import { pemProblems } from '../../model/certificates.ts';
 import { durationSchema } from '../../model/duration.ts';
 import { GatewayError } from '../../model/error.ts';
 import { certificateSchema, privateKeySchema, Secret, secretSchema } from '../../model/secret.ts';
@@ -164,22 +163,11 @@ export function accountOf({ url, key, user, per_minute, per_day, tls, hosts = []
   };
 }
 
-function checkCertificates({ cert, key, ca }: NonNullable<Options['tls']>): void {
-  const check = (attempt: () => unknown, message: string): void => {
-    try {
-      attempt();
-    } catch {
-      throw new GatewayError('config-invalid', message);
-    }
-  };
-  if (ca !== undefined) check(() => new X509Certificate(ca.reveal()), 'tls.ca holds no PEM certificate');
-  if (cert === undefined || key === undefined) return;
-  check(() => new X509Certificate(cert.reveal()), 'tls.cert holds no PEM certificate');
-  check(() => createPrivateKey(key.reveal()), 'tls.key holds no PEM private key, or one that needs a passphrase');
-  check(
-    () => createSecureContext({ cert: cert.reveal(), key: key.reveal() }),
-    'tls.cert and tls.key do not belong together',
-  );
+function checkCertificates(tls: NonNullable<Options['tls']>): void {
+  const [problem] = pemProblems(tls);
+  if (problem === undefined) return;
+  const { part, message } = problem;
+  throw new GatewayError('config-invalid', `${part === 'pair' ? 'tls.cert and tls.key' : `tls.${part}`} ${message}`);
 }
 
 /** How the key travels; nothing for a server that wants none. */
