@@ -19,23 +19,23 @@ const may = {
   publish: ['stix', 'model'],
   ingest: ['feeds', 'upstream', 'normalise', 'publish', 'stix', 'model'],
   delivery: ['model'],
-  control: ['model'],
+  control: ['auth', 'config', 'status', 'model'],
   status: ['config', 'feeds', 'upstream', 'model'],
   writer: [
     'auth',
     'config',
+    'control',
     'delivery',
     'feeds',
     'ingest',
     'model',
     'publish',
     'sinks',
-    'status',
     'stix',
     'store',
     'upstream',
   ],
-  commands: ['config', 'model'],
+  commands: ['config', 'control', 'model'],
 };
 
 /** What a room may import besides whole rooms. */

@@ -38,7 +38,7 @@ interface Result {
   profile: Profile | null;
 }
 
-/** As src/writer/link.ts limits the writing thread. */
+/** As src/writer/start-worker.ts limits the writing thread. */
 const MEMORY = ['--max-old-space-size=256', '--max-semi-space-size=8'];
 const HOTTEST = 40;
 /** The path, function by function. */

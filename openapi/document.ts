@@ -36,7 +36,7 @@ export async function makeDocument(): Promise<string> {
     feeds: [],
     canonical: () => ({ rejection: { detail: '' } }),
     version,
-    touch: () => undefined,
+    refreshOnRead: () => undefined,
   };
   registerRoutes(app, parts);
   await app.ready();

@@ -50,7 +50,7 @@ export interface RouteParts {
   canonical: ReadCanonical;
   version: string;
   /** Tells the writer that a journal is read, so that an overdue feed is tried again. Cheap; nobody waits for it. */
-  touch(journal: string): void;
+  refreshOnRead(journal: string): void;
 }
 
 /** What the routes share among themselves. */

@@ -8,12 +8,12 @@ export interface ReadCount {
 }
 
 /** Every read is told to the writer as well, so that a feed that is overdue is tried again. */
-export function countReads(touch: (journal: string) => void): ReadCount {
+export function countReads(refreshOnRead: (journal: string) => void): ReadCount {
   const counts = new Map<string, number>();
   return {
     note({ alias, journal }) {
       counts.set(alias, (counts.get(alias) ?? 0) + 1);
-      touch(journal);
+      refreshOnRead(journal);
     },
     of: (aliases) => aliases.reduce((sum, alias) => sum + (counts.get(alias) ?? 0), 0),
   };

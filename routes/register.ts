@@ -45,7 +45,7 @@ const errorRenderers: Record<
 /** Registers the table (index.ts): scopes for clients behind one sign-in, the others beside it. */
 export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   const rates = createRates(parts.clock);
-  const context: RouteContext = { ...parts, rates, reads: countReads(parts.touch) };
+  const context: RouteContext = { ...parts, rates, reads: countReads(parts.refreshOnRead) };
   const table = routeTable(parts);
   knowAllMethods(app);
   app.setValidatorCompiler(compileValidator);

@@ -5,12 +5,13 @@ import { buildApp, closeApp } from '../routes/app.ts';
 import type { Hindrance } from '../routes/readiness.ts';
 import { createClientMap } from './auth/clients.ts';
 import type { Config } from './config/config.ts';
-import { type ControlConnection, connectControl, serveControl, socketPathOf } from './control/socket.ts';
+import { type ControlConnection, connectControl, serveControl } from './control/socket.ts';
+import { socketPathOf } from './control/socket-path.ts';
+import type { Control } from './control/verbs.ts';
 import { configuredFeeds } from './feeds/registry.ts';
 import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
-import type { Control } from './model/control.ts';
 import { GatewayError } from './model/error.ts';
 import { canonical } from './normalise/canonical.ts';
 import { answerBytesWithin, connectionsWithin } from './process-limits.ts';
@@ -21,9 +22,9 @@ import { makeDirectory } from './store/directory.ts';
 import { storeOf } from './store/registry.ts';
 import { accountsOf, allowancesOf } from './upstream/account.ts';
 import { version } from './version.ts';
+import { type Backend, openBackend } from './writer/backend.ts';
 import { keepFirstClient } from './writer/first-client.ts';
-import { startWriter } from './writer/link.ts';
-import { openWriterSide, type WriterSide } from './writer/writer.ts';
+import { startWriter } from './writer/start-worker.ts';
 
 export { loadConfigFile } from './load.ts';
 export { version } from './version.ts';
@@ -61,17 +62,17 @@ export async function openControl(
   const lock = await store.lock();
   const log = createLog(config.log.level);
   try {
-    const side = await openWriterSide(config, {
+    const backend = await openBackend(config, {
       clock: systemClock,
       onClients: () => undefined,
       onError: (error) => log.error({ err: error }, 'unforeseen'),
     });
-    await side.reconcile();
+    await backend.reconcile();
     return {
-      ...side,
+      ...backend,
       made,
       async close() {
-        await side.close();
+        await backend.close();
         lock.release();
       },
     };
@@ -96,7 +97,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     const clients = createClientMap();
     const commits = new Commits();
     const writer = await startWriter(loaded, commits, (list) => clients.replace(list));
-    closing.unshift(() => writer.side.close());
+    closing.unshift(() => writer.close());
     const reader = await store.openReader(commits);
     closing.unshift(() => reader.close());
     let hindrance: Hindrance | null = 'reconciling';
@@ -125,7 +126,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       answerBytes: answerBytesWithin(config.listen.answerBytes),
       metricsAccess: config.metrics.access,
       allowances: async () => allowancesOf(accounts, await reader.accounts(), systemClock.now()),
-      touch: writer.side.touch,
+      refreshOnRead: writer.refreshOnRead,
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,
       maxConnections,
@@ -138,17 +139,17 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     });
     // It answers from here on, and says that it isn't ready: what takes long must not look like what is dead.
     await listen(app, config);
-    const socket = await serveControl(socketPathOf(config.data), writer.side, { log });
+    const socket = await serveControl(socketPathOf(config.data), writer, { log });
     closing.unshift(() => socket.close());
     // It may take minutes, which nobody who stops a process waits for; the next start goes on.
     const stopped = aborted(signal);
-    await Promise.race([writer.side.reconcile(), stopped, writer.died]);
+    await Promise.race([writer.reconcile(), stopped, writer.died]);
     if (signal.aborted) return;
     hindrance = null;
 
     const base = `${config.listen.tls === null ? 'http' : 'https'}://${hostFor(config.listen.host)}:${portOf(app)}`;
-    await welcome(config, base, writer.side, { say, isTerminal });
-    writer.side.start();
+    await welcome(config, base, writer, { say, isTerminal });
+    writer.start();
     await Promise.race([stopped, writer.died]);
   } finally {
     for (const close of closing) await close();
@@ -188,10 +189,10 @@ function hostFor(host: string): string {
 async function welcome(
   config: Config,
   base: string,
-  side: WriterSide,
+  backend: Pick<Backend, 'listClients' | 'addFirstClient'>,
   { say, isTerminal }: Pick<ServeOptions, 'say' | 'isTerminal'>,
 ): Promise<void> {
-  const { path, newKey, isGood } = await keepFirstClient(config.data, side);
+  const { path, newKey, isGood } = await keepFirstClient(config.data, backend);
   const shown = shellPath(path);
   if (newKey !== null) {
     say(`A first client, initial, may read every collection. Its key is in ${shown}.`);

@@ -100,7 +100,8 @@ async function lookUp(
   context.inFlight.hold(response, request.client.name, values.length * ANSWER_BYTES);
   // Who looks values up reads as well: feeds that are overdue are tried again for them too.
   const { client } = request;
-  for (const collection of context.collections) if (mayRead(client, collection)) context.touch(collection.journal);
+  for (const collection of context.collections)
+    if (mayRead(client, collection)) context.refreshOnRead(collection.journal);
   const data: Awaited<ReturnType<typeof answerSlice>> = [];
   for (let start = 0; start < values.length; start += SLICE) {
     if (start > 0) await eventLoop.next();

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ConfigProblem, formatProblem } from '../config/problem.ts';
-import type { Control } from '../model/control.ts';
+import type { Control } from '../control/verbs.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { Control, DeliveryReport, SetupReport } from '../model/control.ts';
+import type { Control } from '../control/verbs.ts';
+import type { DeliveryReport, SetupReport } from '../model/control.ts';
 import { type AnswerOptions, type CommandContext, wholeNumber, withAnswer, withControl } from './context.ts';
 import { cut, formatJson, formatTable, printable, timeText } from './terminal.ts';
 

@@ -1,45 +1,10 @@
 import type { Micros } from './clock.ts';
-import type { ClientRate } from './definition.ts';
 import type { ErrorCode, StoreFault } from './error.ts';
 import type { ObservableType } from './observable.ts';
 import type { LeftOutRow, Served } from './served.ts';
-import type {
-  AccountState,
-  Client,
-  DeadLetter,
-  FeedError,
-  FeedState,
-  RejectionCount,
-  StoredRejection,
-} from './state.ts';
-import type { Tlp } from './tlp.ts';
+import type { AccountState, FeedError, FeedState, RejectionCount, StoredRejection } from './state.ts';
 
-/**
- * What commands and the console ask of the one process that writes. Answers are plain JSON: they cross a thread and a
- * socket. Each method throws GatewayError.
- */
-export interface Control {
-  /** Polls a feed now, as far as its account's budget allows. Throws `not-found`, and `unprocessable` for one that is idle. */
-  poll(feed: string): Promise<PollReport>;
-  status(): Promise<StatusReport>;
-  /** Rows of a feed that were refused, and rows that are held and not served; up to `limit` of each. Throws `not-found`. */
-  rejections(feed: string, limit: number): Promise<RejectionReport>;
-  /** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown. */
-  addClient(client: NewClient): Promise<IssuedClient>;
-  listClients(): Promise<Client[]>;
-  /** Its keys and certificates stop within a second. Throws `not-found`. */
-  revokeClient(name: string): Promise<void>;
-  /** Sets a sink's target up, or only says how. Throws `not-found`, `sink-unavailable`, `sink-refused`. */
-  setUpSink(name: string, dryRun: boolean): Promise<SetupReport[]>;
-  /** Entries a sink's target refused for good: the first `limit`. */
-  deadLetters(name: string, limit: number): Promise<DeadLetter[]>;
-  /** Gives a sink what its target refused once more. Throws as `setUpSink`. */
-  retrySink(name: string): Promise<DeliveryReport>;
-  /** Gives a sink the live set anew and takes out the rest. Throws as `setUpSink`. */
-  rebuildSink(name: string): Promise<DeliveryReport>;
-  /** How far a rebuild under way has come: entries done of about so many. Null when none is. */
-  rebuildProgress(name: string): Promise<{ done: number; total: number } | null>;
-}
+/** What the verbs of src/control/verbs.ts report: plain JSON, for it crosses a thread and a socket. */
 
 /** What became of entries that were pushed. */
 export interface DeliveryReport {
@@ -78,21 +43,6 @@ export interface SinkStatus {
   /** Deliveries that failed since the last good one. */
   failures: number;
   error: { code: ErrorCode; message: string; at: Micros } | null;
-}
-
-export interface NewClient {
-  name: string;
-  /** Null: all, those added later as well. */
-  collections: string[] | null;
-  tlp: Tlp;
-  rate: ClientRate;
-  /** Fingerprints, lower-case hex: it signs in with these certificates, and no key is made. */
-  certificates?: string[];
-}
-
-/** The only time the key is told; null for a client that signs in with certificates. */
-export interface IssuedClient extends NewClient {
-  key: string | null;
 }
 
 export interface PollReport {

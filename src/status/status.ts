@@ -1,23 +1,26 @@
 import type { Config } from '../config/config.ts';
-import type { ConfiguredFeed } from '../feeds/feed.ts';
-import type { Clock } from '../model/clock.ts';
+import { configuredFeeds } from '../feeds/registry.ts';
+import type { Clock, Micros } from '../model/clock.ts';
 import type { RejectionReport, ServedReport, SinkStatus, StatusReport } from '../model/control.ts';
 import type { CollectionDefinition, FeedDefinition } from '../model/definition.ts';
+import { GatewayError } from '../model/error.ts';
 import { isStale } from '../model/freshness.ts';
 import { indexServed, type ServedIn } from '../model/served.ts';
 import type { FeedState } from '../model/state.ts';
 import type { Reader } from '../store/store.ts';
 import { version } from '../version.ts';
 
-/** How everything stands, for a person: feeds, what their accounts have left, collections, sinks. */
-export async function statusOf(
-  config: Config,
-  feeds: ConfiguredFeed[],
-  store: Reader,
-  startedAt: number,
-  clock: Clock,
-  sinks: SinkStatus[],
-): Promise<StatusReport> {
+export interface StatusSources {
+  config: Config;
+  clock: Clock;
+  store: Reader;
+  startedAt: Micros;
+  /** Of the sinks that are on. */
+  sinks: { status(): Promise<SinkStatus[]> };
+}
+
+/** The state of everything: feeds, accounts, sinks, collections. */
+export async function readStatus({ config, clock, store, startedAt, sinks }: StatusSources): Promise<StatusReport> {
   const now = clock.now();
   const heads = new Map((await store.journals()).map(({ name, head }) => [name, head]));
   const servedIn = indexServed(await store.served());
@@ -35,7 +38,7 @@ export async function statusOf(
     };
   };
   const states = await Promise.all([
-    ...feeds.map(async ({ definition, format, options }) => ({
+    ...configuredFeeds(config).map(async ({ definition, format, options }) => ({
       ...(await stateOf(definition)),
       account: format.account(options)?.origin ?? null,
       idle: null,
@@ -58,7 +61,7 @@ export async function statusOf(
     storeFault: store.fault(),
     feeds: states,
     accounts: await store.accounts(),
-    sinks: [...sinks, ...config.idleSinks.map(idleStatus)],
+    sinks: [...(await sinks.status()), ...config.idleSinks.map(idleStatus)],
     collections: await Promise.all(collections),
   };
 }
@@ -67,13 +70,15 @@ function idleStatus({ name, kind, reason }: Config['idleSinks'][number]): SinkSt
   return { name, kind, idle: reason, collections: [], failed: 0, failures: 0, error: null };
 }
 
-/** What of a feed was refused, and what is held and served nowhere or not everywhere. */
-export async function rejectionsOf(
-  config: Config,
-  store: Reader,
+/** Rows of a feed that were refused, and rows that are held and that some collection leaves out. Throws `not-found`. */
+export async function readRejections(
+  { config, store }: Pick<StatusSources, 'config' | 'store'>,
   feed: string,
   limit: number,
 ): Promise<RejectionReport> {
+  if (![...config.feeds, ...config.idleFeeds].some(({ definition }) => definition.name === feed)) {
+    throw new GatewayError('not-found', `No feed is called ${feed}.`);
+  }
   const { counts, rows } = await store.rejections(feed, limit);
   const collections = collectionsBehind(config, feed);
   const leftOut = new Map<string, RejectionReport['leftOut'][number]>();

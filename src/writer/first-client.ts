@@ -3,30 +3,30 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createKey, hashKey, isKey } from '../auth/keys.ts';
 import { GatewayError } from '../model/error.ts';
-import type { WriterSide } from './writer.ts';
+import type { Backend } from './backend.ts';
 
-/** The client that the first start makes, as whoever started Sluice is told of it. */
+/** The client that the first start makes. */
 export interface FirstClient {
-  /** Where its key stands. */
+  /** The file with its key. */
   path: string;
-  /** Set once, when it was made. */
+  /** The key, only at the start that made the client. */
   newKey: string | null;
-  /** The key in the file still opens the door. */
+  /** The key in the file is the key of an active client. */
   isGood: boolean;
 }
 
 /**
  * A store without clients gets one, so that the first request works. Its key is on the disk before the store knows it: a start
- * that is killed in between leaves a key that the next one makes the client from, and never a client whose key nobody has.
+ * that is killed in between leaves a key from which the next one makes the client, and never a client whose key nobody has.
  * Throws `store-failed` when the key can't be kept.
  */
 export async function keepFirstClient(
   data: string,
-  side: Pick<WriterSide, 'listClients' | 'addFirstClient'>,
+  backend: Pick<Backend, 'listClients' | 'addFirstClient'>,
 ): Promise<FirstClient> {
   const path = join(data, 'initial.key');
   const kept = await readKey(path);
-  const clients = await side.listClients();
+  const clients = await backend.listClients();
   if (clients.length > 0) {
     const hash = kept === null ? null : hashKey(kept);
     const isGood = clients.some(({ keyHashes, revokedAt }) => revokedAt === null && keyHashes.includes(hash ?? ''));
@@ -34,17 +34,17 @@ export async function keepFirstClient(
   }
   const key = kept ?? createKey();
   if (kept === null) await writeKey(path, key);
-  const isAdded = await side.addFirstClient(hashKey(key));
+  const isAdded = await backend.addFirstClient(hashKey(key));
   return { path, newKey: isAdded ? key : null, isGood: isAdded };
 }
 
-/** Null for anything but a key of ours. */
+/** The key in a file; null where there is none, or anything else. */
 async function readKey(path: string): Promise<string | null> {
   const text = await readFile(path, 'utf8').catch(() => '');
   return isKey(text.trim()) ? text.trim() : null;
 }
 
-/** For the owner alone, and whole or not at all, through a power cut as well. */
+/** Writes the key for the owner alone, whole or not at all, through a power cut as well. */
 async function writeKey(path: string, key: string): Promise<void> {
   const draft = `${path}.part`;
   try {

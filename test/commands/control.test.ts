@@ -16,40 +16,34 @@ import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Client } from 'undici';
 import { hashKey } from '../../src/auth/keys.ts';
-import { type ControlConnection, connectControl, serveControl, socketPathOf } from '../../src/control/socket.ts';
+import type { NewClient } from '../../src/control/clients.ts';
+import { type ControlConnection, connectControl, serveControl } from '../../src/control/socket.ts';
+import { socketPathOf } from '../../src/control/socket-path.ts';
+import { type Control, controlThrough, type VerbName } from '../../src/control/verbs.ts';
 import { connectServer, serve } from '../../src/gateway.ts';
 import { loadConfigFile } from '../../src/load.ts';
 import { systemClock } from '../../src/model/clock.ts';
-import type { Control, NewClient } from '../../src/model/control.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { lockDirectory } from '../../src/store/sqlite/lock.ts';
+import { openBackend } from '../../src/writer/backend.ts';
 import { keepFirstClient } from '../../src/writer/first-client.ts';
-import { openWriterSide } from '../../src/writer/writer.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 
-/** Answers what it was asked, so that a test sees both ways at once. */
+/** A Control with fixed results that remembers what it was asked. */
 function echo(): Control & { asked: unknown[][] } {
   const asked: unknown[][] = [];
-  const answer =
-    (name: string, value: unknown) =>
-    async (...args: unknown[]) => {
-      asked.push([name, ...args]);
-      return value as any;
-    };
-  return {
-    asked,
-    poll: answer('poll', { feed: 'a', outcome: 'whole', error: null }),
-    status: answer('status', { version: '1', feeds: [], now: 1_795_000_000_123_456 }),
-    rejections: answer('rejections', { counts: [], rows: [{ row: 'ü\u0000"' }] }),
-    addClient: answer('addClient', { key: 'k' }),
-    listClients: answer('listClients', []),
-    revokeClient: answer('revokeClient', undefined),
-    setUpSink: answer('setUpSink', []),
-    deadLetters: answer('deadLetters', []),
-    retrySink: answer('retrySink', { written: 1 }),
-    rebuildSink: answer('rebuildSink', { written: 2 }),
-    rebuildProgress: answer('rebuildProgress', null),
+  const results: Partial<Record<VerbName, unknown>> = {
+    poll: { feed: 'a', outcome: 'whole', error: null },
+    status: { version: '1', feeds: [], now: 1_795_000_000_123_456 },
+    rejections: { counts: [], rows: [{ row: 'ü\u0000"' }] },
+    addClient: { key: 'k' },
+    listClients: [],
   };
+  const control = controlThrough(async (name, args) => {
+    asked.push([name, ...args]);
+    return results[name];
+  });
+  return { ...control, asked };
 }
 
 /** tap's own are too long for a socket's address. */
@@ -286,7 +280,7 @@ t.test('a listener that speaks no HTTP is no server of ours', async (t) => {
 t.test('the first client is made of a key that is kept already, wherever a start is killed', async (t) => {
   const dir = t.testdir({ 'sluice.yaml': 'data: ./data' });
   const { config } = await loadConfigFile(join(dir, 'sluice.yaml'));
-  const side = await openWriterSide(config, { clock: systemClock, onClients: () => {}, onError: t.error });
+  const side = await openBackend(config, { clock: systemClock, onClients: () => {}, onError: t.error });
   t.teardown(() => side.close());
   const file = join(config.data, 'initial.key');
   const isDead = new Error('killed');
@@ -310,7 +304,7 @@ t.test('the first client is made of a key that is kept already, wherever a start
 t.test('what stands in the place of the first key is no key until it reads like one', async (t) => {
   const dir = t.testdir({ 'sluice.yaml': 'data: ./data', data: { 'initial.key': 'changeme\n' } });
   const { config } = await loadConfigFile(join(dir, 'sluice.yaml'));
-  const side = await openWriterSide(config, { clock: systemClock, onClients: () => {}, onError: t.error });
+  const side = await openBackend(config, { clock: systemClock, onClients: () => {}, onError: t.error });
   t.teardown(() => side.close());
   const { newKey } = await keepFirstClient(config.data, side);
   t.match(newKey, /^slc_[A-Za-z0-9_-]{43}$/);
@@ -344,7 +338,7 @@ ${collections}
     };
     const dir = t.testdir({ 'sluice.yaml': yaml, 'a.json': JSON.stringify(row) });
     const { config } = await loadConfigFile(join(dir, 'sluice.yaml'));
-    const side = await openWriterSide(config, { clock: systemClock, onClients: () => {}, onError: t.error });
+    const side = await openBackend(config, { clock: systemClock, onClients: () => {}, onError: t.error });
     t.teardown(() => side.close());
     let isReconciled = false;
     const reconciled = side.reconcile().then(() => {
@@ -438,7 +432,7 @@ t.test('dates ahead of a clock that was set back are told once, until it has cau
   const clock = scriptedClock(1_795_000_000_000_000);
   const told: number[] = [];
   const quiet = { onClients: () => {}, onError: t.error, onDatesAhead: (ahead: number) => void told.push(ahead) };
-  const side = await openWriterSide(config, { clock, ...quiet });
+  const side = await openBackend(config, { clock, ...quiet });
   t.teardown(() => side.close());
   await side.reconcile();
   await side.tick();

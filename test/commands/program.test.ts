@@ -10,7 +10,8 @@ import type { Gateway } from '../../src/commands/context.ts';
 import { runCommand } from '../../src/commands/program.ts';
 import { ageText, formatTable, printable } from '../../src/commands/terminal.ts';
 import { configInvalid } from '../../src/config/problem.ts';
-import type { Control, PollReport, StatusReport } from '../../src/model/control.ts';
+import { type Control, controlThrough } from '../../src/control/verbs.ts';
+import type { PollReport, StatusReport } from '../../src/model/control.ts';
 import { GatewayError } from '../../src/model/error.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,19 +23,7 @@ const SECOND = 1_000_000;
 const refuse = async (): Promise<never> => {
   throw new GatewayError('internal', 'not expected');
 };
-const silent: Control = {
-  poll: refuse,
-  status: refuse,
-  rejections: refuse,
-  addClient: refuse,
-  listClients: refuse,
-  revokeClient: refuse,
-  setUpSink: refuse,
-  deadLetters: refuse,
-  retrySink: refuse,
-  rebuildSink: refuse,
-  rebuildProgress: refuse,
-};
+const silent = controlThrough(refuse);
 
 interface Ran {
   code: number;

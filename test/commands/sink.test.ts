@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { Gateway } from '../../src/commands/context.ts';
 import { runCommand } from '../../src/commands/program.ts';
-import type { Control } from '../../src/model/control.ts';
+import type { Control } from '../../src/control/verbs.ts';
 
 /** Runs `sluice sink ...` against a gateway that is none. */
 async function run(args: string[], control: Partial<Control>, isTerminal = false) {

@@ -60,7 +60,7 @@ export async function openApp(
   const byHash = new Map(Object.entries({ [KEY]: client(), ...clients }).map(([key, who]) => [hashKey(key), who]));
   const app = buildApp({
     clock: store.clock,
-    touch: () => undefined,
+    refreshOnRead: () => undefined,
     reader: store.reader,
     clients: { generation: 0, find: (hash) => byHash.get(hash) ?? null, findByCertificate: () => null },
     collections: [

@@ -19,11 +19,11 @@ import { storeEngines, storeOf } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
 import { accountsOf, allowancesOf } from '../../src/upstream/account.ts';
 import type { ResolveAll } from '../../src/upstream/dispatcher.ts';
-import { openWriterSide, type WriterSide } from '../../src/writer/writer.ts';
+import { type Backend, openBackend } from '../../src/writer/backend.ts';
 import { NO_PRESSURE } from './app.ts';
 
 export interface TestGateway {
-  side: WriterSide;
+  side: Backend;
   reader: Reader;
   app: ReturnType<typeof buildApp>;
   /** Of a client that may read everything up to amber. */
@@ -59,7 +59,7 @@ export async function openGateway(
   });
   const clients = createClientMap();
   const commits = new Commits();
-  const side = await openWriterSide(config, {
+  const side = await openBackend(config, {
     clock,
     commits,
     onClients: (list) => clients.replace(list),
@@ -92,7 +92,7 @@ export async function openGateway(
     cacheBytes: config.cache.bytes,
     metricsAccess: config.metrics.access,
     allowances: async () => allowancesOf(accounts, await reader.accounts(), clock.now()),
-    touch: side.touch,
+    refreshOnRead: side.refreshOnRead,
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,
     maxConnections: config.listen.maxConnections,

@@ -53,7 +53,7 @@ function collection(alias: string, changes: Partial<CollectionDefinition> = {}):
 async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
   const app = buildApp({
     clock: store.clock,
-    touch: () => undefined,
+    refreshOnRead: () => undefined,
     reader: store.reader,
     hindrance: () => null,
     pressure: NO_PRESSURE,

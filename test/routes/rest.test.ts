@@ -555,7 +555,7 @@ t.test('lookup: what stands only where the caller may not read is as unknown as 
   const touched: string[] = [];
   const app = await openApp(
     t,
-    { touch: (journal) => touched.push(journal) },
+    { refreshOnRead: (journal) => touched.push(journal) },
     { slc_ips: client({ name: 'ips', collections: ['ips'] }), slc_red: client({ name: 'red', tlp: 'red' }) },
   );
   await app.append([indicatorEntry({ value: 'secret.com', tlp: 'red' })], [], 'pool:red');

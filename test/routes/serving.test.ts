@@ -10,7 +10,8 @@ import pino from 'pino';
 import t, { type Test } from 'tap';
 import { type AppParts, buildApp, closeApp } from '../../routes/app.ts';
 import type { Hindrance } from '../../routes/readiness.ts';
-import { connectControl, socketPathOf } from '../../src/control/socket.ts';
+import { connectControl } from '../../src/control/socket.ts';
+import { socketPathOf } from '../../src/control/socket-path.ts';
 import { loadConfigFile, serve } from '../../src/gateway.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
@@ -192,7 +193,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
   const collection = { id: '00000000-0000-4000-8000-000000000000', alias: 'all', title: 'all', description: null };
   const app = buildApp({
     clock: store.clock,
-    touch: () => undefined,
+    refreshOnRead: () => undefined,
     reader: store.reader,
     hindrance: () => null,
     pressure: NO_PRESSURE,

@@ -3,7 +3,7 @@ import type { AccountLimits, ConfiguredFeed, FeedAccount } from '../../src/feeds
 import { Secret } from '../../src/model/secret.ts';
 import { accountNameOf, accountsOf } from '../../src/upstream/account.ts';
 import { createDispatchers } from '../../src/upstream/dispatcher.ts';
-import { limitTouches } from '../../src/writer/link.ts';
+import { limitRate } from '../../src/writer/start-worker.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { START } from '../helpers/store.ts';
 
@@ -82,7 +82,7 @@ t.test('feeds that are reached alike share connections; an internal one never sh
 t.test('however many readers there are, the writer hears of a journal every ten seconds at most', async (t) => {
   const clock = scriptedClock(START);
   const heard: string[] = [];
-  const touch = limitTouches(clock, (journal) => heard.push(journal));
+  const touch = limitRate(clock, (journal) => heard.push(journal));
   for (let i = 0; i < 1000; i += 1) touch('pool:main');
   touch('pool:other');
   t.strictSame(heard, ['pool:main', 'pool:other']);

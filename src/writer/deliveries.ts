@@ -1,29 +1,23 @@
 import type { Config } from '../config/config.ts';
+import type { SinkVerbs } from '../control/context.ts';
 import { Delivery, shownSetup } from '../delivery/delivery.ts';
 import type { Clock } from '../model/clock.ts';
-import type { Control, DeliveryReport, SinkStatus } from '../model/control.ts';
+import type { DeliveryReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
 import { sinkKinds } from '../sinks/registry.ts';
 import type { Sink, SinkKind } from '../sinks/sink.ts';
 import { identityId } from '../stix/id.ts';
 import type { Writer } from '../store/store.ts';
 
-export interface SinkAdministration
-  extends Pick<Control, 'setUpSink' | 'retrySink' | 'rebuildSink' | 'rebuildProgress' | 'deadLetters'> {
-  /** Delivers to this sink now, as happens every few seconds while it runs. Throws as `rebuildSink`. */
+export interface Deliveries extends SinkVerbs {
+  /** Delivers to this sink now, as happens every few seconds while it runs. Throws as `retry`. */
   deliver(sink: string): Promise<DeliveryReport>;
-}
-
-export interface Sinks {
-  methods: SinkAdministration;
-  /** Of those that are on. */
-  status(): Promise<SinkStatus[]>;
-  /** Delivers to all of them until the signal ends it. */
+  /** Delivers to all sinks until the signal ends it. */
   run(): Promise<unknown>;
   close(): Promise<unknown>;
 }
 
-export interface SinksParts {
+export interface DeliveriesParts {
   clock: Clock;
   writer: Writer;
   namespace: string;
@@ -32,11 +26,11 @@ export interface SinksParts {
   signal: AbortSignal;
 }
 
-/** The configured push targets: opened, delivered to, and what commands ask of them. */
-export function openSinks(
+/** Opens the configured sinks and delivers to them. */
+export function openDeliveries(
   config: Pick<Config, 'sinks' | 'idleSinks' | 'journals' | 'base'>,
-  { clock, writer, namespace, userAgent, onError, signal }: SinksParts,
-): Sinks {
+  { clock, writer, namespace, userAgent, onError, signal }: DeliveriesParts,
+): Deliveries {
   const openSink = ({ name, kind, options }: Pick<Config['sinks'][number], 'name' | 'kind' | 'options'>): Sink => {
     const context = { name, options, base: config.base, identityId: identityId(namespace), clock, userAgent };
     return (sinkKinds[kind as keyof typeof sinkKinds] as SinkKind).open(context);
@@ -55,28 +49,31 @@ export function openSinks(
   );
   const deliveryOf = (name: string): Delivery => {
     const found = deliveries.get(name)?.delivery;
-    if (found === undefined) throw new GatewayError('not-found', `No sink is called ${name}, or it is switched off.`);
+    if (found === undefined) throw noSink(name);
     return found;
   };
 
   return {
-    methods: {
-      deliver: async (name) => deliveryOf(name).once(),
-      async setUpSink(name, dryRun) {
-        // Its key may be what the dry run tells how to make.
-        const idle = dryRun ? config.idleSinks.find((sink) => sink.name === name) : undefined;
-        return idle === undefined ? deliveryOf(name).setUp(dryRun) : shownSetup(openSink(idle));
-      },
-      retrySink: async (name) => deliveryOf(name).redeliver(),
-      rebuildSink: async (name) => deliveryOf(name).rebuild(),
-      rebuildProgress: async (name) => deliveryOf(name).progress(),
-      deadLetters: async (name, limit) => {
-        if (![...config.sinks, ...config.idleSinks].some((sink) => sink.name === name)) deliveryOf(name);
-        return writer.deadLetters(name, null, limit);
-      },
-    },
+    // Of the sinks that are on.
     status: () => Promise.all([...deliveries.values()].map(({ delivery }) => delivery.status())),
+    deliver: async (name) => deliveryOf(name).once(),
+    async setUp(name, isDryRun) {
+      // A dry run may show how to make the very key that an idle sink lacks.
+      const idle = isDryRun ? config.idleSinks.find((sink) => sink.name === name) : undefined;
+      return idle === undefined ? deliveryOf(name).setUp(isDryRun) : shownSetup(openSink(idle));
+    },
+    retry: async (name) => deliveryOf(name).redeliver(),
+    rebuild: async (name) => deliveryOf(name).rebuild(),
+    rebuildProgress: (name) => deliveryOf(name).progress(),
+    async deadLetters(name, limit) {
+      if (![...config.sinks, ...config.idleSinks].some((sink) => sink.name === name)) throw noSink(name);
+      return writer.deadLetters(name, null, limit);
+    },
     run: () => Promise.all([...deliveries.values()].map(({ delivery }) => delivery.run())),
     close: () => Promise.allSettled([...deliveries.values()].map(({ sink }) => sink.close())),
   };
+}
+
+function noSink(name: string): GatewayError {
+  return new GatewayError('not-found', `No sink is called ${name}, or it is switched off.`);
 }

@@ -1,0 +1,29 @@
+import type { Config } from '../config/config.ts';
+import type { Clock, Micros } from '../model/clock.ts';
+import type { DeliveryReport, PollReport, SetupReport, SinkStatus } from '../model/control.ts';
+import type { Client, DeadLetter } from '../model/state.ts';
+import type { Writer } from '../store/store.ts';
+
+/** What the verbs act on. The writing thread has it. */
+export interface VerbContext {
+  config: Config;
+  clock: Clock;
+  store: Writer;
+  startedAt: Micros;
+  /** Polls a feed now. Throws `not-found`, and `unprocessable` for a feed that is idle. */
+  poll(feed: string): Promise<PollReport>;
+  sinks: SinkVerbs;
+  /** Called with all clients after one of them has changed. */
+  onClients(clients: Client[]): void;
+}
+
+/** Each throws `not-found` for a sink that is not configured or switched off, `sink-unavailable` and `sink-refused`. */
+export interface SinkVerbs {
+  status(): Promise<SinkStatus[]>;
+  setUp(sink: string, isDryRun: boolean): Promise<SetupReport[]>;
+  deadLetters(sink: string, limit: number): Promise<DeadLetter[]>;
+  retry(sink: string): Promise<DeliveryReport>;
+  rebuild(sink: string): Promise<DeliveryReport>;
+  /** Entries that a rebuild under way has delivered, of about how many. Null when none is under way. */
+  rebuildProgress(sink: string): { done: number; total: number } | null;
+}

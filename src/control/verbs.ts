@@ -1,0 +1,76 @@
+import Type, { type Static, type TSchema } from 'typebox';
+import { readRejections, readStatus } from '../status/status.ts';
+import { addClient, newClientSchema, revokeClient } from './clients.ts';
+import type { VerbContext } from './context.ts';
+
+type ArgumentsOf<Takes extends TSchema[]> = { [I in keyof Takes]: Static<Takes[I]> };
+
+export interface Verb<Takes extends TSchema[], Result> {
+  /** A schema for each argument. What comes through the socket or HTTP is checked by them. */
+  takes: [...Takes];
+  run(context: VerbContext, ...args: ArgumentsOf<Takes>): Promise<Result>;
+}
+
+function verb<Takes extends TSchema[], Result>(
+  takes: [...Takes],
+  run: Verb<Takes, Result>['run'],
+): Verb<Takes, Result> {
+  return { takes, run };
+}
+
+/** Of a feed, a sink or a client. */
+export const nameSchema = Type.String({ maxLength: 256 });
+/** How many rows are wanted at most. */
+export const limitSchema = Type.Integer({ minimum: 0, maximum: 10_000 });
+
+/**
+ * Every verb that an operator may use on the gateway. The control socket, the calls between threads and the type `Control` follow
+ * from this table: a new verb is one row here, and the command or route that uses it.
+ * Arguments and results are plain JSON, for they cross a thread and a socket. Verbs throw GatewayError.
+ */
+export const verbs = {
+  /** Polls a feed now, as far as its account's budget allows. */
+  poll: verb([nameSchema], (context, feed) => context.poll(feed)),
+  status: verb([], readStatus),
+  /** Rows of a feed that were refused, and rows that are held and not served; up to `limit` of each. Throws `not-found`. */
+  rejections: verb([nameSchema, limitSchema], readRejections),
+  /** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown. */
+  addClient: verb([newClientSchema], addClient),
+  listClients: verb([], ({ store }) => store.clients()),
+  /** Its keys and certificates stop within a second. Throws `not-found`. */
+  revokeClient: verb([nameSchema], revokeClient),
+  /** Sets a sink's target up, or only shows the requests (dry run). */
+  setUpSink: verb([nameSchema, Type.Boolean()], ({ sinks }, sink, isDryRun) => sinks.setUp(sink, isDryRun)),
+  /** The first entries that a sink's target refused for good. */
+  deadLetters: verb([nameSchema, limitSchema], ({ sinks }, sink, limit) => sinks.deadLetters(sink, limit)),
+  /** Delivers once more what a sink's target refused. */
+  retrySink: verb([nameSchema], ({ sinks }, sink) => sinks.retry(sink)),
+  /** Delivers all live entries anew and removes everything else from the target. */
+  rebuildSink: verb([nameSchema], ({ sinks }, sink) => sinks.rebuild(sink)),
+  rebuildProgress: verb([nameSchema], async ({ sinks }, sink) => sinks.rebuildProgress(sink)),
+};
+
+type Verbs = typeof verbs;
+export type VerbName = keyof Verbs;
+
+/** The verbs as functions, wherever they are run: here, in the writing thread, or in a server behind its socket. */
+export type Control = {
+  [Name in VerbName]: Verbs[Name] extends Verb<infer Takes, infer Result>
+    ? (...args: ArgumentsOf<Takes>) => Promise<Result>
+    : never;
+};
+
+/** A Control whose every verb goes through `call`. */
+export function controlThrough(call: (verb: VerbName, args: unknown[]) => Promise<unknown>): Control {
+  const names = Object.keys(verbs) as VerbName[];
+  const functions = names.map((name) => [name, (...args: unknown[]) => call(name, args)] as const);
+  return Object.fromEntries(functions) as unknown as Control;
+}
+
+/** The verbs, run right here. */
+export function controlOf(context: VerbContext): Control {
+  return controlThrough((name, args) => {
+    const { run } = verbs[name] as Verb<TSchema[], unknown>;
+    return run(context, ...args);
+  });
+}

@@ -1,0 +1,120 @@
+import type { Config } from '../config/config.ts';
+import type { ConfiguredFeed } from '../feeds/feed.ts';
+import { configuredFeeds } from '../feeds/registry.ts';
+import { poll } from '../ingest/poll.ts';
+import { refreshOverdue } from '../ingest/refresh.ts';
+import type { Clock } from '../model/clock.ts';
+import type { PollReport } from '../model/control.ts';
+import { GatewayError } from '../model/error.ts';
+import { createSemaphore } from '../model/semaphore.ts';
+import type { Journals } from '../publish/journals.ts';
+import type { Writer } from '../store/store.ts';
+import { accountNameOf, accountsOf } from '../upstream/account.ts';
+import { createDispatchers, type ResolveAll } from '../upstream/dispatcher.ts';
+import type { FetchedAnswer } from '../upstream/fetch.ts';
+import { createReadSemaphore } from '../upstream/read-semaphore.ts';
+import type { Flights } from '../upstream/single-flight.ts';
+import { openUpstream } from '../upstream/upstream.ts';
+
+export interface Polls {
+  /**
+   * Polls a feed. Who asks while a poll of the feed runs gets the report of that one. Throws `not-found` for a feed that is not
+   * configured, and `unprocessable` for one that is idle.
+   */
+  poll(feed: string): Promise<PollReport>;
+  /** A journal was read: feeds behind it that are overdue may be tried again. Never throws. */
+  refreshOnRead(journal: string): void;
+  /** Waits for the polls that run, which the signal ends. */
+  close(): Promise<void>;
+}
+
+export interface PollsParts {
+  clock: Clock;
+  writer: Writer;
+  journals: Journals;
+  userAgent: string;
+  /** How names are looked up; for tests. */
+  resolveAll: ResolveAll | undefined;
+  /** Called after each poll, however it ended. */
+  onPoll(report: PollReport): void;
+  onError(error: unknown): void;
+  signal: AbortSignal;
+}
+
+/** Most of them wait for an upstream; how many hold what they read is bounded on its own (upstream/read-semaphore.ts). */
+const POLLS_AT_ONCE = 16;
+
+/** Polls of the configured feeds: one at a time per feed, a bounded number over all. */
+export function openPolls(config: Config, parts: PollsParts): Polls {
+  const { clock, writer, journals, onError, signal } = parts;
+  const feeds = configuredFeeds(config);
+  const running = new Map<string, Promise<PollReport>>();
+  const remotePolls = createSemaphore(POLLS_AT_ONCE);
+  // Files on this machine wait for no upstream.
+  const localPolls = createSemaphore(POLLS_AT_ONCE);
+  const flights: Flights<FetchedAnswer> = new Map();
+  const openPermit = createReadSemaphore(signal);
+  const dispatchers = createDispatchers(parts.resolveAll);
+  const accounts = accountsOf(feeds);
+  const accountOf = (feed: ConfiguredFeed) => accounts.get(accountNameOf(feed) ?? '') ?? null;
+  const open = (feed: ConfiguredFeed) =>
+    openUpstream(feed, {
+      writer,
+      clock,
+      base: config.base,
+      userAgent: parts.userAgent,
+      signal,
+      limits: accountOf(feed)?.limits ?? null,
+      dispatchers: dispatchers.of(feed),
+      flights,
+      permit: openPermit(),
+    });
+
+  const pollFeed = (name: string): Promise<PollReport> => {
+    const feed = feeds.find(({ definition }) => definition.name === name);
+    if (feed === undefined) throw notPolled(name, config);
+    const known = running.get(name);
+    if (known !== undefined) return known;
+    const polls = accountOf(feed) === null ? localPolls : remotePolls;
+    const started = polls.run(() =>
+      poll(feed, { clock, writer, journals, openUpstream: open, report: onError, signal }),
+    );
+    running.set(name, started);
+    return started
+      .then((report) => {
+        parts.onPoll(report);
+        return report;
+      })
+      .finally(() => running.delete(name));
+  };
+
+  const refreshing = new Map<string, Promise<void>>();
+  const refreshPool = (name: string): void => {
+    const pool = config.pools.find((pool) => pool.name === name);
+    if (pool === undefined || refreshing.has(name) || signal.aborted) return;
+    const behind = feeds.filter(({ definition }) => pool.feeds.includes(definition.name));
+    const refresh = refreshOverdue(behind, { clock, store: writer, accountOf, poll: pollFeed })
+      .catch(onError)
+      .finally(() => refreshing.delete(name));
+    refreshing.set(name, refresh);
+  };
+
+  return {
+    poll: pollFeed,
+    refreshOnRead(name) {
+      const journal = config.journals.find((journal) => journal.name === name);
+      if (journal !== undefined) refreshPool(journal.pool);
+    },
+    async close() {
+      await Promise.allSettled([...running.values(), ...refreshing.values()]);
+      await dispatchers.close();
+    },
+  };
+}
+
+function notPolled(name: string, { idleFeeds }: Config): GatewayError {
+  const idle = idleFeeds.find(({ definition }) => definition.name === name);
+  if (idle === undefined) return new GatewayError('not-found', `No feed is called ${name}.`);
+  const why = idle.reason === 'disabled' ? 'it is switched off (enabled: false)' : 'its optional key is not there';
+  return new GatewayError('unprocessable', `The feed ${name} is not polled: ${why}.`);
+}
