@@ -5,7 +5,7 @@ import type { Rejection } from '../model/observation.ts';
 import { secretSchema } from '../model/secret.ts';
 import { rowText } from '../stix/validate.ts';
 import { BATCH_BYTES, BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from './feed.ts';
-import { readObjects } from './stix/document.ts';
+import { readObjects } from './reading/json-document.ts';
 
 const optionsSchema = Type.Object(
   {

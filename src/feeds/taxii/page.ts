@@ -7,7 +7,7 @@ import { parseTimestamp } from '../../model/timestamp.ts';
 import { wholeText } from '../../stix/validate.ts';
 import { BATCH_BYTES, BATCH_ROWS, type FeedResponse } from '../feed.ts';
 import { isEmptyEnvelope } from '../reading/envelope.ts';
-import { type Part, readParts } from '../reading/texts.ts';
+import { type Part, readParts } from '../reading/json-stream.ts';
 
 /** One answer of `GET .../objects/`, read to its end. */
 export interface Page {

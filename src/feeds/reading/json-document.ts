@@ -4,8 +4,8 @@ import { GatewayError } from '../../model/error.ts';
 import { hasTooManyValues, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
 import type { Rejection } from '../../model/observation.ts';
 import { rowText } from '../../stix/validate.ts';
-import { isEmptyEnvelope } from '../reading/envelope.ts';
-import { malformed, type Part, parse, readParts, together } from '../reading/texts.ts';
+import { isEmptyEnvelope } from './envelope.ts';
+import { malformed, type Part, parse, readParts, together } from './json-stream.ts';
 
 /**
  * STIX objects out of a document of any size, in bounded memory, as many at once as a piece of it holds. A document whose first

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { readParts } from '../../src/feeds/reading/texts.ts';
-import { readObjects } from '../../src/feeds/stix/document.ts';
+import { readObjects } from '../../src/feeds/reading/json-document.ts';
+import { readParts } from '../../src/feeds/reading/json-stream.ts';
 import { hasTooManyValues, type JsonObject } from '../../src/model/json.ts';
 
 /** `text` in pieces of these sizes, over and over. */
