@@ -96,8 +96,8 @@ module.exports = {
       name: 'formats-are-strangers',
       comment: 'Formats of one extension folder never import each other; only the registry knows them all.',
       severity: 'error',
-      from: { path: '^src/feeds/(?!registry|presets|feed)([^/.]+)' },
-      to: { path: '^src/feeds/', pathNot: ['^src/feeds/feed\\.ts$', '^src/feeds/$1[/.-]', '^src/feeds/reading/'] },
+      from: { path: '^src/feeds/(?!registry|presets)([^/.]+)' },
+      to: { path: '^src/feeds/', pathNot: ['^src/feeds/(feed|key|source)\\.ts$', '^src/feeds/$1[/.-]', '^src/feeds/reading/'] },
     },
     {
       name: 'outputs-are-strangers',

@@ -44,11 +44,12 @@ const HOTTEST = 40;
 /** The path, function by function. */
 const STEPS = [
   'read bench/gateway.ts',
-  'add src/feeds/stix.ts',
-  'readObjects src/feeds/reading/json-document.ts',
-  'unpack src/feeds/reading/json-document.ts',
-  'readParts src/feeds/reading/json-stream.ts',
-  'readTexts src/feeds/reading/json-document.ts',
+  'inBatches src/feeds/reading/batches.ts',
+  'readObjects src/feeds/stix.ts',
+  'buffersOf src/feeds/reading/unpack.ts',
+  'readJsonDocument src/feeds/reading/json-document.ts',
+  'readJsonTexts src/feeds/reading/json-document.ts',
+  'readJsonStream src/feeds/reading/json-stream.ts',
   'readItems src/ingest/poll.ts',
   'settleStatements src/ingest/versions.ts',
   'combineRows src/ingest/combine.ts',

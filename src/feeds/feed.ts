@@ -80,8 +80,11 @@ export interface FeedRequest {
   url: URL;
   method?: 'GET' | 'POST';
   headers?: Record<string, string>;
-  /** Sent only to the host of `url`, and after a redirect to `hosts`, which are other names of the same; never logged. */
-  authorization?: { header: string; scheme: string | null; key: Secret; hosts?: readonly string[] };
+  /**
+   * Sent only to the host of `url`, and after a redirect to `hosts`, which are other names of the same; never logged. Where
+   * `header` is null, the key stands in `url` itself.
+   */
+  authorization?: { header: string | null; scheme: string | null; key: Secret; hosts?: readonly string[] };
   body?: string;
   /** What it costs the account; 1 unless the upstream says otherwise. */
   weight?: number;

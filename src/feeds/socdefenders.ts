@@ -5,6 +5,7 @@ import { isJsonObject } from '../model/json.ts';
 import { secretSchema } from '../model/secret.ts';
 import { formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat } from './feed.ts';
+import { checkKey } from './key.ts';
 import { type Page, readPage, readRows } from './socdefenders/page.ts';
 import { type Window, walk } from './socdefenders/walk.ts';
 
@@ -88,9 +89,7 @@ export const socdefenders: FeedFormat<Options> = {
     return { title: 'SOC Defenders', mode: 'delta', every, minEvery: every, emptyAllowed: true };
   },
   account({ plan, url, key, per_minute, per_day }) {
-    if (!/^[\x21-\x7e]+$/.test(key.reveal())) {
-      throw new GatewayError('config-invalid', 'key holds a space, a line break or another character no key has');
-    }
+    checkKey({ key });
     const { perMinute, perDay } = plans[plan];
     const windows = [
       { seconds: 60, requests: per_minute ?? perMinute },

@@ -1,119 +1,78 @@
-import Type, { type Static } from 'typebox';
-import { GatewayError } from '../model/error.ts';
+import Type from 'typebox';
+import type { Millis } from '../model/clock.ts';
 import { isJsonObject, type Json } from '../model/json.ts';
-import type { Rejection } from '../model/observation.ts';
-import { secretSchema } from '../model/secret.ts';
 import { rowText } from '../stix/validate.ts';
-import { BATCH_BYTES, BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedItem } from './feed.ts';
-import { readObjects } from './reading/json-document.ts';
+import type { FeedFormat } from './feed.ts';
+import type { Found } from './reading/batches.ts';
+import { isEmptyEnvelope } from './reading/envelope.ts';
+import { readJsonDocument } from './reading/json-document.ts';
+import { type ByteStream, malformed } from './reading/stream.ts';
+import { checkSource, readSource, type SourceOptions, sourceAccount, sourceOptions } from './source.ts';
 
-const optionsSchema = Type.Object(
-  {
-    path: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 4096,
-        description: 'A file, or a directory whose files are read by name. Either path or url.',
-      }),
-    ),
-    url: Type.Optional(
-      Type.String({
-        maxLength: 4096,
-        pattern: '^https?://[^/@\\s]+(?:/\\S*)?$',
-        'x-expects': 'an http(s) address without user and password',
-        description: 'Where it is fetched from.',
-      }),
-    ),
-    key: Type.Optional(secretSchema('Sent to the host of url as a Bearer token.')),
-  },
-  { additionalProperties: false },
-);
-type Options = Static<typeof optionsSchema>;
+const MINUTE: Millis = 60_000;
+const ACCEPT = 'application/stix+json;version=2.1, application/taxii+json;version=2.1, application/json, */*;q=0.1';
 
-const MINUTE_MS = 60_000;
-
-/**
- * STIX 2.1 from a file, a watched directory or an address: a bundle, an object with `objects` (a TAXII envelope), or one
- * object a line; plain or gzip. All files together are the snapshot.
- */
-export const stix: FeedFormat<Options> = {
+/** STIX 2.1: a bundle, an object with `objects` (a TAXII envelope), or one object a line. */
+export const stix: FeedFormat<SourceOptions> = {
   name: 'stix',
-  title: 'STIX 2.1 bundle or lines, from a file, a watched directory or an address',
-  options: optionsSchema,
-  defaults({ path, url, key }) {
-    if ((path === undefined) === (url === undefined))
-      throw new GatewayError('config-invalid', 'needs either path or url');
-    if (key !== undefined && url === undefined) throw new GatewayError('config-invalid', 'key goes with url');
+  title: 'STIX 2.1 bundle or lines, from a file, a watched directory or an address; plain, gzip or zip',
+  options: Type.Object(sourceOptions, { additionalProperties: false }),
+  defaults(options) {
+    checkSource(options);
+    const isLocal = options.path !== undefined;
     return {
       mode: 'snapshot',
-      every: path === undefined ? 60 * MINUTE_MS : MINUTE_MS,
+      every: isLocal ? MINUTE : 60 * MINUTE,
       // A directory may have no file yet; an address that suddenly holds nothing is more likely broken.
-      emptyAllowed: path !== undefined,
+      emptyAllowed: isLocal,
       lifetime: {},
     };
   },
-  account({ url, key }) {
-    if (url === undefined) return null;
-    if (key !== undefined && !/^[\x21-\x7e]+$/.test(key.reveal())) {
-      throw new GatewayError('config-invalid', 'key holds a space, a line break or another character no key has');
-    }
-    return { origin: new URL(url).origin, key: key ?? null, limits: { minInterval: 1000, windows: [] } };
-  },
-  async *read(feed) {
-    const documents = await open(feed);
-    if (documents === null) return;
-    let [batch, bytes] = [emptyBatch(), 0];
-    for (const { name, body, fault } of documents) {
-      if (fault !== null) {
-        batch.rejected.push({ reason: 'unreadable-file', detail: fault, row: name });
-        continue;
-      }
-      for await (const objects of readObjects(name, body, feed.signal)) {
-        if (objects.length === 0) {
-          yield batch;
-          [batch, bytes] = [emptyBatch(), 0];
-        }
-        for (const found of objects) {
-          if ('rejection' in found) batch.rejected.push(found.rejection);
-          else add(batch, found.value);
-          bytes += found.bytes;
-          if (batch.items.length + batch.rejected.length < BATCH_ROWS && bytes < BATCH_BYTES) continue;
-          yield batch;
-          [batch, bytes] = [emptyBatch(), 0];
-        }
-      }
-    }
-    yield { ...batch, last: true };
-  },
+  account: sourceAccount,
+  read: (feed) => readSource(feed, ACCEPT, readObjects),
 };
 
-/** What there is to read; null when nothing changed since the last whole pull. */
-async function open({ options, files, fetch }: FeedContext<Options>) {
-  const { path, url, key } = options;
-  if (url === undefined) return files(path ?? '.');
-  const target = new URL(url);
-  const response = await fetch({
-    url: target,
-    headers: {
-      accept: 'application/stix+json;version=2.1, application/taxii+json;version=2.1, application/json, */*;q=0.1',
-    },
-    ...(key === undefined ? {} : { authorization: { header: 'authorization', scheme: 'Bearer', key } }),
-    conditional: true,
-  });
-  // The host alone: paths may hold keys.
-  return response === null ? null : [{ name: `the answer of ${target.host}`, body: response.body, fault: null }];
+/** Throws `upstream-malformed` for what is no STIX or stops in its middle, after everything before was given. */
+export async function* readObjects(document: ByteStream): AsyncGenerator<Found[]> {
+  for await (const parts of readJsonDocument(document, { list: 'objects', format: 'STIX' })) {
+    const found: Found[] = [];
+    for (const part of parts) {
+      const { bytes } = part;
+      if ('member' in part) found.push(foundIn(part.member, bytes));
+      else if ('root' in part) {
+        // An error message in JSON must not pass for a feed with one odd row.
+        if (part.index === 0 && !isStix(part.root)) {
+          throw malformed(document.name, 'STIX', 'it begins with no STIX object', rowText(part.root));
+        }
+        const objects = objectsOf(part.root);
+        found.push(...objects.map((object) => foundIn(object, bytes / objects.length)));
+      } else {
+        const reason = part.badLine === 'no-json' ? 'bad-stix' : part.badLine;
+        found.push({ rejection: { reason, detail: part.detail, row: rowText(part.text) }, bytes });
+      }
+    }
+    if (found.length > 0 || parts.length === 0) yield found;
+  }
 }
 
-function emptyBatch(): FeedBatch {
-  return { items: [], rejected: [], cursor: null, last: false };
+function isStix(root: Json): boolean {
+  if (Array.isArray(root)) return true;
+  return isJsonObject(root) && (typeof root['type'] === 'string' || isList(root));
 }
 
-function add({ items, rejected }: { items: FeedItem[]; rejected: Rejection[] }, value: Json): void {
-  if (isJsonObject(value)) items.push({ stix: value });
-  else
-    rejected.push({
-      reason: 'not-an-object',
-      detail: 'among the STIX objects stands something that is none',
-      row: rowText(value),
-    });
+/** What a list, a bundle (STIX 2.1 section 8) or an envelope (TAXII 2.1 section 3.7) holds; else the object itself. */
+function objectsOf(root: Json): Json[] {
+  if (Array.isArray(root)) return root;
+  if (!isJsonObject(root) || !(root['type'] === 'bundle' || isList(root))) return [root];
+  return Array.isArray(root['objects']) ? root['objects'] : [];
+}
+
+function isList(root: Record<string, Json>): boolean {
+  return Array.isArray(root['objects']) || isEmptyEnvelope(root);
+}
+
+function foundIn(value: Json, bytes: number): Found {
+  if (isJsonObject(value)) return { item: { stix: value }, bytes };
+  const detail = 'among the STIX objects stands something that is none';
+  return { rejection: { reason: 'not-an-object', detail, row: rowText(value) }, bytes };
 }

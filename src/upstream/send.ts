@@ -130,7 +130,7 @@ export function headersOf(
   };
   if (request.authorization !== undefined && !isKeyWithheld) {
     const { header, scheme, key } = request.authorization;
-    headers[header] = scheme === null ? key.reveal() : `${scheme} ${key.reveal()}`;
+    if (header !== null) headers[header] = scheme === null ? key.reveal() : `${scheme} ${key.reveal()}`;
   }
   const { etag } = validators;
   const lastModified = pastDate(validators.lastModified, clock.now());

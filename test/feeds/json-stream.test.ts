@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { readObjects } from '../../src/feeds/reading/json-document.ts';
-import { readParts } from '../../src/feeds/reading/json-stream.ts';
+import { readJsonStream } from '../../src/feeds/reading/json-stream.ts';
+import { readObjects } from '../../src/feeds/stix.ts';
 import { hasTooManyValues, type JsonObject } from '../../src/model/json.ts';
 
 /** `text` in pieces of these sizes, over and over. */
@@ -16,7 +16,7 @@ async function* pieces(text: string, sizes: readonly number[]): AsyncGenerator<B
 
 async function membersOf(text: string, sizes: readonly number[] = []): Promise<unknown[]> {
   const members: unknown[] = [];
-  for await (const parts of readParts('it', pieces(text, sizes))) {
+  for await (const parts of readJsonStream('it', pieces(text, sizes), { list: 'objects', format: 'STIX' })) {
     members.push(...parts.flatMap((part) => ('member' in part ? [part.member] : [])));
   }
   return members;
@@ -78,8 +78,8 @@ t.test('what stands between members is one comma and nothing else', async (t) =>
 t.test('`objects` is a list of members only at the root, and only as a name', async (t) => {
   const found = async (text: string) => {
     const values: unknown[] = [];
-    for await (const found of readObjects('it', pieces(text, [5]), new AbortController().signal)) {
-      values.push(...found.map(({ bytes, ...one }) => one));
+    for await (const found of readObjects({ name: 'it', body: pieces(text, [5]) })) {
+      values.push(...found.map((one) => ('item' in one && 'stix' in one.item ? { value: one.item.stix } : one)));
     }
     return values;
   };
@@ -113,9 +113,12 @@ t.test('what would take memory out of all proportion once it is parsed is not pa
   t.equal((await membersOf(many, [65_536])).length, 1_000_001, 'a list of members may be as long as it likes');
   const found: unknown[] = [];
   const lines = `{"type":"a"}\n{"type":"b","list":${many}}\n{"type":"c"}\n`;
-  for await (const part of readObjects('it', pieces(lines, [65_536]), new AbortController().signal))
-    found.push(...part);
-  t.match(found, [{ value: { type: 'a' } }, { rejection: { reason: 'too-long' } }, { value: { type: 'c' } }]);
+  for await (const part of readObjects({ name: 'it', body: pieces(lines, [65_536]) })) found.push(...part);
+  t.match(found, [
+    { item: { stix: { type: 'a' } } },
+    { rejection: { reason: 'too-long' } },
+    { item: { stix: { type: 'c' } } },
+  ]);
   t.equal(hasTooManyValues(JSON.stringify(','.repeat(900_000))), false);
   t.equal(hasTooManyValues(JSON.stringify(Array(1_000_001).fill(1))), true);
 });

@@ -1,64 +1,59 @@
-import { pipeline } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { GatewayError } from '../../model/error.ts';
 import { hasTooManyValues, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
-import type { Rejection } from '../../model/observation.ts';
-import { rowText } from '../../stix/validate.ts';
-import { isEmptyEnvelope } from './envelope.ts';
-import { malformed, type Part, parse, readParts, together } from './json-stream.ts';
+import { type JsonShape, parseJson, readJsonStream } from './json-stream.ts';
+import { MAX_LINE, readLines } from './lines.ts';
+import { type ByteStream, malformed } from './stream.ts';
 
 /**
- * STIX objects out of a document of any size, in bounded memory, as many at once as a piece of it holds. A document whose first
- * line is a JSON text of its own is read line by line, each line an object or a bundle; any other is parsed as JSON texts, one behind the other.
+ * What a JSON document holds. `member`: of the root list, or of the list that the shape names. `root`: a JSON text in which
+ * no such member was found on the way; `index` counts the roots from 0. `badLine`: a line that can't be read.
  */
-export type Found = ({ value: Json } | { rejection: Rejection }) & { bytes: number };
+export type JsonPart = (
+  | { member: Json }
+  | { root: Json; index: number }
+  | { badLine: 'no-json' | 'too-long'; detail: string; text: string }
+) & { bytes: number };
 
-const MB = 1024 * 1024;
 /** A first line longer than this is no line of its own. */
-const PEEK = 2 * MB;
-/** Bytes held for one object, or for one line. */
-const MOST_HELD = 16 * MB;
-/** Bytes that a gzip file may unpack to, and how many times its own size beyond the first so many. */
-const MOST_UNPACKED = 8192 * MB;
-const RATIO = 200;
-const RATIO_FROM = 64 * MB;
+const MAX_FIRST_LINE = 2 * 1024 * 1024;
 
 /**
- * An empty piece of a body that pauses (feed.ts) is passed on as an empty list.
- * Throws `upstream-malformed`, naming the document, for what is no STIX or stops in its middle, after everything before
- * was given; `upstream-too-large` for an object that can't be held.
+ * Reads a document of any size in bounded memory. One whose first line is a JSON object of its own is read line by line (JSON
+ * lines); any other as JSON texts, one behind the other. An empty chunk is passed on as an empty list.
+ * Throws `upstream-malformed` for what is no JSON or stops in its middle, after everything before was given;
+ * `upstream-too-large` for a value that can't be held.
  */
-export async function* readObjects(
-  name: string,
-  body: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-): AsyncGenerator<Found[]> {
-  const chunks = unpack(name, body, signal);
+export async function* readJsonDocument({ name, body }: ByteStream, shape: JsonShape): AsyncGenerator<JsonPart[]> {
+  const chunks = buffersOf(body);
   try {
     const { start, line } = await peek(chunks);
     if (line?.trim() === '') {
-      throw malformed(name, 'it is empty, and a bundle without objects would say that there are none');
+      throw malformed(name, shape.format, 'it is empty, and a document without rows would say that there are none');
     }
     const from = start.findIndex((byte) => byte > 0x20);
-    // A page for people, most often: it is shown, and not what a parser makes of it.
+    // Most often it is a page for people: the operator is shown its beginning.
     if (from !== -1 && start[from] !== 0x7b && start[from] !== 0x5b) {
-      throw malformed(name, 'it does not begin as JSON does', start.toString('utf8', from, from + 1000));
+      throw malformed(name, shape.format, 'it does not begin as JSON does', start.toString('utf8', from, from + 1000));
     }
     const whole = (async function* () {
       yield start;
       yield* chunks;
     })();
-    yield* line !== null && isJsonObject(parse(line)) ? readLines(name, whole) : readTexts(name, whole);
+    const isLines = line !== null && isJsonObject(parseJson(line));
+    yield* isLines ? readJsonLines(name, whole, shape) : readJsonTexts(name, whole, shape);
   } finally {
     await chunks.return(undefined);
   }
 }
 
-/** The beginning, without byte order mark, and in it the first line that is not empty; null when it is too long for one. */
+async function* buffersOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, undefined> {
+  for await (const chunk of body) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+}
+
+/** The beginning without its byte order mark, and the first line that is not empty; null when that is too long. */
 async function peek(chunks: AsyncGenerator<Buffer>): Promise<{ start: Buffer; line: string | null }> {
   let start: Buffer = Buffer.alloc(0);
   let isEnd = false;
-  while (firstLine(start) === null && start.length < PEEK && !isEnd) {
+  while (firstLine(start) === null && start.length < MAX_FIRST_LINE && !isEnd) {
     const next = await chunks.next();
     isEnd = next.done === true;
     if (!next.done) start = Buffer.concat([start, next.value]);
@@ -74,124 +69,50 @@ function firstLine(start: Buffer): Buffer | null {
   return end === -1 ? null : start.subarray(0, end);
 }
 
-/** Gzip is told by its first bytes (RFC 1952 section 2.3.1), whatever the name says. */
-async function* unpack(
-  name: string,
-  body: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer, undefined> {
-  let came = 0;
-  let size = 0;
-  const packed = (async function* () {
-    for await (const chunk of body) {
-      signal.throwIfAborted();
-      came += chunk.length;
-      yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    }
-  })();
-  let first = await packed.next();
-  while (!first.done && first.value.length === 0) first = await packed.next();
-  if (first.done) return;
-  const start = first.value;
-  const all = (async function* () {
-    yield start;
-    yield* packed;
-  })();
-  const isGzip = start[0] === 0x1f && start[1] === 0x8b;
-  const chunks = isGzip ? pipeline(all, createGunzip({ chunkSize: 256 * 1024 }), () => undefined) : all;
-  try {
-    for await (const chunk of chunks) {
-      size += chunk.length;
-      if (isGzip && (size > MOST_UNPACKED || (size > RATIO_FROM && size > came * RATIO))) {
-        throw new GatewayError('upstream-too-large', `${name} unpacks to far more than a feed holds.`);
-      }
-      yield chunk as Buffer;
-    }
-  } catch (error) {
-    const { code } = error as { code?: unknown };
-    if (typeof code === 'string' && code.startsWith('Z_')) throw malformed(name, `it can't be unpacked (${code})`);
-    throw error;
-  }
-}
-
 /** A line that is no JSON costs only itself, unless it is the last and was cut. */
-async function* readLines(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Found[]> {
-  let held: Buffer[] = [];
-  let size = 0;
-  let number = 0;
-  const take = function* (part: Buffer, isWhole: boolean): Generator<Found> {
-    number += 1;
-    size += part.length;
-    const bytes = size;
-    const line =
-      size > MOST_HELD
-        ? null
-        : Buffer.concat([...held, part])
-            .toString()
-            .trim();
-    held = [];
-    size = 0;
-    if (line === '') return;
-    if (line === null || hasTooManyValues(line)) {
-      const detail = `line ${number} is longer than ${MOST_HELD} bytes, or holds more than ${MAX_JSON_VALUES} values`;
-      return yield { rejection: { reason: 'too-long', detail, row: '' }, bytes: 0 };
-    }
-    const value = parse(line);
-    if (value !== undefined) yield* unwrap(name, value, number === 1, bytes);
-    else if (isWhole) {
-      yield { rejection: { reason: 'bad-stix', detail: `line ${number} is no JSON`, row: rowText(line) }, bytes };
-    } else throw malformed(name, 'its last line is cut');
-  };
-  const takeAll = function* (chunk: Buffer): Generator<Found> {
-    let from = 0;
-    for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, from)) {
-      yield* take(chunk.subarray(from, end), true);
-      from = end + 1;
-    }
-    const rest = chunk.subarray(from);
-    size += rest.length;
-    if (size <= MOST_HELD) held.push(rest);
-    else held = [];
-  };
-  for await (const chunk of chunks) {
-    if (chunk.length === 0) yield [];
-    else yield* together(takeAll(chunk));
-  }
-  yield* together(take(Buffer.alloc(0), false));
-}
-
-async function* readTexts(name: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Found[]> {
-  let texts = 0;
-  const foundIn = function* (parts: readonly Part[]): Generator<Found> {
-    for (const part of parts) {
-      if ('member' in part) yield { value: part.member, bytes: part.bytes };
+async function* readJsonLines(
+  name: string,
+  chunks: AsyncIterable<Buffer>,
+  { format }: JsonShape,
+): AsyncGenerator<JsonPart[]> {
+  let roots = 0;
+  for await (const lines of readLines(chunks)) {
+    const parts: JsonPart[] = [];
+    for (const { number, text, bytes, isEnded } of lines) {
+      const line = text?.trim() ?? null;
+      if (line === '') continue;
+      if (line === null || hasTooManyValues(line)) {
+        const detail = `line ${number} is longer than ${MAX_LINE} bytes, or holds more than ${MAX_JSON_VALUES} values`;
+        parts.push({ badLine: 'too-long', detail, text: '', bytes: 0 });
+        continue;
+      }
+      const root = parseJson(line);
+      if (root !== undefined) parts.push({ root, index: roots++, bytes });
+      else if (isEnded) parts.push({ badLine: 'no-json', detail: `line ${number} is no JSON`, text: line, bytes });
       else {
-        if (part.members === 0) yield* unwrap(name, part.root, texts === 0, part.bytes);
-        texts += 1;
+        yield parts;
+        throw malformed(name, format, 'its last line is cut');
       }
     }
-  };
-  for await (const parts of readParts(name, chunks)) {
-    if (parts.length === 0) yield [];
-    else yield* together(foundIn(parts));
+    if (parts.length > 0 || lines.length === 0) yield parts;
   }
 }
 
-/** An object, or what a bundle (STIX 2.1 section 8), an envelope (TAXII 2.1 section 3.7) or a list holds. */
-function* unwrap(name: string, value: Json, isFirst: boolean, bytes: number): Generator<Found> {
-  const each = function* (members: readonly Json[]): Generator<Found> {
-    for (const member of members) yield { value: member, bytes: bytes / members.length };
-  };
-  if (Array.isArray(value)) return yield* each(value);
-  if (
-    isJsonObject(value) &&
-    (value['type'] === 'bundle' || Array.isArray(value['objects']) || isEmptyEnvelope(value))
-  ) {
-    return yield* each(Array.isArray(value['objects']) ? value['objects'] : []);
+async function* readJsonTexts(
+  name: string,
+  chunks: AsyncIterable<Buffer>,
+  shape: JsonShape,
+): AsyncGenerator<JsonPart[]> {
+  let roots = 0;
+  for await (const parts of readJsonStream(name, chunks, shape)) {
+    const found: JsonPart[] = [];
+    for (const part of parts) {
+      if ('member' in part) found.push(part);
+      else {
+        if (part.members === 0) found.push({ root: part.root, index: roots, bytes: part.bytes });
+        roots += 1;
+      }
+    }
+    if (found.length > 0 || parts.length === 0) yield found;
   }
-  // An error message in JSON must not pass for a feed with one odd row.
-  if (isFirst && !(isJsonObject(value) && typeof value['type'] === 'string')) {
-    throw malformed(name, 'it begins with no STIX object', rowText(value));
-  }
-  yield { value, bytes };
 }

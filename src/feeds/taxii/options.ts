@@ -2,8 +2,9 @@ import Type, { type Static } from 'typebox';
 import { pemProblems } from '../../model/certificates.ts';
 import { durationSchema } from '../../model/duration.ts';
 import { GatewayError } from '../../model/error.ts';
-import { certificateSchema, privateKeySchema, Secret, secretSchema } from '../../model/secret.ts';
-import type { FeedAccount, FeedRequest } from '../feed.ts';
+import { certificateSchema, privateKeySchema } from '../../model/secret.ts';
+import type { FeedAccount } from '../feed.ts';
+import { checkKey, checkKeyOptions, keyOptions } from '../key.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -46,29 +47,7 @@ export const optionsSchema = Type.Object(
         description: 'Other names of collections, tried where the server does not know the first.',
       }),
     ),
-    key: Type.Optional(secretSchema('Sent as user, header and scheme say; to the host of url and to hosts only.')),
-    user: Type.Optional(
-      Type.String({
-        pattern: '^[^:\\p{Cc}]{1,256}$',
-        'x-expects': 'a user name without a colon',
-        description: 'Basic authentication: key is the password. Without it, key is a Bearer token.',
-      }),
-    ),
-    header: Type.Optional(
-      Type.String({
-        pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$",
-        'x-expects': 'the name of a header',
-        description: 'The header that carries the key as it is, such as X-API-Key.',
-      }),
-    ),
-    scheme: Type.Optional(
-      Type.String({
-        pattern: '^[A-Za-z0-9_-]{1,32}$',
-        'x-expects': 'one word',
-        description: 'The word before the key in its header. Default: Bearer, and none with header.',
-      }),
-    ),
-    hosts: Type.Optional(names('Other names of the same server, which may be given the key.')),
+    ...keyOptions,
     tls: Type.Optional(
       Type.Object(
         {
@@ -127,7 +106,8 @@ export const optionsSchema = Type.Object(
 export type Options = Static<typeof optionsSchema>;
 
 /** What no schema says. Throws `config-invalid`. */
-export function checkOptions({ url, collections, key, user, header, scheme, tls, mode, match }: Options): void {
+export function checkOptions(options: Options): void {
+  const { url, collections, tls, mode, match } = options;
   const refuse = (message: string): never => {
     throw new GatewayError('config-invalid', message);
   };
@@ -136,10 +116,7 @@ export function checkOptions({ url, collections, key, user, header, scheme, tls,
   }
   if (mode === 'snapshot' && match?.version !== undefined)
     refuse('a snapshot is of last versions: leave match.version out');
-  if (user !== undefined && (header !== undefined || scheme !== undefined)) {
-    refuse('user means Basic authentication: it goes without header and scheme');
-  }
-  if (key === undefined && (user ?? header ?? scheme) !== undefined) refuse('user, header and scheme need a key');
+  checkKeyOptions(options);
   if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined)) {
     refuse('tls needs both cert and key, or neither');
   }
@@ -147,11 +124,9 @@ export function checkOptions({ url, collections, key, user, header, scheme, tls,
 }
 
 /** Whose allowance is spent, and how it is reached. Throws `config-invalid` for a key or certificate of no use. */
-export function accountOf({ url, key, user, per_minute, per_day, tls, hosts = [] }: Options): FeedAccount {
-  // RFC 7617 section 2: a password may hold what a token can't.
-  if (key !== undefined && user === undefined && !/^[\x21-\x7e]+$/.test(key.reveal())) {
-    throw new GatewayError('config-invalid', 'key holds a space, a line break or another character no key has');
-  }
+export function accountOf(options: Options): FeedAccount {
+  const { url, key, per_minute, per_day, tls, hosts = [] } = options;
+  checkKey(options);
   if (tls !== undefined) checkCertificates(tls);
   const windows = [{ seconds: 60, requests: per_minute }];
   if (per_day !== undefined) windows.push({ seconds: 86_400, requests: per_day });
@@ -168,25 +143,6 @@ function checkCertificates(tls: NonNullable<Options['tls']>): void {
   if (problem === undefined) return;
   const { part, message } = problem;
   throw new GatewayError('config-invalid', `${part === 'pair' ? 'tls.cert and tls.key' : `tls.${part}`} ${message}`);
-}
-
-/** How the key travels; nothing for a server that wants none. */
-export function authorizationOf({
-  key,
-  user,
-  header,
-  scheme,
-  hosts = [],
-}: Options): Pick<FeedRequest, 'authorization'> {
-  if (key === undefined) return {};
-  if (user !== undefined) {
-    const credentials = new Secret(Buffer.from(`${user}:${key.reveal()}`).toString('base64'));
-    return { authorization: { header: 'authorization', scheme: 'Basic', key: credentials, hosts } };
-  }
-  const usual = header === undefined ? 'Bearer' : null;
-  return {
-    authorization: { header: (header ?? 'authorization').toLowerCase(), scheme: scheme ?? usual, key, hosts },
-  };
 }
 
 /** The collection that an address itself names (TAXII 2.1 section 5.2), with its address; null for any other. */

@@ -7,7 +7,7 @@ import { parseTimestamp } from '../../model/timestamp.ts';
 import { wholeText } from '../../stix/validate.ts';
 import { BATCH_BYTES, BATCH_ROWS, type FeedResponse } from '../feed.ts';
 import { isEmptyEnvelope } from '../reading/envelope.ts';
-import { type Part, readParts } from '../reading/json-stream.ts';
+import { type JsonStreamPart, readJsonStream } from '../reading/json-stream.ts';
 
 /** One answer of `GET .../objects/`, read to its end. */
 export interface Page {
@@ -93,12 +93,16 @@ export async function* readPage(
   };
 }
 
-async function* partsOf(body: AsyncIterable<Uint8Array>, host: string, subject: string): AsyncGenerator<Part[]> {
+async function* partsOf(
+  body: AsyncIterable<Uint8Array>,
+  host: string,
+  subject: string,
+): AsyncGenerator<JsonStreamPart[]> {
   const chunks = (async function* () {
     for await (const chunk of body) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
   })();
   try {
-    yield* readParts(`The answer of ${host} for ${subject}`, chunks);
+    yield* readJsonStream(`The answer of ${host} for ${subject}`, chunks, { list: 'objects', format: 'TAXII' });
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'upstream-malformed') throw error;
     throw noWholeJson(host, subject);

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../model/error.ts';
 import type { FeedContext, FeedResponse } from '../feed.ts';
-import { authorizationOf, type Options } from './options.ts';
+import { authorizationOf } from '../key.ts';
+import type { Options } from './options.ts';
 import { noWholeJson } from './page.ts';
 
 /** One TAXII server as a pull asks it: signed in, in a spelling of the media type that it takes, its refusals in our words. */

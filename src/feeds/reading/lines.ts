@@ -1,0 +1,65 @@
+import { inOneList } from './stream.ts';
+
+/** Most bytes of one line. */
+export const MAX_LINE = 16 * 1024 * 1024;
+
+/** A line of a text in UTF-8. */
+export interface Line {
+  /** From 1. */
+  number: number;
+  /** Without its line break (LF or CRLF); null when the line is longer than MAX_LINE. */
+  text: string | null;
+  /** Its size, without the line break. */
+  bytes: number;
+  /** A line break ends it. The last line of a text that was cut has none. */
+  isEnded: boolean;
+}
+
+const LINE_FEED = 0x0a;
+
+/** The lines of a stream, as many at once as a chunk ends. An empty chunk is passed on as an empty list. */
+export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line[]> {
+  const splitter = new LineSplitter();
+  for await (const chunk of chunks) {
+    if (chunk.length === 0) yield [];
+    else yield* inOneList(splitter.read(chunk));
+  }
+  yield* inOneList(splitter.end());
+}
+
+class LineSplitter {
+  #number = 0;
+  /** What came of the line that is not ended; empty once it is too long. */
+  #held: Buffer[] = [];
+  #size = 0;
+
+  *read(chunk: Buffer): Generator<Line> {
+    let from = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, from)) {
+      this.#hold(chunk.subarray(from, end));
+      yield this.#take(true);
+      from = end + 1;
+    }
+    if (from < chunk.length) this.#hold(chunk.subarray(from));
+  }
+
+  *end(): Generator<Line> {
+    if (this.#size > 0) yield this.#take(false);
+  }
+
+  #hold(part: Buffer): void {
+    this.#size += part.length;
+    if (this.#size <= MAX_LINE) this.#held.push(part);
+    else this.#held = [];
+  }
+
+  #take(isEnded: boolean): Line {
+    this.#number += 1;
+    const bytes = this.#size;
+    const whole = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held);
+    const text = bytes > MAX_LINE ? null : (whole as Buffer).toString().replace(/\r$/, '');
+    this.#held = [];
+    this.#size = 0;
+    return { number: this.#number, text, bytes, isEnded };
+  }
+}
