@@ -13,7 +13,7 @@ const may = {
   normalise: ['stix', 'model'],
   store: ['stix', 'model'],
   feeds: ['stix', 'model'],
-  outputs: ['stix', 'model'],
+  outputs: ['ecs', 'stix', 'model'],
   sinks: ['ecs', 'stix', 'model'],
   upstream: ['model'],
   publish: ['stix', 'model'],
@@ -40,6 +40,7 @@ const may = {
 
 /** What a room may import besides whole rooms. */
 const also = {
+  sinks: ['^src/outputs/(registry|options|selection)\\.ts$'],
   status: ['^src/version\\.ts$'],
   writer: ['^src/(load|log|version)\\.ts$'],
   commands: ['^src/gateway\\.ts$'],
@@ -67,7 +68,7 @@ module.exports = {
         path: '^src/',
         pathNot: [
           '^src/(auth|config|stix|model)/',
-          '^src/outputs/(registry|ioc)\\.ts$',
+          '^src/outputs/(registry|options|selection|ioc)\\.ts$',
           '^src/status/feed-facts\\.ts$',
           CONTRACTS,
         ],
@@ -102,8 +103,8 @@ module.exports = {
     {
       name: 'outputs-are-strangers',
       severity: 'error',
-      from: { path: '^src/outputs/(?!registry|output|ioc)([^/.]+)' },
-      to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|ioc)\\.ts$', '^src/outputs/$1[/.-]'] },
+      from: { path: '^src/outputs/(?!registry|output|options|selection|ioc)([^/.]+)' },
+      to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|options|ioc)\\.ts$', '^src/outputs/$1[/.-]'] },
     },
     {
       name: 'sinks-are-strangers',

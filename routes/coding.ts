@@ -4,6 +4,7 @@ import { constants, createGzip, createZstdCompress, gzip, zstdCompress } from 'n
 import type { FastifyInstance } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { GatewayError } from '../src/model/error.ts';
+import { readRanges } from './accept.ts';
 
 /** Content codings that are sent, best first: among those a client likes equally, the first is taken. */
 export const codings = ['zstd', 'gzip'] as const;
@@ -31,8 +32,12 @@ export function acceptedCodings(field: string | undefined): AcceptedCodings {
 /** Clients of a kind send the same with every request. */
 const fields = new LRUCache<string, AcceptedCodings>({ max: 100, memoMethod: readField });
 
+/** Other names of codings (RFC 9110 section 8.4.1.3). */
+const aliases: Record<string, string> = { 'x-gzip': 'gzip' };
+
 function readField(field: string): AcceptedCodings {
-  const weights = new Map(field.split(',').map(readWeight));
+  // A `q` that is no weight counts as 0: it was meant to say less than everything.
+  const weights = new Map(readRanges(field).map(({ name, weight }) => [aliases[name] ?? name, weight ?? 0]));
   const everything = weights.get('*');
   const weightOf = (coding: Coding, otherwise: number): number => weights.get(coding) ?? everything ?? otherwise;
   // Identity is acceptable unless it is ruled out, by its name or by a `*` beside which it isn't named.
@@ -47,15 +52,6 @@ function readField(field: string): AcceptedCodings {
   if (most === 0)
     throw new GatewayError('not-acceptable', `Accept-Encoding must allow ${codings.join(', ')} or identity.`);
   return { best, isPlainFine: plain > 0 };
-}
-
-/** `gzip;q=0.5`: [gzip, 0.5]. A weight that is none counts as 0: it was meant to say less than everything. */
-function readWeight(text: string): [string, number] {
-  const [name = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase());
-  const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2);
-  const coding = name === 'x-gzip' ? 'gzip' : name;
-  if (weight === undefined) return [coding, 1];
-  return [coding, /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(weight) ? Number(weight) : 0];
 }
 
 const compressors = { gzip: promisify(gzip), zstd: promisify(zstdCompress) };

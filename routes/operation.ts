@@ -106,6 +106,23 @@ export function wordParameter(words: readonly string[], { description }: Words) 
   return Type.Optional(Type.Unsafe<string>({ type: 'string', enum: [...words], description, 'x-expects': expects }));
 }
 
+/** An option of a format (outputs/output.ts), as text. */
+export function optionParameter(schema: TSchema): TSchema {
+  const { type, description = '', enum: words = [], ...bounds } = schema as OptionSchema;
+  if (type === 'boolean') return wordParameter(['true', 'false'], { description });
+  if (type === 'integer') return numberParameter({ minimum: 0, ...bounds, description });
+  return wordParameter(words, { description });
+}
+
+interface OptionSchema extends TSchema {
+  type?: string;
+  description?: string;
+  enum?: string[];
+  minimum?: 0 | 1;
+  maximum?: number;
+  default?: number;
+}
+
 /** Digits, however many: where they say more than is served, the answer says less. */
 export function numberParameter(bounds: { minimum: 0 | 1; maximum?: number; default?: number } & Words) {
   const { description, ...document } = bounds;

@@ -2,46 +2,26 @@ import Type from 'typebox';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
+import { isSelected, within } from '../../src/outputs/selection.ts';
 import { agrees, type Cursor, foreign, isHashed, openCursor, sealCursor } from '../cursor.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter, wordParameter } from '../operation.ts';
+import { numberParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
 import { costOfPage, WHOLE_REQUEST } from '../rates.ts';
+import { filterParameters, findCollection, readIocFilter } from './filter.ts';
+import { formatsFor } from './formats.ts';
 import { findBounds, type LivePage, type PageBounds, queryOf, readBetween } from './live.ts';
-import { chooseOutput, type OutputName, STREAM_BYTES, sendOutput } from './reply.ts';
+import { STREAM_BYTES, sendOutput } from './reply.ts';
 import { iocMembers, nullable, pageHeaders, restOperation, timestamp } from './schemas.ts';
-import { filterParameters, findCollection, readSelection } from './selection.ts';
 
 const STANDARD_LIMIT = 100;
 const MAX_LIMIT = 10_000;
 const MAX_OFFSET = 10_000;
 /** Filtered rows are counted so far: what can be reached by offset. */
 const MOST_COUNTED = MAX_OFFSET + MAX_LIMIT;
-const formats = ['json', 'csv', 'txt'] as const satisfies OutputName[];
 /** What a cursor carries, so that a walk keeps its question. */
 const carried = ['type', 'confidence', 'category', 'since', 'until'] as const;
-
-const querySchema = Type.Object(
-  {
-    ...filterParameters,
-    limit: numberParameter({
-      minimum: 1,
-      default: STANDARD_LIMIT,
-      description: `Rows of a page; more than ${MAX_LIMIT} are cut to it.`,
-    }),
-    offset: numberParameter({
-      minimum: 0,
-      maximum: MAX_OFFSET,
-      default: 0,
-      description: 'Rows to pass over. To go further, follow `links.next`.',
-    }),
-    cursor: Type.Optional(Type.String({ description: 'From `links.next`; filters it carries need not be repeated.' })),
-    format: wordParameter(formats, { description: 'Decides over Accept.' }),
-  },
-  // A mistyped filter would widen the answer without a word.
-  { additionalProperties: false },
-);
 
 const pageSchema = Type.Object(
   {
@@ -67,6 +47,31 @@ const pageSchema = Type.Object(
   { title: 'Indicators' },
 );
 
+/** How rows are read here, whatever the format. */
+const arrangement = { order: 'newest', prefixes: 'stated' } as const;
+const formats = formatsFor({ expressesObjects: false, arrangement }, { json: pageSchema }, 'Decides over Accept.');
+
+const querySchema = Type.Object(
+  {
+    ...filterParameters,
+    limit: numberParameter({
+      minimum: 1,
+      default: STANDARD_LIMIT,
+      description: `Rows of a page; more than ${MAX_LIMIT} are cut to it.`,
+    }),
+    offset: numberParameter({
+      minimum: 0,
+      maximum: MAX_OFFSET,
+      default: 0,
+      description: 'Rows to pass over. To go further, follow `links.next`.',
+    }),
+    cursor: Type.Optional(Type.String({ description: 'From `links.next`; filters it carries need not be repeated.' })),
+    ...formats.parameters,
+  },
+  // A mistyped filter would widen the answer without a word.
+  { additionalProperties: false },
+);
+
 /** `GET /api/v1/iocs`: live indicators, newest entry first, in SOC Defenders' shape. */
 export function getIocs(context: RouteContext): Operation {
   const { reader, collections, reads, inFlight, rates } = context;
@@ -79,34 +84,36 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     reply: {
       description: 'A page.',
       headers: pageHeaders,
-      content: { 'application/json': pageSchema, 'text/csv': Type.String(), 'text/plain': Type.String() },
+      content: formats.content,
     },
     errors: ['not-found'] as const,
   };
   return restOperation(text, async (request, reply) => {
     const query = readQuery(request);
     const collection = findCollection(query['collection'], request, collections);
-    const output = chooseOutput(request, query['format'], formats);
+    const { output, options } = formats.choose(request, query);
     const { asked, before } = readCursor(query, collection, context);
-    const selection = readSelection(asked, request, collections);
+    const filter = readIocFilter(asked, request, collections);
+    const limit = readLimit(query['limit'], STANDARD_LIMIT, MAX_LIMIT);
+    const selection = within({ ...arrangement, types: filter.types, maximum: limit }, output, options);
     const page: LivePage = {
-      ...selection,
-      before: before === null ? selection.before : Math.min(before, selection.before ?? before),
-      limit: readLimit(query['limit'], STANDARD_LIMIT, MAX_LIMIT),
+      ...filter,
+      before: before === null ? filter.before : Math.min(before, filter.before ?? before),
+      limit: selection.maximum ?? limit,
       offset: readOffset(query),
     };
     reads.note(collection);
     const held = inFlight.hold(reply.raw, request.client.name, STREAM_BYTES);
-    if (before !== null) rates.settle(request, reply, costOfStep({ ...page, before: selection.before }));
-    const bounds = await findBounds(reader, page);
+    if (before !== null) rates.settle(request, reply, costOfStep({ ...page, before: filter.before }));
+    const bounds = await findBounds(reader, page, (entry) => isSelected(entry, selection));
     const links = linksOf(asked, query, page, bounds, context);
     if (links.next !== null) reply.header('link', `<${links.next}>; rel="next"`);
-    const meta = await metaOf(asked, { ...page, before: selection.before }, bounds, before !== null, context);
+    if (bounds.leftOut > 0) reply.header('x-left-out', bounds.leftOut);
+    const meta = await metaOf(asked, { ...page, before: filter.before }, bounds, before !== null, context);
     const slices = readBetween(reader, page, bounds);
-    const about = { meta, links };
-    const { identityId } = context;
-    const { tlpVersion } = collection;
-    return sendOutput(request, reply, collection, output, { slices, identityId, tlpVersion, about }, held);
+    const { identityId, clock } = context;
+    const document = { collection, selection, options, slices, at: clock.now(), identityId, about: { meta, links } };
+    return sendOutput(request, reply, output, document, held);
   });
 }
 

@@ -2,14 +2,14 @@ import type { Micros } from '../../src/model/clock.ts';
 import type { Claim, IndicatorEntry } from '../../src/model/entry.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import type { Reader } from '../../src/store/store.ts';
-import type { Selection } from './selection.ts';
+import type { IocFilter } from './filter.ts';
 
 /** Rows read at once: one short view of the store, and what a slow reader holds in memory. */
 export const SLICE = 250;
 /** Rows looked at for one page where a filter has no index; then the page ends early, and its cursor goes on. */
 const MAX_EXAMINED = 200_000;
 
-export interface LivePage extends Selection {
+export interface LivePage extends IocFilter {
   offset: number;
   limit: number;
 }
@@ -52,8 +52,8 @@ export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<
   }
 }
 
-/** A selection as the store is asked for it, but for the category, which is no column. */
-export function queryOf({ collection, types, confidence, since, before }: Selection) {
+/** A filter as the store is asked for it, but for the category, which is no column. */
+export function queryOf({ collection, types, confidence, since, before }: IocFilter) {
   return {
     journal: collection.journal,
     observableTypes: types,
@@ -75,19 +75,27 @@ export interface PageBounds {
   newest: Micros | null;
   oldest: Micros | null;
   count: number;
+  /** Entries among these that `isTold` says no to. */
+  leftOut: number;
   /** Where the next page begins; null at the end. */
   next: Micros | null;
   /** The entries themselves, when they are no more than a slice, however many rows were looked at to find them. */
   entries: IndicatorEntry[] | null;
 }
 
-export async function findBounds(reader: Reader, page: LivePage): Promise<PageBounds> {
-  const bounds: PageBounds = { newest: null, oldest: null, count: 0, next: null, entries: null };
+/** `isTold`: can the format of the answer express the entry? */
+export async function findBounds(
+  reader: Reader,
+  page: LivePage,
+  isTold: (entry: IndicatorEntry) => boolean = () => true,
+): Promise<PageBounds> {
+  const bounds: PageBounds = { newest: null, oldest: null, count: 0, leftOut: 0, next: null, entries: null };
   const kept: IndicatorEntry[] = [];
   for await (const { entries, reached, more } of readLive(reader, page)) {
     bounds.newest ??= entries[0]?.dateAdded ?? null;
     bounds.oldest = entries.at(-1)?.dateAdded ?? bounds.oldest;
     bounds.count += entries.length;
+    bounds.leftOut += entries.length - entries.filter(isTold).length;
     if (bounds.count <= SLICE) kept.push(...entries);
     bounds.next = more ? reached : null;
   }

@@ -61,5 +61,8 @@ export const iocMembers = {
 
 export const pageHeaders = {
   Link: Type.String({ description: '`rel="next"`: the next page, when there is one (RFC 8288).' }),
+  'X-Left-Out': Type.String({
+    description: 'Indicators of this page that the format can’t express; absent where there are none.',
+  }),
   'X-TLP': Type.String({ description: "The collection's ceiling: text and tables can't carry markings." }),
 };

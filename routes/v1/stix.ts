@@ -5,30 +5,23 @@ import type { Entry } from '../../src/model/entry.ts';
 import { type EntryFilter, lastVersions } from '../../src/model/entry-filter.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { eventLoop } from '../../src/model/turns.ts';
+import { within } from '../../src/outputs/selection.ts';
 import { ListWriter } from '../../src/stix/render.ts';
 import { openCursor, sealCursor } from '../cursor.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter, wordParameter } from '../operation.ts';
+import { numberParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
 import { costOfPage } from '../rates.ts';
+import { filterMembers, filterParameters, findCollection, type IocFilter, readIocFilter } from './filter.ts';
+import { formatsFor } from './formats.ts';
 import { hasCategory, SLICE } from './live.ts';
-import { chooseOutput, type OutputName, STREAM_BYTES, sendOutput } from './reply.ts';
+import { STREAM_BYTES, sendOutput } from './reply.ts';
 import { restOperation } from './schemas.ts';
-import { filterMembers, filterParameters, findCollection, readSelection, type Selection } from './selection.ts';
 
 /** What an object of a page takes as a rule, in its own form. */
 const OBJECT_BYTES = 1024;
-const formats = ['stix', 'ndjson'] as const satisfies OutputName[];
-
-const ours = {
-  format: wordParameter(formats, { description: 'A bundle or a line per object; decides over Accept.' }),
-  next: Type.Optional(Type.String({ description: 'From the page before.' })),
-};
 const limit = numberParameter({ minimum: 1, description: 'Asks for pages of so many; capped by the server.' });
-const querySchema = Type.Object({ ...filterParameters, limit, ...ours }, { additionalProperties: false });
-const bodySchema = Type.Object({ ...filterMembers, ...ours }, { additionalProperties: false });
-
 const objects = Type.Array(Type.Object({ type: Type.String(), id: Type.String() }));
 const bundleSchema = Type.Object(
   { type: Type.Literal('bundle'), id: Type.String(), objects },
@@ -38,6 +31,18 @@ const envelopeSchema = Type.Object(
   { more: Type.Boolean(), next: Type.Optional(Type.String({ minLength: 1 })), objects },
   { title: 'Page' },
 );
+
+/** How objects are read here, whatever the format. */
+const arrangement = { order: 'journal', prefixes: 'stated' } as const;
+const formats = formatsFor(
+  { expressesObjects: true, arrangement },
+  { stix: bundleSchema },
+  'A bundle or a line per object; decides over Accept.',
+);
+const next = Type.Optional(Type.String({ description: 'From the page before.' }));
+const closed = { additionalProperties: false };
+const querySchema = Type.Object({ ...filterParameters, limit, ...formats.parameters, next }, closed);
+const bodySchema = Type.Object({ ...filterMembers, ...formats.members, next }, closed);
 
 const description = `Without \`limit\` and \`next\`: what the collection holds now, as one document of any length, with its producing identity and
 markings; withdrawn objects are not in it.
@@ -52,11 +57,7 @@ const text = {
   reply: {
     description: 'A bundle, lines, or a page.',
     headers: { 'X-TAXII-Date-Added-Last': Type.String({ description: 'On pages: the next `since`.' }) },
-    content: {
-      'application/stix+json;version=2.1': bundleSchema,
-      'application/x-ndjson': Type.String(),
-      'application/json': envelopeSchema,
-    },
+    content: { ...formats.content, 'application/json': envelopeSchema },
   },
   errors: ['not-found'] as const,
 };
@@ -86,18 +87,21 @@ function queryOfBody(body: object): Query {
 async function answer(query: Query, request: FastifyRequest, reply: FastifyReply, context: RouteContext) {
   const { collections } = context;
   if (query['limit'] !== undefined || query['next'] !== undefined) return sendPage(query, request, reply, context);
-  const selection = readSelection(query, request, collections);
-  const output = chooseOutput(request, query['format'], formats);
-  context.reads.note(selection.collection);
+  const filter = readIocFilter(query, request, collections);
+  const { collection, types } = filter;
+  const { output, options } = formats.choose(request, query);
+  context.reads.note(collection);
   const held = context.inFlight.hold(reply.raw, request.client.name, STREAM_BYTES);
-  const { tlpVersion } = selection.collection;
-  const page = { slices: readStanding(selection, context), identityId: context.identityId, tlpVersion, about: {} };
-  return sendOutput(request, reply, selection.collection, output, page, held);
+  const { identityId, clock } = context;
+  const selection = within({ ...arrangement, types, maximum: null }, output, options);
+  const slices = readStanding(filter, context);
+  const document = { collection, selection, options, slices, at: clock.now(), identityId, about: {} };
+  return sendOutput(request, reply, output, document, held);
 }
 
 /** Everything that stands, in the order of the journal, so that nothing is lost that changes while it is written. */
-async function* readStanding(selection: Selection, { reader }: RouteContext): AsyncGenerator<Entry[]> {
-  const filter = filterOf(selection);
+async function* readStanding(asked: IocFilter, { reader }: RouteContext): AsyncGenerator<Entry[]> {
+  const filter = filterOf(asked);
   const head = (await reader.journals()).find(({ name }) => name === filter.journal)?.head ?? 0;
   let after: Micros = 0;
   for (;;) {
@@ -105,19 +109,18 @@ async function* readStanding(selection: Selection, { reader }: RouteContext): As
     const last = entries.at(-1);
     if (last === undefined) return;
     // A withdrawal that happened meanwhile is told: its object may have been written already.
-    yield entries.filter((entry) => admits(entry, selection, entry.dateAdded > head));
+    yield entries.filter((entry) => admits(entry, asked, entry.dateAdded > head));
     if (!more) return;
     after = last.dateAdded;
     await eventLoop.next();
   }
 }
 
-function filterOf({ collection, types }: Selection): EntryFilter {
+function filterOf({ collection, types }: IocFilter): EntryFilter {
   return lastVersions(collection.journal, types);
 }
 
-function admits(entry: Entry, selection: Selection, mayBeRevoked: boolean): boolean {
-  const { confidence, category, since, before } = selection;
+function admits(entry: Entry, { confidence, category, since, before }: IocFilter, mayBeRevoked: boolean): boolean {
   if (entry.kind === 'object') {
     // Filters on indicators say nothing of other objects; the producer and the markings go with all of them.
     return entry.isProducerObject || (confidence === null && category === null && isWithin(entry, since, before));
@@ -149,13 +152,13 @@ async function sendPage(query: Query, request: FastifyRequest, reply: FastifyRep
     throw badParameter('type', 'the one that next belongs to');
   }
   const type = cursor?.match['type'] ?? query['type'];
-  const selection = readSelection({ ...query, type }, request, collections);
-  const after = Math.max(selection.since ?? 0, cursor?.dateAdded ?? 0);
+  const asked = readIocFilter({ ...query, type }, request, collections);
+  const after = Math.max(asked.since ?? 0, cursor?.dateAdded ?? 0);
   const size = readLimit(query['limit'], taxii.pageSize, taxii.maxPage);
   reads.note(collection);
   inFlight.hold(reply.raw, request.client.name, size * OBJECT_BYTES);
   rates.settle(request, reply, costOfPage(size));
-  const filter = filterOf(selection);
+  const filter = filterOf(asked);
   const list = new ListWriter({ identityId, tlpVersion: collection.tlpVersion });
   const dates: Micros[] = [];
   const { more } = await reader.visitPage({ ...filter, after, limit: size }, (entry) => {

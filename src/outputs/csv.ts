@@ -1,5 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import { type Ioc, indicatorsOf, iocOf } from './ioc.ts';
+import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
 
 /** SOC Defenders' ten columns. */
@@ -25,8 +26,14 @@ const FORMULA = /^\s+(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/;
  */
 export const csv: Output = {
   name: 'csv',
+  title: 'a table in SOC Defenders’ ten columns',
   mediaType: 'text/csv; charset=utf-8',
   aliases: [],
+  extension: 'csv',
+  options: noOptions,
+  expressesObjects: false,
+  // Its first line is a header.
+  isAppendable: false,
   async *write({ slices }) {
     const options = { escape_formulas: true, record_delimiter: '\r\n', quoted_match: /[\r\n]/ } as const;
     yield stringify([Object.keys(columns)], options);

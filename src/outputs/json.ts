@@ -1,11 +1,17 @@
 import { indicatorsOf, iocOf } from './ioc.ts';
+import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
 
 /** SOC Defenders' answer: what is said about the page, then its rows as `data`. */
 export const json: Output = {
   name: 'json',
+  title: 'a page of rows in SOC Defenders’ shape',
   mediaType: 'application/json; charset=utf-8',
   aliases: [],
+  extension: 'json',
+  options: noOptions,
+  expressesObjects: false,
+  isAppendable: false,
   async *write({ slices, about }) {
     const members = JSON.stringify(about).slice(1, -1);
     yield `{${members}${members === '' ? '' : ','}"data":[`;

@@ -1,9 +1,10 @@
 import { csv } from './csv.ts';
+import { ecs } from './ecs.ts';
 import { json } from './json.ts';
 import { ndjson } from './ndjson.ts';
 import type { Output } from './output.ts';
 import { stix } from './stix.ts';
 import { txt } from './txt.ts';
 
-/** Every format that can be asked for, by its name. */
-export const outputs = { json, csv, txt, stix, ndjson } satisfies Record<string, Output>;
+/** Every format, by its name. Where a reader names none, the first that fits is taken. */
+export const outputs = { json, csv, txt, ecs, stix, ndjson } satisfies Record<string, Output>;

@@ -1,13 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { renderEntry } from '../stix/render.ts';
+import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
 
 /** STIX 2.1 section 8: a bundle. Each one has an id of its own, as bundles mean nothing beyond their transport. */
 export const stix: Output = {
   name: 'stix',
+  title: 'a STIX 2.1 bundle',
   mediaType: 'application/stix+json;version=2.1',
   aliases: ['application/json'],
-  async *write({ slices, identityId, tlpVersion }) {
+  extension: 'json',
+  options: noOptions,
+  expressesObjects: true,
+  isAppendable: false,
+  async *write({ slices, identityId, collection: { tlpVersion } }) {
     yield `{"type":"bundle","id":"bundle--${randomUUID()}"`;
     let separator = ',"objects":[';
     for await (const slice of slices) {

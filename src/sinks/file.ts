@@ -1,12 +1,31 @@
 import { resolve } from 'node:path';
-import Type, { type Static } from 'typebox';
-import { ecsContext, feedOf } from '../ecs/data-stream.ts';
-import { writeEcs } from '../ecs/document.ts';
-import type { IndicatorEntry } from '../model/entry.ts';
+import Type, { type Static, type TSchema } from 'typebox';
+import type { Entry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
-import { renderEntry } from '../stix/render.ts';
+import { optionsOf, readOptions } from '../outputs/options.ts';
+import type { Output } from '../outputs/output.ts';
+import { outputs } from '../outputs/registry.ts';
+import { fits, selectAll, within } from '../outputs/selection.ts';
 import { appendLines } from './file/append.ts';
-import type { SinkCollection, SinkContext, SinkKind } from './sink.ts';
+import type { SinkKind } from './sink.ts';
+
+/** How delivery gives entries to a sink: as they come in the journal. */
+const arrangement = { order: 'journal', prefixes: 'stated' } as const;
+
+/** Formats that files can be written in, by the word of the configuration: `stix` is the name that `ndjson` had here before. */
+const formats = new Map<string, Output>();
+for (const output of Object.values<Output>(outputs)) {
+  const isFit = output.isAppendable && fits(output, readOptions(output, {}), arrangement);
+  if (isFit) formats.set(output.name === 'ndjson' ? 'stix' : output.name, output);
+}
+
+/** The options of all formats: which of them the chosen one takes is checked afterwards. */
+const formatOptions: Record<string, TSchema> = Object.fromEntries(
+  Object.entries(optionsOf([...formats.values()])).map(([name, schema]) => [
+    name,
+    Type.Optional({ ...schema, default: undefined }),
+  ]),
+);
 
 const optionsSchema = Type.Object(
   {
@@ -14,18 +33,18 @@ const optionsSchema = Type.Object(
       minLength: 1,
       maxLength: 4096,
       pattern: '^\\P{Cc}*$',
-      description: 'A directory; each collection writes NAME.ndjson in it. Made when it is not there.',
-    }),
-    format: Type.Enum(['stix', 'ecs'], {
-      default: 'stix',
       description:
-        'stix: one STIX object a line, as the log-file mode of Elastic’s integration reads them. ecs: documents.',
+        'A directory, made when it is not there. Each collection writes one file: its name and the format’s extension.',
+    }),
+    format: Type.Enum([...formats.keys()], {
+      default: 'stix',
+      description: `${[...formats].map(([name, { title }]) => `${name}: ${title}`).join('; ')}.`,
     }),
     max_bytes: Type.Integer({
       default: 100_000_000,
       minimum: 10_000,
       maximum: 100_000_000_000,
-      description: 'A file that would grow beyond it is rotated: NAME.ndjson.1 is the one before.',
+      description: 'A file that would grow beyond it is rotated: its name with `.1` behind it is the one before.',
     }),
     max_files: Type.Integer({
       default: 10,
@@ -33,35 +52,55 @@ const optionsSchema = Type.Object(
       maximum: 1000,
       description: 'Rotated files kept per collection. What leaves unread is lost to its reader.',
     }),
+    ...formatOptions,
   },
   { additionalProperties: false },
 );
 type Options = Static<typeof optionsSchema>;
 
-/** Lines in files, for readers that no network reaches. A line may come twice after a crash; it never misses. */
+/** Documents in files, for readers that no network reaches. An entry may come twice after a crash; it never misses. */
 export const file: SinkKind<Options> = {
   name: 'file',
   title: 'NDJSON files with rotation: STIX objects or ECS documents',
   options: optionsSchema,
-  check: () => undefined,
-  open(context) {
-    const { path, format, max_bytes: maxBytes, max_files: maxFiles } = context.options;
-    const directory = resolve(context.base, path);
-    const lineOf = lineWriter(context);
+  check: (options) => void formatOf(options),
+  open({ options, base, identityId, clock }) {
+    const { path, max_bytes: maxBytes, max_files: maxFiles } = options;
+    const { output, own } = formatOf(options);
+    const directory = resolve(base, path);
+    const selection = within({ ...arrangement, types: null, maximum: null }, output, own);
     return {
-      targetId: JSON.stringify([directory, format]),
+      targetId: JSON.stringify([directory, options.format, ...(Object.keys(own).length === 0 ? [] : [own])]),
       holds: 'versions',
       atOnce: 1,
       setup: () => [],
       install: async () => 'nothing to do',
       async push(collection, entries, signal) {
         signal.throwIfAborted();
-        const name = `${collection.alias}.ndjson`;
-        const text = entries.map((entry) => `${lineOf(entry, collection)}\n`).join('');
+        const name = `${collection.alias}.${output.extension}`;
+        let written = 0;
+        const counted = async function* (): AsyncGenerator<readonly Entry[]> {
+          for await (const slice of selectAll(once(entries), selection)) {
+            written += slice.length;
+            yield slice;
+          }
+        };
+        const request = {
+          collection,
+          selection,
+          options: own,
+          slices: counted(),
+          at: clock.now(),
+          identityId,
+          about: {},
+        };
+        let text = '';
+        for await (const piece of output.write(request)) text += piece;
         await appendLines({ directory, name, maxBytes, maxFiles }, text).catch((error: unknown) => {
           throw unavailable(name, error);
         });
-        return { written: entries.length, unchanged: 0, refused: [], later: [] };
+        // What the format can't express changes nothing here.
+        return { written, unchanged: entries.length - written, refused: [], later: [] };
       },
       needsRenewal: null,
       isEmpty: async () => false,
@@ -71,17 +110,17 @@ export const file: SinkKind<Options> = {
   },
 };
 
-function lineWriter({ options, identityId }: SinkContext<Options>) {
-  const contexts = new Map<string, ReturnType<typeof ecsContext>>();
-  return (entry: IndicatorEntry, collection: SinkCollection): string => {
-    if (options.format === 'stix') return renderEntry(entry, { identityId, tlpVersion: collection.tlpVersion });
-    let context = contexts.get(collection.alias);
-    if (context === undefined) {
-      context = ecsContext({ target: 'stream', collection, feed: feedOf(collection) });
-      contexts.set(collection.alias, context);
-    }
-    return writeEcs(entry, context);
-  };
+/** The format and its own options. Throws `bad-request` for an option of another format. */
+function formatOf({ path: _, format, max_bytes: _b, max_files: _f, ...given }: Options): {
+  output: Output;
+  own: object;
+} {
+  const output = formats.get(format) as Output;
+  return { output, own: readOptions(output, given) };
+}
+
+async function* once<T>(value: T): AsyncGenerator<T> {
+  yield value;
 }
 
 function unavailable(name: string, error: unknown): GatewayError {

@@ -3,6 +3,7 @@ import type { Clock, Micros } from '../model/clock.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
+import type { Tlp } from '../model/tlp.ts';
 import type { TlpVersion } from '../stix/marking.ts';
 
 /**
@@ -36,6 +37,8 @@ export interface SinkContext<Options> {
 export interface SinkCollection {
   alias: string;
   title: string;
+  /** Its ceiling. */
+  tlp: Tlp;
   /** Whose intelligence it is, as ECS `threat.feed.*` words it. */
   feed: { name: string; reference: string | null; description: string | null };
   /** The version of TLP whose markings its STIX refers to; absent: 2. */

@@ -1,16 +1,28 @@
 import type { Test } from 'tap';
 import type { Entry } from '../../src/model/entry.ts';
-import type { Output, OutputPage } from '../../src/outputs/output.ts';
-import { indicatorEntry, objectEntry } from '../helpers/store.ts';
+import { readOptions } from '../../src/outputs/options.ts';
+import type { Output, OutputRequest } from '../../src/outputs/output.ts';
+import { indicatorEntry, objectEntry, START } from '../helpers/store.ts';
 
 export const IDENTITY = 'identity--00000000-0000-4000-8000-000000000001';
 
-/** A page of these slices that counts how far it was read. */
-export function pageOf(slices: Entry[][], about: OutputPage['about'] = {}): OutputPage & { read(): number } {
+const collection = { alias: 'all', title: 'All there is', tlp: 'amber' } as const;
+const selection = { types: null, prefixes: 'stated', order: 'newest', maximum: null } as const;
+
+/** A request for these slices that counts how far it was read. */
+export function requestOf(
+  output: Output,
+  slices: Entry[][],
+  more: { about?: OutputRequest['about']; options?: object } = {},
+): OutputRequest & { read(): number } {
   let read = 0;
   return {
+    collection,
+    selection,
+    at: START,
     identityId: IDENTITY,
-    about,
+    about: more.about ?? {},
+    options: readOptions(output, { ...more.options }),
     read: () => read,
     slices: (async function* () {
       for (const slice of slices) {
@@ -21,9 +33,13 @@ export function pageOf(slices: Entry[][], about: OutputPage['about'] = {}): Outp
   };
 }
 
-export async function write(output: Output, slices: Entry[][], about: OutputPage['about'] = {}): Promise<string> {
+export async function write(
+  output: Output,
+  slices: Entry[][],
+  more: { about?: OutputRequest['about']; options?: object } = {},
+): Promise<string> {
   let text = '';
-  for await (const piece of output.write(pageOf(slices, about))) text += piece;
+  for await (const piece of output.write(requestOf(output, slices, more))) text += piece;
   return text;
 }
 
@@ -36,6 +52,18 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
     t.equal(output.name, name, 'by its name in the registry');
     t.match(output.mediaType, /^[a-z]+\/[a-z+-]+(; ?[a-z]+=[a-z0-9.-]+)?$/i);
     for (const alias of output.aliases) t.match(alias, /^[a-z]+\/[a-z+-]+$/);
+    t.match(output.title, /^.{5,120}$/);
+    t.match(output.extension, /^[a-z0-9]+$/);
+  });
+
+  t.test(`${name}: its options have defaults and descriptions, and unknown ones are refused`, async (t) => {
+    t.equal((output.options as { additionalProperties?: unknown }).additionalProperties, false);
+    for (const [option, schema] of Object.entries<object>(output.options.properties)) {
+      t.match(schema, { description: /./ }, option);
+      t.ok('default' in schema, `${option}: a reader who says nothing gets a document`);
+      t.ok('enum' in schema || ('type' in schema && /^(boolean|integer)$/.test(String(schema.type))), option);
+    }
+    t.throws(() => readOptions(output, { no_such_option: true }), { code: 'bad-request' });
   });
 
   t.test(`${name}: every indicator of every slice, in order, whatever the slices are`, async (t) => {
@@ -54,9 +82,21 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
     for (const slices of [[], [[]], [[], []]]) t.strictSame(valuesOf(await write(output, slices)), []);
   });
 
+  if (output.isAppendable) {
+    t.test(`${name}: a document goes on with the next one, and withdrawals are told`, async (t) => {
+      const both = (await write(output, [rows(2)])) + (await write(output, [rows(2, 2)]));
+      t.strictSame(
+        valuesOf(both),
+        rows(4).map(({ value }) => value),
+      );
+      const [live] = rows(1);
+      t.not(await write(output, [[{ ...live, revoked: true } as Entry]]), await write(output, [[live as Entry]]));
+    });
+  }
+
   t.test(`${name}: a slice is read when the one before it is written, and no sooner`, async (t) => {
     const slices = Array.from({ length: 50 }, (_, i) => rows(20, i * 20));
-    const page = pageOf(slices);
+    const page = requestOf(output, slices);
     let ahead = 0;
     let written = '';
     for await (const piece of output.write(page)) {
@@ -68,7 +108,10 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
   });
 
   t.test(`${name}: who stops reading stops the slices`, async (t) => {
-    const page = pageOf(Array.from({ length: 50 }, (_, i) => rows(20, i * 20)));
+    const page = requestOf(
+      output,
+      Array.from({ length: 50 }, (_, i) => rows(20, i * 20)),
+    );
     let pieces = 0;
     for await (const piece of output.write(page)) {
       pieces += piece === '' ? 0 : 1;
@@ -78,8 +121,8 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
   });
 
   t.test(`${name}: a failing slice fails the document`, async (t) => {
-    const failing: OutputPage = {
-      ...pageOf([]),
+    const failing: OutputRequest = {
+      ...requestOf(output, []),
       slices: (async function* () {
         yield rows(1);
         throw new Error('the store failed');

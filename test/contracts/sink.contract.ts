@@ -13,7 +13,12 @@ export interface SinkScenario {
 }
 
 const never = new AbortController().signal;
-export const collection = { alias: 'all', title: 'All', feed: { name: 'All', reference: null, description: null } };
+export const collection = {
+  alias: 'all',
+  title: 'All',
+  tlp: 'amber' as const,
+  feed: { name: 'All', reference: null, description: null },
+};
 
 export function openSink(kind: SinkKind, options: unknown, base: string): Sink {
   const identityId = 'identity--6f1c1b7e-52c4-4b5a-9d3b-0c7f4f2f9f11';

@@ -28,6 +28,11 @@ const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
       .slice(1)
       .map((cells) => cells[2] ?? ''),
   txt: (text) => text.split('\n').slice(0, -1),
+  ecs: (text) =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line).threat.indicator.name),
   stix: (text) => patternsOf(JSON.parse(text).objects),
   ndjson: (text) =>
     patternsOf(
@@ -64,7 +69,7 @@ t.test('json: a row says all that is known, in SOC Defenders’ words, and nothi
     validUntil: null,
     labels: null,
   });
-  const { meta, data } = JSON.parse(await write(outputs.json, [[full, bare]], { meta: { total: 2 } }));
+  const { meta, data } = JSON.parse(await write(outputs.json, [[full, bare]], { about: { meta: { total: 2 } } }));
   t.strictSame(meta, { total: 2 });
   const time = '2026-01-01T00:00:00.000Z';
   const [source, house] = JSON.parse(claims);
@@ -112,6 +117,15 @@ t.test('json: the words of confidence are STIX 2.1 appendix A’s', async (t) =>
     const { data } = JSON.parse(await write(outputs.json, [[indicatorEntry({ confidence })]]));
     t.equal(data[0].confidence, word, `${confidence}`);
   }
+});
+
+t.test('txt: with comments, its first line says whose values these are', async (t) => {
+  const entry = indicatorEntry({ value: 'a.example' });
+  t.equal(await write(outputs.txt, [[entry]]), 'a.example\n');
+  t.equal(
+    await write(outputs.txt, [[entry]], { options: { comments: true } }),
+    '# All there is (all), TLP:AMBER, 2026-01-01T00:00:00.000Z\na.example\n',
+  );
 });
 
 t.test('csv: SOC Defenders’ ten columns', async (t) => {

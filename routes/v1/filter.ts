@@ -37,8 +37,8 @@ export const filterMembers = {
   limit: Type.Optional(Type.Integer({ minimum: 1 })),
 };
 
-/** What is asked for, of which collection. */
-export interface Selection {
+/** Which indicators are asked for, of which collection. */
+export interface IocFilter {
   collection: CollectionDefinition;
   /** Null: all; empty: nothing can match. */
   types: readonly ObservableType[] | null;
@@ -52,7 +52,7 @@ export interface Selection {
 }
 
 /** Throws `not-found` for a collection the client may not read, and `bad-request` for what no schema can judge. */
-export function readSelection(query: Query, request: FastifyRequest, collections: CollectionDefinition[]): Selection {
+export function readIocFilter(query: Query, request: FastifyRequest, collections: CollectionDefinition[]): IocFilter {
   const collection = findCollection(query['collection'], request, collections);
   const until = readTime('until', query);
   const word = query['confidence'] as ConfidenceWord | undefined;
