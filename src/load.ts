@@ -5,7 +5,7 @@ import { dataDirectoryOf, type LoadedConfig, loadConfig } from './config/load.ts
 import { MAX_CONFIG_BYTES } from './config/yaml.ts';
 import { presets } from './feeds/presets.ts';
 import { feedFormats } from './feeds/registry.ts';
-import { GatewayError } from './model/error.ts';
+import { GatewayError, systemErrorCode } from './model/error.ts';
 import { sinkKinds } from './sinks/registry.ts';
 import { collectionIdOf } from './stix/id.ts';
 import { storeEngines } from './store/registry.ts';
@@ -51,7 +51,7 @@ export async function findDataDirectory(path: string, { data }: Overrides): Prom
 async function readText(path: string): Promise<string> {
   // A byte more than it may hold is enough to see that it is too long, whatever the path is.
   return readAll(createReadStream(resolve(path), { end: MAX_CONFIG_BYTES })).catch((cause: unknown) => {
-    const { code } = cause as NodeJS.ErrnoException;
+    const code = systemErrorCode(cause);
     throw new GatewayError('config-invalid', `The configuration file ${path} can't be read (${code}).`, { cause });
   });
 }

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { systemErrorCode } from '../model/error.ts';
 import { Secret } from '../model/secret.ts';
 import { didYouMean, type SchemaNode } from './messages.ts';
 import { type Report, type Step, shorten } from './problem.ts';
@@ -119,7 +120,7 @@ function readFile(
     }
     return { text: readFileSync(location, 'utf8'), reference: { file: name } };
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    const code = systemErrorCode(error) ?? 'unknown error';
     const where = `relative names start at ${context.base}`;
     if (code === 'ENOENT') return { text: '', reference: { file: name }, absent: `the file is not there (${where})` };
     return { problem: `the file cannot be read: ${code} (${where})` };

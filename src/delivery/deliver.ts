@@ -152,7 +152,7 @@ async function pushPages(
   options: PushOptions,
   settle: (page: Page) => Promise<void>,
 ): Promise<void> {
-  const { atOnce } = parts.sink;
+  const { concurrency } = parts.sink;
   const begun: { page: Page; pushed: Promise<unknown>; isUnderWay: boolean }[] = [];
   const settleFirst = async (): Promise<void> => {
     await begun[0]?.pushed;
@@ -170,8 +170,8 @@ async function pushPages(
       };
       pushed.then(over, over);
       const underWay = begun.filter(({ isUnderWay }) => isUnderWay);
-      if (underWay.length >= atOnce) await Promise.race(underWay.map((each) => each.pushed));
-      while (begun[0]?.isUnderWay === false || begun.length >= AHEAD * atOnce) await settleFirst();
+      if (underWay.length >= concurrency) await Promise.race(underWay.map((each) => each.pushed));
+      while (begun[0]?.isUnderWay === false || begun.length >= AHEAD * concurrency) await settleFirst();
     }
     while (begun.length > 0) await settleFirst();
   } finally {

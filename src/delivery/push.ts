@@ -3,7 +3,7 @@ import type { DeliveryReport } from '../model/control.ts';
 import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
 import { observableTypes } from '../model/observable.ts';
-import { NothingTaken, type PushReport } from '../sinks/sink.ts';
+import { PushRejected, type PushReport } from '../sinks/sink.ts';
 import { scopeOf } from './checkpoint.ts';
 import type { DeliverParts } from './deliver.ts';
 
@@ -88,7 +88,7 @@ async function pushOrHalve(
   try {
     return await parts.sink.push(parts.collection, entries, parts.signal, anew);
   } catch (error) {
-    if (!(error instanceof NothingTaken) || !(await takesOthers(parts, entries))) throw error;
+    if (!(error instanceof PushRejected) || !(await takesOthers(parts, entries))) throw error;
     const [first, ...others] = entries as [IndicatorEntry, ...IndicatorEntry[]];
     if (others.length === 0) {
       return { written: 0, unchanged: 0, refused: [], later: [{ entry: first, reason: error.message, isBusy: false }] };
@@ -125,7 +125,7 @@ async function takesOthers(parts: DeliverParts, suspects: readonly IndicatorEntr
       const { written, unchanged } = await sink.push(collection, [witness], signal);
       if (written + unchanged > 0) return true;
     } catch (error) {
-      if (!(error instanceof NothingTaken)) return false;
+      if (!(error instanceof PushRejected)) return false;
     }
   }
   return false;

@@ -68,6 +68,12 @@ export function errorText({ message, excerpt }: { message: string; excerpt?: str
   return excerpt === undefined ? message : `${message} It begins with: ${excerpt}`;
 }
 
+/** The `code` of an error of Node or the operating system (`ENOENT`); undefined for any other value. */
+export function systemErrorCode(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}
+
 /** One table makes a code HTTP (RFC 9110 section 15, RFC 6585). */
 export const httpStatusOf: Record<ErrorCode, number> = {
   'bad-request': 400,

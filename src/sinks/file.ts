@@ -72,7 +72,7 @@ export const file: SinkKind<Options> = {
     return {
       targetId: JSON.stringify([directory, options.format, ...(Object.keys(own).length === 0 ? [] : [own])]),
       holds: 'versions',
-      atOnce: 1,
+      concurrency: 1,
       setup: () => [],
       install: async () => 'nothing to do',
       async push(collection, entries, signal) {

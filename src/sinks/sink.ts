@@ -7,9 +7,9 @@ import type { Tlp } from '../model/tlp.ts';
 import type { TlpVersion } from '../stix/marking.ts';
 
 /**
- * The contract of a sink: a target that journal entries are pushed to. Delivery (delivery/deliver.ts) reads the journal, keeps
- * the checkpoint and repeats what failed; a sink writes what it is given and tells of each entry what became of it.
- * test/contracts/sink.contract.ts is the proof each kind runs.
+ * The contract of a sink: a target that journal entries are pushed to. Delivery (delivery/deliver.ts) reads the journal, saves
+ * the checkpoint and retries. A sink writes the entries it is given and reports the result of each.
+ * Every kind runs test/contracts/sink.contract.ts.
  */
 export interface SinkKind<Options = any> {
   name: string;
@@ -17,16 +17,16 @@ export interface SinkKind<Options = any> {
   title: string;
   /** The kind's own keys under `sinks.NAME` (TypeBox object); the common keys are the gateway's. */
   options: TSchema;
-  /** What speaks against the options as a whole. Throws `config-invalid`. */
+  /** Checks the options as a whole. Throws `config-invalid`. */
   check(options: Options): void;
-  /** Nothing is contacted before the first push. */
+  /** Opens a sink. The target is not contacted before the first call of one of its methods. */
   open(context: SinkContext<Options>): Sink;
 }
 
 export interface SinkContext<Options> {
   name: string;
   options: Options;
-  /** Relative paths start here. */
+  /** Directory of the configuration file: relative paths start there. */
   base: string;
   /** The producing identity of every object that is issued here. */
   identityId: string;
@@ -46,41 +46,41 @@ export interface SinkCollection {
 }
 
 export interface Sink {
-  /** What the target is, in a text without secrets: when it changes, everything is delivered anew. */
+  /** Identifies the target, without secrets. When it changes, everything is delivered again. */
   targetId: string;
   /**
    * `live`: one document per observable, and a withdrawal takes it out. `versions`: every version is kept beside the others,
    * withdrawals among them.
    */
   holds: 'live' | 'versions';
-  /** Pushes of one collection that may be under way at a time, in whatever order they arrive; 1 where order matters. */
-  atOnce: number;
-  /** What has to be there before the first push, in order. */
+  /** How many pushes of one collection may run at a time; they may arrive in any order. 1 where order matters. */
+  concurrency: number;
+  /** The steps that the target needs before the first push, in order. */
   setup(): SetupStep[];
-  /** Runs one step; doing it again changes nothing. Answers in a word what was done. Throws as `push`. */
+  /** Runs one step and returns what was done, for people. Running it again changes nothing. Throws as `push`. */
   install(step: SetupStep, signal: AbortSignal): Promise<string>;
   /**
-   * Writes entries, ascending by dateAdded and, for `live`, one per observable. Doing it again changes nothing.
-   * Throws GatewayError `sink-unavailable` when the target can't be reached or asks to wait, `sink-refused` when it will not
-   * have any of it until somebody mends that, and NothingTaken (either code) when it may be these entries' fault. `anew`: an
-   * entry must stand afterwards as it is written now, even where the target has this very version or remembers having removed it.
+   * Writes entries, ascending by dateAdded and, for `live`, one per observable. Writing them again changes nothing.
+   * Throws GatewayError `sink-unavailable` when the target can't be reached or asks to wait, `sink-refused` when it takes nothing
+   * until an administrator acts, and PushRejected (either code) when one of the entries may be the reason. `overwrite`: writes an
+   * entry even where the target has this version or remembers that it deleted it.
    */
   push(
     collection: SinkCollection,
     entries: readonly IndicatorEntry[],
     signal: AbortSignal,
-    anew?: boolean,
+    overwrite?: boolean,
   ): Promise<PushReport>;
   /**
-   * Null: what was written once stays good. Else: does a live entry that was last written by `since` need to be written again by
-   * `now`, though nothing about it changed? Both in microseconds.
+   * Returns whether a live entry that was written at `since` has to be written again at `now` although it did not change (both in
+   * microseconds). Null: never.
    */
   needsRenewal: ((entry: IndicatorEntry, since: Micros, now: Micros) => boolean) | null;
-  /** `live` only: does it hold nothing of the collection? Throws as `push`. */
+  /** `live` only: true when the target holds nothing of the collection. Throws as `push`. */
   isEmpty(collection: Pick<SinkCollection, 'alias'>, signal: AbortSignal): Promise<boolean>;
   /**
-   * `live` only: takes out what is held of the collection without being live, whatever became of the checkpoint. `isLive`
-   * answers for a list of STIX ids. Answers how many left. Throws as `push`.
+   * `live` only: removes what the target holds of the collection and is not live, and returns how many documents. `isLive`
+   * returns those of some STIX ids that are live. Throws as `push`.
    */
   sweep(
     collection: Pick<SinkCollection, 'alias'>,
@@ -90,30 +90,30 @@ export interface Sink {
   close(): Promise<void>;
 }
 
-/** One request that sets a target up, told by `sluice sink setup --dry-run` as it would be sent. */
+/** One request that sets a target up. `sluice sink setup --dry-run` prints it as it would be sent. */
 export interface SetupStep {
   name: string;
   method: 'PUT' | 'POST';
   path: string;
   body: JsonObject;
-  /** Tried in turn where the target lacks what the step before it asks for. */
+  /** Bodies tried in turn where the target lacks a feature that the one before asks for. */
   otherwise?: JsonObject[];
-  /** Shown by a dry run for whoever administers the target, never sent: what the sink's own credentials need. */
+  /** Never sent, only printed by a dry run for the target's administrator: the role or key of the sink itself. */
   byHand?: true;
-  /** Targets without the feature still work, in the way that this says. */
+  /** Set where a target works without the feature: what to do then, for people. */
   without?: string;
 }
 
 export interface PushReport {
-  /** New to the target, or changed there. */
+  /** Entries that were new to the target or changed there. */
   written: number;
-  /** The target had it already. */
+  /** Entries that the target had already. */
   unchanged: number;
-  /** Refused for good, each with its reason in a line. */
+  /** Refused for good, each with its reason in one line. They become dead letters. */
   refused: { entry: IndicatorEntry; reason: string }[];
-  /** Not taken now; to be given again after a while. `isBusy`: the target says that it is its own state, not the entry. */
+  /** Not taken now, to be retried. `isBusy`: the target says that its own state is the reason, not the entry. */
   later: { entry: IndicatorEntry; reason: string; isBusy: boolean }[];
 }
 
-/** The target answered a push and took nothing of it. It may be down behind whoever answered, or one of the entries is to blame. */
-export class NothingTaken extends GatewayError {}
+/** The target answered a push and took nothing of it: it may be down behind a proxy, or one of the entries is the reason. */
+export class PushRejected extends GatewayError {}

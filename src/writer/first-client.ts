@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createKey, hashKey, isKey } from '../auth/keys.ts';
-import { GatewayError } from '../model/error.ts';
+import { GatewayError, systemErrorCode } from '../model/error.ts';
 import type { Backend } from './backend.ts';
 
 /** The client that the first start makes. */
@@ -60,7 +60,7 @@ async function writeKey(path: string, key: string): Promise<void> {
     const directory = await open(dirname(path));
     await directory.sync().finally(() => directory.close());
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
+    const code = systemErrorCode(cause);
     throw new GatewayError('store-failed', `The first client's key can't be written to ${path}: ${code}.`, { cause });
   }
 }

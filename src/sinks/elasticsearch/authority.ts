@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
-import { GatewayError } from '../../model/error.ts';
+import { GatewayError, systemErrorCode } from '../../model/error.ts';
 
 /**
- * The certificate with this SHA-256 among those that a node shows, as PEM: what its connections then have to be signed by. It is
- * fetched on a connection of its own that nothing is sent on. Comparing fingerprints on the connections themselves, as clients
- * do, would leave their signatures unverified, and a certificate is no secret.
- * Throws `sink-unavailable`, and `sink-refused` when it shows no such certificate.
+ * Returns, as PEM, the certificate with this SHA-256 in the chain that a node presents. Connections then have to be signed by it. It
+ * is fetched on a connection that sends nothing. Comparing fingerprints on the real connections, as clients do, would leave their
+ * signatures unverified, and anybody can present a certificate.
+ * Throws `sink-unavailable`, and `sink-refused` when the chain has no such certificate.
  */
 export async function fetchAuthority(
   node: string,
@@ -27,12 +27,13 @@ export async function fetchAuthority(
       socket.once('error', fail);
       socket.once('timeout', () => fail(new Error('timeout')));
     });
-    const shown = shownBy(socket);
-    const found = shown.find((each) => each.fingerprint256.replaceAll(':', '') === wanted);
+    const found = certificateChain(socket).find((each) => each.fingerprint256.replaceAll(':', '') === wanted);
     if (found !== undefined) return found.toString();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new GatewayError('sink-unavailable', `${host} could not be reached (${code ?? message}).`);
+    throw new GatewayError(
+      'sink-unavailable',
+      `${host} could not be reached (${systemErrorCode(error) ?? (error instanceof Error ? error.message : error)}).`,
+    );
   } finally {
     signal.removeEventListener('abort', abort);
     socket.destroy();
@@ -40,14 +41,14 @@ export async function fetchAuthority(
   throw new GatewayError('sink-refused', `${host} shows no certificate with the fingerprint that is configured.`);
 }
 
-/** From its own to the last above it that it sent. */
-function shownBy(socket: TLSSocket): X509Certificate[] {
-  const shown: X509Certificate[] = [];
+/** The certificates that the node sent, its own first. */
+function certificateChain(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
   let { raw, issuerCertificate: above } = socket.getPeerCertificate(true);
   while (raw !== undefined) {
-    shown.push(new X509Certificate(raw));
+    chain.push(new X509Certificate(raw));
     if (above === undefined || above.raw.equals(raw)) break;
     ({ raw, issuerCertificate: above } = above);
   }
-  return shown;
+  return chain;
 }

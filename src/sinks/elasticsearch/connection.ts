@@ -1,18 +1,20 @@
 import type { Client, ClientOptions, errors } from '@elastic/elasticsearch';
 import { GatewayError } from '../../model/error.ts';
-import type { ElasticsearchOptions } from '../elasticsearch.ts';
+import { isJsonObject, type JsonObject } from '../../model/json.ts';
 import type { SinkContext } from '../sink.ts';
 import { fetchAuthority } from './authority.ts';
+import type { ElasticsearchOptions } from './options.ts';
 
+/** A cluster, by way of its own client library. */
 export interface Connection {
-  /** Where to, for messages. */
+  /** Host of the cluster, for messages. */
   where: string;
   /**
-   * One request, not repeated by itself. A Buffer goes out as it is (NDJSON), an object as JSON.
-   * Throws `sink-unavailable` when nobody answers or it asks to wait, `sink-refused` for credentials that it doesn't know, and
-   * Answered for any other status that is no success.
+   * Sends one request and returns the body of the response. It is not retried here. A Buffer is sent as it is (NDJSON), an object
+   * as JSON. Throws `sink-unavailable` when there is no response or it is 429, `sink-refused` for 401, and ErrorResponse for any
+   * other status of 400 and above.
    */
-  send(request: ElasticRequest, signal: AbortSignal): Promise<unknown>;
+  send(request: ElasticRequest, signal: AbortSignal): Promise<JsonObject>;
   close(): Promise<void>;
 }
 
@@ -23,24 +25,24 @@ export interface ElasticRequest {
   body?: Buffer | object;
 }
 
-/** The cluster, or something in front of it, answered, and said no to this one request. */
-export class Answered extends Error {
+/** The cluster, or a proxy in front of it, answered with an error status. The message is Elasticsearch's type and reason. */
+export class ErrorResponse extends Error {
   readonly status: number;
   readonly retryAfter: number | undefined;
-  /** Elasticsearch's own type and reason. */
+  /** `retryAfter` in seconds. */
   constructor(status: number, reason: string, retryAfter?: number) {
     super(reason);
     this.status = status;
     this.retryAfter = retryAfter;
   }
 
-  /** Is nobody there who could say yes? */
+  /** A gateway answered because the cluster did not (502 and above). */
   get isAway(): boolean {
     return this.status >= 502;
   }
 }
 
-/** Twenty megabytes of it, which only a process that really pushes needs: a gateway loads the kinds of sinks in every thread. */
+/** Imported when it is first used: it takes 20 MB, and every thread of a gateway imports the kinds of sinks. */
 const library = () => import('@elastic/elasticsearch');
 
 export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions>): Connection {
@@ -56,7 +58,6 @@ export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions
     where,
     async send({ method, path, query = {}, body }, signal) {
       signal.throwIfAborted();
-      const isBulk = Buffer.isBuffer(body);
       opened ??= open(signal);
       const client = await opened.catch((error: unknown) => {
         opened = null;
@@ -69,33 +70,33 @@ export function connect({ options, userAgent }: SinkContext<ElasticsearchOptions
             method,
             path,
             querystring: query,
-            ...(body === undefined ? {} : isBulk ? { bulkBody: body as unknown as string } : { body: body as object }),
+            ...(body === undefined ? {} : Buffer.isBuffer(body) ? { bulkBody: body } : { body }),
           },
           { signal, headers: headersOf(body) },
         );
       } catch (error) {
         signal.throwIfAborted();
-        throw inOurWords(error, where, await library());
+        throw errorOf(error, where, await library());
       }
     },
     close: async () => (await opened?.catch(() => null))?.close(),
   };
 }
 
-/** Undefined: whom the system trusts. */
+/** PEM of the authority that has to have signed the certificate; undefined: those that the system trusts. */
 async function authorityOf(
   { ca, ca_fingerprint, timeout }: ElasticsearchOptions,
   nodes: readonly string[],
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if (ca_fingerprint === undefined) return ca?.reveal();
-  const asked = nodes.map((node) => fetchAuthority(node, ca_fingerprint, { timeout, signal }));
-  return Promise.any(asked).catch(({ errors: [first] }: AggregateError) => {
+  const fetches = nodes.map((node) => fetchAuthority(node, ca_fingerprint, { timeout, signal }));
+  return Promise.any(fetches).catch(({ errors: [first] }: AggregateError) => {
     throw first;
   });
 }
 
-/** The media type of version 8 is understood by clusters of version 8 and 9 alike. */
+/** Clusters of version 8 and of version 9 understand the media type of version 8. */
 function headersOf(body: ElasticRequest['body']): Record<string, string> {
   const type = (format: string): string => `application/vnd.elasticsearch+${format}; compatible-with=8`;
   return {
@@ -106,7 +107,7 @@ function headersOf(body: ElasticRequest['body']): Record<string, string> {
 
 function clientOptions(options: ElasticsearchOptions, ca: string | undefined): ClientOptions {
   const { node, cloud_id, api_key, username, password, timeout } = options;
-  // Packing costs more time than a network of one's own, and less than the way to a cloud.
+  // Compression takes longer than a fast network saves; on the way to a cloud it pays.
   const { compression = cloud_id !== undefined } = options;
   return {
     ...(cloud_id === undefined ? { nodes: [node ?? []].flat() } : { cloud: { id: cloud_id } }),
@@ -114,20 +115,20 @@ function clientOptions(options: ElasticsearchOptions, ca: string | undefined): C
     ...(username === undefined ? {} : { auth: { username, password: password?.reveal() ?? '' } }),
     ...(ca === undefined ? {} : { tls: { ca } }),
     requestTimeout: timeout,
-    // Repeats are the delivery's, by its clock and its checkpoint.
+    // Delivery retries, by its own clock and checkpoint.
     maxRetries: 0,
     compression,
   };
 }
 
-/** Errors of the client hold the request, key and all: only their status and reason travel on. */
-function inOurWords(error: unknown, where: string, { errors }: Awaited<ReturnType<typeof library>>): Error {
+/** Errors of the client library hold the request with its credentials, so only status and reason are kept. */
+function errorOf(error: unknown, where: string, { errors }: Awaited<ReturnType<typeof library>>): Error {
   if (error instanceof errors.ResponseError) {
     const status = error.statusCode ?? 0;
     const reason = reasonOf(error.meta.body);
     if (status === 401) return refused(`${where} does not accept the credentials.`);
     if (status === 429) return unavailable(`${where} answered 429.`, retryAfterOf(error));
-    return new Answered(status, reason, retryAfterOf(error));
+    return new ErrorResponse(status, reason, retryAfterOf(error));
   }
   if (error instanceof errors.ProductNotSupportedError) return refused(`${where} is no Elasticsearch.`);
   if (error instanceof errors.TimeoutError) return unavailable(`${where} did not answer in time.`);
@@ -138,8 +139,12 @@ function inOurWords(error: unknown, where: string, { errors }: Awaited<ReturnTyp
   return unavailable(`${where} could not be read (${name}).`);
 }
 
-/** What an answer means where nothing but the request as a whole can be to blame. */
-export function inWords({ status, message, isAway, retryAfter }: Answered, where: string, what: string): GatewayError {
+/** An error status as `sink-unavailable` (502 and above) or `sink-refused`. `what`: what the cluster refused, for the message. */
+export function toGatewayError(
+  { status, message, isAway, retryAfter }: ErrorResponse,
+  where: string,
+  what: string,
+): GatewayError {
   if (isAway) return unavailable(`${where} answered ${status}.`, retryAfter);
   if (status === 403) return refused(`${where} does not allow this (403): ${message}.`);
   const hint = status === 404 ? ' Run `sluice sink setup`.' : '';
@@ -161,14 +166,16 @@ function retryAfterOf(error: InstanceType<typeof errors.ResponseError>): number 
 
 const MAX_REASON = 500;
 
+/** Type, reason and cause of an error response in one line; a fixed text where it has none. */
 export function reasonOf(body: unknown): string {
-  const error = (body as { error?: unknown } | null)?.error;
-  const { type, reason, caused_by } = (typeof error === 'object' && error !== null ? error : {}) as Record<
-    string,
-    unknown
-  >;
-  const because = (caused_by as { reason?: unknown } | undefined)?.reason;
-  const told = [type, reason, because].filter((part) => typeof part === 'string' && part !== '').join(': ');
-  const text = typeof error === 'string' ? error : told || 'it gave no reason';
+  const error = isJsonObject(body) ? body['error'] : undefined;
+  if (typeof error === 'string') return oneLine(error);
+  const { type, reason, caused_by } = isJsonObject(error) ? error : {};
+  const cause = isJsonObject(caused_by) ? caused_by['reason'] : undefined;
+  const parts = [type, reason, cause].filter((part) => typeof part === 'string' && part !== '');
+  return oneLine(parts.join(': ') || 'it gave no reason');
+}
+
+function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\s]+/gu, ' ').slice(0, MAX_REASON);
 }

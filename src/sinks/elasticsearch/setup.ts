@@ -1,11 +1,11 @@
 import type { EcsDestination } from '../../ecs/data-stream.ts';
-import { ecsMappings } from '../../ecs/mapping.ts';
-import type { JsonObject } from '../../model/json.ts';
-import type { ElasticsearchOptions } from '../elasticsearch.ts';
+import { type EcsMappings, ecsMappings } from '../../ecs/mapping.ts';
+import { isJsonObject, type JsonObject } from '../../model/json.ts';
 import type { SetupStep } from '../sink.ts';
-import { Answered, type Connection, inWords } from './connection.ts';
+import { type Connection, ErrorResponse, toGatewayError } from './connection.ts';
+import type { ElasticsearchOptions } from './options.ts';
 
-/** Rises with what the templates say. */
+/** Goes up by one whenever a template changes. */
 const VERSION = 1;
 /** Above Elastic's built-in templates for `logs-*-*` (100) and those of its integrations (200). */
 const PRIORITY = 700;
@@ -13,15 +13,15 @@ const COMPONENT = 'ti_sluice@mappings';
 const CUSTOM = 'ti_sluice@custom';
 const PIPELINE = `ti_sluice-${VERSION}`;
 const HOOK = 'ti_sluice@custom';
-/** As long as the integration keeps its source documents; the transform has long read them. */
+/** How long the data stream keeps documents, as Elastic's integration does. The transform has read them long before. */
 const RETENTION = '5d';
 
-/** What a target needs before the first push. */
+/** The requests that a target needs before the first push, in order. */
 export function setupOf(options: ElasticsearchOptions, destination: EcsDestination): SetupStep[] {
   return [...targetSteps(options, destination), ...credentialSteps(options.target, destination)];
 }
 
-/** Least privilege: to push, and for `latest` to look for what has to leave. Setting up takes more, once (docs/elasticsearch.md). */
+/** Least privilege: to push, and for `latest` to search for what has to leave. The setup itself needs more (docs/elasticsearch.md). */
 function credentialSteps(
   target: ElasticsearchOptions['target'],
   { name: destination, index }: EcsDestination,
@@ -55,7 +55,7 @@ function targetSteps({ target, stream }: ElasticsearchOptions, destination: EcsD
   ];
 }
 
-/** One way for users to change documents on their way in, as Elastic's integrations have it. */
+/** Runs the pipeline `ti_sluice@custom` where it exists, so that users can change documents as with Elastic's integrations. */
 function pipelineStep(): SetupStep {
   const meta = { description: `Sluice: put your own processors into ${HOOK}.`, version: VERSION };
   return {
@@ -65,7 +65,7 @@ function pipelineStep(): SetupStep {
     body: {
       ...meta,
       processors: [
-        // The time by which a transform follows.
+        // The transform finds new documents by this time.
         { set: { field: 'event.ingested', copy_from: '_ingest.timestamp' } },
         { pipeline: { name: HOOK, ignore_missing_pipeline: true } },
       ],
@@ -75,7 +75,7 @@ function pipelineStep(): SetupStep {
 }
 
 function mappingsStep(): SetupStep {
-  const templateOf = (mappings: JsonObject): JsonObject => ({
+  const templateOf = (mappings: EcsMappings): JsonObject => ({
     template: { mappings: withIngested(mappings) },
     version: VERSION,
   });
@@ -84,17 +84,17 @@ function mappingsStep(): SetupStep {
     method: 'PUT',
     path: `/_component_template/${COMPONENT}`,
     body: templateOf(ecsMappings()),
-    // Field types like wildcard belong to modules that a bare node lacks, and one of them makes the whole fail.
+    // For a node without the modules that hold types such as wildcard: one unknown type makes the whole template fail.
     otherwise: [templateOf(ecsMappings({ plain: true }))],
   };
 }
 
-/** No entry says when it arrived: the pipeline does. */
-function withIngested(mappings: JsonObject): JsonObject {
-  const properties = mappings['properties'] as JsonObject;
-  const event = properties['event'] as { properties: JsonObject };
-  const known = { ...event.properties, ingested: { type: 'date' } };
-  return { ...mappings, properties: { ...properties, event: { properties: known } } };
+/** Adds `event.ingested`, which the pipeline sets and no document of ours has. */
+function withIngested(mappings: EcsMappings): JsonObject {
+  const { properties } = mappings;
+  const event = isJsonObject(properties['event']) ? properties['event']['properties'] : undefined;
+  const extended = { ...(isJsonObject(event) ? event : {}), ingested: { type: 'date' } };
+  return { ...mappings, properties: { ...properties, event: { properties: extended } } };
 }
 
 const composed = {
@@ -117,7 +117,7 @@ function latestTemplate({ name }: EcsDestination): SetupStep {
           number_of_shards: 1,
           auto_expand_replicas: '0-1',
           default_pipeline: PIPELINE,
-          // How long a delete is remembered: a push that was repeated late must not bring a document back.
+          // How long a delete is remembered, so that a push repeated late does not bring the document back.
           gc_deletes: '1h',
         },
       },
@@ -134,7 +134,7 @@ function latestIndex({ name, index }: EcsDestination): SetupStep {
   };
 }
 
-/** The guide's poller writes there as well, and puts a network where single addresses belong. */
+/** The poller of the guide writes to the same stream, and puts networks into fields of type ip. */
 const FORGIVING = { mapping: { ignore_malformed: true } };
 
 function streamTemplate(name: string, pattern: string, settings: JsonObject = {}): SetupStep {
@@ -165,7 +165,7 @@ function transformTemplate(stream: string): SetupStep {
   };
 }
 
-/** Prebuilt rules leave out what is marked as a transform's source: what the transform makes is none. */
+/** Takes out the mark by which prebuilt rules leave out the source of a transform. */
 function transformPipeline(): SetupStep {
   return {
     name: 'ingest pipeline of the transform',
@@ -179,7 +179,7 @@ function transformPipeline(): SetupStep {
   };
 }
 
-/** As the integration's own: the latest document per indicator, gone a minute after it ended. */
+/** As the integration's own transform: the latest document of each indicator, deleted a minute after it expired. */
 function transformStep(stream: string, source: string): SetupStep {
   const index = destinationOf(stream);
   return {
@@ -215,12 +215,12 @@ function transformStart(stream: string): SetupStep {
   };
 }
 
-/** Words by which a cluster says that it lacks a feature, not that it was asked wrongly. */
+/** Errors of a cluster that lacks a feature. */
 const LACKING =
   /no handler found|No processor type exists|mapper type|unknown setting|unknown field \[lifecycle\]|Incorrect HTTP method/i;
 const ALREADY = /resource_already_exists_exception|already exists|already started/i;
 
-/** Runs one step. Throws `sink-refused` with Elasticsearch's own words. */
+/** Runs one step and returns what was done. Throws `sink-refused` with Elasticsearch's reason. */
 export async function installStep(connection: Connection, step: SetupStep, signal: AbortSignal): Promise<string> {
   const { method, path, name, without } = step;
   if (step.byHand) return 'left to you';
@@ -230,12 +230,12 @@ export async function installStep(connection: Connection, step: SetupStep, signa
       await connection.send({ method, path, body }, signal);
       return i === 0 ? 'done' : 'done, without what this cluster lacks';
     } catch (error) {
-      if (!(error instanceof Answered)) throw error;
+      if (!(error instanceof ErrorResponse)) throw error;
       if (ALREADY.test(error.message)) return 'was there';
       const isLacking = LACKING.test(error.message);
       if (isLacking && i < bodies.length - 1) continue;
       if (isLacking && without !== undefined) return `left out: ${without}`;
-      throw inWords(error, connection.where, `refused the ${name}`);
+      throw toGatewayError(error, connection.where, `refused the ${name}`);
     }
   }
   return 'done';

@@ -1,20 +1,23 @@
 import { GatewayError } from '../../model/error.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../model/json.ts';
 import type { Sink, SinkCollection } from '../sink.ts';
-import { Answered, type Connection, inWords } from './connection.ts';
+import { type Connection, ErrorResponse, toGatewayError } from './connection.ts';
 
-/** Documents looked at per request. */
+/** Documents that one search returns. */
 const PAGE = 5000;
+/** How long Elasticsearch keeps the point in time between two searches. */
 const KEEP_ALIVE = '2m';
 
+/** A document of a search: where it is, its version, and its `stix.id`. */
 interface Hit {
-  _id: string;
-  _index: string;
-  _version: number;
-  fields?: { 'stix.id'?: string[] };
-  sort: unknown[];
+  id: string;
+  index: string;
+  version: number;
+  stixIds: string[];
+  sort: Json[];
 }
 
-/** Does the index hold nothing of a collection? */
+/** True when the index holds no document of the collection. */
 export async function isEmpty(
   connection: Connection,
   alias: string,
@@ -24,12 +27,10 @@ export async function isEmpty(
   try {
     await connection.send({ method: 'POST', path: `/${alias}/_refresh` }, signal);
     const body = { query: queryOf(collection) };
-    const { count } = (await connection.send({ method: 'POST', path: `/${alias}/_count`, body }, signal)) as {
-      count: number;
-    };
+    const { count } = await connection.send({ method: 'POST', path: `/${alias}/_count`, body }, signal);
     return count === 0;
   } catch (error) {
-    throw error instanceof Answered ? inWords(error, connection.where, 'could not be counted') : error;
+    throw error instanceof ErrorResponse ? toGatewayError(error, connection.where, 'could not be counted') : error;
   }
 }
 
@@ -38,8 +39,8 @@ function queryOf({ alias }: Pick<SinkCollection, 'alias'>): object {
 }
 
 /**
- * Takes out every document of a collection whose STIX id is not live. Each delete holds only for the very document that was
- * looked at, so one that is written meanwhile stays.
+ * Deletes every document of a collection whose STIX id is not live, and returns how many. A delete names the version that was
+ * read, so a document that is written meanwhile stays.
  */
 export async function sweepIndex(
   connection: Connection,
@@ -50,32 +51,32 @@ export async function sweepIndex(
 ): Promise<number> {
   try {
     await connection.send({ method: 'POST', path: `/${alias}/_refresh` }, signal);
-    const opened = { method: 'POST', path: `/${alias}/_pit`, query: { keep_alive: KEEP_ALIVE } } as const;
-    const { id } = (await connection.send(opened, signal)) as { id: string };
+    const query = { keep_alive: KEEP_ALIVE };
+    const { id } = await connection.send({ method: 'POST', path: `/${alias}/_pit`, query }, signal);
     try {
-      return await sweepPages(connection, id, collection, isLive, signal);
+      return await sweepPages(connection, String(id), collection, isLive, signal);
     } finally {
       await connection.send({ method: 'DELETE', path: '/_pit', body: { id } }, signal).catch(() => undefined);
     }
   } catch (error) {
-    if (!(error instanceof Answered)) throw error;
-    throw inWords(error, connection.where, 'could not be swept');
+    if (!(error instanceof ErrorResponse)) throw error;
+    throw toGatewayError(error, connection.where, 'could not be swept');
   }
 }
 
 async function sweepPages(
   connection: Connection,
-  pit: string,
+  pointInTime: string,
   collection: Pick<SinkCollection, 'alias'>,
   isLive: Parameters<Sink['sweep']>[1],
   signal: AbortSignal,
 ): Promise<number> {
   let removed = 0;
-  let after: unknown[] | null = null;
+  let after: Json[] | null = null;
   for (;;) {
     const body = {
       size: PAGE,
-      pit: { id: pit, keep_alive: KEEP_ALIVE },
+      pit: { id: pointInTime, keep_alive: KEEP_ALIVE },
       query: queryOf(collection),
       sort: [{ _shard_doc: 'asc' }],
       version: true,
@@ -84,31 +85,44 @@ async function sweepPages(
       docvalue_fields: ['stix.id'],
       ...(after === null ? {} : { search_after: after }),
     };
-    const answer = await connection.send({ method: 'POST', path: '/_search', body }, signal);
-    const { hits } = (answer as { hits: { hits: Hit[] } }).hits;
+    const hits = hitsOf(await connection.send({ method: 'POST', path: '/_search', body }, signal));
     if (hits.length === 0) return removed;
     after = hits.at(-1)?.sort ?? null;
-    const live = await isLive(hits.flatMap(idOf));
-    const gone = hits.filter((hit) => !idOf(hit).some((id) => live.has(id)));
+    const live = await isLive(hits.flatMap(({ stixIds }) => stixIds));
+    const gone = hits.filter(({ stixIds }) => !stixIds.some((id) => live.has(id)));
     if (gone.length === 0) continue;
     await remove(connection, gone, signal);
     removed += gone.length;
   }
 }
 
-function idOf({ fields }: Hit): string[] {
-  return fields?.['stix.id'] ?? [];
+/** `hits.hits` of a search response. */
+function hitsOf({ hits }: JsonObject): Hit[] {
+  const list = isJsonObject(hits) && Array.isArray(hits['hits']) ? hits['hits'] : [];
+  return list.filter(isJsonObject).map(({ _id, _index, _version, fields, sort }) => {
+    const ids = isJsonObject(fields) && Array.isArray(fields['stix.id']) ? fields['stix.id'] : [];
+    return {
+      id: String(_id),
+      index: String(_index),
+      version: Number(_version),
+      stixIds: ids.map(String),
+      sort: Array.isArray(sort) ? sort : [],
+    };
+  });
 }
 
-/** 404 and 409: somebody else removed it, or it was written anew. */
+/** A status of 404 or 409 is fine: somebody else removed the document, or it was written again. */
 async function remove(connection: Connection, gone: readonly Hit[], signal: AbortSignal): Promise<void> {
-  const lines = gone.map(({ _id, _index, _version }) =>
-    JSON.stringify({ delete: { _id, _index, version: _version, version_type: 'external_gte' } }),
+  const lines = gone.map(({ id, index, version }) =>
+    JSON.stringify({ delete: { _id: id, _index: index, version, version_type: 'external_gte' } }),
   );
   const bulk = { method: 'POST', path: '/_bulk', query: { filter_path: 'items.*.status' } } as const;
-  const answer = await connection.send({ ...bulk, body: Buffer.from(`${lines.join('\n')}\n`) }, signal);
-  const { items = [] } = answer as { items?: { delete?: { status?: number } }[] };
-  const isSettled = ({ delete: { status = 0 } = {} }): boolean => status === 200 || status === 404 || status === 409;
-  const open = gone.length - items.filter(isSettled).length;
-  if (open > 0) throw new GatewayError('sink-unavailable', `${connection.where} did not remove ${open} documents.`);
+  const { items } = await connection.send({ ...bulk, body: Buffer.from(`${lines.join('\n')}\n`) }, signal);
+  const removed = (Array.isArray(items) ? items : []).filter((item) => {
+    const result = isJsonObject(item) ? item['delete'] : undefined;
+    const status = isJsonObject(result) ? result['status'] : 0;
+    return status === 200 || status === 404 || status === 409;
+  });
+  const left = gone.length - removed.length;
+  if (left > 0) throw new GatewayError('sink-unavailable', `${connection.where} did not remove ${left} documents.`);
 }
