@@ -1,13 +1,20 @@
-import Type from 'typebox';
 import type { FeedDefaults, FeedFormat } from '../feeds/feed.ts';
 import type { FeedDefinition, ProxySetting, UpstreamDefinition } from '../model/definition.ts';
 import { parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
 import { Secret } from '../model/secret.ts';
 import type { Config } from './config.ts';
-import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './messages.ts';
+import {
+  allowMissingKey,
+  askExtension,
+  findExtension,
+  idleReasonOf,
+  type MissingKey,
+  readExtension,
+} from './extension.ts';
+import type { SchemaNode } from './messages.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
-import { type ReadContext, readValue } from './read-value.ts';
+import type { ReadContext } from './read-value.ts';
 import { feedSchema, usualLifetime } from './schema/feed.ts';
 import type { FeedSection } from './schema.ts';
 import { type ConfigEntry, type ConfigNode, nodeOf } from './yaml.ts';
@@ -33,58 +40,39 @@ export interface ReadFeed {
   schema: SchemaNode;
 }
 
-/** Reads `feeds.NAME`; null when what is wrong with it, already reported, leaves nothing to define. */
+/** Reads `feeds.NAME`. Returns null when something is wrong with it that leaves nothing to define; it is reported. */
 export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, outer: ReadContext): ReadFeed | null {
   const path = ['feeds', name];
-  let problems = 0;
-  let missingKey: string | null = null;
-  const context: ReadContext = {
-    ...outer,
-    report: (...problem) => {
-      problems++;
-      outer.report(...problem);
-    },
-    absent: (_at, _path, why) => {
-      missingKey ??= why;
-    },
-  };
+  const missing: MissingKey = { why: null };
+  const context = allowMissingKey(outer, missing);
   const kind = kindOf(entry, path, kinds, context);
   if (kind === null) return null;
   const { format, node } = kind;
-  const options = format.options as SchemaNode;
-  // Format keys win: a format may know better bounds for a common key.
-  const schema = Type.Object(
-    { ...feedSchema.properties, ...(options.properties as Record<string, Type.TSchema>) },
-    { additionalProperties: false },
-  ) as SchemaNode;
-  schema.required = options.required;
-  const section = readValue(schema, node, path, context) as Record<string, unknown> & FeedSection;
+  const { keyAt } = entry;
   const proxyPath = [...path, 'proxy'];
-  checkProxy(section?.proxy, context.places.get(pathText(proxyPath)) ?? entry.keyAt, proxyPath, context.report);
-  if (problems > 0) return null;
+  const checkOwnProxy = (section: FeedSection | undefined, { places, report }: ReadContext): void =>
+    checkProxy(section?.proxy, places.get(pathText(proxyPath)) ?? keyAt, proxyPath, report);
+  const schemas = { common: feedSchema, own: format.options };
+  const read = readExtension<FeedSection>(schemas, node, path, context, checkOwnProxy);
+  if (read === null) return null;
 
-  const own = Object.fromEntries(
-    Object.keys(options.properties ?? {})
-      .filter((key) => key in section)
-      .map((key) => [key, section[key]]),
-  );
-  const defaults = defaultsOf(format, own, missingKey !== null, path, entry.keyAt, context);
+  const { section, options, schema } = read;
+  const ask = (isComplete: boolean): FeedDefaults => {
+    const defaults = format.defaults(options);
+    if (isComplete) format.account(options);
+    return defaults;
+  };
+  const defaults = askExtension({ own: format.options, options, missing, ask }, path, keyAt, context);
   if (defaults === null) return null;
   const definition = defineFeed(name, format.name, section, defaults, kind.aliases);
   if (defaults.minEvery !== undefined && definition.every < defaults.minEvery) {
-    const at = context.places.get(`feeds.${name}.every`) ?? entry.keyAt;
-    context.report(
-      at,
-      [...path, 'every'],
-      `this feed may not be polled more often than every ${defaults.minEvery / 1000} s`,
-    );
+    const at = context.places.get(`feeds.${name}.every`) ?? keyAt;
+    const message = `this feed may not be polled more often than every ${defaults.minEvery / 1000} s`;
+    context.report(at, [...path, 'every'], message);
     return null;
   }
-  const idle = section.enabled ? (missingKey === null ? null : 'no-key') : 'disabled';
-  if (section.enabled && missingKey !== null) {
-    context.warn(entry.keyAt, path, `is left out: ${missingKey as string} (it is optional)`);
-  }
-  return { definition, options: own, idle, section: { ...section, ...effective(definition) }, schema };
+  const idle = idleReasonOf(section, missing, path, keyAt, context);
+  return { definition, options, idle, section: { ...section, ...effective(definition) }, schema };
 }
 
 /** The format of a feed, its keys laid over those of its preset, and the preset's names for the publisher. */
@@ -101,7 +89,8 @@ function kindOf(entry: ConfigEntry, path: Step[], kinds: FeedKinds, context: Rea
     context.report(keyAt, path, 'needs either preset or format');
     return null;
   }
-  const given = preset === undefined ? lookUp(format, kinds.formats) : lookUp(preset, kinds.presets);
+  const given =
+    preset === undefined ? findExtension(format?.node, kinds.formats) : findExtension(preset?.node, kinds.presets);
   const key = preset === undefined ? 'format' : 'preset';
   if (typeof given === 'string') {
     context.report((preset ?? format)?.node.at ?? keyAt, [...path, key], given);
@@ -117,35 +106,6 @@ function kindOf(entry: ConfigEntry, path: Step[], kinds: FeedKinds, context: Rea
 
 function scalarOf(entry: ConfigEntry | undefined): unknown {
   return entry?.node.kind === 'scalar' ? entry.node.value : null;
-}
-
-function lookUp<T extends object>(entry: ConfigEntry | undefined, known: Record<string, T>): T | string {
-  const name = scalarOf(entry);
-  const found = typeof name === 'string' && Object.hasOwn(known, name) ? known[name] : undefined;
-  return found ?? `must be ${listWords(Object.keys(known))}${didYouMean(name, Object.keys(known))}`;
-}
-
-/** Asks the format, which may still refuse the options as a whole. Without its optional key only the schema was checked. */
-function defaultsOf(
-  format: FeedFormat,
-  options: unknown,
-  incomplete: boolean,
-  path: Step[],
-  at: Mark,
-  context: ReadContext,
-): FeedDefaults | null {
-  const complaints = incomplete ? [] : complaintsAbout(format.options as SchemaNode, options);
-  for (const complaint of complaints) context.report(at, path, complaint);
-  if (complaints.length > 0) return null;
-  try {
-    const defaults = format.defaults(options);
-    if (!incomplete) format.account(options);
-    return defaults;
-  } catch (error) {
-    if (!(error instanceof GatewayError)) throw error;
-    context.report(at, path, error.message);
-    return null;
-  }
 }
 
 function defineFeed(

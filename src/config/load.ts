@@ -5,7 +5,6 @@ import { checkApiRoots, type ResolveContext, resolveCollections } from './collec
 import type { Config } from './config.ts';
 import { checkProxy, type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
 import { checkListen, isLoopback, parseListen } from './listen.ts';
-import type { SchemaNode } from './messages.ts';
 import { effectiveYaml } from './print.ts';
 import {
   type ConfigProblem,
@@ -65,7 +64,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
     absent: (at, path) => report(at, path, 'optional: true is for the keys of feeds only'),
     places: new Map(),
   };
-  const file = readValue(fileSchema as SchemaNode, root, [], context) as ConfigFile;
+  const file = readValue(fileSchema, root, [], context) as ConfigFile;
 
   const isSound = (path: Step[]): boolean => {
     const prefix = pathText(path);

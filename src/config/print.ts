@@ -22,7 +22,7 @@ export function effectiveYaml(
   const { choice, schema, section } = later.store;
   const store = Object.keys(section).length === 1 ? choice.engine : wordsOf(schema, section);
   const given = { ...file, listen, data: config.data, store };
-  const words = wordsOf(fileSchema as SchemaNode, given) as Record<string, unknown>;
+  const words = wordsOf(fileSchema, given) as Record<string, unknown>;
   const feeds = later.feeds.map(({ definition, section, schema }) => [definition.name, wordsOf(schema, section)]);
   const sinks = later.sinks.map(({ name, section, schema }) => [name, wordsOf(schema, section)]);
   const whole = { ...words, feeds: Object.fromEntries(feeds), sinks: Object.fromEntries(sinks) };

@@ -1,14 +1,19 @@
-import Type from 'typebox';
 import type { CollectionDefinition, DeliveredCollection } from '../model/definition.ts';
-import { GatewayError } from '../model/error.ts';
 import { isWithin, type Tlp } from '../model/tlp.ts';
 import type { SinkKind } from '../sinks/sink.ts';
 import type { ResolveContext } from './collections.ts';
 import type { Config } from './config.ts';
+import {
+  allowMissingKey,
+  askExtension,
+  findExtension,
+  idleReasonOf,
+  type MissingKey,
+  readExtension,
+} from './extension.ts';
 import type { FeedKinds, ReadFeed } from './feeds.ts';
-import { complaintsAbout, didYouMean, listWords, type SchemaNode } from './messages.ts';
-import type { Mark } from './problem.ts';
-import { type ReadContext, readValue } from './read-value.ts';
+import { didYouMean, type SchemaNode } from './messages.ts';
+import type { ReadContext } from './read-value.ts';
 import { type ConfigFile, type SinkSection, sinkSchema } from './schema.ts';
 import type { ConfigEntry } from './yaml.ts';
 
@@ -23,7 +28,7 @@ export interface ReadSink {
   schema: SchemaNode;
 }
 
-/** Reads `sinks.NAME`; null when what is wrong with it, already reported, leaves nothing to define. */
+/** Reads `sinks.NAME`. Returns null when something is wrong with it that leaves nothing to define; it is reported. */
 export function readSink(
   name: string,
   { node, keyAt }: ConfigEntry,
@@ -31,58 +36,29 @@ export function readSink(
   outer: ReadContext,
 ): ReadSink | null {
   const path = ['sinks', name];
-  let problems = 0;
-  let missingKey: string | null = null;
-  const context: ReadContext = {
-    ...outer,
-    report: (...problem) => {
-      problems++;
-      outer.report(...problem);
-    },
-    absent: (_at, _path, why) => {
-      missingKey ??= why;
-    },
-  };
+  const missing: MissingKey = { why: null };
+  const context = allowMissingKey(outer, missing);
   if (node.kind !== 'map') {
     if (node.kind !== 'broken') context.report(keyAt, path, 'must be a mapping of keys to values');
     return null;
   }
-  const type = node.entries.get('type');
-  const word = type?.node.kind === 'scalar' ? type.node.value : null;
-  const kind = typeof word === 'string' && Object.hasOwn(kinds, word) ? kinds[word] : undefined;
-  if (kind === undefined) {
-    const known = Object.keys(kinds);
-    context.report(type?.node.at ?? keyAt, [...path, 'type'], `must be ${listWords(known)}${didYouMean(word, known)}`);
+  const type = node.entries.get('type')?.node;
+  const kind = findExtension(type, kinds);
+  if (typeof kind === 'string') {
+    context.report(type?.at ?? keyAt, [...path, 'type'], kind);
     return null;
   }
-  const own = kind.options as SchemaNode;
-  const schema = Type.Object(
-    { ...sinkSchema.properties, ...(own.properties as Record<string, Type.TSchema>) },
-    { additionalProperties: false },
-  ) as SchemaNode;
-  schema.required = [...(own.required ?? []), 'type', 'collections'];
-  const section = readValue(schema, node, path, context) as ReadSink['section'];
-  if (problems > 0) return null;
-  const options = Object.fromEntries(Object.entries(section).filter(([key]) => key in (own.properties ?? {})));
-  if (missingKey === null && !isSoundTogether(kind, options, path, keyAt, context)) return null;
-  const idle = section.enabled ? (missingKey === null ? null : 'no-key') : 'disabled';
-  if (idle === 'no-key') context.warn(keyAt, path, `is left out: ${missingKey as unknown as string} (it is optional)`);
-  return { name, kind: kind.name, options, idle, section, schema };
-}
-
-/** Asks the kind, which may still refuse the options as a whole. */
-function isSoundTogether(kind: SinkKind, options: unknown, path: string[], at: Mark, context: ReadContext): boolean {
-  const complaints = complaintsAbout(kind.options as SchemaNode, options);
-  for (const complaint of complaints) context.report(at, path, complaint);
-  if (complaints.length > 0) return false;
-  try {
-    kind.check(options);
+  const schemas = { common: sinkSchema, own: kind.options, required: ['type', 'collections'] };
+  const read = readExtension<SinkSection>(schemas, node, path, context);
+  if (read === null) return null;
+  const { section, options, schema } = read;
+  const ask = (isComplete: boolean): true => {
+    if (isComplete) kind.check(options);
     return true;
-  } catch (error) {
-    if (!(error instanceof GatewayError)) throw error;
-    context.report(at, path, error.message);
-    return false;
-  }
+  };
+  if (askExtension({ own: kind.options, options, missing, ask }, path, keyAt, context) === null) return null;
+  const idle = idleReasonOf(section, missing, path, keyAt, context);
+  return { name, kind: kind.name, options, idle, section, schema };
 }
 
 type ThreatFeeds = (collection: CollectionDefinition) => DeliveredCollection['feed'];

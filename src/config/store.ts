@@ -1,9 +1,10 @@
 import Type from 'typebox';
 import type { StoreEngine } from '../store/engine.ts';
 import type { Config } from './config.ts';
-import { didYouMean, listWords, type SchemaNode } from './messages.ts';
+import { findExtension, readExtension } from './extension.ts';
+import type { SchemaNode } from './messages.ts';
 import type { Mark } from './problem.ts';
-import { type ReadContext, readValue } from './read-value.ts';
+import type { ReadContext } from './read-value.ts';
 import { DEFAULT_ENGINE } from './schema.ts';
 import { type ConfigNode, nodeOf } from './yaml.ts';
 
@@ -28,29 +29,17 @@ export function readStore(
   if (node.kind === 'broken') return null;
   const section = node.kind === 'map' ? node : nodeOf({ engine: null }, node.at);
   const named = node.kind === 'map' ? node.entries.get('engine')?.node : node;
-  const word = named?.kind === 'scalar' ? named.value : null;
-  const engine = typeof word === 'string' && Object.hasOwn(engines, word) ? engines[word] : undefined;
-  if (engine === undefined) {
-    const known = Object.keys(engines);
-    const at = node.kind === 'map' ? [...path, 'engine'] : path;
-    context.report(named?.at ?? node.at, at, `must be ${listWords(known)}${didYouMean(word, known)}`);
+  const engine = findExtension(named, engines);
+  if (typeof engine === 'string') {
+    context.report(named?.at ?? node.at, node.kind === 'map' ? [...path, 'engine'] : path, engine);
     return null;
   }
-  let problems = 0;
-  const counting: ReadContext = {
-    ...context,
-    report: (...problem) => {
-      problems += 1;
-      context.report(...problem);
-    },
-  };
-  const schema = Type.Object(
-    { engine: Type.Optional(Type.Unsafe({ 'x-later': true })), ...engine.options.properties },
-    { additionalProperties: false },
-  ) as SchemaNode;
-  const { engine: _, ...options } = readValue(schema, section, path, counting) as Record<string, unknown>;
-  if (problems > 0) return null;
+  const read = readExtension({ common: sectionSchema, own: engine.options }, section, path, context);
+  if (read === null) return null;
+  const { options, schema } = read;
   return { choice: { engine: engine.name, options }, section: { engine: engine.name, ...options }, schema };
 }
 
+/** The engine is read before its section, because it decides what else may stand there. */
+const sectionSchema = Type.Object({ engine: Type.Optional(Type.Unsafe({ 'x-later': true })) });
 const START: Mark = { line: 1, column: 1 };
