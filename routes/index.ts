@@ -1,4 +1,5 @@
 import type { TaxiiDefinition } from '../src/model/definition.ts';
+import { readAssets } from './assets.ts';
 import { addDocs } from './docs.ts';
 import { getHealth, getReadiness } from './health.ts';
 import { getMetrics } from './metrics.ts';
@@ -22,6 +23,8 @@ import { getIocs } from './v1/iocs.ts';
 import { lookupIoc, lookupIocs } from './v1/lookup.ts';
 import { prepareRest } from './v1/rest.ts';
 import { getStix, postStix } from './v1/stix.ts';
+
+const home = readAssets('home', '/assets');
 
 /**
  * Every route there is: prefix, who may call, method, path. GET answers HEAD as well, every path answers OPTIONS, and any other method is
@@ -78,6 +81,8 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
       access: 'anyone',
       protocol: 'rest',
       routes: {
+        'GET /': () => home.page('index.html'),
+        'GET /assets/:hash/:file': home.files,
         'GET /healthz': getHealth,
         'GET /readyz': getReadiness,
       },

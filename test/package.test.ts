@@ -77,6 +77,9 @@ t.test('npm pack gives a package that runs on a Node of the system', async (t) =
   const reply = await fetch(request, { headers: { authorization: `Bearer ${key}` } });
   t.equal(reply.status, 200);
   t.match(await reply.json(), { objects: [{ type: 'indicator' }, { type: 'indicator' }, { type: 'indicator' }] });
+  const home = await (await fetch(new URL('/', request))).text();
+  const [, style = ''] = /href="([^"]*\.css)"/.exec(home) ?? [];
+  t.match(await (await fetch(new URL(style, request))).text(), /^:root/, 'what pages load is in the package');
   const status = run(process.execPath, [bin, 'status', '--json'], directory, env);
   t.match(JSON.parse(status.stdout), { feeds: [{ name: 'example', state: 'ok' }, { state: 'no-key' }] });
   const isHealthy = () => run(process.execPath, [join(directory, 'bin', 'health.mjs')], directory, env);

@@ -189,7 +189,7 @@ function checkCollections(
 
 /** Paths that the gateway itself answers under, whatever is configured: API roots may stand below the first two, not below the others. */
 const discoveries = ['/taxii2/', '/api/taxii2/'];
-const takenRoots = ['/api/v1/', '/docs/', '/healthz/', '/readyz/', '/metrics/'];
+const takenRoots = ['/api/v1/', '/assets/', '/docs/', '/healthz/', '/readyz/', '/metrics/'];
 
 /** An API root must not hide another route, nor stand inside another root where a collection could be taken for it. */
 export function checkApiRoots(roots: readonly string[], context: ResolveContext): void {

@@ -301,7 +301,7 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       'taxii.api_roots."/taxii2/"',
       /address of the gateway itself/,
     ],
-    ...['/docs/', '/docs/static/', '/api/v1/', '/api/v1/iocs/', '/healthz/', '/readyz/x/', '/metrics/'].map(
+    ...['/docs/', '/docs/static/', '/assets/', '/api/v1/', '/api/v1/iocs/', '/healthz/', '/readyz/x/', '/metrics/'].map(
       (root): (typeof table)[number] => [
         `API root over ${root}`,
         `taxii:\n  api_roots: { /a/: {}, ${root}: {} }\n`,

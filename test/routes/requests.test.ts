@@ -35,6 +35,7 @@ const paths: Record<string, string> = {
   '/api/v1/lookup': 'GET, POST, HEAD, OPTIONS',
   '/api/v1/feeds': 'GET, HEAD, OPTIONS',
   '/docs/json': 'GET, HEAD, OPTIONS',
+  '/': 'GET, HEAD, OPTIONS',
   '/healthz': 'GET, HEAD, OPTIONS',
   '/readyz': 'GET, HEAD, OPTIONS',
 };
@@ -76,7 +77,14 @@ t.test('a path that is there refuses every method it has not by 405 and Allow', 
 
 t.test('a path that is not there is 404 for every method', async (t) => {
   const { ask } = await openApp(t);
-  for (const path of ['/taxii2/x/', `${ROOT}nothing/`, '/api/v1/nothing', '/api/v2/iocs', '/', '/docs/nothing']) {
+  for (const path of [
+    '/taxii2/x/',
+    `${ROOT}nothing/`,
+    '/api/v1/nothing',
+    '/api/v2/iocs',
+    '/nothing',
+    '/docs/nothing',
+  ]) {
     for (const method of ['GET', 'PUT', 'PROPFIND', 'QUERY', 'TRACE', 'POST']) {
       isWorded(t, await ask(path, { method }), path, 404, `${method} ${path}`);
     }
@@ -91,7 +99,7 @@ t.test('nobody gets past the door without a key, whatever the method, path or bo
     asked += 1;
     return `10.0.${asked >> 8}.${asked & 255}`;
   };
-  const guarded = Object.keys(paths).filter((path) => !/^\/(healthz|readyz)$/.test(path));
+  const guarded = Object.keys(paths).filter((path) => !/^\/(healthz|readyz)?$/.test(path));
   for (const path of [...guarded, '/taxii2/x/', '/api/v1/nothing', '/docs/', '/docs/static/index.css']) {
     for (const method of ['GET', 'POST', 'DELETE', 'PROPFIND', 'OPTIONS', 'HEAD']) {
       const reply = await app.inject({
