@@ -35,7 +35,7 @@ const may = {
     'store',
     'upstream',
   ],
-  commands: ['config', 'control', 'model'],
+  commands: ['config', 'control', 'status', 'model'],
 };
 
 /** What a room may import besides whole rooms. */
@@ -69,7 +69,8 @@ module.exports = {
         pathNot: [
           '^src/(auth|config|stix|model)/',
           '^src/outputs/(registry|options|selection|ioc)\\.ts$',
-          '^src/status/feed-facts\\.ts$',
+          '^src/status/(feed-facts|json)\\.ts$',
+          '^src/control/verbs\\.ts$',
           CONTRACTS,
         ],
       },

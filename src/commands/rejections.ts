@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { RejectionReport } from '../model/control.ts';
+import { rejectionsJson } from '../status/json.ts';
 import { type AnswerOptions, type CommandContext, wholeNumber, withAnswer, withControl } from './context.ts';
-import { humanServed, wireServed } from './served.ts';
+import { humanServed } from './served.ts';
 import { cut, formatJson, formatTable, timeText } from './terminal.ts';
 
 export function addRejections(program: Command, context: CommandContext): void {
@@ -11,7 +12,7 @@ export function addRejections(program: Command, context: CommandContext): void {
     .option('--limit <n>', 'rows to show of each kind, the newest refused first', wholeNumber(0, 10_000), 20)
     .action(async (feed: string, options: AnswerOptions & { limit: number }) => {
       const report = await withControl(context, options, (control) => control.rejections(feed, options.limit));
-      context.terminal.out(options.json ? formatJson(wireReport(feed, report)) : humanReport(feed, report));
+      context.terminal.out(options.json ? formatJson(rejectionsJson(feed, report)) : humanReport(feed, report));
     });
 }
 
@@ -38,19 +39,4 @@ function humanReport(feed: string, { counts, rows, served, leftOut }: RejectionR
   parts.push(`Held, and served or left out\n${humanServed([{ feed, served }])}\n`);
   if (leftOut.length > 0) parts.push(formatTable(['REASON', 'TYPE', 'VALUE', 'LEFT OUT OF'], unserved));
   return parts.join('\n');
-}
-
-function wireReport(feed: string, { counts, rows, served, leftOut }: RejectionReport): unknown {
-  return {
-    feed,
-    counts: counts.map(({ isNote, ...count }) => ({ ...count, is_note: isNote })),
-    rows: rows.map(({ firstAt, lastAt, isNote, ...row }) => ({
-      ...row,
-      is_note: isNote,
-      first_at: timeText(firstAt),
-      last_at: timeText(lastAt),
-    })),
-    served: wireServed(served),
-    left_out: leftOut,
-  };
 }

@@ -60,13 +60,3 @@ function kindsText(kinds: readonly { kind: ServedKind; rows: number }[]): string
   const shown = kinds.slice(0, MOST_KINDS).map(({ kind, rows }) => `${rows} ${kind}`);
   return [...shown, ...(kinds.length > MOST_KINDS ? ['...'] : [])].join(', ');
 }
-
-/** As our JSON spells it. */
-export function wireServed(served: readonly ServedReport[]): unknown {
-  return served.map(({ collection, live, leftOut, unaccounted }) => ({
-    collection,
-    live,
-    left_out: leftOut,
-    unaccounted,
-  }));
-}

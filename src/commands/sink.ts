@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { Control } from '../control/verbs.ts';
 import type { DeliveryReport, SetupReport } from '../model/control.ts';
+import { deadLettersJson } from '../status/json.ts';
 import { type AnswerOptions, type CommandContext, wholeNumber, withAnswer, withControl } from './context.ts';
-import { cut, formatJson, formatTable, printable, timeText } from './terminal.ts';
+import { cut, formatJson, formatTable, printable } from './terminal.ts';
 
 /** How often a person is told how far a rebuild has come. */
 const PROGRESS_MS = 500;
@@ -31,14 +32,7 @@ export function addSink(program: Command, context: CommandContext): void {
     .option('--limit <n>', 'how many', wholeNumber(1, 10_000), 100)
     .action(async (name: string, options: AnswerOptions & { limit: number }) => {
       const letters = await withControl(context, options, (control) => control.deadLetters(name, options.limit));
-      const wire = letters.map(({ scope, dateAdded, objectId, reason, attempts, at }) => ({
-        collection: scope.slice(0, scope.indexOf(' ')),
-        object_id: objectId,
-        date_added: timeText(dateAdded),
-        reason,
-        attempts,
-        at: timeText(at),
-      }));
+      const wire = deadLettersJson(letters);
       if (options.json) return terminal.out(formatJson(wire));
       const rows = wire.map((row) => [row.collection, row.object_id, row.attempts, row.at ?? '', cut(row.reason, 120)]);
       terminal.out(formatTable(['COLLECTION', 'OBJECT', 'ATTEMPTS', 'LAST', 'REASON'], rows));

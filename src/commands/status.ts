@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import type { Micros } from '../model/clock.ts';
 import type { StatusReport } from '../model/control.ts';
 import { errorText, type StoreFault } from '../model/error.ts';
+import { statusJson } from '../status/json.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
-import { humanServed, wireServed } from './served.ts';
+import { humanServed } from './served.ts';
 import { ageText, cut, formatJson, formatTable, timeText } from './terminal.ts';
 
 export function addStatus(program: Command, context: CommandContext): void {
@@ -11,7 +12,7 @@ export function addStatus(program: Command, context: CommandContext): void {
     .description('show feeds, accounts and collections')
     .action(async (options: AnswerOptions) => {
       const report = await withControl(context, options, (control) => control.status());
-      context.terminal.out(options.json ? formatJson(wireStatus(report)) : humanStatus(report));
+      context.terminal.out(options.json ? formatJson(statusJson(report)) : humanStatus(report));
     });
 }
 
@@ -117,84 +118,4 @@ function isUpToDate(deliveredTo: Micros, head: Micros | null): boolean {
 
 function totalOf(live: Partial<Record<string, number>>): number {
   return Object.values(live).reduce<number>((sum, count) => sum + (count ?? 0), 0);
-}
-
-/** Times as RFC 3339, keys as our JSON spells them. */
-function wireStatus({
-  version,
-  startedAt,
-  now,
-  storeFault,
-  feeds,
-  accounts,
-  sinks,
-  collections,
-}: StatusReport): unknown {
-  return {
-    version,
-    started_at: timeText(startedAt),
-    now: timeText(now),
-    store: { fault: storeFault },
-    feeds: feeds.map((feed) => ({
-      name: feed.feed,
-      state: feed.idle ?? (feed.attemptedAt === null ? 'never-polled' : feed.failures > 0 ? 'failing' : 'ok'),
-      stale: feed.stale,
-      account: feed.account,
-      pools: feed.pools,
-      attempted_at: timeText(feed.attemptedAt),
-      succeeded_at: timeText(feed.succeededAt),
-      next_poll_at: timeText(feed.nextPollAt),
-      failures: feed.failures,
-      error: feed.error === null ? null : { ...feed.error, at: timeText(feed.error.at) },
-      gap:
-        feed.gap === null
-          ? null
-          : { from: timeText(feed.gap.from), to: timeText(feed.gap.to), found_at: timeText(feed.gap.at) },
-      note: feed.note === null ? null : { text: feed.note.text, found_at: timeText(feed.note.at) },
-      accepted: feed.accepted,
-      rejected: feed.rejected,
-      read: feed.read,
-      split: feed.split,
-      observations: feed.observations,
-      objects: feed.objects,
-      folded: feed.folded,
-      aged_out: feed.gone,
-      refused: feed.refused.map(({ reason, count }) => ({ reason, count })),
-      unaccounted: feed.unaccounted,
-      served: wireServed(feed.served),
-    })),
-    accounts: accounts.map((account) => ({
-      name: account.account,
-      requests: account.requests,
-      last_request_at: timeText(account.lastRequestAt),
-      blocked_until: timeText(account.blockedUntil),
-      failures: account.breaker?.failures ?? 0,
-      broken_until: timeText(account.breaker?.openUntil ?? null),
-      windows: Object.entries(account.windows).map(([seconds, { startedAt, used }]: [string, Window]) => ({
-        seconds: Number(seconds),
-        started_at: timeText(startedAt),
-        used,
-      })),
-    })),
-    sinks: sinks.map(({ name, kind, idle, failures, failed, error, collections: views }) => ({
-      name,
-      kind,
-      state: idle ?? (failures > 0 ? 'failing' : 'ok'),
-      failures,
-      failed,
-      error: error === null ? null : { ...error, at: timeText(error.at) },
-      collections: views.map(({ alias, deliveredTo, head, updatedAt }) => ({
-        alias,
-        delivered_to: timeText(deliveredTo),
-        newest: timeText(head),
-        updated_at: timeText(updatedAt),
-      })),
-    })),
-    collections: collections.map(({ head, ...collection }) => ({ ...collection, newest: timeText(head) })),
-  };
-}
-
-interface Window {
-  startedAt: Micros;
-  used: number;
 }
