@@ -9,6 +9,7 @@ import { systemClock } from '../src/model/clock.ts';
 import type { PollReport } from '../src/model/control.ts';
 import { defaultReach, type FeedDefinition, type JournalDefinition, type Profile } from '../src/model/definition.ts';
 import { Journals } from '../src/publish/journals.ts';
+import { reconcile } from '../src/publish/reconcile.ts';
 import { producingIdentity } from '../src/stix/identity.ts';
 import { markingsUpTo } from '../src/stix/marking.ts';
 import type { Writer } from '../src/store/store.ts';
@@ -65,7 +66,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
       ...markingsUpTo('amber'),
     ],
   });
-  await journals.reconcile(signal);
+  await reconcile(journals, signal);
   return {
     writer,
     async poll(input) {

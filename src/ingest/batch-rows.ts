@@ -25,14 +25,14 @@ export interface BatchPart {
 }
 
 /** The parts of a batch in order, nearly always one: each holds at most BATCH_ROWS observations and those of one row more. */
-export function* readParts(batch: FeedBatch, feed: FeedDefinition, now: Micros): Generator<BatchPart> {
+export function* normaliseBatch(batch: FeedBatch, feed: FeedDefinition, now: Micros): Generator<BatchPart> {
   let rows = emptyRows();
   for (const item of batch.items) {
     if (rows.observations.length > BATCH_ROWS) {
       yield { rows, batch: { items: [], rejected: [], cursor: null, last: false } };
       rows = emptyRows();
     }
-    readItem(item, feed, now, rows);
+    normaliseItem(item, feed, now, rows);
   }
   yield { rows, batch };
 }
@@ -41,7 +41,7 @@ function emptyRows(): Rows {
   return { observations: [], objects: [], silent: [], rejections: [], accepted: 0, refused: 0 };
 }
 
-function readItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows): void {
+function normaliseItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows): void {
   const result = normalise(item, feed, now);
   const silent = result.kind === 'observations' ? null : sourceObjectOf(item);
   if (silent !== null) rows.silent.push(silent);

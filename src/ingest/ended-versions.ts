@@ -6,7 +6,7 @@ import type { Pull, Transaction } from '../store/store.ts';
 
 /**
  * Versions that no observation tells of: what they ended stays ended, whoever else says the same value. A delta feed's are kept
- * for as long as what it revoked (publish/ages.ts). A snapshot's are kept from one pull to the next, so that an older version
+ * for as long as what it revoked (publish/aged-rows.ts). A snapshot's are kept from one pull to the next, so that an older version
  * which it still holds is known to be one before the newer comes.
  */
 

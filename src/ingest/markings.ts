@@ -1,41 +1,35 @@
-import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
-import type { Journals } from '../publish/journals.ts';
-import type { Curated } from '../publish/publish.ts';
+import { type Changes, changesOf } from '../publish/changes.ts';
 import { objectMarkings, otherMarkingsOf } from '../stix/marking.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 
-/** Marking definitions as they come along with what they mark: before it, behind it, in an earlier pull, or never. */
+/** Marking definitions may come before what they mark, behind it, in an earlier pull, or never. */
 
-/** What bears a marking is judged anew in slices of this size. */
+/** What bears a marking is published anew in slices of this size. */
 const SLICE = 250;
 /** Markings of a pull that are remembered; of more than that, nothing is said should they never come. */
 const MOST_REFS = 10_000;
 
-/** Tells the journals once more of all that bears one of these markings, since what those mean is known, or known anew. */
-export async function hearMarked(
+/** Yields all that bears one of these markings, since what those mean is known, or has changed. */
+export async function* bearersOf(
   tx: Transaction,
   feed: FeedDefinition,
   markings: readonly string[],
-  journals: Journals,
-  now: Micros,
-  counts: Curated,
-): Promise<void> {
+): AsyncGenerator<Changes> {
   if (markings.length === 0) return;
   let key: ObservableKey | null = null;
   do {
     const keys: ObservableKey[] = await tx.markedKeys(feed.name, markings, key, SLICE);
-    const said = await tx.observations([feed.name], keys);
-    const news = new Map(said.map(({ feed: _, ...observation }) => [observation.key, observation]));
-    await journals.hear(tx, feed, news, [], now, counts);
+    const found = await tx.observations([feed.name], keys);
+    yield changesOf(feed.name, new Map(found.map(({ feed: _, ...observation }) => [observation.key, observation])));
     key = keys.at(-1) ?? null;
   } while (key !== null);
   let id: string | null = null;
   do {
     const ids: string[] = await tx.markedObjects(feed.name, markings, id, SLICE);
-    await journals.hear(tx, feed, new Map(), ids, now, counts);
+    yield { keys: [], objects: ids };
     id = ids.at(-1) ?? null;
   } while (id !== null);
 }
@@ -64,10 +58,10 @@ export function noteMarkings(pull: Pull, observations: readonly Observation[], o
 }
 
 /**
- * At the end of a whole pull: marks the definitions of what it brought as seen, for they stand as long as something bears them,
- * and answers which of them never came.
+ * At the end of a whole pull: marks the definitions of the markings that its rows bear as seen, for they stand as long as something
+ * bears them. Returns a note for each that never came.
  */
-export async function settleMarkings(tx: Transaction, pull: Pull): Promise<Rejection[]> {
+export async function saveDefinitions(tx: Transaction, pull: Pull): Promise<Rejection[]> {
   const counts = borne.get(pull) ?? new Map<string, number>();
   borne.delete(pull);
   const definitions = await tx.objectsById([pull.feed], [...counts.keys()]);

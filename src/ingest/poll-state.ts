@@ -102,8 +102,3 @@ export function describeGap({ from, to }: { from: Micros; to: Micros }): Rejecti
     'the feed was not read for longer than its upstream looks back; what was updated in this time is missing';
   return { reason: 'not-served', detail, row: `${formatMillis(from)} to ${formatMillis(to)}`, isNote: true };
 }
-
-/** A snapshot that collapsed, and is not believed. */
-export function isHeldBack(error: unknown): boolean {
-  return error instanceof GatewayError && error.details?.['held_back'] === 'true';
-}

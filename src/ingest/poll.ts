@@ -1,87 +1,83 @@
-import { BATCH_ROWS, type ConfiguredFeed } from '../feeds/feed.ts';
+import type { ConfiguredFeed, FeedBatch } from '../feeds/feed.ts';
 import type { Clock, Micros } from '../model/clock.ts';
 import type { PollReport } from '../model/control.ts';
-import type { FeedDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
-import type { ObservableKey } from '../model/observable.ts';
 import type { Rejection } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
+import type { FeedState } from '../model/state.ts';
+import { addPublished, type Changes, type Published } from '../publish/changes.ts';
 import type { Journals } from '../publish/journals.ts';
-import type { Curated } from '../publish/publish.ts';
-import type { Pull, Transaction, Writer } from '../store/store.ts';
+import { publish } from '../publish/publish.ts';
+import { review } from '../publish/review.ts';
+import { feedViewWhileRead } from '../publish/view.ts';
+import type { Pull, Writer } from '../store/store.ts';
 import { redact, withoutKey } from '../upstream/redact.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { type BatchPart, readParts } from './batch-rows.ts';
-import { closeTally, keepTally, NO_ROWS, sumOf, type Tally } from './counters.ts';
-import { hearMarked, isMarking, noteMarkings, settleMarkings } from './markings.ts';
-import { observe } from './observe.ts';
-import { describeGap, isHeldBack, keepAttempt, keepConfirmed, keepFailure, succeeded } from './poll-state.ts';
-import { endObjects, settleObjects } from './versions.ts';
+import { type BatchPart, normaliseBatch } from './batch-rows.ts';
+import {
+  type Counters,
+  countersAfterBatch,
+  countersOf,
+  countersOfWhole,
+  heldIn,
+  NO_ROWS,
+  sumOf,
+} from './batch-state.ts';
+import { saveDefinitions } from './markings.ts';
+import { describeGap, keepAttempt, keepConfirmed, keepFailure, succeeded } from './poll-state.ts';
+import { saveRows } from './save.ts';
+import { isHeldBack, removeVanished } from './vanished.ts';
 
 export interface PollParts {
   clock: Clock;
   writer: Writer;
   journals: Journals;
   openUpstream(feed: ConfiguredFeed): Promise<Upstream>;
-  /** Told what nobody foresaw: people hear of it in two words. */
+  /** Is given what nobody foresaw: the report only says that something failed. */
   report(error: unknown): void;
   signal: AbortSignal;
 }
 
-const NO_NEWS = new Map<ObservableKey, null>();
-/** Vanished rows taken out per store call. */
-const VANISHED_SLICE = BATCH_ROWS;
-/** A guard that holds back a collapse means nothing for a handful of rows. */
-const GUARD_FROM_ROWS = 20;
-
 /**
- * One poll: reads the feed, keeps what it says, and brings every journal that hears it up to date, a transaction per batch.
- * Never throws: a failure is in the report and in the feed's state, and what was served stays served.
+ * One poll: fetches and parses the feed, normalises its rows, saves what they say and publishes what changed, a transaction per
+ * batch. Never throws: a failure is in the report and in the feed's state, and what was served stays served.
  */
 export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<PollReport> {
-  const { name } = feed.definition;
+  const { definition, format, options } = feed;
   const { clock, writer, journals, signal } = parts;
   const startedAt = clock.now();
-  const report: PollReport = {
-    feed: name,
-    outcome: 'failed',
-    requests: 0,
-    accepted: 0,
-    rejected: 0,
-    entries: 0,
-    withdrawn: 0,
-    error: null,
-  };
+  const report = newReport(definition.name);
   let upstream: Upstream | null = null;
   let key: Secret | null = null;
   try {
-    key = feed.format.account(feed.options)?.key ?? null;
+    key = format.account(options)?.key ?? null;
     upstream = await parts.openUpstream(feed);
-    await keepAttempt(feed.definition, startedAt, parts);
+    await keepAttempt(definition, startedAt, parts);
+    const pull = await writer.beginPull(definition.name);
+    const { cursor } = await writer.feedState(definition.name);
+    const running: RunningPoll = {
+      feed,
+      pull,
+      upstream,
+      key,
+      startedAt,
+      cursor,
+      note: null,
+      counters: NO_ROWS,
+      report,
+    };
     const { fetch, files } = upstream;
-    const pull = await writer.beginPull(name);
-    const { cursor } = await writer.feedState(name);
-    const read = feed.format.read({ options: feed.options, cursor, now: () => clock.now(), fetch, files, signal });
-    let isWhole = false;
-    let note: string | null = null;
-    let tally = NO_ROWS;
-    for await (const batch of read) {
-      isWhole = batch.last;
-      note ??= batch.note ?? null;
-      for (const part of readParts(batch, feed.definition, clock.now())) {
-        tally = await commitPart(feed, part, { pull, upstream, key, startedAt, cursor, note, tally }, parts, report);
-      }
-      upstream.committed();
-    }
-    if (isWhole) report.outcome = 'whole';
+    const batches = format.read({ options, cursor, now: () => clock.now(), fetch, files, signal });
+    if (await readBatches(batches, running, parts)) report.outcome = 'whole';
     else if (upstream.isUnchanged()) {
-      await keepConfirmed(feed.definition, startedAt, parts);
+      await keepConfirmed(definition, startedAt, parts);
       report.outcome = 'unchanged';
-    } else throw new GatewayError('upstream-malformed', `Feed ${name} ended without saying that it was whole.`);
-    await journals.review(feed.definition, signal, report);
+    } else
+      throw new GatewayError('upstream-malformed', `Feed ${definition.name} ended without saying that it was whole.`);
+    await review(journals, definition, signal, report);
   } catch (error) {
     if (!(error instanceof GatewayError) && !signal.aborted) parts.report(error);
-    report.error = await keepFailure(feed.definition, withoutKey(error, key), startedAt, parts);
+    report.error = await keepFailure(definition, withoutKey(error, key), startedAt, parts);
     report.outcome = isHeldBack(error) ? 'held-back' : 'failed';
   } finally {
     upstream?.committed();
@@ -90,157 +86,109 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
   return report;
 }
 
+function newReport(feed: string): PollReport {
+  return { feed, outcome: 'failed', requests: 0, accepted: 0, rejected: 0, entries: 0, withdrawn: 0, error: null };
+}
+
+/** Normalises and commits batch after batch; returns whether the last said that it was the last. */
+async function readBatches(
+  batches: AsyncIterable<FeedBatch>,
+  running: RunningPoll,
+  parts: PollParts,
+): Promise<boolean> {
+  let isWhole = false;
+  for await (const batch of batches) {
+    isWhole = batch.last;
+    running.note ??= batch.note ?? null;
+    for (const part of normaliseBatch(batch, running.feed.definition, parts.clock.now())) {
+      await commitBatch(part, running, parts);
+    }
+    running.upstream.committed();
+  }
+  return isWhole;
+}
+
+/** A poll under way. */
 interface RunningPoll {
+  feed: ConfiguredFeed;
   pull: Pull;
   upstream: Upstream;
-  /** What nothing that is told may hold. */
+  /** The key that no text may hold which people see. */
   key: Secret | null;
   startedAt: Micros;
   /** Where the pull began. */
   cursor: string | null;
-  /** The first that a batch of this pull had. */
+  /** The first note that a batch of this pull had. */
   note: string | null;
   /** What became of the rows of its batches so far. */
-  tally: Tally;
+  counters: Counters;
+  report: PollReport;
 }
 
-/** Answers what became of the pull's rows so far. */
-async function commitPart(
-  feed: ConfiguredFeed,
-  { rows, batch }: BatchPart,
+/** Saves a batch and publishes what it changed, in one transaction. */
+async function commitBatch(
+  part: BatchPart,
   running: RunningPoll,
   { writer, journals, clock }: PollParts,
-  report: PollReport,
-): Promise<Tally> {
-  const { pull, upstream, key, startedAt, cursor, note } = running;
+): Promise<void> {
+  const { rows, batch } = part;
+  const { pull, key, report } = running;
+  const feed = running.feed.definition;
+  const isWholeSnapshot = batch.last && feed.mode === 'snapshot';
   const now = clock.now();
-  const gap = batch.gap ?? null;
-  const { definition } = feed;
-  return writer
-    .transaction(async (tx) => {
-      const counts = { entries: 0, withdrawn: 0 };
-      const before = await tx.feedState(definition.name);
-      const said = await settleObjects(tx, definition, rows.objects, now);
-      const noted = gap === null ? [] : [describeGap(gap)];
-      // Before anything is judged: what it bears may be explained by what comes behind it.
-      const objects = await tx.observeObjects(pull, said);
-      noteMarkings(pull, rows.observations, said);
-      for await (const news of observe(tx, definition, pull, rows.observations, rows.silent, batch.last, now)) {
-        await journals.hear(tx, definition, news, [], now, counts);
-      }
-      const ended = await endObjects(tx, definition, rows.observations, now);
-      const ids = [...objects.map(({ id }) => id), ...ended];
-      await journals.hear(tx, definition, NO_NEWS, ids, now, counts);
-      await hearMarked(tx, definition, ids.filter(isMarking), journals, now, counts);
-      const unexplained = batch.last ? await settleMarkings(tx, pull) : [];
-      const rejections = [...noted, ...batch.rejected, ...rows.rejections, ...unexplained];
-      const { added, first } = await tx.reject(pull, redacted(rejections, key), now);
-      if (batch.cursor !== null) await tx.saveFeedState(definition.name, { cursor: batch.cursor });
-      if (gap !== null) await tx.saveFeedState(definition.name, { gap: { ...gap, at: now } });
-      if (note !== null || batch.last) {
-        await tx.saveFeedState(definition.name, { note: note === null ? null : { text: redact(note, key), at: now } });
-      }
-      const ofBatch = { ...tallyOf({ rows, batch }), first };
-      const tally = sumOf(running.tally, ofBatch);
-      await keepTally(tx, definition, { before, batch: ofBatch, added });
-      if (batch.last) {
-        const { accepted, rejected } = outcomeOf(tally);
-        if (definition.mode === 'snapshot') {
-          await withdrawVanished(tx, definition, pull, accepted, now, journals, counts);
-          await closeTally(tx, definition.name, pull, tally);
-        }
-        await tx.saveFeedState(definition.name, {
-          ...upstream.validators(),
-          ...succeeded(definition, startedAt, now),
-          ...(batch.cursor === null || batch.cursor === cursor ? {} : { movedAt: startedAt }),
-          accepted,
-          rejected,
-        });
-      }
-      return { counts, tally };
-    })
-    .then(({ counts, tally }) => {
-      report.entries += counts.entries;
-      report.withdrawn += counts.withdrawn;
-      Object.assign(report, outcomeOf(tally));
-      return tally;
+  const { published, counters } = await writer.transaction(async (tx) => {
+    const before = await tx.feedState(feed.name);
+    const views = await journals.viewsOf(tx, feedViewWhileRead(feed, now), now);
+    const published: Published = { entries: 0, withdrawn: 0 };
+    const publishAll = async (all: AsyncIterable<Changes>): Promise<void> => {
+      for await (const changes of all) addPublished(published, await publish(tx, views, changes, now));
+    };
+
+    await publishAll(saveRows(tx, feed, pull, rows, batch.last, now));
+    const inserted = heldIn(await tx.feedState(feed.name)) - heldIn(before);
+    const notes = batch.last ? await saveDefinitions(tx, pull) : [];
+    const gaps = batch.gap ? [describeGap(batch.gap)] : [];
+    const rejections = [...gaps, ...batch.rejected, ...rows.rejections, ...notes];
+    const { added, first } = await tx.reject(pull, redacted(rejections, key), now);
+
+    const ofBatch = countersOf(part, first);
+    const counters = sumOf(running.counters, ofBatch);
+    if (isWholeSnapshot) {
+      const isExpanded = views.some(({ definition }) => definition.policy.expandCidr !== null);
+      await publishAll(removeVanished(tx, feed, pull, outcomeOf(counters).accepted, isExpanded));
+      await tx.forgetRejections(pull);
+    }
+    await tx.saveFeedState(feed.name, {
+      ...stateOf(batch, running, now),
+      ...(isWholeSnapshot
+        ? await countersOfWhole(tx, pull, counters)
+        : countersAfterBatch(feed.mode, before, ofBatch, inserted, added)),
+      ...(batch.last ? outcomeOf(counters) : {}),
     });
+    return { published, counters };
+  });
+  running.counters = counters;
+  addPublished(report, published);
+  Object.assign(report, outcomeOf(counters));
 }
 
-function outcomeOf({ read, refused }: Tally): Pick<PollReport, 'accepted' | 'rejected'> {
-  return { accepted: read - refused, rejected: refused };
-}
-
-function tallyOf({ rows, batch }: BatchPart): Omit<Tally, 'first'> {
-  const unread = batch.rejected.filter(({ isNote }) => isNote !== true).length;
-  const made = rows.observations.length + rows.objects.length;
+/** What a batch changes in the state of its feed, beside the counters. */
+function stateOf(batch: FeedBatch, running: RunningPoll, now: Micros): Partial<Omit<FeedState, 'feed'>> {
+  const { feed, upstream, key, startedAt, note } = running;
+  const hasMoved = batch.last && batch.cursor !== null && batch.cursor !== running.cursor;
   return {
-    read: rows.accepted + rows.refused + unread,
-    // Fewer than one each would be a loss: that must not add up.
-    split: Math.max(0, made - rows.accepted),
-    taken: made,
-    refused: unread + rows.refused,
+    ...(batch.cursor === null ? {} : { cursor: batch.cursor }),
+    ...(hasMoved ? { movedAt: startedAt } : {}),
+    ...(batch.gap ? { gap: { ...batch.gap, at: now } } : {}),
+    ...(note !== null || batch.last ? { note: note === null ? null : { text: redact(note, key), at: now } } : {}),
+    ...(batch.last ? { ...upstream.validators(), ...succeeded(feed.definition, startedAt, now) } : {}),
   };
+}
+
+function outcomeOf({ read, refused }: Counters): Pick<PollReport, 'accepted' | 'rejected'> {
+  return { accepted: read - refused, rejected: refused };
 }
 
 function redacted(rejections: readonly Rejection[], key: Secret | null): Rejection[] {
   return rejections.map((one) => ({ ...one, detail: redact(one.detail, key), row: redact(one.row, key) }));
-}
-
-/** What a whole snapshot no longer holds leaves every journal; a collapse that can't be meant is held back. */
-async function withdrawVanished(
-  tx: Transaction,
-  feed: FeedDefinition,
-  pull: Pull,
-  accepted: number,
-  now: Micros,
-  journals: Journals,
-  counts: Curated,
-): Promise<void> {
-  const { unseen, total } = await tx.unseen(pull);
-  if (unseen === 0) return;
-  const isEmpty = accepted === 0 && !feed.emptyAllowed;
-  const shrinks = feed.shrinkGuard !== null && total >= GUARD_FROM_ROWS && unseen > total * feed.shrinkGuard;
-  if (isEmpty || shrinks) {
-    throw new GatewayError(
-      'upstream-malformed',
-      `Feed ${feed.name} would lose ${unseen} of ${total} rows at once; held back and still served.`,
-      { details: { held_back: 'true' } },
-    );
-  }
-  // The networks among it have to be known by more than their keys.
-  if (journals.expands(feed.name)) await withdrawKnown(tx, feed, pull, now, journals, counts);
-  for (;;) {
-    const keys = await tx.removeUnseen(pull, VANISHED_SLICE);
-    if (keys.length === 0) break;
-    await journals.hear(tx, feed, new Map(keys.map((key) => [key, null])), [], now, counts);
-  }
-  for (;;) {
-    const ids = await tx.removeUnseenObjects(pull, VANISHED_SLICE);
-    if (ids.length === 0) break;
-    await journals.hear(tx, feed, NO_NEWS, ids, now, counts);
-    await hearMarked(tx, feed, ids.filter(isMarking), journals, now, counts);
-  }
-}
-
-/** The same for the observations of a feed, which are read before they go. */
-async function withdrawKnown(
-  tx: Transaction,
-  feed: FeedDefinition,
-  pull: Pull,
-  now: Micros,
-  journals: Journals,
-  counts: Curated,
-): Promise<void> {
-  let after: ObservableKey | null = null;
-  do {
-    const keys: ObservableKey[] = await tx.observedKeys([feed.name], after, VANISHED_SLICE);
-    const seen = await tx.seenKeys(pull, keys);
-    const unseen = keys.filter((key) => !seen.has(key));
-    const gone = await tx.observations([feed.name], unseen);
-    // In the order of the keys as well.
-    if (gone.length > 0) await tx.removeUnseen(pull, gone.length);
-    await journals.hearGone(tx, feed, gone, now, counts);
-    after = keys.at(-1) ?? null;
-  } while (after !== null);
 }

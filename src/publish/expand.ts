@@ -2,7 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { type Observable, type ObservableKey, observableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import type { Transaction } from '../store/store.ts';
-import type { Said } from './merge.ts';
+import type { FeedObservation } from './merge.ts';
 
 /**
  * Small networks as their addresses, in journals whose policy says so (`expandCidr`): what is said of a network is said of each
@@ -44,15 +44,15 @@ function* networksOver({ type, value }: Observable, expandCidr: number): Generat
 }
 
 /**
- * What the feeds say of networks over these addresses, as said of the addresses, and the keys of those networks. The label and
- * the claim name the network.
+ * Returns what the feeds say of networks over these addresses, as observations of the addresses, and the keys of those networks.
+ * The label and the claim name the network.
  */
-export async function saidOfNetworks(
+export async function observationsOfNetworks(
   tx: Transaction,
   feeds: readonly string[],
   addresses: Iterable<Observable>,
   expandCidr: number,
-): Promise<{ said: Said[]; networks: Set<ObservableKey> }> {
+): Promise<{ observations: FeedObservation[]; networks: Set<ObservableKey> }> {
   const under = new Map<ObservableKey, Observable[]>();
   for (const address of addresses) {
     for (const network of networksOver(address, expandCidr)) {
@@ -60,16 +60,16 @@ export async function saidOfNetworks(
       if (!under.get(key)?.push(address)) under.set(key, [address]);
     }
   }
-  const said: Said[] = [];
+  const observations: FeedObservation[] = [];
   const networks = new Set<ObservableKey>();
-  if (under.size === 0) return { said, networks };
+  if (under.size === 0) return { observations, networks };
   for (const { feed, ...observation } of await tx.observations(feeds, [...under.keys()])) {
     networks.add(observation.key);
     for (const address of under.get(observation.key) ?? []) {
-      said.push({ feed, observation: ofAddress(observation, address), network: observation.observable.value });
+      observations.push({ feed, observation: ofAddress(observation, address), network: observation.observable.value });
     }
   }
-  return { said, networks };
+  return { observations, networks };
 }
 
 function ofAddress(observation: Observation, address: Observable): Observation {

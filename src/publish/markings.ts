@@ -4,7 +4,7 @@ import { stricter, type Tlp } from '../model/tlp.ts';
 import { markingId, otherMarkingsOf, type TlpVersion, tlpOfId } from '../stix/marking.ts';
 import { tlpOfDefinition } from '../stix/marking-definition.ts';
 import type { Transaction } from '../store/store.ts';
-import type { Said } from './merge.ts';
+import type { FeedObservation } from './merge.ts';
 
 /**
  * What markings mean that only their definitions explain. A feed's definitions, whenever they came, explain what the same feed
@@ -66,13 +66,13 @@ export function translate(raw: JsonObject, feed: string, definitions: Definition
   return refs === undefined && parts === undefined ? raw : { ...raw, ...changed };
 }
 
-/** The same observations with the levels that their markings stand for; of those markings only statements are left. */
-export async function explain(
+/** Returns the observations with the levels that their markings stand for; of those markings only statements are left. */
+export async function resolveMarkings(
   tx: Transaction,
-  said: ReadonlyMap<ObservableKey, readonly Said[]>,
-): Promise<ReadonlyMap<ObservableKey, readonly Said[]>> {
+  observations: ReadonlyMap<ObservableKey, readonly FeedObservation[]>,
+): Promise<ReadonlyMap<ObservableKey, readonly FeedObservation[]>> {
   const [feeds, refs] = [new Set<string>(), new Set<string>()];
-  for (const all of said.values()) {
+  for (const all of observations.values()) {
     for (const { feed, observation } of all) {
       // Nearly every observation bears none.
       if (observation.kept === null) continue;
@@ -82,21 +82,21 @@ export async function explain(
       }
     }
   }
-  if (refs.size === 0) return said;
+  if (refs.size === 0) return observations;
   const definitions = await readDefinitions(tx, [...feeds], refs);
-  return new Map(Array.from(said, ([key, all]) => [key, all.map((one) => explained(one, definitions))]));
+  return new Map(Array.from(observations, ([key, all]) => [key, all.map((one) => resolved(one, definitions))]));
 }
 
-function explained(said: Said, definitions: Definitions): Said {
-  const { feed, observation } = said;
+function resolved(one: FeedObservation, definitions: Definitions): FeedObservation {
+  const { feed, observation } = one;
   const refs = otherMarkingsOf(observation.kept);
-  if (refs.length === 0) return said;
+  if (refs.length === 0) return one;
   const level = levelOf(feed, refs, definitions);
-  if (level === null) return said;
+  if (level === null) return one;
   const statements = refs.filter((ref) => (definitions.of(feed, ref) ?? null) === null);
   const { object_marking_refs: _, ...others } = observation.kept ?? {};
   const kept = statements.length > 0 ? { object_marking_refs: statements, ...others } : others;
   const isEmpty = Object.keys(kept).length === 0;
   const tlp = stricter(observation.tlp, level);
-  return { ...said, observation: { ...observation, tlp, kept: isEmpty ? null : kept } };
+  return { ...one, observation: { ...observation, tlp, kept: isEmpty ? null : kept } };
 }

@@ -5,20 +5,20 @@ import { elasticObservable, elasticProperties } from '../stix/elastic-profile.ts
 import { isExpanded } from './expand.ts';
 import type { Merged } from './merge.ts';
 
-/** The observable and what is said of it as this journal issues them, or why it doesn't. */
-export type Membership = { as: Observable; said: Merged } | { absent: LeftOutReason };
+/** The observable and the merged indicator as this journal issues them, or why it doesn't. */
+export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOutReason };
 
-/** Does a merged indicator enter this journal? */
+/** Decides whether a merged indicator enters this journal, and in which form. */
 export function membershipOf(merged: Merged, { policy, profile }: JournalDefinition): Membership {
-  if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { absent: 'type-not-taken' };
+  if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { leftOut: 'type-not-taken' };
   const expanded = isExpanded(merged.observable, policy.expandCidr);
   const fitting = profile === 'stix' || expanded ? merged.observable : elasticObservable(merged.observable);
-  if (fitting === null) return { absent: 'not-for-elastic' };
-  if ((merged.confidence ?? 0) < policy.minConfidence) return { absent: 'below-confidence' };
-  if (merged.publishers < policy.minSources) return { absent: 'too-few-sources' };
-  // Its addresses do: each is said by all who say the network, so what lets that in lets them in.
-  if (expanded) return { absent: 'expanded' };
-  if (profile === 'stix' || merged.kept === null) return { as: fitting, said: merged };
+  if (fitting === null) return { leftOut: 'not-for-elastic' };
+  if ((merged.confidence ?? 0) < policy.minConfidence) return { leftOut: 'below-confidence' };
+  if (merged.publishers < policy.minSources) return { leftOut: 'too-few-sources' };
+  // Its addresses enter in its place: all who say the network say each of them.
+  if (expanded) return { leftOut: 'expanded' };
+  if (profile === 'stix' || merged.kept === null) return { as: fitting, merged };
   // Elastic maps a custom property by whatever type comes first: only those it knows are kept.
-  return { as: fitting, said: { ...merged, kept: elasticProperties(merged.kept) } };
+  return { as: fitting, merged: { ...merged, kept: elasticProperties(merged.kept) } };
 }

@@ -1,5 +1,5 @@
 import type { Micros } from '../model/clock.ts';
-import type { FeedDefinition, JournalPolicy } from '../model/definition.ts';
+import type { JournalPolicy } from '../model/definition.ts';
 import type { Claim } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Observable } from '../model/observable.ts';
@@ -11,19 +11,11 @@ import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { sourceReferences } from '../stix/external-reference.ts';
 import { withOtherMarkings } from '../stix/marking.ts';
 import { expiryOf, hasLapsed } from './lifetime.ts';
-import { type Publishers, publishersOf } from './publisher.ts';
-
-/** A feed as merging sees it: what it is configured to be, when it last confirmed all its rows, and whether it can be asked. */
-export interface FeedView {
-  definition: FeedDefinition;
-  /** Set for snapshot feeds only; a pull under way counts as a confirmation of the rows it has brought. */
-  confirmedAt: Micros | null;
-  /** While the feed can't be read: its last good poll. Null while it can. */
-  unreadSince: Micros | null;
-}
+import type { Publishers } from './publisher.ts';
+import type { FeedView, JournalView } from './view.ts';
 
 /** What one feed says about an observable. */
-export interface Said {
+export interface FeedObservation {
   feed: string;
   observation: Observation;
   /** It says so of this network, which is over the observable (expand.ts). */
@@ -53,7 +45,7 @@ export interface Merged {
 }
 
 /** A feed whose observation doesn't count, and why. */
-export interface Out {
+export interface LeftOutObservation {
   feed: string;
   /** Set where it says so of a network over the address. */
   network?: string;
@@ -63,10 +55,10 @@ export interface Out {
 export interface MergeResult {
   /** Null: no observation counts. */
   merged: Merged | null;
-  out: readonly Out[];
+  leftOut: readonly LeftOutObservation[];
 }
 
-const NOBODY: readonly Out[] = [];
+const NONE: readonly LeftOutObservation[] = [];
 
 /** Each further independent publisher adds this much confidence, up to the cap (safety.md 5.3; no standard says). */
 const CONFIDENCE_PER_PUBLISHER = 5;
@@ -74,19 +66,18 @@ const CONFIDENCE_CAP = 95;
 
 /**
  * Merges what a pool's feeds say about one observable, under one journal's policy. The ceiling applies before anything is
- * merged, so the result says only what the journal's readers may know. `lapsed` is given the names of feeds whose lifetime for
- * it is over or held back, so that the next good poll has it looked at again.
+ * merged, so the result says only what the journal's readers may know. Adds to `lapsed` the names of feeds whose lifetime for it is
+ * over or held, so that it is looked at again after their next good poll.
  */
 export function merge(
-  said: readonly Said[],
-  feeds: ReadonlyMap<string, FeedView>,
-  policy: JournalPolicy,
+  observations: readonly FeedObservation[],
+  { definition: { policy }, feeds, publishers }: Pick<JournalView, 'definition' | 'feeds' | 'publishers'>,
   now: Micros,
   lapsed?: Set<string>,
 ): MergeResult {
-  let out = NOBODY;
+  let leftOut = NONE;
   const admitted: Admitted[] = [];
-  for (const { feed: name, observation, network } of said) {
+  for (const { feed: name, observation, network } of observations) {
     const feed = feeds.get(name);
     if (feed === undefined) continue;
     const tlp = observation.tlp ?? feed.definition.tlp;
@@ -96,11 +87,12 @@ export function merge(
     const mayLapse = reason === null || reason === 'expired';
     if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now)) lapsed.add(name);
     if (reason === null) admitted.push({ observation, network, feed, confidence, tlp, expires });
-    else out = [...out, { feed: name, reason, ...(network === undefined ? {} : { network }) }];
+    else leftOut = [...leftOut, { feed: name, reason, ...(network === undefined ? {} : { network }) }];
   }
   const [first] = admitted;
-  if (first === undefined) return { merged: null, out };
-  return { merged: admitted.length === 1 ? alone(first) : together(admitted.sort(byStrength), feeds), out };
+  if (first === undefined) return { merged: null, leftOut };
+  const merged = admitted.length === 1 ? mergeOne(first) : mergeSeveral(admitted.sort(byStrength), publishers);
+  return { merged, leftOut };
 }
 
 /** Why an observation doesn't count; null: it does. */
@@ -125,8 +117,8 @@ interface Admitted {
   expires: Micros | null;
 }
 
-/** Nearly every indicator has one source: the same as `together` says of one, without its lists of lists. */
-function alone(one: Admitted): Merged {
+/** Nearly every indicator has one source: gives what `mergeSeveral` gives for one, without its lists of lists. */
+function mergeOne(one: Admitted): Merged {
   const { observation, confidence, tlp, expires } = one;
   const { observable, firstSeen, lastSeen, validFrom, name, description, labels, kept } = observation;
   return {
@@ -148,11 +140,12 @@ function alone(one: Admitted): Merged {
   };
 }
 
-/** By strength: what only one can say, the first that says it does. */
-function together(admitted: readonly Admitted[], feeds: ReadonlyMap<string, FeedView>): Merged {
+/** `admitted` by strength: a property of which there is one comes from the first that has it. */
+function mergeSeveral(admitted: readonly Admitted[], { keyOf }: Publishers): Merged {
   const observations = admitted.map(({ observation }) => observation);
   const strongest = admitted[0] as Admitted;
-  const publishers = countPublishers(admitted, feeds);
+  // Whoever passes on what another publishes adds nothing.
+  const publishers = new Set(observations.map(({ source }) => keyOf(source.feed_name))).size;
   const all = <K extends keyof Observation>(name: K) => observations.map((observation) => observation[name]);
   return {
     observable: strongest.observation.observable,
@@ -171,20 +164,6 @@ function together(admitted: readonly Admitted[], feeds: ReadonlyMap<string, Feed
     claims: admitted.map(claimOf),
     kept: withOtherMarkings(null, all('kept')),
   };
-}
-
-/** A pool's feeds by name, with the publishers that they speak for: asked for every observable, the same for all. */
-const publishersByPool = new WeakMap<ReadonlyMap<string, FeedView>, Publishers>();
-
-/** How many really say it: whoever passes on what another publishes adds nothing. */
-function countPublishers(admitted: readonly Admitted[], feeds: ReadonlyMap<string, FeedView>): number {
-  let publishers = publishersByPool.get(feeds);
-  if (publishers === undefined) {
-    publishers = publishersOf([...feeds.values()].map(({ definition }) => definition));
-    publishersByPool.set(feeds, publishers);
-  }
-  const { keyOf } = publishers;
-  return new Set(admitted.map(({ observation }) => keyOf(observation.source.feed_name))).size;
 }
 
 function byStrength(a: Admitted, b: Admitted): number {

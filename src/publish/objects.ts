@@ -1,36 +1,36 @@
-import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
+import type { Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
 import type { ObjectEntry, RelationEnd } from '../model/entry.ts';
-import { lastVersions } from '../model/entry-filter.ts';
 import { type JsonObject, jsonText } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { LeftOutReason, ObjectVerdict } from '../model/served.ts';
-import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
+import { parseTimestamp } from '../model/timestamp.ts';
 import { isWithin, stricter, type Tlp } from '../model/tlp.ts';
-import { objectMarkings, tlpOfId, tlpOfLabels } from '../stix/marking.ts';
+import { objectMarkings, tlpOfLabels } from '../stix/marking.ts';
 import { tlpOfDefinition } from '../stix/marking-definition.ts';
 import { isRelationshipId, relationshipEnds } from '../stix/relationship.ts';
 import type { Transaction } from '../store/store.ts';
-import { type Pointed, readEnds } from './ends.ts';
+import type { Published } from './changes.ts';
 import { levelOf, readDefinitions, translate } from './markings.ts';
-import type { FeedView } from './merge.ts';
-import type { Curated, JournalView } from './publish.ts';
+import { isMarkingDefinition, objectTombstone, standingObjects, versionEntry } from './object-entries.ts';
+import { readEnds, type ServedRelation } from './relation-ends.ts';
+import type { FeedView, JournalView } from './view.ts';
 
 /**
  * Brings a journal up to what its feeds now hold under these ids: of each the newest version of its own author within the
  * ceiling, if the journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
  * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
  *
- * Marking definitions go into every journal, among its producer objects: indicators keep their references to them, and a marking
+ * Marking definitions go into every journal among its producer objects: indicators keep their references to them, and a marking
  * that can't be read binds nobody. Those of TLP don't: all that refers to them refers to Sluice's own instead. What Sluice
  * itself says of TLP and of who it is, nobody else says.
  */
-export async function curateObjects(
+export async function publishObjects(
   tx: Transaction,
   view: JournalView,
   ids: readonly string[],
   now: Micros,
-): Promise<Curated> {
+): Promise<Published> {
   const { definition, feeds } = view;
   const { name, policy, keep } = definition;
   if (ids.length === 0) return { entries: 0, withdrawn: 0 };
@@ -49,16 +49,16 @@ export async function curateObjects(
     isProducerObject && !(isMarkingDefinition(id) && isHeld.has(id));
   const gone = [...standing.values()].filter((entry) => !isOurs(entry) && !wanted.has(entry.objectId));
   const revocable = gone.filter((entry) => 'modified' in JSON.parse(entry.raw));
-  const told = revocable.filter((entry) => JSON.parse(entry.raw).revoked !== true);
+  const revoked = revocable.filter((entry) => JSON.parse(entry.raw).revoked !== true);
   const silent = gone.filter((entry) => !revocable.includes(entry));
-  const dates = (await tx.stamp(name, fresh.length + told.length)).values();
-  const next = (): Micros => dates.next().value as Micros;
+  const dates = (await tx.stamp(name, fresh.length + revoked.length)).values();
+  const nextDate = (): Micros => dates.next().value as Micros;
   const entries = [
     ...fresh.map((object) => ({
-      entry: freshEntry(object, standing.get(object.id), next(), keep),
+      entry: versionEntry(object, standing.get(object.id), nextDate(), keep),
       replaces: standing.get(object.id)?.dateAdded ?? null,
     })),
-    ...told.map((entry) => ({ entry: tombstoneOf(entry, next(), keep), replaces: entry.dateAdded })),
+    ...revoked.map((entry) => ({ entry: objectTombstone(entry, nextDate(), keep), replaces: entry.dateAdded })),
   ];
   const rest = policy.objects === 'all' ? [] : ids.filter((id) => !isMarkingDefinition(id));
   const verdicts = verdictsOn(held, wanted, standing, view);
@@ -71,11 +71,11 @@ export async function curateObjects(
       silent.map(({ dateAdded }) => dateAdded),
     );
   }
-  return { entries: entries.length, withdrawn: told.length + silent.length };
+  return { entries: entries.length, withdrawn: revoked.length + silent.length };
 }
 
 /** An object as one feed holds it. */
-interface Held extends StixObject, Pick<Pointed, 'keys' | 'isMerged'> {
+interface Held extends StixObject, Pick<ServedRelation, 'keys' | 'isMerged'> {
   feed: string;
   /** What its markings mean, with their definitions; its feed's where it has none. */
   level: Tlp;
@@ -175,7 +175,7 @@ function newestWithin(held: readonly Held[], ceiling: Tlp, now: Micros): Map<str
 }
 
 /** An object as it is to be served. */
-interface Wanted extends StixObject, Pick<Pointed, 'keys' | 'isMerged'> {
+interface Wanted extends StixObject, Pick<ServedRelation, 'keys' | 'isMerged'> {
   /** It has ends that may be merged. */
   isRelated: boolean;
 }
@@ -207,63 +207,4 @@ function creatorOf({ raw: { created_by_ref: creator }, feed }: StixObject & { fe
 function versionOf({ version }: StixObject, now: Micros): Micros {
   const at = (version === null ? undefined : parseTimestamp(version)) ?? 0;
   return at > now ? 0 : at;
-}
-
-function tombstoneOf(entry: ObjectEntry, dateAdded: Micros, keep: number): ObjectEntry {
-  const version = versionAfter(entry, dateAdded);
-  const raw = jsonText({ ...JSON.parse(entry.raw), revoked: true, modified: formatMillis(version) });
-  return { ...entry, dateAdded, version, raw, due: dateAdded + keep * MICROS_PER_MS };
-}
-
-/** A version that is later than one that stands (STIX 2.1 section 3.2 `modified`). */
-function versionAfter(standing: ObjectEntry, dateAdded: Micros): Micros {
-  return Math.max(floorToMillis(dateAdded), floorToMillis(standing.version) + MICROS_PER_MS);
-}
-
-/**
- * What its author has revoked stays as long as any tombstone. A relation whose ends have changed since the version that stands,
- * or that comes back, is a later version of it, whatever its author dated it.
- */
-function freshEntry(object: Wanted, standing: ObjectEntry | undefined, dateAdded: Micros, keep: number): ObjectEntry {
-  const entry = objectEntry(object, dateAdded, isMarkingDefinition(object.id));
-  if (object.isRelated && standing !== undefined && entry.version <= standing.version) {
-    entry.version = versionAfter(standing, dateAdded);
-    entry.raw = jsonText({ ...object.raw, modified: formatMillis(entry.version) });
-  }
-  return object.raw['revoked'] === true ? { ...entry, due: dateAdded + keep * MICROS_PER_MS } : entry;
-}
-
-/** A marking definition that is not TLP. */
-function isMarkingDefinition(id: string): boolean {
-  return id.startsWith('marking-definition--') && tlpOfId(id) === null;
-}
-
-export function objectEntry(object: StixObject, dateAdded: Micros, isProducerObject = false): ObjectEntry {
-  return {
-    kind: 'object',
-    dateAdded,
-    objectId: object.id,
-    version: (object.version === null ? undefined : parseTimestamp(object.version)) ?? dateAdded,
-    superseded: false,
-    stixType: object.type,
-    isProducerObject,
-    raw: jsonText(object.raw),
-    due: null,
-  };
-}
-
-/** What of these objects stands in a journal, in its last version. */
-export async function standingObjects(
-  tx: Transaction,
-  journal: string,
-  ids: readonly string[],
-): Promise<Map<string, ObjectEntry>> {
-  const standing = new Map<string, ObjectEntry>();
-  const filter = lastVersions(journal);
-  for (let start = 0; start < ids.length; start += 1000) {
-    const objectIds = ids.slice(start, start + 1000);
-    const { entries } = await tx.page({ ...filter, objectIds, after: 0, limit: objectIds.length });
-    for (const entry of entries) if (entry.kind === 'object') standing.set(entry.objectId, entry);
-  }
-  return standing;
 }

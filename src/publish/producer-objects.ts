@@ -5,15 +5,15 @@ import type { StixObject } from '../model/observation.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { tlpMarkingIds } from '../stix/marking.ts';
 import type { Transaction } from '../store/store.ts';
-import { objectEntry, standingObjects } from './objects.ts';
+import { objectEntry, standingObjects } from './object-entries.ts';
 
 /**
- * The first entries of every journal: who issues it, and the markings up to its ceiling. All journals hold the same identity in
- * the same version, for it has one id (STIX 2.1 section 3.6); one that was renamed is a new version, told to everybody.
+ * The first entries of every journal: the identity of its producer, and the markings up to its ceiling. All journals hold the same
+ * identity in the same version, for it has one id (STIX 2.1 section 3.6); a changed name is a new version in all of them.
  */
 
-/** The identity as it stands in the journals when it says the same, else a later version of it. */
-export async function settleIdentity(tx: Transaction, wanted: StixObject): Promise<StixObject> {
+/** Returns the identity as it stands in the journals when it says the same, else a later version of it. */
+export async function currentIdentity(tx: Transaction, wanted: StixObject): Promise<StixObject> {
   let newest: ObjectEntry | null = null;
   for (const { name } of await tx.journals()) {
     const entry = (await standingObjects(tx, name, [wanted.id])).get(wanted.id);
@@ -21,19 +21,19 @@ export async function settleIdentity(tx: Transaction, wanted: StixObject): Promi
   }
   if (newest === null) return wanted;
   const known = JSON.parse(newest.raw) as JsonObject;
-  if (said(known) === said(wanted.raw)) return { ...wanted, version: known['modified'] as string, raw: known };
+  if (undated(known) === undated(wanted.raw)) return { ...wanted, version: known['modified'] as string, raw: known };
   const modified = formatMillis(Math.max(timeOf(wanted), floorToMillis(newest.version) + MICROS_PER_MS));
   const created = known['created'] ?? modified;
   return { ...wanted, version: modified, raw: { ...wanted.raw, created, modified } };
 }
 
-/** Appends the producer objects that a journal lacks or has in another version. TLP markings that no longer belong to it leave. */
+/** Appends producer objects that a journal lacks or has in another version; TLP markings that are none of them any more leave. */
 export async function appendProducerObjects(
   tx: Transaction,
   journal: string,
-  producerObjects: readonly StixObject[],
+  objects: readonly StixObject[],
 ): Promise<void> {
-  const ids = new Set(producerObjects.map(({ id }) => id));
+  const ids = new Set(objects.map(({ id }) => id));
   const known = await standingObjects(tx, journal, [...new Set([...ids, ...tlpMarkingIds])]);
   const former = [...known.values()].filter(({ objectId }) => !ids.has(objectId));
   if (former.length > 0) {
@@ -42,7 +42,7 @@ export async function appendProducerObjects(
       former.map(({ dateAdded }) => dateAdded),
     );
   }
-  const lacking = producerObjects.filter((object) => known.get(object.id)?.raw !== jsonText(object.raw));
+  const lacking = objects.filter((object) => known.get(object.id)?.raw !== jsonText(object.raw));
   const dates = await tx.stamp(journal, lacking.length);
   const entries = lacking.map((object, i) => ({
     entry: objectEntry(object, dates[i] as Micros, true),
@@ -51,8 +51,8 @@ export async function appendProducerObjects(
   if (entries.length > 0) await tx.append(journal, entries);
 }
 
-/** Everything but when. */
-function said(raw: JsonObject): string {
+/** All that it says but its dates, as text. */
+function undated(raw: JsonObject): string {
   return JSON.stringify({ ...raw, created: null, modified: null });
 }
 

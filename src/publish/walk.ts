@@ -1,14 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /**
- * Steps that each answer where they came to, until one came nowhere. The store answers at once, so without a pause a thousand
- * steps are one turn of the thread: messages, a stop among them, would wait for the last. Throws the signal's reason.
+ * Runs steps until one returns null; each returns where it came to, and the next goes on after that. The store answers at once, so
+ * without a pause a thousand steps are one turn of the thread: messages, a stop among them, would wait for the last. Throws the
+ * signal's reason.
  */
-export async function walk<Place>(
+export async function walk<Position>(
   signal: AbortSignal,
-  step: (after: Place | null) => Promise<Place | null>,
+  step: (after: Position | null) => Promise<Position | null>,
 ): Promise<void> {
-  let after: Place | null = null;
+  let after: Position | null = null;
   do {
     signal.throwIfAborted();
     after = await step(after);

@@ -9,6 +9,8 @@ import type { DeliveryReport, PollReport } from '../model/control.ts';
 import { GatewayError, type StoreFault } from '../model/error.ts';
 import type { Client } from '../model/state.ts';
 import { Journals } from '../publish/journals.ts';
+import { reconcile } from '../publish/reconcile.ts';
+import { Ticks } from '../publish/tick.ts';
 import { producingIdentity } from '../stix/identity.ts';
 import { markingsUpTo } from '../stix/marking.ts';
 import { Commits } from '../store/commits.ts';
@@ -67,6 +69,7 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
   const userAgent = `Sluice/${version} (threat-intelligence gateway)`;
 
   const journals = openJournals(config, { clock, writer, namespace });
+  const ticks = new Ticks(journals);
   const reportFault = watchFault(writer, options);
   const onPoll = (report: PollReport): void => {
     options.onPoll?.(report);
@@ -77,7 +80,7 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
   const deliveries = openDeliveries(config, { clock, writer, namespace, userAgent, onError, signal });
   const reportDatesAhead = watchDates(writer, options);
   const tick = async (): Promise<void> => {
-    await journals.tick(signal).finally(reportFault);
+    await ticks.tick(signal).finally(reportFault);
     await reportDatesAhead();
   };
   /** A store that can't be read back is found before a reader asks for it. */
@@ -106,7 +109,7 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
     refreshOnRead: polls.refreshOnRead,
     reconcile() {
       reconciled = (async () => {
-        await journals.reconcile(signal);
+        await reconcile(journals, signal);
         for (const { definition } of feeds) await keepPace(definition, { writer });
       })();
       return reconciled;

@@ -207,7 +207,7 @@ async function play(stage: Stage, steps: readonly Step[]): Promise<ObservableTyp
     if (each.do === 'say') await stage.say(...each.rows);
     else if (each.do === 'wait') {
       await bench.clock.advance(each.days * 86_400_000);
-      await bench.journals.tick(never);
+      await bench.tick();
     } else if (each.do === 'view') parts.collection = collectionOf(each.types);
     else if (each.do === 'refuse') {
       server.refuse = ({ source }) =>
@@ -288,7 +288,7 @@ t.test('a sink that catches up slowly counts as away until it has caught up', as
   await t.rejects(deliver({ ...parts, sink: dyingAtSecond, page: 2 }));
   await bench.clock.advance(25 * 86_400_000);
   await bench.clock.advance(10 * 86_400_000);
-  await bench.journals.tick(never);
+  await bench.tick();
   await deliver(parts);
   t.same(server.live('all'), await live());
 });

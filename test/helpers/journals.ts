@@ -15,6 +15,8 @@ import {
 import type { Entry, IndicatorEntry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Journals, type JournalsParts } from '../../src/publish/journals.ts';
+import { reconcile } from '../../src/publish/reconcile.ts';
+import { Ticks } from '../../src/publish/tick.ts';
 import type { Writer } from '../../src/store/store.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';
 import { START, storeIn, uuidOf } from './store.ts';
@@ -28,6 +30,8 @@ export interface Bench {
   clock: ScriptedClock;
   writer: Writer;
   journals: Journals;
+  /** Turns what time has done into entries. */
+  tick(): Promise<void>;
   /** Polls a feed that brings these batches, the last of which says that it was the whole; `cut`: none says so. */
   pullCut(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
   pull(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
@@ -108,7 +112,8 @@ export async function openBench(
     producerObjectsOf: () => [],
     ...more,
   });
-  await journals.reconcile(never);
+  await reconcile(journals, never);
+  const ticks = new Ticks(journals);
   const own = writer;
   const entries = async (name = 'pool:main', after: Micros = 0): Promise<Entry[]> => {
     const versions = { last: true, first: false, all: false, exact: [] };
@@ -161,6 +166,7 @@ export async function openBench(
     clock,
     writer,
     journals,
+    tick: async () => void (await ticks.tick(never)),
     entries,
     pull: (definition, ...batches) => pull(definition, batches, true),
     pullUnchanged: (definition) => pull(definition, [], false, { isUnchanged: true }),

@@ -34,7 +34,7 @@ const leastLeft = async (bench: Bench): Promise<Micros> => {
 async function pass(bench: Bench, hours: number, perHour = 4): Promise<void> {
   for (let i = 0; i < hours * perHour; i += 1) {
     bench.clock.set(bench.clock.now() + HOUR / perHour);
-    await bench.journals.tick(never);
+    await bench.tick();
   }
 }
 
@@ -104,7 +104,7 @@ collections: { all: { pool: main } }
     await bench.pull(one, addresses);
     bench.clock.set(START + 90 * MICROS_PER_SECOND);
     const again = await openBench(t, [one], [journal({}, { profile })], bench);
-    await again.journals.tick(never);
+    await again.tick();
     t.same(await values(again), ['1', '2', '3', '4', '5']);
     t.ok((await leastLeft(again)) > MINUTE, 'for readers who go by valid_until as well');
     await again.pullUnchanged(one);
@@ -120,7 +120,7 @@ collections: { all: { pool: main } }
     const head = (await bench.entries()).length;
     for (let i = 1; i <= 2; i += 1) {
       bench.clock.set(START + i * 30.5 * MICROS_PER_SECOND);
-      await bench.journals.tick(never);
+      await bench.tick();
     }
     t.same(await counts(bench), [0, 5]);
     t.equal((await bench.entries()).length, head, 'without another version before');
@@ -139,7 +139,7 @@ collections: { all: { pool: main } }
     t.match(await bench.pullUnchanged(one), { entries: 0 });
 
     bench.clock.set(START + HOUR + 2 * MINUTE);
-    await bench.journals.tick(never);
+    await bench.tick();
     t.equal((await bench.indicators()).live.length, 0);
     t.match(await bench.pull(one, addresses), { outcome: 'whole', entries: 5 }, 'a whole pull confirms as well');
     t.equal((await bench.indicators()).live.length, 5);
@@ -150,7 +150,7 @@ collections: { all: { pool: main } }
     const bench = await openBench(t, [one], [journal({}, { profile })]);
     await bench.pull(one, addresses);
     bench.clock.set(START + 2 * MINUTE);
-    await bench.journals.tick(never);
+    await bench.tick();
     t.equal((await bench.indicators()).live.length, 0);
     bench.clock.set(START + HOUR);
     await keepConfirmed(one, bench.clock.now(), { ...bench, signal: never });
@@ -249,7 +249,7 @@ t.test('what ended before an outage began is not brought back by it', async (t) 
   await bench.pull(news, addresses);
   bench.clock.set(START + 25 * HOUR);
   await bench.pull(news, []);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.equal((await bench.indicators()).live.length, 0);
   await bench.fail(news);
   // Another policy has everything looked at again.
@@ -280,10 +280,10 @@ t.test('without dates of sightings a lifetime counts from arrival, and what is n
   bench.clock.set(START + 6 * MICROS_PER_DAY);
   await bench.pull(news, [indicator('2021-01-01T00:00:00.000Z')]);
   bench.clock.set(START + 12 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.same(await values(bench), ['1']);
   bench.clock.set(START + 17 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.same(await values(bench), []);
 });
 
@@ -292,7 +292,7 @@ t.test('without a lifetime an object without valid_until has no end', async (t) 
   const bench = await openBench(t, [news], [journal()]);
   await bench.pull(news, [...addresses, { value: '198.51.100.9', validUntil: formatMillis(START + HOUR) }]);
   bench.clock.set(START + 4000 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.same(await values(bench), ['1', '2', '3', '4', '5']);
 });
 
@@ -340,13 +340,13 @@ for (const profile of profiles) {
             const target = bench.clock.now() + sign * Math.round(one.days * MICROS_PER_DAY);
             bench.clock.set(Math.max(START, target));
             if (one.do === 'restart') bench = await openBench(t, [...feeds], [journal({}, { profile })], bench);
-            if (one.do !== 'jump') await bench.journals.tick(never);
+            if (one.do !== 'jump') await bench.tick();
           }
         }
         // All is well again: each feed has its say.
         await bench.pullUnchanged(feeds[0]);
         await bench.pull(feeds[1], []);
-        await bench.journals.tick(never);
+        await bench.tick();
         const now = bench.clock.now();
         const expected = [
           ...[...list].map((r) => `198.51.100.${r}`),

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { BATCH_ROWS } from '../../src/feeds/feed.ts';
-import { readParts } from '../../src/ingest/batch-rows.ts';
+import { normaliseBatch } from '../../src/ingest/batch-rows.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { defaultReach, type FeedDefinition } from '../../src/model/definition.ts';
 import { errorText } from '../../src/model/error.ts';
@@ -90,7 +90,7 @@ t.test('a batch whose rows hold many values is committed in parts, the last of w
   }));
   const rejected = [{ reason: 'bad-stix' as const, detail: 'x', row: '' }];
   const batch = { items, rejected, cursor: 'c', last: true, gap: { from: 1, to: 2 } };
-  const parts = [...readParts(batch, definition, START)];
+  const parts = [...normaliseBatch(batch, definition, START)];
   t.same(
     parts.map(({ rows, batch: { cursor, last, gap, rejected } }) => [
       ...[rows.observations.length, rows.accepted],
@@ -105,7 +105,11 @@ t.test('a batch whose rows hold many values is committed in parts, the last of w
   const keys = new Set(parts.flatMap(({ rows }) => rows.observations.map(({ key }) => key)));
   t.equal(keys.size, 25_000);
   const rows = Array.from({ length: BATCH_ROWS }, (_, n) => ({ value: `1.2.${n >> 8}.${n & 255}` }));
-  t.equal([...readParts({ ...batch, items: rows }, definition, START)].length, 1, 'a batch of plain rows is one part');
+  t.equal(
+    [...normaliseBatch({ ...batch, items: rows }, definition, START)].length,
+    1,
+    'a batch of plain rows is one part',
+  );
 });
 
 for (const profile of ['stix', 'elastic-agent']) {

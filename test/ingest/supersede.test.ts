@@ -5,7 +5,7 @@ import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import type { FeedMode } from '../../src/model/definition.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
-import { type Bench, feed, journal, never, openBench } from '../helpers/journals.ts';
+import { type Bench, feed, journal, openBench } from '../helpers/journals.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
 // Hundreds of pulls, each into a store of its own.
@@ -166,10 +166,10 @@ for (const mode of ['delta', 'snapshot'] as FeedMode[]) {
       const moved = said('a', 1, 2, ends(9));
       await bench.pull(one, ...(inPages ? [[moved], [b]] : [[moved, b]]));
       bench.clock.set(START + 4 * MICROS_PER_DAY);
-      await bench.journals.tick(never);
+      await bench.tick();
       t.equal(await values(bench), '1', 'the last of them ends it');
       bench.clock.set(START + 10 * MICROS_PER_DAY);
-      await bench.journals.tick(never);
+      await bench.tick();
       t.equal(await values(bench), '');
     });
   }
@@ -215,7 +215,7 @@ t.test('an older version that comes again in a delta brings nothing back, wherev
   t.equal(await values(bench), '6');
   // What was taken back is remembered for a year.
   bench.clock.set(START + 370 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.equal((await bench.writer.feedState('one')).observations, 1);
 });
 
@@ -254,7 +254,7 @@ t.test('what ended in a delta is remembered for a year', async (t) => {
     [370, 0],
   ] as const) {
     bench.clock.set(START + days * MICROS_PER_DAY);
-    await bench.journals.tick(never);
+    await bench.tick();
     t.equal(await remembered(), size);
   }
 });

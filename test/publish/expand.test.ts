@@ -6,7 +6,7 @@ import { type JournalDefinition, type JournalPolicy, profiles } from '../../src/
 import type { Claim, IndicatorEntry } from '../../src/model/entry.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { markingId } from '../../src/stix/marking.ts';
-import { type Bench, feed, journal, never, openBench } from '../helpers/journals.ts';
+import { type Bench, feed, journal, openBench } from '../helpers/journals.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
 /** Networks that a pool tells as their addresses. */
@@ -146,7 +146,7 @@ t.test("a network's marking, its own end and its withdrawal are those of its add
   t.match(await liveOf(bench, '198.51.100.1'), { tlp: 'amber' });
 
   bench.clock.set(START + 2 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.strictSame(await liveValues(bench, 'collection:low'), range('198.51.100.', 2, 6));
   t.strictSame(await reasons(bench), ['expired']);
   t.match(await fates(bench), { '198.51.100.4/31': 'expired', '198.51.100.6/31': 'expanded' });
@@ -186,7 +186,7 @@ t.test(
     t.strictSame(claimsOf(await liveOf(bench, '203.0.113.1')), [['one', undefined]]);
     t.strictSame(claimsOf(await liveOf(bench, '203.0.113.9')), [['one', '203.0.113.8/31']]);
     bench.clock.set(START + 2 * MICROS_PER_DAY);
-    await bench.journals.tick(never);
+    await bench.tick();
     t.strictSame(await reasons(bench), ['expired'], 'the fate of what was served');
   },
 );
@@ -216,7 +216,7 @@ t.test('a delta feed forgets a network, and an object becomes another: the addre
   t.strictSame(await liveValues(bench), [...range('198.51.100.', 2), ...range('203.0.113.', 2, 8)]);
   for (const days of [2.1, 4, 6]) {
     bench.clock.set(START + days * MICROS_PER_DAY);
-    await bench.journals.tick(never);
+    await bench.tick();
   }
   t.strictSame(await liveValues(bench), ['198.51.100.1']);
   t.strictSame(claimsOf(await liveOf(bench, '198.51.100.1')), [['two', undefined]], 'who forgot is no longer named');

@@ -6,6 +6,7 @@ import type { Observation } from '../../src/model/observation.ts';
 import { materialOf } from '../../src/publish/fingerprint.ts';
 import { type Issue, issue, tombstone } from '../../src/publish/issue.ts';
 import { merge } from '../../src/publish/merge.ts';
+import { publishersOf } from '../../src/publish/publisher.ts';
 import { feed, journal } from '../helpers/journals.ts';
 import { observation, START, uuidOf } from '../helpers/store.ts';
 
@@ -20,8 +21,9 @@ const elastic = journal({}, { profile: 'elastic-agent', keep: 5 * 86_400_000 });
 function wanted(said: Partial<Observation>, previous: IndicatorEntry | null = null): Issue {
   const one = observation({ firstSeen: null, lastSeen: null, ...said });
   const feeds = new Map([['f', { definition: feed('f'), confirmedAt: null, unreadSince: null }]]);
-  const { merged, out } = merge([{ feed: 'f', observation: one }], feeds, stix.policy, START);
-  if (merged === null) throw new Error(out[0]?.reason);
+  const view = { definition: stix, feeds, publishers: publishersOf([]) };
+  const { merged, leftOut } = merge([{ feed: 'f', observation: one }], view, START);
+  if (merged === null) throw new Error(leftOut[0]?.reason);
   const as = one.observable;
   return { key: observableKey(as), as, merged, material: materialOf(as, merged), previous };
 }

@@ -180,7 +180,7 @@ t.test('when one of several sources stops to say it, what the others say togethe
       [9, [[60], 0]],
     ] as const) {
       bench.clock.set(START + days * MICROS_PER_DAY);
-      await bench.journals.tick(never);
+      await bench.tick();
       t.strictSame([await confidence(), await stands()], expected, `${profile}, after ${days} days`);
     }
   }
@@ -191,15 +191,15 @@ t.test('what a delta feed said long ago leaves the store once every reader was t
   const bench = await openBench(t, [news], [journal()]);
   await bench.pull(news, [{ value: '198.51.100.1' }, { value: '198.51.100.2', validUntil: '2026-06-01' }]);
   const held = async () => (await bench.writer.feedState('news')).observations;
-  await bench.journals.tick(never);
+  await bench.tick();
   bench.clock.set(START + 2.5 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.match(await bench.indicators(), { live: [{ value: '198.51.100.2' }], dead: [{ reason: 'expired' }] });
   t.equal(await held(), 2, 'within a day it may still be asked why');
   bench.clock.set(START + 4 * MICROS_PER_DAY);
   // As after a new start: a process that never lives for long must get on with it as well.
   const reopened = await openBench(t, [news], [journal()], bench);
-  await reopened.journals.tick(never);
+  await reopened.tick();
   t.equal(await held(), 1);
   t.equal((await bench.indicators()).live.length, 1);
 });
@@ -213,7 +213,7 @@ t.test('a sweep goes on where it stopped, and round again', async (t) => {
   bench.clock.set(START + 3 * MICROS_PER_DAY);
   const left: number[] = [];
   for (let i = 0; i < 2; i += 1) {
-    await bench.journals.tick(never);
+    await bench.tick();
     left.push((await bench.writer.feedState('news')).observations);
   }
   t.strictSame(left, [1000, 0]);
@@ -226,7 +226,7 @@ t.test('a sweep goes on where it stopped, and round again', async (t) => {
   );
   await bench.pull(news, rows(6000));
   bench.clock.set(START + 6 * MICROS_PER_DAY);
-  for (let i = 0; i < 2; i += 1) await bench.journals.tick(never);
+  for (let i = 0; i < 2; i += 1) await bench.tick();
   t.equal((await bench.writer.feedState('news')).observations, 0);
 });
 
@@ -490,7 +490,7 @@ for (const profile of ['stix', 'elastic-agent'] as const) {
             if (one.do === 'wait') bench.clock.set(bench.clock.now() + Math.round(one.days * MICROS_PER_DAY));
             else
               await pullInto(bench, feeds[one.feed] as FeedDefinition, held[one.feed] as Held, one.rows, one.cut === 0);
-            await bench.journals.tick(never);
+            await bench.tick();
 
             let last = 0;
             for (const entry of await reader.catchUp()) {

@@ -3,7 +3,7 @@ import { MICROS_PER_DAY } from '../../src/model/clock.ts';
 import type { FeedDefinition, JournalPolicy } from '../../src/model/definition.ts';
 import type { Observation } from '../../src/model/observation.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
-import { type MergeResult, merge, type Said } from '../../src/publish/merge.ts';
+import { type FeedObservation, type MergeResult, merge } from '../../src/publish/merge.ts';
 import { publishersOf } from '../../src/publish/publisher.ts';
 import { feed, journal } from '../helpers/journals.ts';
 import { observation, START } from '../helpers/store.ts';
@@ -12,23 +12,24 @@ import { observation, START } from '../helpers/store.ts';
 type Word = Partial<Omit<Observation, 'source'>> & { by: FeedDefinition; source?: string };
 
 function together(words: Word[], policy: Partial<JournalPolicy> = {}, now = START): MergeResult {
-  const said = words.map(({ by, source, ...rest }): Said => {
+  const observations = words.map(({ by, source, ...rest }): FeedObservation => {
     return { feed: by.name, observation: observation({ ...rest, source: { feed_name: source ?? by.title } }) };
   });
   const feeds = new Map(words.map(({ by }) => [by.name, { definition: by, confirmedAt: null, unreadSince: null }]));
-  return merge(said, feeds, journal(policy).policy, now);
+  const publishers = publishersOf(words.map(({ by }) => by));
+  return merge(observations, { definition: journal(policy), feeds, publishers }, now);
 }
 
 function merged(...words: Word[]) {
   const result = together(words);
-  if (result.merged === null) throw new Error(`nothing is left: ${result.out.map(({ reason }) => reason)}`);
+  if (result.merged === null) throw new Error(`nothing is left: ${result.leftOut.map(({ reason }) => reason)}`);
   return result.merged;
 }
 
 /** Nothing is left, for these reasons. */
 const nothing = (...reasons: string[]) => ({
   merged: null,
-  out: reasons.map((reason, n) => ({ feed: `f${n}`, reason })),
+  leftOut: reasons.map((reason, n) => ({ feed: `f${n}`, reason })),
 });
 
 const feeds = (count: number): FeedDefinition[] => Array.from({ length: count }, (_, n) => feed(`f${n}`));
@@ -128,7 +129,8 @@ t.test('what is left out says why', (t) => {
   t.strictSame(together([expired]), nothing('expired'));
   t.strictSame(together([]), nothing());
   const gone = [{ feed: 'gone', observation: observation() }];
-  t.strictSame(merge(gone, new Map(), journal().policy, START), nothing(), 'who is not in the pool has no part in it');
+  const empty = { definition: journal(), feeds: new Map(), publishers: publishersOf([]) };
+  t.strictSame(merge(gone, empty, START), nothing(), 'who is not in the pool has no part in it');
   t.end();
 });
 
@@ -297,7 +299,7 @@ t.test('a policy’s bounds are met by what reaches them', (t) => {
   t.match(together([{ by: green, tlp: null }], { tlp: 'green' }), { merged: { tlp: 'green' } });
   t.strictSame(together([{ by: green, tlp: null }], { tlp: 'clear' }), {
     merged: null,
-    out: [{ feed: 'green', reason: 'above-ceiling' }],
+    leftOut: [{ feed: 'green', reason: 'above-ceiling' }],
   });
   t.end();
 });

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../src/model/json.ts';
 import { formatMillis, parseTimestamp } from '../../src/model/timestamp.ts';
 import { markingId } from '../../src/stix/marking.ts';
 import { checkStixObject } from '../../src/stix/validate.ts';
-import { type Bench, feed, journal, never, openBench } from '../helpers/journals.ts';
+import { type Bench, feed, journal, openBench } from '../helpers/journals.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
 /** Relations to indicators and vulnerabilities that are merged: what they point at in each journal, at any time. */
@@ -196,7 +196,7 @@ t.test(
     await pointsAt(t, bench, 'a.example', first);
     bench.clock.set(START + 11 * MICROS_PER_DAY);
     await pull(bench, other, [same]);
-    await bench.journals.tick(never);
+    await bench.tick();
     t.equal(await servedId(bench, 'a.example'), id);
     t.match(await told(bench), { revoked: true });
   },
@@ -282,7 +282,7 @@ t.test(
     await pull(bench, house, [link('r', X, MALWARE, { revoked: true, description: 'wrong' }, 3)]);
     t.match(await told(bench), { source_ref: X, revoked: true, description: 'wrong' }, 'in the words of its author');
     bench.clock.set(START + 31 * MICROS_PER_DAY);
-    await bench.journals.tick(never);
+    await bench.tick();
     t.equal(await told(bench), null, 'and not for ever');
   },
 );

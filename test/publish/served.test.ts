@@ -14,7 +14,7 @@ import { isWithin, type Tlp } from '../../src/model/tlp.ts';
 import { markingId, objectMarkings } from '../../src/stix/marking.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, type TestGateway } from '../helpers/gateway.ts';
-import { type Bench, feed, journal, never, openBench } from '../helpers/journals.ts';
+import { type Bench, feed, journal, openBench } from '../helpers/journals.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
 /** What is served and what is left out, counted by the store as it changes and by a walk over all that it holds. */
@@ -271,7 +271,7 @@ t.test('read = live + left out, for every feed, journal and collection, whatever
           await (one.cut ? bench.pullCut : bench.pull)(of, ...one.batches);
         } else if (one.do === 'wait') {
           bench.clock.set(bench.clock.now() + one.days * MICROS_PER_DAY);
-          await bench.journals.tick(never);
+          await bench.tick();
         } else {
           journals = policies[one.policy] as JournalDefinition[];
           feeds = every.filter(({ name }) => pools[one.pool]?.includes(name));
@@ -354,7 +354,7 @@ t.test('each row that is left out has its reason, the first that applies', async
   );
 
   bench.clock.set(START + 2 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.match(await reasonsOf(bench), { 'a.example.com': 'expired', 'b.example.com': 'expired' }, 'as time goes by');
   const counts = await bench.writer.served();
   const view = { journal: 'pool:main', types: ['ipv4', 'domain'] as ObservableType[] };
@@ -423,7 +423,7 @@ t.test('where one source ages out beside another, the indicator names it no long
   const bench = await openBench(t, [one, news], [journal()]);
   for (const each of [one, news]) await bench.pull(each, [{ value: '198.51.100.1' }]);
   bench.clock.set(START + 3 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   const [live] = (await bench.indicators()).live;
   t.strictSame(
     (JSON.parse(live?.sources ?? '[]') as Claim[]).map((claim) => claim.feed),
@@ -495,7 +495,7 @@ t.test('the account of a delta feed runs on', async (t) => {
   t.match(await bench.writer.feedState('news'), { read: 6, folded: 2, gone: 0, observations: 3 });
   t.strictSame((await bench.writer.rejections('news', 0)).counts, [{ reason: 'no-value', count: 1, isNote: false }]);
   bench.clock.set(START + 3 * MICROS_PER_DAY);
-  await bench.journals.tick(never);
+  await bench.tick();
   t.match(await bench.writer.feedState('news'), { read: 6, folded: 2, gone: 3, observations: 0 });
 });
 

@@ -6,12 +6,12 @@ import { relationshipEnds } from '../stix/relationship.ts';
 import { sourceObjectsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 
-/** What stands in a journal for the ends of relations whose upstream objects are merged there. */
+/** Replaces the ends of relations whose upstream objects are merged by the ids under which the journal serves them. */
 
 type Held = StixObject & { feed: string };
 
 /** A relation as a journal serves it. */
-export interface Pointed {
+export interface ServedRelation {
   raw: JsonObject;
   /** The observables whose live entries are its ends. */
   keys: ObservableKey[];
@@ -19,8 +19,8 @@ export interface Pointed {
   isMerged: boolean;
 }
 
-/** Answers a held object with the ends that the journal serves: null where it does not serve one of them. */
-export type Ends = (object: Held) => Pointed | null;
+/** Returns a held object with the ends that the journal serves; null where it does not serve one of them. */
+export type ReplaceEnds = (object: Held) => ServedRelation | null;
 
 /**
  * An upstream object is served by the live entries on the observables on which its feed speaks by its id, where the feed is
@@ -29,7 +29,7 @@ export type Ends = (object: Held) => Pointed | null;
  * keeps its id. All that is no such relation is answered as it is, and so is a relation that its
  * feed has revoked, whose ends may be gone.
  */
-export async function readEnds(tx: Transaction, journal: string, held: readonly Held[]): Promise<Ends> {
+export async function readEnds(tx: Transaction, journal: string, held: readonly Held[]): Promise<ReplaceEnds> {
   const wanted = new Map<string, Set<string>>();
   for (const object of held) {
     for (const { id } of relationshipEnds(object)) {
@@ -37,7 +37,7 @@ export async function readEnds(tx: Transaction, journal: string, held: readonly 
       wanted.set(object.feed, ids.add(id));
     }
   }
-  const served = new Map<string, Served>();
+  const served = new Map<string, ServedEnds>();
   for (const [feed, ids] of wanted) served.set(feed, await servedBy(tx, journal, feed, [...ids]));
   return (object) => {
     const { feed, raw } = object;
@@ -45,7 +45,7 @@ export async function readEnds(tx: Transaction, journal: string, held: readonly 
     const keys: ObservableKey[] = [];
     let isMerged = false;
     for (const { property, id } of relationshipEnds(object)) {
-      const { entries, verbatim } = served.get(feed) as Served;
+      const { entries, verbatim } = served.get(feed) as ServedEnds;
       const entry = entries.get(id);
       if (entry === undefined && verbatim.has(id)) continue;
       isMerged = true;
@@ -58,23 +58,23 @@ export async function readEnds(tx: Transaction, journal: string, held: readonly 
   };
 }
 
-interface Served {
+interface ServedEnds {
   /** By upstream id. */
   entries: ReadonlyMap<string, IndicatorEntry>;
   /** Upstream ids of objects that the feed holds as they came. */
   verbatim: ReadonlySet<string>;
 }
 
-async function servedBy(tx: Transaction, journal: string, feed: string, ids: readonly string[]): Promise<Served> {
+async function servedBy(tx: Transaction, journal: string, feed: string, ids: readonly string[]): Promise<ServedEnds> {
   const asked = new Set(ids);
-  const said = await tx.saidBy(feed, ids);
+  const observations = await tx.saidBy(feed, ids);
   const live = new Map(
-    (await tx.liveEntries(journal, [...new Set(said.map(({ key }) => key))]))
+    (await tx.liveEntries(journal, [...new Set(observations.map(({ key }) => key))]))
       .filter(({ sources }) => (JSON.parse(sources) as Claim[]).some((claim) => claim.feed === feed))
       .map((entry) => [entry.key, entry]),
   );
   const entries = new Map<string, IndicatorEntry>();
-  for (const observation of said) {
+  for (const observation of observations) {
     const { key } = observation;
     const entry = live.get(key);
     if (entry === undefined) continue;

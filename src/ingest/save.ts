@@ -2,12 +2,15 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, SourceObject } from '../model/observation.ts';
+import { type Changes, changesOf } from '../publish/changes.ts';
 import { sourceObjectId } from '../stix/source-objects.ts';
 import type { Pull, Transaction } from '../store/store.ts';
+import type { Rows } from './batch-rows.ts';
 import { combineRows } from './combine.ts';
 import { forgetUnsaid } from './ended-versions.ts';
+import { bearersOf, isMarking, noteMarkings } from './markings.ts';
+import { endObjects, settleObjects, settleStatements, takeHeld } from './stix-versions.ts';
 import { Batch, endStatements } from './supersede.ts';
-import { settleStatements, takeHeld } from './versions.ts';
 
 /** Observables whose news are kept, merged and journalled before the next: what they need on the way stays young garbage. */
 const HEARD_AT_ONCE = 250;
@@ -16,10 +19,35 @@ type News = Map<ObservableKey, Observation>;
 const NOTHING: ReadonlyMap<ObservableKey, Observation> = new Map();
 
 /**
+ * Saves what the rows of a batch say and yields what changed, slice by slice, so that it is published before more is saved.
+ * `isLast`: it is the last of a pull that was read whole.
+ */
+export async function* saveRows(
+  tx: Transaction,
+  feed: FeedDefinition,
+  pull: Pull,
+  rows: Rows,
+  isLast: boolean,
+  now: Micros,
+): AsyncGenerator<Changes> {
+  const objects = await settleObjects(tx, feed, rows.objects, now);
+  // Before anything is published: the markings of observations may be explained by definitions behind them.
+  const changed = await tx.observeObjects(pull, objects);
+  noteMarkings(pull, rows.observations, objects);
+  for await (const news of observe(tx, feed, pull, rows.observations, rows.silent, isLast, now)) {
+    yield changesOf(feed.name, news);
+  }
+  const ended = await endObjects(tx, feed, rows.observations, now);
+  const ids = [...changed.map(({ id }) => id), ...ended];
+  yield { keys: [], objects: ids };
+  yield* bearersOf(tx, feed, ids.filter(isMarking));
+}
+
+/**
  * Keeps what a batch says, beside what earlier batches of this pull said; gives what the journals must hear of, bit by bit.
  * `silent`: objects that may have been observations in an earlier version, and are none in this.
  */
-export async function* observe(
+async function* observe(
   tx: Transaction,
   feed: FeedDefinition,
   pull: Pull,

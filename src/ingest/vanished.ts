@@ -1,0 +1,72 @@
+import { BATCH_ROWS } from '../feeds/feed.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import { GatewayError } from '../model/error.ts';
+import type { ObservableKey } from '../model/observable.ts';
+import { type Changes, changesOf, withdrawalsOf } from '../publish/changes.ts';
+import type { Pull, Transaction } from '../store/store.ts';
+import { bearersOf, isMarking } from './markings.ts';
+
+/** Rows taken out per store call. */
+const SLICE = BATCH_ROWS;
+/** A guard that holds back a collapse means nothing for a handful of rows. */
+const GUARD_FROM_ROWS = 20;
+
+/**
+ * Takes out what a whole snapshot no longer holds, and yields it slice by slice so that journals withdraw it. `accepted`: rows that
+ * the pull brought. `isExpanded`: a journal of the feed expands networks, so what vanished must be known by more than its key.
+ *
+ * Throws `upstream-malformed` for a collapse that can't be meant: it is held back.
+ */
+export async function* removeVanished(
+  tx: Transaction,
+  feed: FeedDefinition,
+  pull: Pull,
+  accepted: number,
+  isExpanded: boolean,
+): AsyncGenerator<Changes> {
+  const { unseen, total } = await tx.unseen(pull);
+  if (unseen === 0) return;
+  const isEmpty = accepted === 0 && !feed.emptyAllowed;
+  const isCollapse = feed.shrinkGuard !== null && total >= GUARD_FROM_ROWS && unseen > total * feed.shrinkGuard;
+  if (isEmpty || isCollapse) {
+    throw new GatewayError(
+      'upstream-malformed',
+      `Feed ${feed.name} would lose ${unseen} of ${total} rows at once; held back and still served.`,
+      { details: { held_back: 'true' } },
+    );
+  }
+  if (isExpanded) yield* removeKnown(tx, feed, pull);
+  for (;;) {
+    const keys = await tx.removeUnseen(pull, SLICE);
+    if (keys.length === 0) break;
+    yield changesOf(feed.name, new Map(keys.map((key) => [key, null])));
+  }
+  for (;;) {
+    const ids = await tx.removeUnseenObjects(pull, SLICE);
+    if (ids.length === 0) break;
+    yield { keys: [], objects: ids };
+    yield* bearersOf(tx, feed, ids.filter(isMarking));
+  }
+}
+
+/** Takes out vanished observations, which are read before they go. */
+async function* removeKnown(tx: Transaction, feed: FeedDefinition, pull: Pull): AsyncGenerator<Changes> {
+  let after: ObservableKey | null = null;
+  do {
+    const keys: ObservableKey[] = await tx.observedKeys([feed.name], after, SLICE);
+    const seen = await tx.seenKeys(pull, keys);
+    const unseen = keys.filter((key) => !seen.has(key));
+    const gone = await tx.observations([feed.name], unseen);
+    if (gone.length > 0) {
+      // It takes them in the order of their keys as well, so these are the ones that leave.
+      await tx.removeUnseen(pull, gone.length);
+      yield withdrawalsOf(feed.name, gone);
+    }
+    after = keys.at(-1) ?? null;
+  } while (after !== null);
+}
+
+/** A snapshot that collapsed, and is not believed. */
+export function isHeldBack(error: unknown): boolean {
+  return error instanceof GatewayError && error.details?.['held_back'] === 'true';
+}

@@ -1,0 +1,77 @@
+import { MICROS_PER_DAY, type Micros } from '../model/clock.ts';
+import type { FeedDefinition } from '../model/definition.ts';
+import type { ObservableKey } from '../model/observable.ts';
+import { sourceObjectsOf } from '../stix/source-objects.ts';
+import type { Transaction } from '../store/store.ts';
+import { addPublished, type Published, withdrawalsOf } from './changes.ts';
+import type { Journals } from './journals.ts';
+import { expiryOf } from './lifetime.ts';
+import { publish } from './publish.ts';
+import { isReviewDue } from './review.ts';
+import { feedView } from './view.ts';
+
+/** Rows of each delta feed that are looked at in a tick: a million come round in three hours. */
+const SLICE = 5000;
+/** What a delta feed has revoked is remembered for so long after: an older version that comes again says it no more. */
+const REVOKED_KEPT = 365 * MICROS_PER_DAY;
+
+/** Takes aged observations of delta feeds out of the store: no pull will ever say that they are gone. */
+export class AgedRows {
+  readonly #journals: Journals;
+  /** Where the sweep of each delta feed goes on; null: from its first row. */
+  readonly #sweptTo = new Map<string, ObservableKey | null>();
+
+  constructor(journals: Journals) {
+    this.#journals = journals;
+  }
+
+  /**
+   * Takes out what expired before `until`, a slice of each feed at a time and round again: no life of the process is too short to
+   * get on with it. By then every journal has withdrawn it, but for what others say as well: there the feed is no longer named.
+   */
+  async sweep(until: Micros, now: Micros): Promise<Published> {
+    const published: Published = { entries: 0, withdrawn: 0 };
+    const { feeds, writer } = this.#journals.parts;
+    for (const feed of feeds.filter(({ mode }) => mode === 'delta')) {
+      // Journals have yet to withdraw what ended with the last good poll.
+      if (await isReviewDue(this.#journals, feed)) continue;
+      const after = this.#sweptTo.get(feed.name) ?? null;
+      const sweptTo = await writer.transaction((tx) => this.#sweepSlice(tx, feed, after, until, now, published));
+      this.#sweptTo.set(feed.name, sweptTo);
+    }
+    return published;
+  }
+
+  /** Returns the key after which the sweep goes on; null when the feed has come round. */
+  async #sweepSlice(
+    tx: Transaction,
+    feed: FeedDefinition,
+    after: ObservableKey | null,
+    until: Micros,
+    now: Micros,
+    published: Published,
+  ): Promise<ObservableKey | null> {
+    const { name } = feed;
+    const keys = await tx.observedKeys([name], after, SLICE);
+    const state = await tx.feedState(name);
+    const view = feedView(feed, state, this.#journals.isIdle(name), now);
+    const expired = (await tx.observations([name], keys)).filter((observation) => {
+      const { revoked, reportedAt } = observation;
+      // A STIX object that the next pull may bring once more stays known: else it would be new, and live another lifetime.
+      if (sourceObjectsOf(observation).some((one) => state.movedAt !== null && one.reportedAt >= state.movedAt))
+        return false;
+      const end = revoked ? reportedAt + REVOKED_KEPT : expiryOf(observation, view, until);
+      return end !== null && end < until;
+    });
+    await tx.removeObservations(
+      name,
+      expired.map(({ key }) => key),
+    );
+    if (expired.length > 0) {
+      const views = await this.#journals.viewsOf(tx, view, now);
+      addPublished(published, await publish(tx, views, withdrawalsOf(name, expired), now));
+    }
+    await tx.forgetEnded(name, until - REVOKED_KEPT, SLICE);
+    return keys.length < SLICE ? null : (keys.at(-1) ?? null);
+  }
+}

@@ -1,0 +1,179 @@
+import { hash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Micros } from '../model/clock.ts';
+import type { JournalDefinition } from '../model/definition.ts';
+import { lastVersions } from '../model/entry-filter.ts';
+import type { StixObject } from '../model/observation.ts';
+import type { Journal, Transaction } from '../store/store.ts';
+import type { Published } from './changes.ts';
+import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './collection-views.ts';
+import type { Journals } from './journals.ts';
+import { publishObjects } from './objects.ts';
+import { appendProducerObjects, currentIdentity } from './producer-objects.ts';
+import { isReviewDue, republish, republishFeeds, review } from './review.ts';
+import { undoClockAhead } from './tick.ts';
+import { walk } from './walk.ts';
+
+/** Keys, entries and verdicts taken per transaction. */
+const SLICE = 10_000;
+/** The same for whole objects, which may be large. */
+const OBJECT_SLICE = 1000;
+
+/**
+ * Makes journals that are new, and brings those whose policy, feeds or views changed up to what the configuration now says. What is
+ * no longer configured is forgotten. Cut off, it is done again from where the last journal was finished.
+ */
+export async function reconcile(journals: Journals, signal: AbortSignal): Promise<void> {
+  const { writer, clock, feeds, collections } = journals.parts;
+  const published: Published = { entries: 0, withdrawn: 0 };
+  const identities = new Map<string, StixObject>();
+  for (const definition of journals.parts.journals) {
+    const views = viewsOf(definition.name, collections);
+    const policy = policyHash(journals, definition);
+    const journal = await writer.transaction((tx) => openJournal(tx, journals, definition, identities));
+    if (journal.policyHash === sealPolicy(policy, views)) continue;
+    const before = openPolicy(journal.policyHash);
+    if (before.hash !== policy) await applyPolicy(journals, definition, signal, published);
+    const added = widened(before.views, views);
+    if (added.length > 0) await readmit(writer, definition.name, added, SLICE, signal);
+    await writer.transaction((tx) => tx.setPolicyHash(definition.name, sealPolicy(policy, views)));
+  }
+  await closeUnknownJournals(journals, signal);
+  await dropUnknownFeeds(journals, signal);
+  for (const { attemptedAt } of await writer.feedStates()) {
+    journals.decidedAt = Math.max(journals.decidedAt, attemptedAt ?? 0);
+  }
+  await undoClockAhead(journals, clock.now(), signal, published);
+  // Reviews that were cut off.
+  for (const feed of feeds) if (await isReviewDue(journals, feed)) await review(journals, feed, signal);
+}
+
+/** Makes the journal when it isn't there, and brings its producer objects up to date. `identities`: as decided in this run. */
+async function openJournal(
+  tx: Transaction,
+  journals: Journals,
+  definition: JournalDefinition,
+  identities: Map<string, StixObject>,
+): Promise<Journal> {
+  const journal = await tx.openJournal(definition);
+  const objects: StixObject[] = [];
+  for (const object of journals.parts.producerObjectsOf(definition)) {
+    if (object.type !== 'identity') {
+      objects.push(object);
+      continue;
+    }
+    // Decided once, so that it is the same in all journals.
+    const identity = identities.get(object.id) ?? (await currentIdentity(tx, object));
+    identities.set(object.id, identity);
+    objects.push(identity);
+  }
+  await appendProducerObjects(tx, definition.name, objects);
+  return journal;
+}
+
+/** All that defines what a journal holds, as a hash: another one has the journal brought up to date. */
+function policyHash(journals: Journals, definition: JournalDefinition): string {
+  const { profile, policy } = definition;
+  const feeds = journals
+    .feedsOf(definition)
+    .map(({ name, title, aliases, mode, lifetime, outageLimit, confidence, tlp }) => ({
+      name,
+      title,
+      aliases,
+      mode,
+      lifetime,
+      outageLimit,
+      idle: journals.isIdle(name),
+      confidence,
+      tlp,
+    }));
+  return hash('sha256', JSON.stringify({ profile, policy, feeds }), 'hex');
+}
+
+/** What now qualifies enters the journal, and what no longer does leaves. */
+async function applyPolicy(
+  journals: Journals,
+  definition: JournalDefinition,
+  signal: AbortSignal,
+  published: Published,
+): Promise<void> {
+  const { name } = definition;
+  const feeds = journals.feedsOf(definition).map((feed) => feed.name);
+  await republishFeeds(journals, definition, feeds, signal, published);
+  await republish(journals, definition, (tx, after, limit) => tx.liveKeys(name, after, limit), signal, published);
+  await republishObjects(journals, definition, feeds, signal);
+  await forgetVerdicts(journals, name, feeds, signal);
+}
+
+async function republishObjects(
+  journals: Journals,
+  definition: JournalDefinition,
+  feeds: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { writer, clock } = journals.parts;
+  const publishSlice = async (tx: Transaction, ids: readonly string[]): Promise<void> => {
+    const now = clock.now();
+    await publishObjects(tx, await journals.view(tx, definition, now), ids, now);
+  };
+  await walk(signal, (after: string | null) =>
+    writer.transaction(async (tx) => {
+      // Each once: several feeds may hold it.
+      const ids = [...new Set((await tx.objects(feeds, after, OBJECT_SLICE)).map(({ id }) => id))];
+      await publishSlice(tx, ids);
+      return ids.at(-1) ?? null;
+    }),
+  );
+  await walk(signal, (after: Micros | null) =>
+    writer.transaction(async (tx) => {
+      const { entries } = await tx.page({ ...lastVersions(definition.name), after: after ?? 0, limit: OBJECT_SLICE });
+      const ids = entries.flatMap((entry) =>
+        entry.kind === 'object' && !entry.isProducerObject ? [entry.objectId] : [],
+      );
+      await publishSlice(tx, ids);
+      return entries.at(-1)?.dateAdded ?? null;
+    }),
+  );
+}
+
+/** Forgets verdicts on what is said by feeds that are none of these: the journal has nothing to do with them any more. */
+async function forgetVerdicts(
+  { parts: { writer } }: Journals,
+  journal: string,
+  feeds: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  await walk(signal, () =>
+    writer.transaction(async (tx) => ((await tx.forgetVerdicts(journal, feeds, SLICE)) > 0 ? true : null)),
+  );
+}
+
+/** A journal that is no longer configured is not published to: should it come back, it is brought up to date from the beginning. */
+async function closeUnknownJournals(journals: Journals, signal: AbortSignal): Promise<void> {
+  const { writer } = journals.parts;
+  const known = new Set(journals.parts.journals.map(({ name }) => name));
+  for (const { name, policyHash } of await writer.journals()) {
+    if (known.has(name)) continue;
+    if (policyHash !== null) await writer.transaction((tx) => tx.setPolicyHash(name, null));
+    await forgetVerdicts(journals, name, [], signal);
+  }
+}
+
+/** Removes what feeds said that are no longer configured. By now every journal has withdrawn it. */
+async function dropUnknownFeeds({ parts }: Journals, signal: AbortSignal): Promise<void> {
+  const { writer, feeds } = parts;
+  const known = await writer.transaction((tx) => tx.knownFeeds());
+  for (const feed of known.filter((name) => !feeds.some((definition) => definition.name === name))) {
+    for (;;) {
+      signal.throwIfAborted();
+      const keys = await writer.transaction(async (tx) => {
+        const slice = await tx.observedKeys([feed], null, SLICE);
+        await tx.removeObservations(feed, slice);
+        return slice;
+      });
+      if (keys.length === 0) break;
+      await nextTurn();
+    }
+    await writer.transaction((tx) => tx.removeFeed(feed));
+  }
+}
