@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Client } from '@elastic/elasticsearch';
-import { rebuild } from '../src/delivery/deliver.ts';
+import { rebuild } from '../src/delivery/rebuild.ts';
 import { ecsContext, ecsDestination } from '../src/ecs/data-stream.ts';
 import { ecsDocument } from '../src/ecs/document.ts';
 import { systemClock } from '../src/model/clock.ts';

@@ -1,51 +1,61 @@
 import { hash } from 'node:crypto';
 import type { CollectionDefinition } from '../model/definition.ts';
-import { type EntryFilter, lastVersions } from '../model/entry-filter.ts';
+import type { EntryFilter } from '../model/entry-filter.ts';
+import { lastVersions } from '../model/entry-filter.ts';
 import type { Checkpoint } from '../model/state.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Reader, Transaction } from '../store/store.ts';
 
-/** Whose checkpoint: a sink's name in the configuration, what it is open to, and what it delivers. */
-export interface ViewParts {
+/**
+ * How far a sink has come in a collection. A checkpoint belongs to a scope: the collection's alias, journal and types, and a hash
+ * of the target. When one of these changes, the checkpoint no longer applies and the collection is delivered from the start.
+ */
+
+/** The sink and collection that a checkpoint is of. */
+export interface CheckpointOwner {
+  /** The sink's name in the configuration. */
   name: string;
   sink: Pick<Sink, 'targetId'>;
   collection: Pick<CollectionDefinition, 'alias' | 'journal' | 'types'>;
 }
 
-/** What a checkpoint is of: a collection by what it reads, so that another meaning of the same name begins anew. */
-export function scopeOf({ alias, journal, types }: ViewParts['collection']): string {
+/** `ALIAS JOURNAL TYPES` of a collection, with `*` for all types: the scope of its dead letters. */
+export function scopeOf({ alias, journal, types }: CheckpointOwner['collection']): string {
   return `${alias} ${journal} ${types === null ? '*' : [...types].sort().join(',')}`;
 }
 
-/** What of the journal the collection shows. */
-export function filterOf({ journal, types }: ViewParts['collection']): EntryFilter {
+/** The entries of the journal that the collection shows. */
+export function filterOf({ journal, types }: CheckpointOwner['collection']): EntryFilter {
   return lastVersions(journal, types);
 }
 
-/** A checkpoint is of a scope in a place: another index or cluster under the same name begins anew. */
-function checkpointOf({ collection, sink }: Pick<ViewParts, 'collection' | 'sink'>): string {
+/** The scope of a checkpoint: that of the collection, and the target. */
+function checkpointScope({ collection, sink }: Pick<CheckpointOwner, 'collection' | 'sink'>): string {
   return `${scopeOf(collection)} ${targetHash(sink)}`;
 }
 
-function targetHash({ targetId }: ViewParts['sink']): string {
+function targetHash({ targetId }: CheckpointOwner['sink']): string {
   return hash('sha1', targetId).slice(0, 8);
 }
 
-/** The checkpoint that counts now; null before the first delivery has come to its end. */
+/** `updatedAt` of the checkpoint of a first delivery that has begun and not ended. */
+const BEGUN = 0;
+
+/** The checkpoint of a collection; null until its first delivery has ended. */
 export async function findCheckpoint(
   store: Pick<Reader, 'checkpoint'>,
-  { name, ...of }: ViewParts,
+  { name, ...owner }: CheckpointOwner,
 ): Promise<Checkpoint | null> {
-  const found = await store.checkpoint(name, checkpointOf(of));
+  const found = await store.checkpoint(name, checkpointScope(owner));
   return found === null || found.updatedAt === BEGUN ? null : found;
 }
 
-/** `updatedAt` of a first delivery that has begun: all that is known is that the place holds something of the collection. */
-const BEGUN = 0;
-
-/** Remembers that the place may hold something of the collection, before it does. Answers whether that is new. */
-export async function markBegun(tx: Transaction, { name, ...of }: ViewParts): Promise<boolean> {
-  const scope = checkpointOf(of);
+/**
+ * Records that the target may hold documents of the collection, before the first is pushed. Returns true when nothing was
+ * recorded before.
+ */
+export async function markBegun(tx: Transaction, { name, ...owner }: CheckpointOwner): Promise<boolean> {
+  const scope = checkpointScope(owner);
   if ((await tx.checkpoint(name, scope)) !== null) return false;
   await tx.saveCheckpoint({ sink: name, scope, dateAdded: 0, updatedAt: BEGUN, renewedAt: BEGUN });
   return true;
@@ -53,35 +63,46 @@ export async function markBegun(tx: Transaction, { name, ...of }: ViewParts): Pr
 
 export async function saveCheckpoint(
   tx: Transaction,
-  { name, ...of }: ViewParts,
+  { name, ...owner }: CheckpointOwner,
   at: Pick<Checkpoint, 'dateAdded' | 'updatedAt' | 'renewedAt'>,
 ): Promise<void> {
-  await tx.saveCheckpoint({ sink: name, scope: checkpointOf(of), ...at });
+  await tx.saveCheckpoint({ sink: name, scope: checkpointScope(owner), ...at });
 }
 
-/** Forgets what this place was given under the same name while that meant something else: a rebuild has just replaced it. */
-export async function forgetOtherScopes(tx: Transaction, { name, sink, collection }: ViewParts): Promise<void> {
-  const mine = checkpointOf({ collection, sink });
-  for (const { scope, alias, isHere } of await checkpointsOf(tx, name, sink)) {
-    if (isHere && alias === collection.alias && scope !== mine) await tx.removeCheckpoint(name, scope);
+/** Removes the checkpoints of the same collection and target with another journal or other types. A rebuild has replaced them. */
+export async function removeOtherScopes(tx: Transaction, { name, sink, collection }: CheckpointOwner): Promise<void> {
+  const own = checkpointScope({ collection, sink });
+  for (const { scope, alias } of await checkpointsAtTarget(tx, name, sink)) {
+    if (alias === collection.alias && scope !== own) await tx.removeCheckpoint(name, scope);
   }
 }
 
-/** Collections that this place holds something of, by the sink's checkpoints. */
-export async function aliasesIn(store: Pick<Reader, 'checkpoints'>, name: string, sink: ViewParts['sink']) {
-  const found = await checkpointsOf(store, name, sink);
-  return [...new Set(found.filter(({ isHere }) => isHere).map(({ alias }) => alias))];
+/** Aliases of the collections of which the target may hold documents. */
+export async function aliasesAtTarget(
+  store: Pick<Reader, 'checkpoints'>,
+  name: string,
+  sink: CheckpointOwner['sink'],
+): Promise<string[]> {
+  const found = await checkpointsAtTarget(store, name, sink);
+  return [...new Set(found.map(({ alias }) => alias))];
 }
 
-export async function forgetAlias(tx: Transaction, name: string, sink: ViewParts['sink'], alias: string) {
-  for (const known of await checkpointsOf(tx, name, sink)) {
-    if (known.isHere && known.alias === alias) await tx.removeCheckpoint(name, known.scope);
+/** Removes the checkpoints of a collection at this target. */
+export async function removeCheckpoints(
+  tx: Transaction,
+  name: string,
+  sink: CheckpointOwner['sink'],
+  alias: string,
+): Promise<void> {
+  for (const known of await checkpointsAtTarget(tx, name, sink)) {
+    if (known.alias === alias) await tx.removeCheckpoint(name, known.scope);
   }
 }
 
-async function checkpointsOf(store: Pick<Reader, 'checkpoints'>, name: string, sink: ViewParts['sink']) {
-  const here = targetHash(sink);
-  return (await store.checkpoints(name)).map(({ scope }) => {
-    return { scope, alias: scope.slice(0, scope.indexOf(' ')), isHere: scope.endsWith(` ${here}`) };
-  });
+async function checkpointsAtTarget(store: Pick<Reader, 'checkpoints'>, name: string, sink: CheckpointOwner['sink']) {
+  const suffix = ` ${targetHash(sink)}`;
+  const scopes = (await store.checkpoints(name)).map(({ scope }) => scope);
+  return scopes
+    .filter((scope) => scope.endsWith(suffix))
+    .map((scope) => ({ scope, alias: scope.slice(0, scope.indexOf(' ')) }));
 }

@@ -4,71 +4,76 @@ import type { DeliveredCollection } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Writer } from '../store/store.ts';
+import { backoff } from './backoff.ts';
 import { filterOf, findCheckpoint } from './checkpoint.ts';
-import { deliver, rebuild, redeliver, withdrawDropped } from './deliver.ts';
-import { waitFor } from './push.ts';
+import { type DeliveryContext, emptyReport } from './context.ts';
+import { deliver } from './deliver.ts';
+import { removeDroppedCollections } from './dropped-collections.ts';
+import { rebuild } from './rebuild.ts';
+import { redeliver } from './redeliver.ts';
 
-/** A sink of the configuration, opened. */
+/** A sink of the configuration that has been opened. */
 export interface ConfiguredSink {
   name: string;
   kind: string;
   sink: Sink;
   collections: DeliveredCollection[];
-  /** Collections that another sink delivers to the same place. */
+  /** Aliases of collections that another sink delivers to the same target. */
   elsewhere: ReadonlySet<string>;
-  /** Milliseconds between two looks for news. */
+  /** Time between two deliveries. */
   every: Millis;
 }
 
 export interface DeliveryParts {
   clock: Clock;
   store: Writer;
-  /** Milliseconds a withdrawal stands, by journal. */
-  keepOf(journal: string): number;
-  /** Never throws. */
+  /** How long a tombstone stays in a journal. */
+  keepOf(journal: string): Millis;
+  /** Logs an unforeseen error. Never throws. */
   report(error: unknown): void;
   signal: AbortSignal;
 }
 
-const LONGEST_WAIT_MS = 300_000;
+const LONGEST_WAIT: Millis = 300_000;
 
-/** All of one sink: looks for news, waits out failures, and takes orders one at a time. */
+/** The deliveries of one sink: delivers its collections at intervals, backs off after failures, and runs one task at a time. */
 export class Delivery {
   readonly #sink: ConfiguredSink;
   readonly #parts: DeliveryParts;
   #failures = 0;
   #error: SinkStatus['error'] = null;
-  /** Milliseconds, by the target's Retry-After (RFC 9110 section 10.2.3). */
-  #askedToWait = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** The target's Retry-After (RFC 9110 section 10.2.3). */
+  #retryAfter: Millis = 0;
+  /** Ends when the last task that was asked for has ended. */
+  #lastTask: Promise<unknown> = Promise.resolve();
   #progress: { done: number; total: number } | null = null;
-  /** What the configuration no longer names was taken out since this began. */
-  #isTidy = false;
+  /** Collections that the configuration no longer names have been removed from the target. */
+  #isDroppedRemoved = false;
 
   constructor(sink: ConfiguredSink, parts: DeliveryParts) {
     this.#sink = sink;
     this.#parts = parts;
   }
 
-  /** Delivers until aborted. A target that is down is asked ever more rarely, and nothing else waits for it. */
+  /** Delivers until aborted. The time between two tries grows while the target fails. */
   async run(): Promise<void> {
     const { clock, signal, report } = this.#parts;
     while (!signal.aborted) {
       await this.once().catch((error: unknown) => {
         if (!signal.aborted && !(error instanceof GatewayError)) report(error);
       });
-      const backoff = Math.max(this.#askedToWait, Math.min(LONGEST_WAIT_MS, waitFor(this.#failures) * 4));
-      await clock.sleep(this.#failures === 0 ? this.#sink.every : backoff, signal).catch(() => undefined);
+      const wait = Math.max(this.#retryAfter, Math.min(LONGEST_WAIT, backoff(this.#failures) * 4));
+      await clock.sleep(this.#failures === 0 ? this.#sink.every : wait, signal).catch(() => undefined);
     }
   }
 
-  /** Brings every collection up to date. Throws what the first that failed threw, after all were tried. */
+  /** Delivers every collection. When some fail, throws the error of the first after all were tried. */
   async once(): Promise<DeliveryReport> {
-    return this.#inTurn((collection) => deliver(this.#partsOf(collection)));
+    return this.#inTurn((collection) => deliver(this.#contextOf(collection)));
   }
 
   async rebuild(): Promise<DeliveryReport> {
-    this.#isTidy = false;
+    this.#isDroppedRemoved = false;
     const begun = { done: 0, total: 0 };
     const report = this.#inTurn((collection) => {
       const { done: before, total: all } = begun;
@@ -76,18 +81,19 @@ export class Delivery {
       const progress = (done: number, total: number): void => {
         this.#progress = Object.assign(begun, { done: before + done, total: all + total });
       };
-      return rebuild({ ...this.#partsOf(collection), progress });
+      return rebuild({ ...this.#contextOf(collection), progress });
     });
     return report.finally(() => {
       this.#progress = null;
     });
   }
 
-  /** Of a rebuild under way; null when none is. */
+  /** Progress of the rebuild that runs; null when none does. */
   progress(): { done: number; total: number } | null {
     return this.#progress;
   }
 
+  /** Runs the setup steps of the target and returns what was done. A dry run only lists them. */
   async setUp(dryRun: boolean): Promise<SetupReport[]> {
     const { sink } = this.#sink;
     if (dryRun) return shownSetup(sink);
@@ -101,13 +107,13 @@ export class Delivery {
   }
 
   async redeliver(): Promise<DeliveryReport> {
-    return this.#inTurn((collection) => redeliver(this.#partsOf(collection)));
+    return this.#inTurn((collection) => redeliver(this.#contextOf(collection)));
   }
 
   async status(): Promise<SinkStatus> {
     const { store } = this.#parts;
     const { name, kind, collections } = this.#sink;
-    const views = collections.map(async (collection) => {
+    const progress = collections.map(async (collection) => {
       const checkpoint = await findCheckpoint(store, { name, collection, sink: this.#sink.sink });
       return {
         alias: collection.alias,
@@ -121,48 +127,51 @@ export class Delivery {
       name,
       kind,
       idle: null,
-      collections: await Promise.all(views),
+      collections: await Promise.all(progress),
       failed,
       failures: this.#failures,
       error: this.#error,
     };
   }
 
-  async #tidy(): Promise<number> {
-    if (this.#isTidy) return 0;
+  async #removeDropped(): Promise<number> {
+    if (this.#isDroppedRemoved) return 0;
     const { clock, store, signal } = this.#parts;
     const { name, sink, collections, elsewhere } = this.#sink;
-    const swept = await withdrawDropped({ clock, store, name, sink, signal }, collections, elsewhere);
-    this.#isTidy = true;
+    const swept = await removeDroppedCollections({ clock, store, name, sink, signal }, collections, elsewhere);
+    this.#isDroppedRemoved = true;
     return swept;
   }
 
-  #partsOf(collection: DeliveredCollection) {
+  #contextOf(collection: DeliveredCollection): DeliveryContext {
     const { clock, store, signal, keepOf } = this.#parts;
     const { name, sink } = this.#sink;
     return { clock, store, name, sink, collection, keep: keepOf(collection.journal), signal };
   }
 
-  /** One order at a time: two pushes of the same entries would only get in each other's way. */
-  async #inTurn(order: (collection: DeliveredCollection) => Promise<DeliveryReport>): Promise<DeliveryReport> {
-    const mine = this.#turn.then(() => this.#all(order));
-    this.#turn = mine.catch(() => undefined);
-    return mine;
+  /** Runs a task for each collection, after the tasks before: two that push the same entries would disturb each other. */
+  async #inTurn(task: (collection: DeliveredCollection) => Promise<DeliveryReport>): Promise<DeliveryReport> {
+    const report = this.#lastTask.then(() => this.#forAll(task));
+    this.#lastTask = report.catch(() => undefined);
+    return report;
   }
 
-  async #all(order: (collection: DeliveredCollection) => Promise<DeliveryReport>): Promise<DeliveryReport> {
-    const total: DeliveryReport = { written: 0, unchanged: 0, refused: 0, swept: 0 };
+  async #forAll(task: (collection: DeliveredCollection) => Promise<DeliveryReport>): Promise<DeliveryReport> {
+    const total = emptyReport();
     let failure: unknown = null;
     try {
-      total.swept += await this.#tidy();
+      total.swept += await this.#removeDropped();
     } catch (error) {
       if (this.#parts.signal.aborted) throw error;
       failure = error;
     }
     for (const collection of this.#sink.collections) {
       try {
-        const report = await order(collection);
-        for (const key of Object.keys(total) as (keyof DeliveryReport)[]) total[key] += report[key];
+        const { written, unchanged, refused, swept } = await task(collection);
+        total.written += written;
+        total.unchanged += unchanged;
+        total.refused += refused;
+        total.swept += swept;
       } catch (error) {
         if (this.#parts.signal.aborted) throw error;
         failure ??= error;
@@ -173,19 +182,20 @@ export class Delivery {
       return total;
     }
     this.#failures += 1;
-    const asked = failure instanceof GatewayError ? (failure.retryAfter ?? 0) : 0;
-    this.#askedToWait = Math.min(LONGEST_WAIT_MS, asked * 1000);
-    this.#error = toldOf(failure, this.#parts.clock.now());
+    const seconds = failure instanceof GatewayError ? (failure.retryAfter ?? 0) : 0;
+    this.#retryAfter = Math.min(LONGEST_WAIT, seconds * 1000);
+    this.#error = statusError(failure, this.#parts.clock.now());
     throw failure;
   }
 }
 
-/** Every request that sets a target up, those among them that are left to its administrator. */
+/** Every request of the setup, including those that the target's administrator has to send. Nothing is sent. */
 export function shownSetup(sink: Sink): SetupReport[] {
   return sink.setup().map(({ name, method, path, body }) => ({ name, method, path, body, outcome: null }));
 }
 
-function toldOf(error: unknown, at: Micros): NonNullable<SinkStatus['error']> {
+/** An error as `sluice status` shows it. */
+function statusError(error: unknown, at: Micros): NonNullable<SinkStatus['error']> {
   if (error instanceof GatewayError) return { code: error.code, message: error.message, at };
   return { code: 'internal', message: 'It failed in an unforeseen way; the log says how.', at };
 }

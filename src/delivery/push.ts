@@ -4,98 +4,91 @@ import type { Entry, IndicatorEntry } from '../model/entry.ts';
 import { GatewayError } from '../model/error.ts';
 import { observableTypes } from '../model/observable.ts';
 import { PushRejected, type PushReport } from '../sinks/sink.ts';
-import { scopeOf } from './checkpoint.ts';
-import type { DeliverParts } from './deliver.ts';
+import { backoff } from './backoff.ts';
+import type { DeliveryContext } from './context.ts';
+import { addDeadLetters } from './dead-letters.ts';
 
-const FIRST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 60_000;
-/** How often an entry is tried that a target puts off. */
+/** How often an entry is tried that the target does not take now. */
 const ATTEMPTS = 8;
-/** More refused entries than anybody will read mean that the target is wrong, not they: delivery then waits for somebody. */
-export const MAX_DEAD_LETTERS = 10_000;
 
 export interface PushOptions {
-  /** Of entries that were refused before, by their date. */
+  /** For entries that were refused before: how often each was tried, by date. */
   attempts?: ReadonlyMap<Micros, number>;
-  anew?: boolean;
+  /** As in Sink.push. */
+  overwrite?: boolean;
 }
 
 /**
- * Gives entries to a sink until each has its fate, and adds to `report`. Answers the dates of those that were refused, which are
- * kept as dead letters. One that a target can't take is refused after ATTEMPTS tries, but only where the target takes others
- * meanwhile: while it is down or busy nothing is given up. Throws as `Sink.push`, and `sink-unavailable` when it stays busy.
+ * Pushes entries until each is written or refused, and adds to `report`. Refused entries become dead letters; returns their dates.
+ * An entry that the target does not take is refused after ATTEMPTS tries, but only while it takes others: a target that is down or
+ * busy costs no entry. Throws as `Sink.push`, and `sink-unavailable` when the target stays busy.
  */
 export async function pushEntries(
-  parts: DeliverParts,
+  context: DeliveryContext,
   entries: readonly Entry[],
   report: DeliveryReport,
-  { attempts = new Map(), anew = false }: PushOptions = {},
+  { attempts = new Map(), overwrite = false }: PushOptions = {},
 ): Promise<ReadonlySet<Micros>> {
   const refusedDates = new Set<Micros>();
-  const { sink, clock, signal } = parts;
+  const { sink, clock, signal } = context;
   const refuse = async (refused: PushReport['refused']): Promise<void> => {
     if (refused.length === 0) return;
     report.refused += refused.length;
-    await keepRefused(parts, refused, attempts);
+    await addDeadLetters(context, refused, attempts);
     for (const { entry } of refused) refusedDates.add(entry.dateAdded);
   };
-  let rest = sink.holds === 'live' ? lastWords(entries) : entries.filter((entry) => entry.kind === 'indicator');
+  let rest = sink.holds === 'live' ? lastPerObservable(entries) : entries.filter((entry) => entry.kind === 'indicator');
   for (let tries = 1; rest.length > 0; tries += 1) {
-    const { written, unchanged, refused, later } = await pushOrHalve(parts, rest, anew);
+    const { written, unchanged, refused, later } = await pushOrBisect(context, rest, overwrite);
     report.written += written;
     report.unchanged += unchanged;
     await refuse(refused);
     rest = later.map(({ entry }) => entry).sort((a, b) => a.dateAdded - b.dateAdded);
     if (later.length > 0 && tries >= ATTEMPTS) {
       const isBusy = later.some((each) => each.isBusy);
-      if (isBusy || !(await takesOthers(parts, rest))) {
+      if (isBusy || !(await takesOthers(context, rest))) {
         throw new GatewayError('sink-unavailable', `${rest.length} entries were put off ${tries} times.`);
       }
       await refuse(later);
       return refusedDates;
     }
-    if (later.length > 0) await clock.sleep(waitFor(tries), signal);
+    if (later.length > 0) await clock.sleep(backoff(tries), signal);
   }
   return refusedDates;
 }
 
 /**
- * The last that is said of each observable. A re-issue's tombstone stands behind the new indicator of the same observable,
- * and says nothing of it.
+ * The last entry of each observable. The tombstone of a re-issued indicator is left out: it follows the new indicator of the same
+ * observable and does not end it.
  */
-function lastWords(entries: readonly Entry[]): IndicatorEntry[] {
+function lastPerObservable(entries: readonly Entry[]): IndicatorEntry[] {
   const last = new Map<string, IndicatorEntry>();
   for (const entry of entries) {
     if (entry.kind !== 'indicator' || entry.reason === 'reissued') continue;
-    // Deleted first, so that the map keeps the order of what it holds now.
+    // Deleted first, so that the map is in the order of the last entries.
     last.delete(entry.key);
     last.set(entry.key, entry);
   }
   return [...last.values()];
 }
 
-/** Longer each time, never in step with others. */
-export function waitFor(tries: number): number {
-  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (tries - 1)) * (0.5 + Math.random() / 2);
-}
-
-/** Where a target takes nothing of these but does take others, halves find what is to blame; the rest goes on. */
-async function pushOrHalve(
-  parts: DeliverParts,
+/** Pushes entries. When the target takes none of them but takes others, pushes each half, down to the entry that is the reason. */
+async function pushOrBisect(
+  context: DeliveryContext,
   entries: readonly IndicatorEntry[],
-  anew: boolean,
+  overwrite: boolean,
 ): Promise<PushReport> {
   try {
-    return await parts.sink.push(parts.collection, entries, parts.signal, anew);
+    return await context.sink.push(context.collection, entries, context.signal, overwrite);
   } catch (error) {
-    if (!(error instanceof PushRejected) || !(await takesOthers(parts, entries))) throw error;
-    const [first, ...others] = entries as [IndicatorEntry, ...IndicatorEntry[]];
+    const [first, ...others] = entries;
+    if (!(error instanceof PushRejected) || first === undefined || !(await takesOthers(context, entries))) throw error;
     if (others.length === 0) {
       return { written: 0, unchanged: 0, refused: [], later: [{ entry: first, reason: error.message, isBusy: false }] };
     }
     const middle = entries.length >> 1;
-    const one = await pushOrHalve(parts, entries.slice(0, middle), anew);
-    const other = await pushOrHalve(parts, entries.slice(middle), anew);
+    const one = await pushOrBisect(context, entries.slice(0, middle), overwrite);
+    const other = await pushOrBisect(context, entries.slice(middle), overwrite);
     return {
       written: one.written + other.written,
       unchanged: one.unchanged + other.unchanged,
@@ -106,51 +99,27 @@ async function pushOrHalve(
 }
 
 /**
- * Does the target take anything now? It is given live entries one by one, the newest of each type, until it takes one: another
- * time is harmless to it. Only this tells an entry that is to blame from a target that is down behind whoever answered.
+ * True when the target takes anything now. It tells an entry that can't be taken from a target that is down behind a proxy. The
+ * newest live entry of each type is pushed, one by one, until one is taken; pushing one again changes nothing.
  */
-async function takesOthers(parts: DeliverParts, suspects: readonly IndicatorEntry[]): Promise<boolean> {
-  const { store, sink, collection, signal } = parts;
+async function takesOthers(context: DeliveryContext, suspects: readonly IndicatorEntry[]): Promise<boolean> {
+  const { store, sink, collection, signal } = context;
   const suspected = new Set(suspects.map(({ dateAdded }) => dateAdded));
-  const any = { minConfidence: null, maxConfidence: null, since: null, before: null, offset: 0, limit: 1 };
-  const witnesses: IndicatorEntry[] = [];
+  const newest = { minConfidence: null, maxConfidence: null, since: null, before: null, offset: 0, limit: 1 };
+  const probes: IndicatorEntry[] = [];
   for (const type of collection.types ?? observableTypes) {
-    const { entries } = await store.live({ journal: collection.journal, observableTypes: [type], ...any });
-    witnesses.push(...entries.filter(({ dateAdded }) => !suspected.has(dateAdded)));
+    const { entries } = await store.live({ journal: collection.journal, observableTypes: [type], ...newest });
+    probes.push(...entries.filter(({ dateAdded }) => !suspected.has(dateAdded)));
   }
-  // On the first way to a target there may be no others.
-  if (suspects.length > 1) witnesses.push(...suspects.filter(({ revoked }) => !revoked).slice(-2));
-  for (const witness of witnesses) {
+  // During a first delivery there may be no other entries: then the last two of these stand in.
+  if (suspects.length > 1) probes.push(...suspects.filter(({ revoked }) => !revoked).slice(-2));
+  for (const probe of probes) {
     try {
-      const { written, unchanged } = await sink.push(collection, [witness], signal);
+      const { written, unchanged } = await sink.push(collection, [probe], signal);
       if (written + unchanged > 0) return true;
     } catch (error) {
       if (!(error instanceof PushRejected)) return false;
     }
   }
   return false;
-}
-
-async function keepRefused(
-  { store, clock, name, collection }: DeliverParts,
-  refused: readonly { entry: IndicatorEntry; reason: string }[],
-  attempts: ReadonlyMap<Micros, number>,
-): Promise<void> {
-  const scope = scopeOf(collection);
-  const at = clock.now();
-  const letters = refused.map(({ entry: { dateAdded, objectId }, reason }) => {
-    return { sink: name, scope, dateAdded, objectId, reason, attempts: (attempts.get(dateAdded) ?? 0) + 1, at };
-  });
-  // In one transaction: pages that are under way together count together.
-  await store.transaction(async (tx) => {
-    const known = await tx.deadLetterCount(name);
-    if (attempts.size === 0 && known + letters.length > MAX_DEAD_LETTERS) {
-      const why = letters[0]?.reason ?? '';
-      throw new GatewayError(
-        'sink-refused',
-        `${known} entries were refused, and ${letters.length} more would be. Mend that, then run sink retry ${name}. ${why}`,
-      );
-    }
-    await tx.addDeadLetters(letters);
-  });
 }

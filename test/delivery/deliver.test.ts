@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { findCheckpoint } from '../../src/delivery/checkpoint.ts';
-import { type DeliverParts, deliver, rebuild, redeliver, withdrawDropped } from '../../src/delivery/deliver.ts';
+import type { DeliveryContext } from '../../src/delivery/context.ts';
+import { deliver } from '../../src/delivery/deliver.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
+import { removeDroppedCollections } from '../../src/delivery/dropped-collections.ts';
+import { rebuild } from '../../src/delivery/rebuild.ts';
+import { redeliver } from '../../src/delivery/redeliver.ts';
 import type { FeedItem } from '../../src/feeds/feed.ts';
 import type { DeliveredCollection, Profile } from '../../src/model/definition.ts';
 import type { ObservableType } from '../../src/model/observable.ts';
@@ -38,7 +42,7 @@ interface Stage {
   bench: Bench;
   server: ElasticServer;
   sink: Sink;
-  parts: DeliverParts;
+  parts: DeliveryContext;
   say(...values: [string, number?][]): Promise<void>;
   /** Values live in the journal. */
   live(types?: ObservableType[] | null): Promise<string[]>;
@@ -498,21 +502,25 @@ t.test('a collection that is taken out of a sink leaves the target, with what wa
   t.equal(server.live('ips').length, 2);
   t.equal(await bench.writer.deadLetterCount('siem'), 2);
 
-  t.equal(await withdrawDropped(parts, [parts.collection, ips], new Set()), 0, 'what is configured stays');
+  t.equal(await removeDroppedCollections(parts, [parts.collection, ips], new Set()), 0, 'what is configured stays');
   server.down = 'drop';
-  await t.rejects(withdrawDropped(parts, [parts.collection], new Set()), { code: 'sink-unavailable' });
+  await t.rejects(removeDroppedCollections(parts, [parts.collection], new Set()), { code: 'sink-unavailable' });
   server.down = null;
-  t.equal(await withdrawDropped(parts, [parts.collection], new Set()), 2, 'once it can be reached');
+  t.equal(await removeDroppedCollections(parts, [parts.collection], new Set()), 2, 'once it can be reached');
   t.same(server.live('ips'), []);
   t.match(await bench.writer.deadLetters('siem', null, 10), [{ scope: 'all pool:main *' }]);
   t.equal(await bench.writer.deadLetterCount('siem'), 1);
   t.same(server.live('all').length, 6, 'nothing else did');
-  t.equal(await withdrawDropped(parts, [parts.collection], new Set()), 0, 'and no more than once');
+  t.equal(await removeDroppedCollections(parts, [parts.collection], new Set()), 0, 'and no more than once');
 
   server.refuse = null;
   await deliver({ ...parts, collection: ips });
   t.same(server.live('ips'), await live(['ipv4']), 'back again, it is whole');
-  t.equal(await withdrawDropped(parts, [parts.collection], new Set(['ips'])), 0, 'another sink delivers it there');
+  t.equal(
+    await removeDroppedCollections(parts, [parts.collection], new Set(['ips'])),
+    0,
+    'another sink delivers it there',
+  );
   t.equal(server.live('ips').length, 3);
 });
 
@@ -523,7 +531,7 @@ t.test('a first delivery that was cut leaves nothing behind when its collection 
   await t.rejects(deliver({ ...parts, sink }));
   t.ok(server.live('all').length > 0);
   t.equal(await findCheckpoint(parts.store, parts), null, 'it counts as not begun');
-  t.ok((await withdrawDropped(parts, [], new Set())) > 0);
+  t.ok((await removeDroppedCollections(parts, [], new Set())) > 0);
   t.same(server.live(), []);
 });
 
