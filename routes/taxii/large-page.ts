@@ -69,12 +69,12 @@ async function* writePage(
   { filter, filters }: Walk,
   { reader }: RouteContext,
   { last }: PageBounds,
-  { around }: PageHead,
+  { frame }: PageHead,
   render: (entry: Entry) => string,
   held: Held,
 ): AsyncGenerator<Buffer> {
-  if (around === null) return yield Buffer.from('{}');
-  let text = around.opening;
+  if (frame === null) return yield Buffer.from('{}');
+  let text = frame.opening;
   let separator = '';
   for (let after: Micros = filters.after; last !== null && after < last; ) {
     let reached = last;
@@ -92,5 +92,5 @@ async function* writePage(
     after = reached;
     await eventLoop.next();
   }
-  yield Buffer.from(text + around.closing);
+  yield Buffer.from(text + frame.closing);
 }

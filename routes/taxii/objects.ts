@@ -3,6 +3,7 @@ import type { Micros } from '../../src/model/clock.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
+import type { ListFrame } from '../../src/model/json-frame.ts';
 import { formatMicros, formatMillis } from '../../src/model/timestamp.ts';
 import { ListWriter, renderEntry } from '../../src/stix/render.ts';
 import type { PageValidity } from '../../src/store/store.ts';
@@ -18,8 +19,8 @@ type Sent = ReturnType<typeof replyWithPage> | Promise<FastifyReply>;
 
 /** What a page holds, before it is put into its resource. */
 interface Content extends PageBounds {
-  /** JSON of the items, one per entry and commas between them, between these texts. */
-  enclose(opening: string, closing: string): Buffer;
+  /** The resource: the items, one per entry, in their frame. */
+  enclose(frame: ListFrame): Buffer;
   /** Up to where the journal decides what the page says, null: to its end; where that holds, null for wide walks. */
   range: { validity: PageValidity; until: Micros | null } | null;
 }
@@ -137,11 +138,11 @@ async function readPage(
 async function readObjects(walk: Walk, parts: RouteContext): Promise<Content> {
   const list = new ListWriter({ identityId: parts.identityId, tlpVersion: walk.collection.tlpVersion });
   const page = await readPage(walk, parts, (entry) => list.add(entry));
-  return { ...page, enclose: (opening, closing) => list.take(opening, closing) };
+  return { ...page, enclose: ({ opening, closing }) => list.take(opening, closing) };
 }
 
 function encloseJson(list: unknown[]): Content['enclose'] {
-  return (opening, closing) => Buffer.from(opening + list.map((item) => JSON.stringify(item)).join(',') + closing);
+  return ({ opening, closing }) => Buffer.from(opening + list.map((item) => JSON.stringify(item)).join(',') + closing);
 }
 
 /** Sends the page that `read` reads, or one that says the same and was kept. */
@@ -161,8 +162,8 @@ function sendPage(
       // Before the rows: should anything change in between, the page is taken for older than it is, never for newer.
       const whole = { validity: await parts.reader.validity(filter.journal, 0, null), until: null };
       const content = await read();
-      const { headers, around } = await headOf(walk, parts, content);
-      const body = around === null ? Buffer.from('{}') : content.enclose(around.opening, around.closing);
+      const { headers, frame } = await headOf(walk, parts, content);
+      const body = frame === null ? Buffer.from('{}') : content.enclose(frame);
       return { body, headers, ...((isWide ? null : content.range) ?? whole) };
     },
   };

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Micros } from '../../src/model/clock.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { EntryFilter } from '../../src/model/entry-filter.ts';
+import { frameList, type ListFrame } from '../../src/model/json-frame.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { sealCursor } from '../cursor.ts';
 import type { RouteContext } from '../parts.ts';
@@ -84,8 +85,8 @@ export function readWalk(
 export interface PageHead {
   /** Content-Type and the dates (TAXII 2.1 section 3.2). */
   headers: Record<string, string>;
-  /** JSON before and behind the items of the list; `null`: there is none, and the resource is `{}`. */
-  around: { opening: string; closing: string } | null;
+  /** The resource around the items of its list; null: the resource is `{}`, without a list. */
+  frame: ListFrame | null;
 }
 
 /**
@@ -102,7 +103,7 @@ export async function headOf(walk: Walk, parts: RouteContext, { first, last, mor
   ] as const) {
     if (date !== null) headers[`x-taxii-date-added-${name}`] = formatMicros(date);
   }
-  if (first === null && omitsEmpty) return { headers, around: null };
+  if (first === null && omitsEmpty) return { headers, frame: null };
   const next =
     more && last !== null
       ? sealCursor(parts.cursorSecret, {
@@ -113,8 +114,7 @@ export async function headOf(walk: Walk, parts: RouteContext, { first, last, mor
           match: filters.match,
         })
       : null;
-  const told = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
-  return { headers, around: { opening: `{${told},"${member}":[`, closing: ']}' } };
+  return { headers, frame: frameList(next === null ? { more: false } : { more: true, next }, member) };
 }
 
 /** What was asked after, else the newest there is: a client that keeps the header never falls back to the beginning. */

@@ -3,6 +3,7 @@ import Type from 'typebox';
 import type { Micros } from '../../src/model/clock.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { type EntryFilter, lastVersions } from '../../src/model/entry-filter.ts';
+import { frameList } from '../../src/model/json-frame.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { within } from '../../src/outputs/selection.ts';
@@ -178,9 +179,9 @@ async function sendPage(query: Query, request: FastifyRequest, reply: FastifyRep
           match: type === undefined ? {} : { type },
         })
       : null;
-  const head = next === null ? '"more":false' : `"more":true,"next":"${next}"`;
+  const { opening, closing } = frameList(next === null ? { more: false } : { more: true, next }, 'objects');
   return reply
     .header('content-type', 'application/json; charset=utf-8')
     .header('cache-control', 'private')
-    .send(list.take(`{${head},"objects":[`, ']}'));
+    .send(list.take(opening, closing));
 }

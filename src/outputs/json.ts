@@ -1,3 +1,4 @@
+import { frameList } from '../model/json-frame.ts';
 import { indicatorsOf, iocOf } from './ioc.ts';
 import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
@@ -13,8 +14,8 @@ export const json: Output = {
   expressesObjects: false,
   isAppendable: false,
   async *write({ slices, about }) {
-    const members = JSON.stringify(about).slice(1, -1);
-    yield `{${members}${members === '' ? '' : ','}"data":[`;
+    const { opening, closing } = frameList(about, 'data');
+    yield opening;
     let separator = '';
     for await (const slice of slices) {
       const rows = indicatorsOf(slice);
@@ -22,6 +23,6 @@ export const json: Output = {
       yield separator + rows.map((entry) => JSON.stringify(iocOf(entry))).join(',');
       separator = ',';
     }
-    yield ']}';
+    yield closing;
   },
 };

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { frameList } from '../model/json-frame.ts';
 import { renderEntry } from '../stix/render.ts';
 import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
@@ -14,14 +15,15 @@ export const stix: Output = {
   expressesObjects: true,
   isAppendable: false,
   async *write({ slices, identityId, collection: { tlpVersion } }) {
-    yield `{"type":"bundle","id":"bundle--${randomUUID()}"`;
-    let separator = ',"objects":[';
+    // Section 8 leaves an empty list out, but readers of bundles loop over `objects` without looking.
+    const { opening, closing } = frameList({ type: 'bundle', id: `bundle--${randomUUID()}` }, 'objects');
+    yield opening;
+    let separator = '';
     for await (const slice of slices) {
       if (slice.length === 0) continue;
       yield separator + slice.map((entry) => renderEntry(entry, { identityId, tlpVersion })).join(',');
       separator = ',';
     }
-    // Section 8 leaves an empty list out, but readers of bundles loop over `objects` without looking.
-    yield separator === ',' ? ']}' : ',"objects":[]}';
+    yield closing;
   },
 };
