@@ -31,6 +31,9 @@ export const claimSchema = Type.Object(
     url_original: Type.Optional(
       Type.String({ description: 'The URL as this source wrote it, where its canonical form is another.' }),
     ),
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'The port at the address or host.' })),
+    protocol: Type.Optional(Type.String({ description: 'In lower case, such as `tcp`.' })),
+    malware_family: Type.Optional(Type.String({ description: 'The malware that it belongs to.' })),
     first_seen: Type.Optional(Type.String()),
     last_seen: Type.Optional(Type.String()),
     techniques: Type.Optional(Type.Array(Type.String())),

@@ -159,7 +159,8 @@ export interface FeedRow {
   firstSeen?: unknown;
   lastSeen?: unknown;
   validFrom?: unknown;
-  validUntil?: unknown;
+  /** When the source ends it: a time as above. It is served as `valid_until`. */
+  expires?: unknown;
   revoked?: unknown;
   id?: unknown;
   name?: unknown;
@@ -168,6 +169,12 @@ export interface FeedRow {
   techniques?: unknown;
   references?: unknown;
   tlp?: unknown;
+  /** Of the service at an address or host, 1 to 65535; a port written behind the value itself is read as well. */
+  port?: unknown;
+  /** A word such as `tcp` or `https`. */
+  protocol?: unknown;
+  /** The name of the malware that it belongs to. */
+  malwareFamily?: unknown;
   /** An object with the members of model/observation.ts `Source`. */
   source?: unknown;
 }

@@ -87,6 +87,9 @@ export interface Claim {
   article_title?: string;
   article_url?: string;
   url_original?: string;
+  port?: number;
+  protocol?: string;
+  malware_family?: string;
   /** The feed said this network, of which the indicator is an address. */
   network?: string;
   first_seen?: string;

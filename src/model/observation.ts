@@ -23,6 +23,11 @@ export interface Source {
   article_url?: string;
   /** The URL that is the indicator as the source wrote it, where its canonical form is another. */
   url_original?: string;
+  /** The port at the address or host, 1 to 65535. */
+  port?: number;
+  /** In lower case, such as `tcp`. */
+  protocol?: string;
+  malware_family?: string;
 }
 
 /** An upstream object in one of its versions. */

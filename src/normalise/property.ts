@@ -5,6 +5,7 @@ import { parseTimestamp } from '../model/timestamp.ts';
 import { stricter, type Tlp, tlpOfTag, tlpOfWord } from '../model/tlp.ts';
 import { normaliseReference } from '../stix/external-reference.ts';
 import { rowText } from '../stix/validate.ts';
+import { parsePort } from './parsed.ts';
 
 /**
  * What a feed says besides the value. Each reader takes anything, answers what it could read, and complains about the rest:
@@ -16,6 +17,8 @@ export const MAX_LABELS = 64;
 export const MAX_LABEL = 200;
 export const MAX_REFERENCES = 32;
 export const MAX_NAME = 512;
+/** With `malware-family:` before it, it is a label. */
+export const MAX_FAMILY = 180;
 export const MAX_DESCRIPTION = 4000;
 
 /** Absent, null and empty text mean the same: the feed says nothing. */
@@ -233,6 +236,28 @@ function readReference(item: unknown, sourceName: string, complain: Complain): E
     complain('references', `${shown(reference.url)} is no http(s) link`);
   }
   return tidy;
+}
+
+const PORT = /^\d{1,5}$/;
+
+/** A port as a number or its digits, 1 to 65535. */
+export function readPort(value: unknown, complain: Complain): number | null {
+  if (isNothing(value)) return null;
+  const text = typeof value === 'number' || typeof value === 'string' ? String(value).trim() : '';
+  const port = PORT.test(text) ? parsePort(text) : null;
+  if (port === null) complain('port', `${shown(value)} is no port`);
+  return port;
+}
+
+const PROTOCOL = /^[a-z0-9][a-z0-9.+_-]{0,31}$/;
+
+/** The name of a protocol in lower case. */
+export function readProtocol(value: unknown, complain: Complain): string | null {
+  if (isNothing(value)) return null;
+  const protocol = typeof value === 'string' ? value.trim().toLowerCase() : '';
+  if (PROTOCOL.test(protocol)) return protocol;
+  complain('protocol', `${shown(value)} is no word for a protocol`);
+  return null;
 }
 
 /** A value as a complaint shows it. */

@@ -12,12 +12,16 @@ import { readConfidence } from './confidence.ts';
 import type { Refusal } from './parsed.ts';
 import {
   type Complain,
+  MAX_FAMILY,
   MAX_LABEL,
+  MAX_LABELS,
   MAX_NAME,
   readBoolean,
   readDescription,
   readLabels,
   readPastTime,
+  readPort,
+  readProtocol,
   readReferences,
   readTechniques,
   readText,
@@ -47,9 +51,9 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
   const faults: string[] = [];
   const complain: Complain = (property, fault) => faults.push(`${property}: ${fault}`);
 
-  const source = withOriginal(readSource(row.source, feed, complain), observable, row.value);
+  const details = readDetails(row, port, complain);
+  const source = { ...withOriginal(readSource(row.source, feed, complain), observable, row.value), ...details };
   const { labels, tlp: labelled } = readLabels(row.labels, complain);
-  if (port !== undefined) labels.push(`port:${port}`);
   const observation: Observation = {
     key: observableKey(observable),
     observable,
@@ -58,7 +62,7 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
     firstSeen: readPastTime(row.firstSeen, now, 'firstSeen', complain),
     lastSeen: readPastTime(row.lastSeen, now, 'lastSeen', complain),
     validFrom: readTime(row.validFrom, 'validFrom', complain),
-    validUntil: readTime(row.validUntil, 'validUntil', complain),
+    validUntil: readTime(row.expires, 'expires', complain),
     revoked: readBoolean(row.revoked, 'revoked', complain),
     sourceId: readText(row.id, MAX_NAME, 'id', complain),
     version: null,
@@ -67,7 +71,7 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
     source,
     name: readText(row.name, MAX_NAME, 'name', complain),
     description: readDescription(row.description, complain),
-    labels: port === undefined ? labels : labels.sort(),
+    labels: withDetailLabels(labels, details),
     references: readReferences(row.references, source.feed_name, complain),
     techniques: readTechniques(row.techniques, complain),
     kept: null,
@@ -110,6 +114,29 @@ export function joined(faults: readonly string[]): string {
 export function withOriginal(source: Source, { type, value }: Observable, text: unknown): Source {
   const original = type === 'url' && typeof text === 'string' ? text.trim() : value;
   return original === value ? source : { ...source, url_original: original };
+}
+
+type Details = Pick<Source, 'port' | 'protocol' | 'malware_family'>;
+
+/** What the row says of the service and the malware behind the value. `written`: the port that stands behind the value itself. */
+function readDetails(row: FeedRow, written: number | undefined, complain: Complain): Details {
+  const port = readPort(row.port, complain) ?? written;
+  const protocol = readProtocol(row.protocol, complain);
+  const family = readText(row.malwareFamily, MAX_FAMILY, 'malwareFamily', complain);
+  const details: Details = {};
+  if (port !== undefined) details.port = port;
+  if (protocol !== null) details.protocol = protocol;
+  if (family !== null) details.malware_family = family;
+  return details;
+}
+
+/** STIX has no property for them: its readers find them as labels, like those of patterns (stix/pattern/split.ts). */
+function withDetailLabels(labels: string[], { port, protocol, malware_family: family }: Details): string[] {
+  const added: string[] = [];
+  if (port !== undefined) added.push(`port:${port}`);
+  if (protocol !== undefined) added.push(`protocol:${protocol}`);
+  if (family !== undefined) added.push(`malware-family:${family}`);
+  return added.length === 0 ? labels : [...new Set([...added, ...labels])].slice(0, MAX_LABELS).sort();
 }
 
 type Value = Exclude<ReturnType<typeof canonical>, { rejection: Refusal }>;

@@ -28,23 +28,30 @@ export function materialOf(as: Observable, merged: Merged): Material {
   return { fingerprint, labels, references, kept };
 }
 
+/** A property that was added later counts only where it is said, so that claims without it keep their fingerprint. */
 function undated(claim: Claim): unknown[] {
-  return undatedNames.map((name) => claim[name]);
+  const later = laterNames.flatMap((name) => (claim[name] === undefined ? [] : [[name, claim[name]]]));
+  return [...undatedNames.map((name) => claim[name]), ...later];
 }
 
 /** All of a claim but its dates. */
-const undatedProperties: Record<Exclude<keyof Claim, 'first_seen' | 'last_seen'>, true> = {
-  feed: true,
-  feed_name: true,
-  id: true,
-  confidence: true,
-  category: true,
-  origin: true,
-  article_id: true,
-  article_title: true,
-  article_url: true,
-  url_original: true,
-  techniques: true,
-  network: true,
+const undatedProperties: Record<Exclude<keyof Claim, 'first_seen' | 'last_seen'>, 'from the start' | 'later'> = {
+  feed: 'from the start',
+  feed_name: 'from the start',
+  id: 'from the start',
+  confidence: 'from the start',
+  category: 'from the start',
+  origin: 'from the start',
+  article_id: 'from the start',
+  article_title: 'from the start',
+  article_url: 'from the start',
+  url_original: 'from the start',
+  techniques: 'from the start',
+  network: 'from the start',
+  port: 'later',
+  protocol: 'later',
+  malware_family: 'later',
 };
-const undatedNames = Object.keys(undatedProperties) as (keyof typeof undatedProperties)[];
+const names = Object.keys(undatedProperties) as (keyof typeof undatedProperties)[];
+const undatedNames = names.filter((name) => undatedProperties[name] === 'from the start');
+const laterNames = names.filter((name) => undatedProperties[name] === 'later');

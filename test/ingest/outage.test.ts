@@ -165,7 +165,7 @@ collections: { all: { pool: main } }
       const news = feed('news', { mode: 'delta', lifetime: { default: 86_400_000 }, every: 3_600_000 });
       const bench = await openBench(t, [news], [journal({}, { profile })]);
       const seen = (n: number, at: Micros) => ({ value: `198.51.100.${n}`, lastSeen: formatMillis(at) });
-      const ends = { ...seen(3, START), validUntil: formatMillis(START + 25 * HOUR) };
+      const ends = { ...seen(3, START), expires: formatMillis(START + 25 * HOUR) };
       await bench.pull(news, [seen(1, START), seen(2, START), ends]);
       await bench.fail(news);
       await pass(bench, 24);
@@ -290,7 +290,7 @@ t.test('without dates of sightings a lifetime counts from arrival, and what is n
 t.test('without a lifetime an object without valid_until has no end', async (t) => {
   const news = feed('news', { mode: 'delta' });
   const bench = await openBench(t, [news], [journal()]);
-  await bench.pull(news, [...addresses, { value: '198.51.100.9', validUntil: formatMillis(START + HOUR) }]);
+  await bench.pull(news, [...addresses, { value: '198.51.100.9', expires: formatMillis(START + HOUR) }]);
   bench.clock.set(START + 4000 * MICROS_PER_DAY);
   await bench.tick();
   t.same(await values(bench), ['1', '2', '3', '4', '5']);

@@ -187,7 +187,7 @@ t.test('a property that can’t be read costs itself, not the row, and is noted'
     confidence: 'very',
     firstSeen: 'yesterday',
     lastSeen: '2027-01-01',
-    validUntil: {},
+    expires: {},
     revoked: 'perhaps',
     name: ['x'],
     labels: [{ a: 1 }, 'good', 'x'.repeat(201)],
@@ -210,7 +210,7 @@ t.test('a property that can’t be read costs itself, not the row, and is noted'
     'confidence: very',
     'firstSeen: yesterday',
     'lastSeen: 2027-01-01 has not',
-    'validUntil',
+    'expires',
     'revoked',
   ]) {
     t.match(note, said);
@@ -276,15 +276,15 @@ t.test('times in all forms of the field', async (t) => {
     t.equal(observation.lastSeen === null ? null : formatMicros(observation.lastSeen), expected, String(value));
     t.equal(note === undefined, expected !== null, 'what is not read is noted');
   }
-  const forEver = take({ value: '1.2.3.4', validUntil: '9999-12-31T23:59:59Z' });
+  const forEver = take({ value: '1.2.3.4', expires: '9999-12-31T23:59:59Z' });
   t.match(forEver, { observation: { validUntil: null }, note: undefined }, 'the year 9999 means for ever');
-  t.equal(take({ value: '1.2.3.4', validUntil: '2030-01-01' }).observation.validUntil, time('2030-01-01T00:00:00Z'));
+  t.equal(take({ value: '1.2.3.4', expires: '2030-01-01' }).observation.validUntil, time('2030-01-01T00:00:00Z'));
 });
 
 t.test('of times that contradict each other the later stands', async (t) => {
   const seen = take({ value: '1.2.3.4', firstSeen: '2026-11-02', lastSeen: '2026-11-01' });
   t.match(seen, { observation: { firstSeen: null, lastSeen: time('2026-11-01T00:00:00Z') }, note: /firstSeen/ });
-  const valid = take({ value: '1.2.3.4', validFrom: '2026-11-01', validUntil: '2026-11-01' });
+  const valid = take({ value: '1.2.3.4', validFrom: '2026-11-01', expires: '2026-11-01' });
   t.match(valid, { observation: { validFrom: null, validUntil: time('2026-11-01T00:00:00Z') }, note: /validFrom/ });
 });
 
@@ -789,7 +789,7 @@ t.test('no item makes it throw, and what it makes is within bounds', async () =>
       firstSeen: anything,
       lastSeen: anything,
       validFrom: anything,
-      validUntil: anything,
+      expires: anything,
       revoked: anything,
       id: anything,
       name: anything,
@@ -798,6 +798,9 @@ t.test('no item makes it throw, and what it makes is within bounds', async () =>
       techniques: anything,
       references: anything,
       tlp: anything,
+      port: anything,
+      protocol: anything,
+      malwareFamily: anything,
       source: anything,
     },
     { requiredKeys: [] },

@@ -138,7 +138,7 @@ t.test("a network's marking, its own end and its withdrawal are those of its add
   const until = formatMillis(START + 2 * MICROS_PER_DAY);
   await bench.pull(news, [
     { value: '198.51.100.0/31', tlp: 'amber' },
-    { value: '198.51.100.4/31', validUntil: until },
+    { value: '198.51.100.4/31', expires: until },
     { value: '198.51.100.6/31' },
   ]);
   t.strictSame(await liveValues(bench, 'collection:low'), range('198.51.100.', 4, 4));
@@ -169,7 +169,7 @@ t.test(
       { value: '203.0.113.1' },
       { value: '203.0.113.0/31', tlp: 'red' },
       { value: '203.0.113.9', revoked: true },
-      { value: '203.0.113.8/31', validUntil: until },
+      { value: '203.0.113.8/31', expires: until },
     ]);
     t.strictSame(claimsOf(await liveOf(bench, '198.51.100.5')), [
       ['one', undefined],

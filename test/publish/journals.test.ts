@@ -166,12 +166,12 @@ t.test('when one of several sources stops to say it, what the others say togethe
     const bench = await openBench(t, [one, two, three], [journal({}, { profile }), agreed]);
     const until = (days: number) => formatMillis(START + days * MICROS_PER_DAY);
     await bench.pull(one, [{ value: 'a.example.com', confidence: 60 }]);
-    await bench.pull(two, [{ value: 'a.example.com', confidence: 50, validUntil: until(9) }]);
+    await bench.pull(two, [{ value: 'a.example.com', confidence: 50, expires: until(9) }]);
     const confidence = async () => (await bench.indicators()).live.map((entry) => entry.confidence);
     const stands = async () => (await bench.indicators('collection:agreed')).live.length;
     t.strictSame([await confidence(), await stands()], [[65], 1]);
     // It joins what stands, and ends before the others.
-    await bench.pull(three, [{ value: 'a.example.com', confidence: 50, validUntil: until(4) }]);
+    await bench.pull(three, [{ value: 'a.example.com', confidence: 50, expires: until(4) }]);
     t.strictSame([await confidence(), await stands()], [[70], 1]);
     for (const [days, expected] of [
       [3.9, [[70], 1]],
@@ -189,7 +189,7 @@ t.test('when one of several sources stops to say it, what the others say togethe
 t.test('what a delta feed said long ago leaves the store once every reader was told', async (t) => {
   const news = feed('news', { mode: 'delta', lifetime: { default: 2 * 86_400_000 }, outageLimit: 0 });
   const bench = await openBench(t, [news], [journal()]);
-  await bench.pull(news, [{ value: '198.51.100.1' }, { value: '198.51.100.2', validUntil: '2026-06-01' }]);
+  await bench.pull(news, [{ value: '198.51.100.1' }, { value: '198.51.100.2', expires: '2026-06-01' }]);
   const held = async () => (await bench.writer.feedState('news')).observations;
   await bench.tick();
   bench.clock.set(START + 2.5 * MICROS_PER_DAY);

@@ -305,8 +305,8 @@ t.test('each row that is left out has its reason, the first that applies', async
   await bench.pull(one, [
     { value: '198.51.100.1', confidence: 90 },
     { value: '198.51.100.2', tlp: 'red', revoked: true },
-    { value: '198.51.100.3', revoked: true, validUntil: '2025-12-01' },
-    { value: '198.51.100.4', validUntil: '2025-12-01' },
+    { value: '198.51.100.3', revoked: true, expires: '2025-12-01' },
+    { value: '198.51.100.4', expires: '2025-12-01' },
     { value: '203.0.113.0/24' },
     { value: 'CVE-2026-1234' },
     { value: 'a'.repeat(128) },

@@ -47,6 +47,18 @@ export const threatRows: readonly EcsRow[] = [
     of: (facts) => some(techniquesOf(facts).filter((id) => id.includes('.'))),
   },
   {
+    field: 'threat.software.name',
+    type: 'keyword',
+    clause: 'ECS Threat: the malware family, of the strongest source that names one',
+    of: familyOf,
+  },
+  {
+    field: 'threat.software.type',
+    type: 'keyword',
+    clause: 'ECS Threat, expected values',
+    of: (facts) => familyOf(facts) && 'Malware',
+  },
+  {
     field: 'threat.indicator.type',
     type: 'keyword',
     clause: 'ECS Threat, expected values',
@@ -81,6 +93,12 @@ export const threatRows: readonly EcsRow[] = [
     type: 'keyword',
     clause: 'ECS Threat: one name; the strongest source. All are in sluice.sources',
     of: ({ claims }) => claims[0]?.feed_name,
+  },
+  {
+    field: 'threat.indicator.port',
+    type: 'long',
+    clause: 'ECS Threat: the port at an address or host, of the strongest source that names one',
+    of: ({ claims }) => claims.find(({ port }) => port !== undefined)?.port,
   },
   {
     field: 'threat.indicator.reference',
@@ -120,6 +138,10 @@ export const threatRows: readonly EcsRow[] = [
   },
   { field: 'threat.indicator.marking.tlp_version', type: 'keyword', clause: 'ECS Threat', fixed: () => '2.0' },
 ];
+
+function familyOf({ claims }: Facts): string | undefined {
+  return claims.find((claim) => claim.malware_family !== undefined)?.malware_family;
+}
 
 function techniquesOf({ claims }: Facts): string[] {
   return [...new Set(claims.flatMap((claim) => claim.techniques ?? []))];
