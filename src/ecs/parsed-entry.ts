@@ -1,10 +1,10 @@
 import { parse as parseHost } from 'tldts';
 import type { Micros } from '../model/clock.ts';
+import { shortHives } from '../model/elastic.ts';
 import type { Claim, IndicatorEntry } from '../model/entry.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { ExternalReference } from '../model/observation.ts';
 import { formatMillis } from '../model/timestamp.ts';
-import { shortHives } from '../stix/elastic-profile.ts';
 import type { EcsContext } from './data-stream.ts';
 
 /** An entry as the rows of fields.ts read it: its JSON columns parsed, its value taken apart, once per document. */

@@ -1,7 +1,7 @@
 import type { JournalDefinition } from '../model/definition.ts';
+import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
-import { elasticObservable, elasticProperties } from '../stix/elastic-profile.ts';
 import { isExpanded } from './expand.ts';
 import type { Merged } from './merge.ts';
 

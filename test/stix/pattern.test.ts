@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { elasticObservable, elasticProperties } from '../../src/model/elastic.ts';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
-import { elasticObservable, elasticProperties } from '../../src/stix/elastic-profile.ts';
 import { readPlain } from '../../src/stix/pattern/values.ts';
 import { formatPattern, subjectOf } from '../../src/stix/pattern.ts';
 import { anyObservable, samples } from '../helpers/observables.ts';

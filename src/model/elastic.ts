@@ -1,5 +1,5 @@
-import type { JsonObject } from '../model/json.ts';
-import type { Observable } from '../model/observable.ts';
+import type { JsonObject } from './json.ts';
+import type { Observable } from './observable.ts';
 
 /**
  * What Elastic's Custom Threat Intelligence pipeline can read of a pattern (ARCHITECTURE.md, "Profiles"): it finds the value by
