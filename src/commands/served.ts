@@ -1,4 +1,5 @@
 import type { ServedReport } from '../model/control.ts';
+import { UNMATCHED } from '../model/elastic.ts';
 import { byReason, type LeftOutReason, leftOutReasons, type Served, type ServedKind } from '../model/served.ts';
 import { formatTable } from './terminal.ts';
 
@@ -13,8 +14,7 @@ const meanings: Record<LeftOutReason, string> = {
   'type-not-taken': "the collection's `types` don't name theirs",
   'objects-not-taken':
     'STIX objects that are no indicators, and indicators whose pattern is kept as it is; a collection with `objects: all` serves them',
-  'not-for-elastic':
-    "profile elastic-agent can't match networks (a pool with `expand_cidr: 24` serves small ones as their addresses), SHA-512, CVE, AS numbers beyond 31 bits and values with quotes; a collection with `profile: stix` serves them",
+  'not-for-elastic': `profile elastic-agent can't match ${UNMATCHED}; a collection with \`profile: stix\` serves them`,
   'below-confidence': "less sure than the collection's `min_confidence`",
   'too-few-sources': "said by fewer independent publishers than the collection's `sources`",
   'end-not-served':

@@ -1,7 +1,7 @@
 import type { CollectionDefinition, JournalDefinition, Profile } from '../model/definition.ts';
 import { profiles } from '../model/definition.ts';
 import { parseDuration } from '../model/duration.ts';
-import type { ObservableType } from '../model/observable.ts';
+import { isUnmatchedType } from '../model/elastic.ts';
 import type { Config } from './config.ts';
 import { didYouMean } from './messages.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
@@ -22,9 +22,6 @@ type Resolved = Pick<Config, 'pools' | 'journals' | 'collections'>;
 
 /** Elastic's integration reads the last 30 days of a collection at first start: withdrawals must last as long. */
 const ELASTIC_KEEP = parseDuration('30d') ?? 0;
-
-/** Types that Elastic's integration cannot match on, so the profile leaves them out (ARCHITECTURE.md, "Profiles"). */
-const outOfElastic: readonly ObservableType[] = ['cve', 'sha512'];
 
 /** Pools, journals and collections out of the checked file, and what only shows when they are held against each other. */
 export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>, context: ResolveContext): Resolved {
@@ -175,7 +172,7 @@ function checkCollections(
     const journal = journals.find(({ name }) => name === journalName);
     const narrowed = types ?? journal?.policy.types ?? null;
     if (journal?.profile !== 'elastic-agent' || narrowed === null) continue;
-    if (narrowed.some((type) => !outOfElastic.includes(type))) continue;
+    if (!narrowed.every(isUnmatchedType)) continue;
     const path = ['collections', alias, 'types'];
     context.warn(
       context.placeOf(path),

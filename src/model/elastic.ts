@@ -1,5 +1,5 @@
 import type { JsonObject } from './json.ts';
-import type { Observable } from './observable.ts';
+import type { Observable, ObservableType } from './observable.ts';
 
 /**
  * What Elastic's Custom Threat Intelligence pipeline can read of a pattern (ARCHITECTURE.md, "Profiles"): it finds the value by
@@ -21,9 +21,19 @@ export const shortHives: Record<string, string> = {
   HKEY_CURRENT_CONFIG: 'HKCC',
 };
 
-/** The canonical observable as this profile must issue it, or null when Elastic could not match it and it is left out. */
+/** Types of which Elastic matches no value. */
+export function isUnmatchedType(type: ObservableType): type is 'sha512' | 'cve' {
+  return type === 'sha512' || type === 'cve';
+}
+
+/** All that `elasticObservable` leaves out, in words for people. */
+export const UNMATCHED =
+  'networks (a pool with `expand_cidr: 24` serves small ones as their addresses), SHA-512, CVE, AS numbers beyond 31 bits and values with quotes';
+
+/** Returns the canonical observable as profile elastic-agent must issue it; null when Elastic can't match it. */
 export function elasticObservable(observable: Observable): Observable | null {
   const { type, value } = observable;
+  if (isUnmatchedType(type)) return null;
   switch (type) {
     case 'ipv4':
     case 'ipv6':
@@ -46,9 +56,6 @@ export function elasticObservable(observable: Observable): Observable | null {
     case 'sha256':
     case 'x509':
       return observable;
-    case 'sha512':
-    case 'cve':
-      return null;
   }
 }
 

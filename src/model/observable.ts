@@ -29,6 +29,13 @@ export interface Observable {
   value: string;
 }
 
+/** CVE's own syntax (the CVE record format, `cveId`), in upper case, without zeros that stand before more than four digits. */
+const CVE = /^CVE-\d{4}-(?:0\d{3}|[1-9]\d{3,18})$/;
+
+export function isCve(text: string): boolean {
+  return CVE.test(text);
+}
+
 /** 32 hex digits that name an observable everywhere: the first half of SHA-1 over `type:value`. */
 export type ObservableKey = string;
 

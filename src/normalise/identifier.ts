@@ -1,4 +1,4 @@
-import type { ObservableType } from '../model/observable.ts';
+import { isCve, type ObservableType } from '../model/observable.ts';
 import { badValue, type Parsed } from './parsed.ts';
 
 /** Values that are names and numbers rather than addresses: hashes, fingerprints, AS numbers, registry keys, files, CVEs. */
@@ -87,10 +87,7 @@ export function parseFileName(text: string): Parsed {
   return { observable: { type: 'file-name', value } };
 }
 
-/** CVE's own syntax: four digits at least, and no leading zero beyond those. */
-const CVE = /^CVE-\d{4}-(?:0\d{3}|[1-9]\d{3,18})$/;
-
 export function parseCve(text: string): Parsed {
   const value = text.toUpperCase();
-  return CVE.test(value) ? { observable: { type: 'cve', value } } : badValue('not CVE-YYYY-NNNN');
+  return isCve(value) ? { observable: { type: 'cve', value } } : badValue('not CVE-YYYY-NNNN');
 }

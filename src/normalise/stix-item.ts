@@ -2,7 +2,7 @@ import type { FeedItem } from '../feeds/feed.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { isJsonObject, type Json, type JsonObject, sortMembers } from '../model/json.ts';
-import { observableKey } from '../model/observable.ts';
+import { isCve, observableKey } from '../model/observable.ts';
 import type { ExternalReference, Observation, Rejection, SourceObject, StixObject } from '../model/observation.ts';
 import { stricter } from '../model/tlp.ts';
 import { normaliseReference } from '../stix/external-reference.ts';
@@ -88,15 +88,13 @@ function passUnsplit(object: JsonObject, fault: string, feed: FeedDefinition): P
   return { ...passed, notes: [unsplit, ...(passed.notes ?? [])] };
 }
 
-const CVE = /^CVE-\d{4}-\d{4,19}$/i;
-
 /** The one CVE that a vulnerability is about, by its name or its references; null for none and for several. */
 function cveOf(object: JsonObject): string | null {
   const { name, external_references: references } = object;
-  if (typeof name === 'string' && CVE.test(name.trim())) return name.trim();
+  if (typeof name === 'string' && isCve(name.trim().toUpperCase())) return name.trim();
   const ids = (Array.isArray(references) ? references : []).flatMap((reference) => {
     const id = isJsonObject(reference) && reference['source_name'] === 'cve' ? reference['external_id'] : null;
-    return typeof id === 'string' && CVE.test(id) ? [id.toUpperCase()] : [];
+    return typeof id === 'string' && isCve(id.toUpperCase()) ? [id.toUpperCase()] : [];
   });
   return new Set(ids).size === 1 ? (ids[0] ?? null) : null;
 }

@@ -1,3 +1,4 @@
+import { isCve } from '../model/observable.ts';
 import type { ExternalReference, Observation } from '../model/observation.ts';
 
 /** External references (STIX 2.1 section 2.5) that any reader takes: safe links, and ids under the names they belong to. */
@@ -39,7 +40,6 @@ function readUrl(text: string): string | null {
   return url.origin.length + safe.length > MAX_URL ? null : url.origin + safe;
 }
 
-const CVE = /^CVE-\d{4}-(0\d{3}|[1-9]\d{3,})$/;
 const CAPEC = /^CAPEC-\d+$/;
 
 /**
@@ -58,7 +58,7 @@ export function normaliseReference(reference: ExternalReference): ExternalRefere
 
 function registryOf(id: string | undefined): string | null {
   if (id === undefined) return null;
-  return CVE.test(id) ? 'cve' : CAPEC.test(id) ? 'capec' : null;
+  return isCve(id) ? 'cve' : CAPEC.test(id) ? 'capec' : null;
 }
 
 function honestName(name: string): string {
