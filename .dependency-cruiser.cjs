@@ -16,7 +16,8 @@ const may = {
   outputs: ['ecs', 'stix', 'model'],
   sinks: ['ecs', 'stix', 'model'],
   upstream: ['model'],
-  publish: ['stix', 'model'],
+  suppress: ['stix', 'model'],
+  publish: ['suppress', 'stix', 'model'],
   ingest: ['feeds', 'upstream', 'normalise', 'publish', 'stix', 'model'],
   delivery: ['model'],
   control: ['auth', 'config', 'status', 'model'],
@@ -40,6 +41,7 @@ const may = {
 
 /** What a room may import besides whole rooms. */
 const also = {
+  config: ['^src/normalise/(own-asset|parsed)\\.ts$'],
   sinks: ['^src/outputs/(registry|options|selection)\\.ts$'],
   status: ['^src/version\\.ts$'],
   writer: ['^src/(load|log|version)\\.ts$'],
@@ -106,6 +108,12 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/outputs/(?!registry|output|options|selection|ioc)([^/.]+)' },
       to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|options|ioc)\\.ts$', '^src/outputs/$1[/.-]'] },
+    },
+    {
+      name: 'suppressors-are-strangers',
+      severity: 'error',
+      from: { path: '^src/suppress/(?!registry|suppressor)([^/.]+)' },
+      to: { path: '^src/suppress/', pathNot: ['^src/suppress/suppressor\\.ts$', '^src/suppress/$1[/.-]'] },
     },
     {
       name: 'sinks-are-strangers',

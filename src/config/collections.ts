@@ -1,7 +1,9 @@
-import type { CollectionDefinition, JournalDefinition, Profile } from '../model/definition.ts';
+import type { CollectionDefinition, JournalDefinition, JournalPolicy, Profile } from '../model/definition.ts';
 import { profiles } from '../model/definition.ts';
 import { parseDuration } from '../model/duration.ts';
 import { isUnmatchedType } from '../model/elastic.ts';
+import { parseOwnAsset } from '../normalise/own-asset.ts';
+import { isRefusal } from '../normalise/parsed.ts';
 import type { Config } from './config.ts';
 import { didYouMean } from './messages.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
@@ -40,6 +42,7 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
       tlpVersion: 2,
       objects: 'indicators',
       expandCidr: pool.expand_cidr ?? null,
+      ...suppressed(name, pool.suppress ?? [], context),
     },
     keep: pool.keep,
     keepVersions: 'last',
@@ -76,6 +79,22 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
   return { pools, journals, collections };
 }
 
+/** The pool's own assets in canonical form, each once and sorted; entries that are none are reported. */
+function suppressed(
+  pool: string,
+  entries: readonly string[],
+  context: ResolveContext,
+): Pick<JournalPolicy, 'suppress'> {
+  const assets = entries.flatMap((entry, i) => {
+    const parsed = parseOwnAsset(entry);
+    if (!isRefusal(parsed)) return [parsed.observable.value];
+    const path = ['pools', pool, 'suppress', i];
+    context.report(context.placeOf(path), path, `must be an address, a network or a domain: ${parsed.detail}`);
+    return [];
+  });
+  return assets.length === 0 ? {} : { suppress: [...new Set(assets)].sort() };
+}
+
 function ownJournal(name: string, section: CollectionSection, pool: JournalDefinition): JournalDefinition {
   return {
     name: `collection:${name}`,
@@ -89,6 +108,7 @@ function ownJournal(name: string, section: CollectionSection, pool: JournalDefin
       tlpVersion: (section.tlp_version as 1 | 2 | undefined) ?? 2,
       objects: section.objects ?? 'indicators',
       expandCidr: pool.policy.expandCidr,
+      ...(pool.policy.suppress === undefined ? {} : { suppress: pool.policy.suppress }),
     },
     keep: section.keep ?? pool.keep,
     keepVersions: section.keep_versions ?? 'last',

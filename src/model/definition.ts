@@ -82,6 +82,8 @@ export interface JournalPolicy {
    * addresses. Null: networks are networks.
    */
   expandCidr: number | null;
+  /** Own assets (suppress/own.ts): canonical addresses, networks and domains whose indicators don't enter. Absent: none. */
+  suppress?: readonly string[];
 }
 
 export interface JournalDefinition {

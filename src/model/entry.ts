@@ -5,7 +5,7 @@ import type { LeftOutReason } from './served.ts';
 import type { Tlp } from './tlp.ts';
 
 /** Why an indicator left a journal: nobody says it any more, or what is said is left out. */
-export type WithdrawalReason = LeftOutReason | 'vanished' | 'suppressed' | 'reissued' | 'feed-removed';
+export type WithdrawalReason = LeftOutReason | 'vanished' | 'reissued' | 'feed-removed';
 
 interface EntryBase {
   /** Unique and strictly rising within its journal; the only order readers ever see. */

@@ -9,6 +9,7 @@ export const leftOutReasons = [
   'above-ceiling',
   'revoked',
   'expired',
+  'suppressed',
   'type-not-taken',
   'objects-not-taken',
   'not-for-elastic',

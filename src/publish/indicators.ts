@@ -106,7 +106,7 @@ function decide(
 ): void {
   const { definition } = view;
   const result = merge(observations, view, now, lapsed);
-  const member = result.merged === null ? null : membershipOf(result.merged, definition);
+  const member = result.merged === null ? null : membershipOf(result.merged, view);
   const refused = member !== null && 'leftOut' in member ? member.leftOut : null;
   if (refused !== null || result.leftOut.length > 0) {
     leftOut.push(...leftOutOf(key, observations, result.leftOut, refused));

@@ -2,6 +2,8 @@ import type { Clock, Micros } from '../model/clock.ts';
 import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { Transaction, Writer } from '../store/store.ts';
+import { openSuppressors, suppressorKinds } from '../suppress/registry.ts';
+import type { Suppressor, SuppressorKind } from '../suppress/suppressor.ts';
 import { type Publishers, publishersOf } from './publisher.ts';
 import { dependsOnState, type FeedView, feedView, type JournalView } from './view.ts';
 
@@ -16,6 +18,8 @@ export interface JournalsParts {
   /** What readers see of the journals. */
   collections: readonly Pick<CollectionDefinition, 'id' | 'journal' | 'types'>[];
   namespace: string;
+  /** Kinds of suppressors that policies may ask for. Default: all there are. */
+  suppressors?: Readonly<Record<string, SuppressorKind>>;
   /** The first entries of a journal: the producing identity and the markings up to its ceiling. */
   producerObjectsOf(journal: JournalDefinition): StixObject[];
 }
@@ -27,9 +31,12 @@ export class Journals {
   decidedAt: Micros = 0;
 
   readonly #publishers: ReadonlyMap<string, Publishers>;
+  readonly #suppressors: ReadonlyMap<string, readonly Suppressor[]>;
 
   constructor(parts: JournalsParts) {
     this.parts = parts;
+    const { journals, suppressors = suppressorKinds } = parts;
+    this.#suppressors = new Map(journals.map(({ name, policy }) => [name, openSuppressors(policy, suppressors)]));
     this.#publishers = new Map(parts.pools.map((pool) => [pool.name, publishersOf(feedsIn(pool, parts.feeds))]));
   }
 
@@ -75,7 +82,8 @@ export class Journals {
       feeds.set(feed.name, view);
     }
     const publishers = this.#publishers.get(definition.pool) ?? publishersOf([]);
-    return { definition, feeds, publishers, namespace: this.parts.namespace };
+    const suppressors = this.#suppressors.get(definition.name) ?? [];
+    return { definition, feeds, publishers, suppressors, namespace: this.parts.namespace };
   }
 
   async #feedView(tx: Transaction, feed: FeedDefinition, now: Micros): Promise<FeedView> {

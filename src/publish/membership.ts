@@ -1,15 +1,19 @@
-import type { JournalDefinition } from '../model/definition.ts';
 import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
 import { isExpanded } from './expand.ts';
 import type { Merged } from './merge.ts';
+import type { JournalView } from './view.ts';
 
 /** The observable and the merged indicator as this journal issues them, or why it doesn't. */
 export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOutReason };
 
 /** Decides whether a merged indicator enters this journal, and in which form. */
-export function membershipOf(merged: Merged, { policy, profile }: JournalDefinition): Membership {
+export function membershipOf(
+  merged: Merged,
+  { definition: { policy, profile }, suppressors }: Pick<JournalView, 'definition' | 'suppressors'>,
+): Membership {
+  if (suppressors.some((suppressor) => suppressor.match(merged.observable) !== null)) return { leftOut: 'suppressed' };
   if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { leftOut: 'type-not-taken' };
   const expanded = isExpanded(merged.observable, policy.expandCidr);
   const fitting = profile === 'stix' || expanded ? merged.observable : elasticObservable(merged.observable);

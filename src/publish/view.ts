@@ -2,6 +2,7 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition, JournalDefinition } from '../model/definition.ts';
 import { unreadSince } from '../model/freshness.ts';
 import type { FeedState } from '../model/state.ts';
+import type { Suppressor } from '../suppress/suppressor.ts';
 import type { Publishers } from './publisher.ts';
 
 /** A journal and what deciding about it takes, read once per transaction. */
@@ -11,6 +12,8 @@ export interface JournalView {
   feeds: ReadonlyMap<string, FeedView>;
   /** Which names stand for one publisher in this pool. */
   publishers: Publishers;
+  /** What keeps indicators out, whoever says them. */
+  suppressors: readonly Suppressor[];
   /** The namespace of all ids that this store issues. */
   namespace: string;
 }

@@ -671,6 +671,31 @@ t.test('a wrong word in a feed that a preset began points at the word', async (t
   t.match(problem, { line: 4, column: 11, path: 'feeds.k.plan', message: /did you mean pro\?/ });
 });
 
+t.test(
+  'own assets of a pool are canonical in all its journals; an entry that is none is a problem with its line',
+  async (t) => {
+    const written = '[198.51.100.7/32, "10.1.2.3/8", EXAMPLE.com., example.com, "2001:DB8::/32"]';
+    const assets = ['10.0.0.0/8', '198.51.100.7', '2001:db8::/32', 'example.com'];
+    const { config } = load(
+      `${feed}pools:\n  main: { feeds: [house], suppress: ${written} }\ncollections:\n  high: { pool: main, sources: 2 }\n`,
+    );
+    t.strictSame(
+      config.journals.map(({ name, policy }) => [name, policy.suppress]),
+      [
+        ['pool:main', assets],
+        ['collection:high', assets],
+      ],
+    );
+    const problems = problemsIn(
+      `${feed}pools:\n  main:\n    feeds: [house]\n    suppress:\n      - 10.0.0.0/8\n      - co.uk\n      - 10.0.0.1:80\n`,
+    );
+    t.strictSame(
+      problems.map(({ line, path, message }) => [line, path, message.split(':')[0]]),
+      [8, 9].map((line, i) => [line, `pools.main.suppress[${i + 1}]`, 'must be an address, a network or a domain']),
+    );
+  },
+);
+
 t.test('a collection is a view when it only names types, else it has its own journal', async (t) => {
   const text = `${pool}  strict: { feeds: [house], profile: elastic-agent, tlp: green, keep: 40d, expand_cidr: 24 }
 collections:

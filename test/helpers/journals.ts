@@ -89,7 +89,7 @@ export async function openBench(
   feeds: FeedDefinition[],
   definitions: JournalDefinition[],
   from?: Bench,
-  more: Partial<Pick<JournalsParts, 'collections' | 'producerObjectsOf' | 'idle'>> = {},
+  more: Partial<Pick<JournalsParts, 'collections' | 'producerObjectsOf' | 'idle' | 'suppressors'>> = {},
 ): Promise<Bench> {
   const clock = from?.clock ?? scriptedClock(START, { auto: true });
   const location = join(t.testdir(), 'store');

@@ -25,6 +25,13 @@ export const poolSchema = Type.Object(
     profile: profileSchema('How STIX is issued: stix, or elastic-agent for the Elastic Agent integration.', 'stix'),
     tlp: tlpSchema('Ceiling: rows above it are left out before merging.', 'amber'),
     keep: keepSchema('30d'),
+    suppress: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 253 }), {
+        maxItems: 10_000,
+        description:
+          'Your own assets: addresses, networks and domains, such as [10.0.0.0/8, 198.51.100.7, example.com]. Indicators on them are left out, whoever says them: an address that is listed or lies in a listed network; a network that lies in one (not one that holds other addresses as well); a domain that is listed, and all names below it; a URL whose host is such a domain or address; an e-mail address at such a domain. File hashes and all other types are never left out. A changed list withdraws what is now suppressed and brings back what no longer is.',
+      }),
+    ),
     expand_cidr: Type.Optional(
       Type.Integer({
         minimum: 22,

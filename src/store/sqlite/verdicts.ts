@@ -21,6 +21,7 @@ const reasonCodes: Record<LeftOutReason, number> = {
   superseded: 9,
   'end-not-served': 10,
   expanded: 11,
+  suppressed: 12,
 };
 const reasonByCode = new Map(Object.entries(reasonCodes).map(([reason, code]) => [code, reason as LeftOutReason]));
 /** Kinds: codes of observables, or these. */
