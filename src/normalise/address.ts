@@ -46,22 +46,22 @@ function networkOf4(address: string, bits: number): Parsed {
   return { observable: { type: 'ipv4', value } };
 }
 
-/** /0 is every address there is: no indicator, and a block list's worst accident. */
+/** /0 is every address: no indicator, and in a block list it would block everything. */
 function faultOfPrefix(bits: number, longest: number): Refusal | null {
   if (bits > longest) return badValue(`prefix /${bits}`);
   return bits === 0 ? badValue('a network of all addresses') : null;
 }
 
 /**
- * An IPv6 address or network. An IPv4-mapped one (RFC 4291 section 2.5.5.2) is the IPv4 address: packets and logs show
- * that, and one thing must not become two indicators. Zones (`%eth0`) mean nothing on another machine and are refused.
+ * An IPv6 address or network. An IPv4-mapped one (RFC 4291 section 2.5.5.2) becomes the IPv4 address, which is what packets and
+ * logs show. Zones (`%eth0`) mean nothing on another machine and are refused.
  */
 export function parseIpv6(text: string): Parsed {
-  // Brackets around the whole are an IPv6 literal's own; only bracketed separators are a disguise.
+  // Brackets around the whole belong to an IPv6 literal; only bracketed separators are refanged.
   const plain = text.replace(/\[:\]/g, ':').replace(/\[\.\]/g, '.');
   const match = IPV6_WITH.exec(plain);
   const address = match?.[1] ?? match?.[2] ?? '';
-  // A port needs the brackets: without them it reads as one more group.
+  // A port behind a colon needs the brackets: without them it reads as one more group.
   if (match === null || (match[4] !== undefined && match[1] === undefined && !plain.includes('|'))) {
     return badValue('not an IPv6 address or network');
   }
@@ -81,7 +81,7 @@ export function parseIpv6(text: string): Parsed {
   return match[4] === undefined ? { observable: { type: 'ipv6', value } } : withPort({ type: 'ipv6', value }, match[4]);
 }
 
-/** The first address of the network: bits behind the prefix are zero. */
+/** The first address of the network: the bits behind the prefix become zero. */
 function firstOf(parts: readonly number[], bits: number): number[] {
   return parts.map((part, index) => {
     const kept = Math.min(16, Math.max(0, bits - index * 16));

@@ -16,16 +16,16 @@ import { isRefusal, type Parsed, type Refusal } from './parsed.ts';
 import { isUrlShaped } from './refang.ts';
 
 /**
- * One spelling per thing: whatever way a feed writes a value, two values about the same thing are equal afterwards, and a
- * canonical value is its own canonical form. Refuses what it would have to guess.
+ * Brings values to their canonical form: two spellings of one observable become equal, and the canonical form of a canonical
+ * value is itself. A value whose meaning would have to be guessed is refused.
  */
 
 const MAX_TEXT = 8192;
 const CONTROL = /\p{Cc}/u;
 
 /**
- * Reads `text` as the type that is claimed, as one of several (a feed's "ip", "hash"), or with null as what it looks like.
- * A value of another type than claimed is `type-mismatch`; `port` is what stood behind an address or host.
+ * Parses `text` as the claimed type, as one of several claimed types (a feed's "ip", "hash"), or with null as the type that its
+ * form shows. A value that is of another type than claimed is rejected as `type-mismatch`. `port` stood behind an address or host.
  */
 export function canonical(
   claim: ObservableType | readonly ObservableType[] | null,
@@ -50,7 +50,7 @@ function parseClaimed(types: readonly ObservableType[], value: string): Parsed {
   for (const type of types) {
     const parsed = parsers[type](value);
     if (!isRefusal(parsed)) return parsed;
-    // The longest detail is no better than the first; a size says more than a shape.
+    // The first refusal is reported, or one for size, which says more.
     if (refusal === null || parsed.reason === 'too-long') refusal = parsed;
   }
   const seen = detect(value);
@@ -78,8 +78,8 @@ const parsers: Record<ObservableType, (value: string) => Parsed> = {
 };
 
 /**
- * What a value is by its form alone. A bare file name, a certificate's fingerprint and a number could be something else
- * and are never told without a claim.
+ * Parses a value by its form alone. File names, fingerprints of certificates and bare numbers are not detected: they could be
+ * something else.
  */
 function detect(value: string): Parsed {
   const hash = hashTypeOf(value);

@@ -1,6 +1,6 @@
 /**
- * Confidence as feeds word it, on STIX's scale of 0 to 100 (STIX 2.1 section 3.2). The words are those of its Appendix A, in
- * all five scales, and of MISP's taxonomies that say the same.
+ * Words of feeds for confidence, on STIX's scale of 0 to 100 (STIX 2.1 section 3.2): those of its Appendix A, in all five scales,
+ * and of MISP's taxonomies. Null: the feed says that it doesn't know.
  */
 const words: Record<string, number | null> = {
   // None / Low / Med / High.
@@ -59,8 +59,8 @@ const table = new Map(Object.entries(words));
 const NUMBER = /^(\d{1,3}(?:\.\d{1,9})?)\s?%?$/;
 
 /**
- * A whole number from 0 to 100; null where the feed says that it doesn't know; undefined for what can't be read. A fraction
- * below 1 can't be: it may be 0.85 of 1 or less than one of 100.
+ * Returns a whole number from 0 to 100; null where the feed doesn't know; undefined for what can't be read. A fraction below 1
+ * can't be read: it may be 0.85 of 1, or less than one of 100.
  */
 export function readConfidence(value: unknown): number | null | undefined {
   if (value === null || value === undefined || value === '') return null;

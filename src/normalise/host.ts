@@ -14,7 +14,7 @@ const HOST = /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z](?:[a-z0-9-]{0
 const MAX_HOST = 253;
 const MAX_URL = 4096;
 
-/** A host name: lower-case, in punycode, without the root's dot; null when it is none. */
+/** A host name in lower case and punycode, without a trailing dot; null for what is no host name. */
 function canonicalHost(text: string): string | null {
   let host = text.toLowerCase();
   if (/[^\u0021-\u007e]/.test(host)) host = domainToASCII(host);
@@ -24,7 +24,7 @@ function canonicalHost(text: string): string | null {
 
 const suffixOptions = { extractHostname: false, validateHostname: false, detectIp: false, allowPrivateDomains: false };
 
-/** A domain name that somebody can own: `co.uk` is a public suffix, and blocking it would block a country. */
+/** A domain name. A public suffix such as `co.uk` is refused: nobody owns it, and blocking it would block a country. */
 export function parseDomain(text: string): Parsed {
   const plain = refang(text);
   const behind = /^([^:|]+)[:|](\d{1,5})$/.exec(plain);
@@ -37,7 +37,7 @@ export function parseDomain(text: string): Parsed {
   return port === null ? badValue(`port ${behind[2]}`) : { observable, port };
 }
 
-/** Does the name end in a suffix of the Public Suffix List? Only then an untyped word is taken for a domain. */
+/** Does the name end in a suffix of the Public Suffix List? Only then a value without a type is taken for a domain. */
 export function hasKnownSuffix(host: string): boolean {
   const { isIcann, isPrivate } = parseHost(host, { ...suffixOptions, allowPrivateDomains: true });
   return isIcann === true || isPrivate === true;
@@ -66,8 +66,8 @@ export function parseUrl(text: string): Parsed {
 }
 
 /**
- * An apostrophe as `%27`, which RFC 3986 section 2.2 lets stand and the URL standard leaves as it is written but in a query:
- * so both spellings are one URL, and none needs the escape at which readers of patterns cut it (XSOAR).
+ * Writes an apostrophe as `%27`. RFC 3986 section 2.2 allows both, and the URL standard encodes it in queries only. With one
+ * spelling both are one URL, and no pattern needs the escape `\'`, at which some readers (XSOAR) cut a URL.
  */
 function withoutQuotes(href: string): string {
   return href.includes("'") ? href.replaceAll("'", '%27') : href;
@@ -83,10 +83,10 @@ function specialHref(text: string): string | Refusal {
   return url.href;
 }
 
-/** The standard leaves the host of other schemes as it is written, so it is made canonical here. */
+/** For schemes that the URL standard does not know, it leaves the host as it is written: it is made canonical here. */
 function otherHref(text: string): string | Refusal {
   const [, scheme = '', user, host = '', port, rest = ''] = OTHER_URL.exec(text) ?? [];
-  if (scheme.toLowerCase() === 'file') return badValue('a path on somebody’s machine');
+  if (scheme.toLowerCase() === 'file') return badValue('a path on a local machine');
   const canonical = host.startsWith('[') ? bracketed(host) : (ipv4Or(host) ?? canonicalHost(host));
   if (canonical === null) return badValue('not a valid URL');
   const login = user === undefined ? '' : `${user}@`;
@@ -110,7 +110,7 @@ function ipv4Or(host: string): string | null {
 const LOCAL = /^(?:[\p{L}\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{N}!#$%&'*+/=?^_`{|}~-]+)*|"[^"\\\p{C}]{1,62}")$/u;
 const MAX_LOCAL = 64;
 
-/** An e-mail address: the domain is canonical, the local part is its owner's spelling (RFC 5321 section 2.4). */
+/** An e-mail address with a canonical domain. The local part is case-sensitive and is kept (RFC 5321 section 2.4). */
 export function parseEmail(text: string): Parsed {
   const plain = refangEmail(text);
   const at = plain.lastIndexOf('@');
@@ -120,7 +120,7 @@ export function parseEmail(text: string): Parsed {
   return { observable: { type: 'email', value: `${local}@${host}` } };
 }
 
-/** Braces are letters of a local part: only a separator in brackets or parentheses is a disguise there. */
+/** Braces may be part of a local part, so only separators in brackets or parentheses are refanged. */
 function refangEmail(text: string): string {
   if (!/[[(]/.test(text)) return text;
   return text.replace(/[[(]\s?(?:@|at)\s?[\])]/gi, '@').replace(/[[(]\s?(?:\.|dot)\s?[\])]/gi, '.');

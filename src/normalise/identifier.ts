@@ -6,7 +6,7 @@ import { badValue, type Parsed } from './parsed.ts';
 const HEX = /^[0-9a-f]+$/i;
 const hashByLength: Record<number, ObservableType> = { 32: 'md5', 40: 'sha1', 64: 'sha256', 128: 'sha512' };
 
-/** The hash a string of hex digits is, by its length; null when it is none. */
+/** The type of a hash in hex digits, by its length; null for what is no hash. */
 export function hashTypeOf(text: string): ObservableType | null {
   const type = hashByLength[text.length];
   return type !== undefined && HEX.test(text) ? type : null;
@@ -59,8 +59,8 @@ const KEY = new RegExp(
 const MAX_KEY = 2048;
 
 /**
- * A Windows registry key. STIX 2.1 section 6.16: the hive in full; the rest keeps its case. Doubled backslashes, which feeds
- * escape once too often, are one: no key has an empty name.
+ * A Windows registry key with its hive in full (STIX 2.1 section 6.16); the rest keeps its case. Doubled backslashes, which feeds
+ * write by escaping twice, become one: no key has an empty name.
  */
 export function parseRegistryKey(text: string): Parsed {
   const match = KEY.exec(text);
@@ -78,7 +78,7 @@ export function isRegistryShaped(text: string): boolean {
 
 const MAX_FILE_NAME = 255;
 
-/** A file's name alone: STIX has paths elsewhere, and half of a path would match nothing. */
+/** A file's name without a path: STIX has paths in another property, and a pattern on a part of a path would match nothing. */
 export function parseFileName(text: string): Parsed {
   const value = text.normalize('NFC');
   if (/[/\\]/.test(value)) return badValue('a path, not a file name');

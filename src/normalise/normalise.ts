@@ -8,16 +8,15 @@ import { normaliseRow } from './row.ts';
 import { normaliseStix } from './stix-item.ts';
 
 /**
- * What became of an item: the observations it holds, at least one and each of another observable; an object; or why neither.
- * Notes say what of it could not be read or is served only in part: the row counts as accepted, and they are kept beside the
- * rejections so that nothing is lost unsaid.
+ * The outcome for an item: its observations, at least one and each of another observable; a STIX object that passes verbatim; or
+ * the rejection. Notes say what of an accepted item could not be read or is served only in part; they are kept with the rejections.
  */
 export type Normalised =
   | { kind: 'observations'; observations: Observation[]; notes?: Rejection[] }
   | { kind: 'object'; object: StixObject; notes?: Rejection[] }
   | { kind: 'rejection'; rejection: Rejection };
 
-/** One item of a feed, whatever it holds, to what the store keeps. Never throws. Pure but for `now`. */
+/** Turns an item of a feed into what the store keeps. Never throws. Pure: the time comes as `now`. */
 export function normalise(item: FeedItem, feed: FeedDefinition, now: Micros): Normalised {
   if (!isJsonObject(item)) {
     return {

@@ -1,7 +1,7 @@
 import type { Observable } from '../model/observable.ts';
 import type { Rejection } from '../model/observation.ts';
 
-/** Why a value can't be read; the row that it stood in is known further out. */
+/** Why a value can't be read. The caller adds the row. */
 export type Refusal = Pick<Rejection, 'reason' | 'detail'>;
 
 /** A value in canonical form, and the port that was written behind an address or host. */

@@ -8,8 +8,8 @@ import { rowText } from '../stix/validate.ts';
 import { parsePort } from './parsed.ts';
 
 /**
- * What a feed says besides the value. Each reader takes anything, answers what it could read, and complains about the rest:
- * a bad property never costs the row, and never goes unsaid.
+ * Reads the properties of a row besides its value. Each reader takes anything, returns what it could read, and complains about
+ * the rest: an unreadable property never costs the row, and is always noted.
  */
 export type Complain = (property: string, fault: string) => void;
 
@@ -21,7 +21,7 @@ export const MAX_NAME = 512;
 export const MAX_FAMILY = 180;
 export const MAX_DESCRIPTION = 4000;
 
-/** Absent, null and empty text mean the same: the feed says nothing. */
+/** Absent, null and empty text mean the same: the feed says nothing of it. */
 export function isNothing(value: unknown): value is null | undefined | '' {
   return value === undefined || value === null || value === '';
 }
@@ -34,8 +34,8 @@ const FOR_EVER = 2200;
 const isForEver = (text: string): boolean => Number(text.slice(0, 4)) > FOR_EVER;
 
 /**
- * RFC 3339, `YYYY-MM-DD`, `YYYY-MM-DD HH:MM:SS [UTC]`, or Unix seconds. Text without a zone is UTC. Null for nothing and for
- * "for ever"; what can't be read is null and complained about.
+ * Reads RFC 3339, `YYYY-MM-DD`, `YYYY-MM-DD HH:MM:SS [UTC]`, or Unix seconds. Text without a zone is UTC. Returns null for nothing,
+ * for "for ever", and for what can't be read, which is complained about.
  */
 export function readTime(value: unknown, property: string, complain: Complain): Micros | null {
   if (isNothing(value)) return null;
@@ -52,7 +52,7 @@ export function readTime(value: unknown, property: string, complain: Complain): 
   return null;
 }
 
-/** A time that has been: at most a day ahead of our clock. */
+/** Reads a time in the past, or at most a day ahead of our clock. */
 export function readPastTime(value: unknown, now: Micros, property: string, complain: Complain): Micros | null {
   const time = readTime(value, property, complain);
   if (time === null || time <= now + MICROS_PER_DAY) return time;
@@ -60,18 +60,18 @@ export function readPastTime(value: unknown, now: Micros, property: string, comp
   return null;
 }
 
-/** Nothing in it to be replaced. */
+/** Text in which nothing has to be replaced. */
 const PLAIN = /^[\x20-\x7e]*$/;
 const CONTROLS = /[\p{Cc}\u2028\u2029]+/gu;
 /** A description may have paragraphs. */
 const CONTROLS_BUT_LINES = /(?:[^\P{Cc}\t\n]|[\u2028\u2029])+/gu;
 
-/** One line of text, cut to `longest`. A number or boolean is its text. */
+/** Reads one line of text, cut to `longest` characters. A number or boolean becomes text. */
 export function readText(value: unknown, longest: number, property: string, complain: Complain): string | null {
   return readLines(value, longest, property, complain, CONTROLS);
 }
 
-/** Text with its line breaks, cut to MAX_DESCRIPTION. */
+/** Reads text with line breaks, cut to MAX_DESCRIPTION characters. */
 export function readDescription(value: unknown, complain: Complain): string | null {
   return readLines(value, MAX_DESCRIPTION, 'description', complain, CONTROLS_BUT_LINES);
 }
@@ -91,18 +91,22 @@ function readLines(
   }
   const text = PLAIN.test(value)
     ? value.trim()
-    : withoutTurns(value, property, complain).replaceAll('\r\n', '\n').replace(controls, ' ').trim().toWellFormed();
+    : withoutDirectionMarks(value, property, complain)
+        .replaceAll('\r\n', '\n')
+        .replace(controls, ' ')
+        .trim()
+        .toWellFormed();
   if (text === '') return null;
   if (text.length <= longest) return text;
   complain(property, `cut from ${text.length} to ${longest} characters`);
   return `${text.slice(0, longest - 1).toWellFormed()}…`;
 }
 
-/** Marks, overrides and isolates that turn the direction of what follows (UAX #9): in a text of ours they can only deceive. */
-const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+/g;
+/** Marks, overrides and isolates that change the direction of text (UAX #9). They are removed: they can make a text deceive. */
+const DIRECTION_MARKS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+/g;
 
-function withoutTurns(text: string, property: string, complain: Complain): string {
-  const straight = text.replace(TURNS, '');
+function withoutDirectionMarks(text: string, property: string, complain: Complain): string {
+  const straight = text.replace(DIRECTION_MARKS, '');
   if (straight !== text) complain(property, 'characters that turn the direction of text taken out');
   return straight;
 }
@@ -116,8 +120,8 @@ export function readBoolean(value: unknown, property: string, complain: Complain
 }
 
 /**
- * A row's own marking. Null when it says nothing. One that can't be read is red, and complained about: nobody is shown what
- * may have been meant for fewer.
+ * Reads a row's own marking; null when it has none. A marking that can't be read counts as red and is complained about, so that
+ * nobody is shown what may have been meant for fewer.
  */
 export function readTlp(value: unknown, complain: Complain): Tlp | null {
   if (isNothing(value)) return null;
@@ -127,7 +131,7 @@ export function readTlp(value: unknown, complain: Complain): Tlp | null {
   return 'red';
 }
 
-/** Labels sorted and without repetition, and the strictest TLP among them, which is no label but a marking. */
+/** Reads labels, sorted and without repetition. TLP labels are markings: the strictest is returned apart. */
 export function readLabels(value: unknown, complain: Complain): { labels: string[]; tlp: Tlp | null } {
   const labels: string[] = [];
   if (isNothing(value)) return { labels, tlp: null };
@@ -154,14 +158,14 @@ export function readLabels(value: unknown, complain: Complain): { labels: string
 
 function labelOf(text: string, complain: Complain): string {
   if (PLAIN.test(text)) return text.trim();
-  return withoutTurns(text, 'labels', complain).replace(CONTROLS, ' ').trim().toWellFormed();
+  return withoutDirectionMarks(text, 'labels', complain).replace(CONTROLS, ' ').trim().toWellFormed();
 }
 
 function eachOnce(texts: string[]): string[] {
   return texts.length < 2 ? texts : [...new Set(texts)];
 }
 
-/** In place, by insertion: lists are short, and Array's own sort takes a kilobyte whatever it finds. */
+/** Sorts in place by insertion: lists are short, and Array's sort allocates a kilobyte for any of them. */
 function sorted(texts: string[]): string[] {
   for (let end = 1; end < texts.length; end += 1) {
     const text = texts[end] as string;
@@ -172,10 +176,10 @@ function sorted(texts: string[]): string[] {
   return texts;
 }
 
-/** Longest list that is looked at. */
+/** Most items of a list that are read. */
 const MAX_LIST = 1000;
 
-/** A list, or text with commas between its items. */
+/** Reads a list, or text with commas between items. */
 function listOf(value: unknown, property: string, complain: Complain): unknown[] {
   if (typeof value === 'string') return value.split(',', MAX_LIST).map((item) => item.trim());
   if (!Array.isArray(value)) {
@@ -189,7 +193,7 @@ function listOf(value: unknown, property: string, complain: Complain): unknown[]
 
 const TECHNIQUE = /^T\d{4}(?:\.\d{3})?(?![\d.])/i;
 
-/** ATT&CK technique ids, sorted; from `T1059.001`, `T1059.001 - PowerShell` or an object with such an `id`. */
+/** Reads ATT&CK technique ids, sorted, from `T1059.001`, `T1059.001 - PowerShell` or an object with such an `id`. */
 export function readTechniques(value: unknown, complain: Complain): string[] {
   if (isNothing(value)) return [];
   const found = new Set<string>();
@@ -204,7 +208,7 @@ export function readTechniques(value: unknown, complain: Complain): string[] {
   return sorted([...found].slice(0, MAX_LABELS));
 }
 
-/** References from links and from STIX external references, in the feed's order, without repetition. */
+/** Reads links and STIX external references, in the feed's order and without repetition. */
 export function readReferences(value: unknown, sourceName: string, complain: Complain): ExternalReference[] {
   if (isNothing(value)) return [];
   const found = new Map<string, ExternalReference>();
@@ -240,7 +244,7 @@ function readReference(item: unknown, sourceName: string, complain: Complain): E
 
 const PORT = /^\d{1,5}$/;
 
-/** A port as a number or its digits, 1 to 65535. */
+/** Reads a port, 1 to 65535, as a number or as digits. */
 export function readPort(value: unknown, complain: Complain): number | null {
   if (isNothing(value)) return null;
   const text = typeof value === 'number' || typeof value === 'string' ? String(value).trim() : '';
@@ -251,7 +255,7 @@ export function readPort(value: unknown, complain: Complain): number | null {
 
 const PROTOCOL = /^[a-z0-9][a-z0-9.+_-]{0,31}$/;
 
-/** The name of a protocol in lower case. */
+/** Reads the name of a protocol, in lower case. */
 export function readProtocol(value: unknown, complain: Complain): string | null {
   if (isNothing(value)) return null;
   const protocol = typeof value === 'string' ? value.trim().toLowerCase() : '';
@@ -260,7 +264,7 @@ export function readProtocol(value: unknown, complain: Complain): string | null 
   return null;
 }
 
-/** A value as a complaint shows it. */
+/** A value as complaints show it. */
 export function shown(value: unknown): string {
   const text = rowText(value);
   return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text;

@@ -4,9 +4,9 @@ import type { Observable } from '../model/observable.ts';
 import type { Refusal } from './parsed.ts';
 
 /**
- * Addresses that are nobody's indicator: they name the machine itself, its own link or a group, never one host elsewhere, and
- * who blocks them cuts himself off. Private (RFC 1918, RFC 4193), shared (RFC 6598) and documentation addresses are taken: a
- * feed about one's own network is about these.
+ * Reserved addresses are refused: they name the machine itself, its link or a group, never one host elsewhere, and a block list
+ * that holds them cuts its own network off. Private (RFC 1918, RFC 4193), shared (RFC 6598) and documentation addresses are
+ * accepted: feeds about an internal network are about these.
  */
 
 const SLASH = '/'.charCodeAt(0);
@@ -33,8 +33,8 @@ const reserved6 = (
 ).map(([network, what]) => ({ network: ipaddr.IPv6.parseCIDR(network), what }));
 
 /**
- * Why an observable of a feed with this reach is no indicator; null for nearly all. Addresses, networks, hosts of URLs and names
- * under `localhost` (RFC 6761 section 6.3) alike. A network that holds a part of what is reserved is refused as well.
+ * Returns why an observable is refused from a feed with this reach, or null. It looks at addresses, networks, hosts of URLs and
+ * e-mail addresses, and names under `localhost` (RFC 6761 section 6.3). A network that overlaps a reserved one is refused.
  */
 export function refuseReach({ type, value }: Observable, reach: Reach): Refusal | null {
   switch (type) {
@@ -58,11 +58,11 @@ function refuseWide(value: string, shortest: number): Refusal | null {
   return { reason: 'too-wide', detail: `${value}: a prefix shorter than /${shortest}` };
 }
 
-/** In brackets where it is IPv6. */
+/** `host` is a name, an IPv4 address, or an IPv6 address in brackets. */
 function refuseHost(host: string): Refusal | null {
   if (host.startsWith('[')) return refuseAddress(host.slice(1, -1));
   const last = host.charCodeAt(host.length - 1);
-  // A name never ends in a digit.
+  // A host name never ends in a digit (host.ts).
   if (last >= 0x30 && last <= 0x39) return refuseAddress(host);
   return host.endsWith('.localhost') ? refuse(host, 'loopback') : null;
 }
@@ -82,7 +82,7 @@ function reservation4(value: string): string | null {
   return null;
 }
 
-/** The first and last address of a canonical IPv4 address or network: read without a match, since each row is asked. */
+/** The first and last address of a canonical IPv4 address or network, as numbers. Written by hand: it runs for each row. */
 function spanOf4(value: string): { first: number; last: number } {
   let [first, octet, at] = [0, 0, 0];
   for (; at < value.length; at += 1) {
@@ -100,7 +100,7 @@ function spanOf4(value: string): { first: number; last: number } {
 
 function reservation6(value: string): string | null {
   const [address, bits] = value.includes('/') ? ipaddr.IPv6.parseCIDR(value) : [ipaddr.IPv6.parse(value), 128];
-  // Hosts of URLs are mapped ones still.
+  // The host of a URL may be an IPv4-mapped address; other values were made IPv4 before.
   if (address.isIPv4MappedAddress() && bits === 128) return reservation4(address.toIPv4Address().toString());
   for (const { network, what } of reserved6) {
     if (address.match(network[0], Math.min(bits, network[1]))) return what;
@@ -118,7 +118,7 @@ function hostOf(url: string): string {
     if (character === '/' || character === '?' || character === '#') break;
     if (character === '@') host = to + 1;
   }
-  const place = url.slice(host, to);
-  const port = place.startsWith('[') ? place.indexOf(']') + 1 : place.indexOf(':');
-  return port > 0 ? place.slice(0, port) : place;
+  const authority = url.slice(host, to);
+  const port = authority.startsWith('[') ? authority.indexOf(']') + 1 : authority.indexOf(':');
+  return port > 0 ? authority.slice(0, port) : authority;
 }

@@ -33,15 +33,15 @@ import { refuseReach } from './reach.ts';
 import { typesOfWord } from './type-words.ts';
 
 /**
- * The observations of one row, nearly always one; with one note on all properties that were left out because they can't be
- * read, and one for each reason why other values of the row were left out.
+ * The observations of one row or STIX object, nearly always one. Notes: one on all properties that can't be read, and one for
+ * each reason for which other values were refused.
  */
 export interface Noted {
   observations: Observation[];
   notes?: Rejection[];
 }
 
-/** A row in the feed's words to an observation. The value decides whether it is one; every other property is optional. */
+/** Turns a row into an observation. Only the value must be readable; every other property is optional. */
 export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): Noted | Rejection {
   const read = readValue(row);
   if ('reason' in read) return { ...read, row: rowText(row) };
@@ -76,11 +76,11 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
     techniques: readTechniques(row.techniques, complain),
     kept: null,
   };
-  settleTimes(observation, complain);
+  dropContradictions(observation, complain);
   return noted([observation], faults, row);
 }
 
-/** One note for a row, whatever the number of its faults; and one for each reason, whatever the number of values refused for it. */
+/** Makes the notes: one for all faults of the row's properties, and one for each reason for which values were refused. */
 export function noted(
   observations: Observation[],
   faults: readonly string[],
@@ -110,7 +110,7 @@ export function joined(faults: readonly string[]): string {
   return detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL).toWellFormed()}…` : detail;
 }
 
-/** Where a URL comes from, with the spelling that its source gave it if that is not the canonical one: ECS has a field for it. */
+/** Adds `url_original` to a source: the URL as the source wrote it, where the canonical form differs. */
 export function withOriginal(source: Source, { type, value }: Observable, text: unknown): Source {
   const original = type === 'url' && typeof text === 'string' ? text.trim() : value;
   return original === value ? source : { ...source, url_original: original };
@@ -164,13 +164,13 @@ function confidenceOf(value: unknown, complain: Complain): number | null {
   return confidence ?? null;
 }
 
-/** What the row says, in its marking and its labels, the stricter of the two. */
+/** The stricter of the row's marking and its labels. */
 function tlpOf(value: unknown, labelled: Observation['tlp'], complain: Complain): Observation['tlp'] {
   return stricter(readTlp(value, complain), labelled);
 }
 
-/** Times that contradict each other: the later word stands, since age and expiry count from it. */
-export function settleTimes(
+/** Drops the earlier of two times that contradict each other: age and expiry count from the later one. */
+export function dropContradictions(
   observation: Pick<Observation, 'firstSeen' | 'lastSeen' | 'validFrom' | 'validUntil'>,
   complain: Complain,
 ): void {
@@ -180,7 +180,7 @@ export function settleTimes(
     observation.firstSeen = null;
   }
   if (validFrom !== null && validUntil !== null && validFrom >= validUntil) {
-    complain('validFrom', 'not before validUntil');
+    complain('validFrom', 'not before the end');
     observation.validFrom = null;
   }
 }

@@ -2,15 +2,15 @@ import { isJsonObject, type Json, type JsonObject } from '../model/json.ts';
 import { isStixId, uuidV5 } from '../stix/id.ts';
 
 /**
- * Ids of upstreams that aren't STIX ids ("identity--socdefenders", an id of another type, none at all). The same text always
- * becomes the same id within a feed, so an object and what refers to it find each other again, whichever comes first.
+ * Replaces ids that are no STIX ids ("identity--socdefenders", an id of another type, none at all) by UUIDv5 ids. Within a feed
+ * the same text always becomes the same id, so references to an object still point at it, whichever comes first.
  */
 const NAMESPACE = 'c1fb4a64-0a2e-4d0c-8f0f-6d8b2c5f7a31';
 const TYPE = /^[a-z][a-z0-9-]{1,248}[a-z0-9]$/;
-/** Longer texts are nobody's id. */
+/** Longer texts are not taken for ids. */
 const MAX_ID = 1024;
 
-/** The object with an id and references that STIX allows, as far as they can be told; itself when nothing is wrong. */
+/** Returns the object with a valid id and valid references where they can be made; the object itself when nothing is wrong. */
 export function withSoundIds(object: JsonObject, feed: string): JsonObject {
   const { type, id } = object;
   if (typeof type !== 'string' || !TYPE.test(type) || type === 'bundle') return object;
@@ -40,7 +40,7 @@ export function withSoundIds(object: JsonObject, feed: string): JsonObject {
   return Object.keys(changed).length === 0 ? object : { ...object, ...changed };
 }
 
-/** What an object is told by: its id, else its content but for the time of its last change. */
+/** The text that the new id is made from: the old id, else the content without the time of its last change. */
 function nameOf(id: Json | undefined, object: JsonObject): string | null {
   if (typeof id === 'string' && id !== '' && id.length <= MAX_ID) return id;
   try {
@@ -51,7 +51,7 @@ function nameOf(id: Json | undefined, object: JsonObject): string | null {
   }
 }
 
-/** What doesn't even look like a reference stays as it is, and is refused where it can't be left out. */
+/** A text that does not look like a reference is returned as it is; validation refuses it or leaves it out. */
 export function soundReference(ref: Json, feed: string): Json {
   const isSound: boolean = isStixId(ref);
   if (isSound || typeof ref !== 'string' || ref.length > MAX_ID) return ref;

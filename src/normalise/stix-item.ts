@@ -31,16 +31,16 @@ import {
   shown,
 } from './property.ts';
 import { refuseReach } from './reach.ts';
-import { joined, type Noted, noted, settleTimes, withOriginal } from './row.ts';
+import { dropContradictions, joined, type Noted, noted, withOriginal } from './row.ts';
 import { soundReference, withSoundIds } from './stix-id.ts';
 
-/** An object that passes: what of it is not as it came, and why its pattern's values don't pass by themselves. */
+/** An object that passes verbatim. Notes: what was repaired or left out, and why its pattern was not split into values. */
 export interface Passed {
   object: StixObject;
   notes?: Rejection[];
 }
 
-/** The object that an item is when it may have been an observation in another version; null for all else. */
+/** The id and version of an object that may be an observation in this or another version; null for all other items. */
 export function sourceObjectOf(item: FeedItem): SourceObject | null {
   const object = isJsonObject(item) && 'stix' in item ? item.stix : null;
   if (!isJsonObject(object) || (object['type'] !== 'indicator' && object['type'] !== 'vulnerability')) return null;
@@ -49,10 +49,10 @@ export function sourceObjectOf(item: FeedItem): SourceObject | null {
 }
 
 /**
- * A STIX object as it came. An indicator whose pattern's values each say what it says (stix/pattern/split.ts), and a
- * vulnerability with a CVE, become observations, so that they merge with what other feeds say; their own ids, valid or not,
- * become references. Everything else passes verbatim, but for ids that are none (stix-id.ts): only collections of
- * `objects: all` serve that, so an indicator that is not split is noted.
+ * Turns a STIX object into observations or passes it verbatim. An indicator whose pattern can be split into values
+ * (stix/pattern/split.ts) and a vulnerability with a CVE become observations, which merge with those of other feeds; their own
+ * ids become references. Everything else passes with its ids made valid (stix-id.ts). Only collections with `objects: all` serve
+ * that, so there is a note on an indicator that is not split.
  */
 export function normaliseStix(object: JsonObject, feed: FeedDefinition, now: Micros): Noted | Passed | Rejection {
   const reject = (reason: Rejection['reason'], detail: string): Rejection => ({ reason, detail, row: rowText(object) });
@@ -88,7 +88,7 @@ function passUnsplit(object: JsonObject, fault: string, feed: FeedDefinition): P
   return { ...passed, notes: [unsplit, ...(passed.notes ?? [])] };
 }
 
-/** The one CVE that a vulnerability is about, by its name or its references; null for none and for several. */
+/** The CVE that a vulnerability is about, by its name or its references; null for none and for several. */
 function cveOf(object: JsonObject): string | null {
   const { name, external_references: references } = object;
   if (typeof name === 'string' && isCve(name.trim().toUpperCase())) return name.trim();
@@ -99,7 +99,7 @@ function cveOf(object: JsonObject): string | null {
   return new Set(ids).size === 1 ? (ids[0] ?? null) : null;
 }
 
-/** One observation per value, each with all that the object says; a value that can't be read is noted beside the others. */
+/** Makes one observation for each value. A value that can't be read becomes a note if others can. */
 function observe(
   values: readonly PatternValue[],
   object: JsonObject,
@@ -117,10 +117,10 @@ function observe(
   const [first] = refused;
   if (found.length === 0) return { ...(first as Refusal), row: rowText(object) };
   const faults: string[] = [];
-  const said = readObject(object, feed, now, (property, fault) => faults.push(`${property}: ${fault}`));
+  const common = readObject(object, feed, now, (property, fault) => faults.push(`${property}: ${fault}`));
   const observations = new Map<string, Observation>();
   for (const one of found) {
-    const observation = observationOf(one, said, (property, fault) => faults.push(`${property}: ${fault}`));
+    const observation = observationOf(one, common, (property, fault) => faults.push(`${property}: ${fault}`));
     const same = observations.get(observation.key);
     if (same === undefined) observations.set(observation.key, observation);
     else same.labels = [...new Set([...same.labels, ...observation.labels])].sort().slice(0, MAX_LABELS);
@@ -128,33 +128,33 @@ function observe(
   return noted([...observations.values()], faults, object, refused);
 }
 
-type Said = Omit<Observation, 'key' | 'observable'>;
+type CommonParts = Omit<Observation, 'key' | 'observable'>;
 
-/** Labels of its own are the pattern's, and the port behind an address. */
+/** An observation of one value. The pattern's own labels and a port behind the address are added to the object's labels. */
 function observationOf(
   { observable, port, labels: own, value }: Canonical & Pick<PatternValue, 'labels' | 'value'>,
-  said: Said,
+  common: CommonParts,
   complain: Complain,
 ): Observation {
   const key = observableKey(observable);
-  // The value's own name is what is served without one.
-  const name = said.name === observable.value ? null : said.name;
-  const source = withOriginal(said.source, observable, value);
-  if (own.length === 0 && port === undefined) return { ...said, key, observable, name, source };
+  // A name that is only the value is dropped: the value is served as the name where there is none.
+  const name = common.name === observable.value ? null : common.name;
+  const source = withOriginal(common.source, observable, value);
+  if (own.length === 0 && port === undefined) return { ...common, key, observable, name, source };
   const added = port === undefined ? own : [...own, `port:${port}`];
-  const labels = [...new Set([...readLabels(added, complain).labels, ...said.labels])].slice(0, MAX_LABELS).sort();
-  return { ...said, key, observable, name, labels, source };
+  const labels = [...new Set([...readLabels(added, complain).labels, ...common.labels])].slice(0, MAX_LABELS).sort();
+  return { ...common, key, observable, name, labels, source };
 }
 
-/** What the object says, whatever its value. */
-function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, complain: Complain): Said {
+/** What all observations of an object have in common. */
+function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, complain: Complain): CommonParts {
   const { labels, tlp: labelled } = readLabels(object['labels'], complain);
   const marked = readMarkings(object, feed, complain);
   const confidence = readConfidence(object['confidence']);
   if (confidence === undefined) complain('confidence', `${shown(object['confidence'])} is not 0 to 100`);
   const sourceId = readText(object['id'], MAX_NAME, 'id', complain);
   const references = referencesOf(object, sourceId, feed, complain);
-  const said: Said = {
+  const common: CommonParts = {
     confidence: confidence ?? null,
     tlp: stricter(marked.tlp, labelled),
     firstSeen: readPastTime(object['created'], now, 'created', complain),
@@ -174,11 +174,11 @@ function readObject(object: JsonObject, feed: FeedDefinition, now: Micros, compl
     techniques: techniquesOf(references),
     kept: keptOf(object, marked.others, complain),
   };
-  settleTimes(said, complain);
-  return said;
+  dropContradictions(common, complain);
+  return common;
 }
 
-/** STIX 2.1 section 3.6. A version that is dated for ever has no date, and does not count as its first one. */
+/** The version of an object (STIX 2.1 section 3.6). A `modified` that means "for ever" gives none; `created` does not replace it. */
 export function versionOf({ modified, created }: JsonObject, complain: Complain): Micros | null {
   return isNothing(modified) ? readTime(created, 'created', () => undefined) : readTime(modified, 'modified', complain);
 }
@@ -195,7 +195,7 @@ function referencesOf(
   return own === null ? references : [own, ...references];
 }
 
-/** References to ATT&CK techniques are made anew from `techniques`, so that two feeds' do not stand side by side. */
+/** The ATT&CK techniques among the references. The renderer makes references from them, so that those of two feeds merge. */
 function techniquesOf(references: readonly ExternalReference[]): string[] {
   return [...new Set(references.flatMap((reference) => techniqueOf(reference) ?? []))].sort();
 }
@@ -204,7 +204,7 @@ function techniqueOf({ source_name: source, external_id: id }: ExternalReference
   return source === 'mitre-attack' && id !== undefined && /^T\d{4}(?:\.\d{3})?$/.test(id) ? id : null;
 }
 
-/** The markings of an indicator, and of its parts, which are ours. What can't be read of them makes it red. */
+/** The markings of an object and of its parts. A TLP marking that can't be read counts as red. */
 function readMarkings(
   object: JsonObject,
   feed: FeedDefinition,
@@ -220,12 +220,12 @@ function readMarkings(
 }
 
 const MAX_KEPT = 16_000;
-/** Names that STIX 2.1 section 3.2 and 11.1 reserve or that nobody else may use, and parts whose targets don't come along. */
+/** Names that STIX 2.1 sections 3.2 and 11.1 reserve, and markings of parts, whose targets are not kept. */
 const neverKept = new Set(['granular_markings', 'severity', 'action', 'username', 'phone_numbers']);
 
 /**
- * Properties that Sluice doesn't model, valid in any STIX object: null when there are none. Markings that are not TLP come
- * first, where the renderer looks for them; all others in one order, whatever the upstream's.
+ * Properties that Sluice doesn't model and that are valid in any STIX object; null when there are none. Markings that are not
+ * TLP come first, where the renderer looks for them; all others are sorted.
  */
 function keptOf(object: JsonObject, statements: string[], complain: Complain): JsonObject | null {
   const kept: JsonObject = {};
@@ -248,10 +248,10 @@ function isEmpty(value: Json): boolean {
   return value === null || value === '' || (Array.isArray(value) && value.length === 0);
 }
 
-/** Whatever makes an indicator one that readers refuse is not kept. */
+/** Properties that would make readers refuse the indicator are not kept. */
 function isKeepable(name: string, value: Json): boolean {
   if (!isWhole(value, 0)) return false;
-  // Nearly all that is ever kept.
+  // The most frequent by far.
   if (name === 'indicator_types') return isTexts(value);
   if (name === 'lang') return typeof value === 'string' && languages.has(value);
   return /^[a-z][a-z0-9_]{2,249}$/.test(name) && isPropertySound(name, value);
@@ -261,7 +261,7 @@ function isTexts(value: Json): boolean {
   return Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '');
 }
 
-/** No nulls, empty lists and lone surrogates inside (STIX 2.1 section 2), and no depth that a reader's mapping would choke on. */
+/** Is it without nulls, empty lists and lone surrogates (STIX 2.1 section 2), and at most 8 levels deep? */
 function isWhole(value: Json, depth: number): boolean {
   if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object') return true;

@@ -6,8 +6,8 @@ const host = ['domain', 'ipv4', 'ipv6'] as const;
 const network = ['ipv4', 'ipv6'] as const;
 
 /**
- * What feeds call the types, in lower case with hyphens: SOC Defenders, ThreatFox, URLhaus, MISP, OTX, STIX and ECS. A word that
- * isn't here (`mitre-attack`, `mutex`, `yara`, MISP's composites such as `filename|md5`) is a type that we don't model.
+ * The words of feeds for observable types, in lower case with hyphens: SOC Defenders, ThreatFox, URLhaus, MISP, OTX, STIX and ECS.
+ * A word that is missing here (`mitre-attack`, `mutex`, `yara`, MISP's composites such as `filename|md5`) is an unknown type.
  */
 const typeWords = new Map<string, readonly ObservableType[]>(
   Object.entries({
@@ -87,7 +87,7 @@ const typeWords = new Map<string, readonly ObservableType[]>(
   }),
 );
 
-/** The types a feed's word may mean; null for a word that means none of ours. */
+/** The types that a feed's word may mean; null for an unknown word. */
 export function typesOfWord(word: string): readonly ObservableType[] | null {
   return (
     typeWords.get(word) ??
