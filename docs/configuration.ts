@@ -6,8 +6,7 @@ import { presets } from '../src/feeds/presets.ts';
 import { feedFormats } from '../src/feeds/registry.ts';
 import { formatDuration } from '../src/model/duration.ts';
 import { sinkKinds } from '../src/sinks/registry.ts';
-import type { StoreEngine } from '../src/store/engine.ts';
-import { storeEngines } from '../src/store/registry.ts';
+import { servedEngines } from '../src/store/registry.ts';
 
 /** The reference of the configuration file, made from the schemas that read it: what stands there is what is refused or taken. */
 export function makeReference(): string {
@@ -35,7 +34,7 @@ that needs it while it is missing.
 `;
 
 function storeSections(): string[] {
-  return Object.values<StoreEngine>(storeEngines).flatMap(({ name, title, options }) => [
+  return Object.values(servedEngines).flatMap(({ name, title, options }) => [
     `### Stores with \`engine: ${name}\``,
     '',
     `${title}.`,

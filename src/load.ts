@@ -8,7 +8,7 @@ import { feedFormats } from './feeds/registry.ts';
 import { GatewayError, systemErrorCode } from './model/error.ts';
 import { sinkKinds } from './sinks/registry.ts';
 import { collectionIdOf } from './stix/id.ts';
-import { storeEngines } from './store/registry.ts';
+import { servedEngines } from './store/registry.ts';
 
 /** What the command line says over the file. */
 export interface Overrides {
@@ -36,7 +36,7 @@ export function loadConfigText(text: string, path: string, overrides: Overrides)
     overrides,
     formats: feedFormats,
     presets,
-    stores: storeEngines,
+    stores: servedEngines,
     sinks: sinkKinds,
     collectionIdOf,
   });

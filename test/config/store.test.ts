@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.ts';
 import { type ConfigProblem, problemsOf } from '../../src/config/problem.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { storeEngines, storeOf } from '../../src/store/registry.ts';
+import { servedEngines, storeOf } from '../../src/store/registry.ts';
 
 const base = t.testdir();
 
@@ -14,7 +14,7 @@ const load = (text: string) =>
     env: {},
     formats: {},
     presets: {},
-    stores: storeEngines,
+    stores: servedEngines,
     sinks: {},
     collectionIdOf: (name) => `id-of-${name}`,
   });
@@ -52,6 +52,7 @@ t.test('the store is SQLite in the data directory, unless it says where else', a
 
 t.test('an engine that there is not, and keys that it does not have, are refused where they stand', async (t) => {
   t.match(problemsIn('store: sqlit\n'), [{ path: 'store', line: 1, message: /sqlite; did you mean sqlite\?/ }]);
+  t.match(problemsIn('store: memory\n'), [{ path: 'store', message: 'must be sqlite' }], 'which is for tests');
   t.match(problemsIn('store: 7\n'), [{ path: 'store', message: /^must be/ }]);
   t.match(problemsIn('store: [sqlite]\n'), [{ path: 'store', message: /^must be/ }]);
   t.match(problemsIn('store: { path: ./fast }\n'), [{ path: 'store.engine', message: /^must be/ }]);

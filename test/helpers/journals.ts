@@ -1,5 +1,3 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Test } from 'tap';
 import Type from 'typebox';
 import type { ConfiguredFeed, FeedBatch, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
@@ -17,9 +15,11 @@ import { GatewayError } from '../../src/model/error.ts';
 import { Journals, type JournalsParts } from '../../src/publish/journals.ts';
 import { reconcile } from '../../src/publish/reconcile.ts';
 import { Ticks } from '../../src/publish/tick.ts';
+import type { StoreEngine } from '../../src/store/engine.ts';
+import { storeEngines } from '../../src/store/registry.ts';
 import type { Writer } from '../../src/store/store.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';
-import { START, storeIn, uuidOf } from './store.ts';
+import { newLocation, START, storeIn, uuidOf } from './store.ts';
 
 export const never = new AbortController().signal;
 
@@ -89,14 +89,17 @@ export async function openBench(
   feeds: FeedDefinition[],
   definitions: JournalDefinition[],
   from?: Bench,
-  more: Partial<Pick<JournalsParts, 'collections' | 'producerObjectsOf' | 'idle' | 'suppressors'>> = {},
+  {
+    engine = storeEngines.memory,
+    ...more
+  }: { engine?: StoreEngine } & Partial<
+    Pick<JournalsParts, 'collections' | 'producerObjectsOf' | 'idle' | 'suppressors'>
+  > = {},
 ): Promise<Bench> {
   const clock = from?.clock ?? scriptedClock(START, { auto: true });
-  const location = join(t.testdir(), 'store');
   let writer = from?.writer;
   if (writer === undefined) {
-    mkdirSync(location, { recursive: true });
-    const opened = await storeIn(location).openWriter(clock);
+    const opened = await storeIn(newLocation(t), engine).openWriter(clock);
     t.teardown(() => opened.close());
     writer = opened;
   }

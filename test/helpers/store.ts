@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type Clock, MICROS_PER_DAY, type Micros } from '../../src/model/clock.ts';
 import type { IndicatorEntry, ObjectEntry } from '../../src/model/entry.ts';
@@ -28,13 +29,22 @@ export function storeIn(directory: string, engine: StoreEngine = storeEngines.sq
   return engine.at({}, { base: directory, data: directory });
 }
 
+/** Locations given out so far. */
+let locations = 0;
+
+/** Where there is no store yet, whatever the engine. */
+export function newLocation(t: Pick<Test, 'testdir'>): string {
+  locations += 1;
+  return join(t.testdir(), `store-${locations}`);
+}
+
 /** A new store in the test's own directory, closed when the test ends. */
 export async function openTemporaryStore(
   t: Test,
   clock: Clock = scriptedClock(START),
   engine: StoreEngine = storeEngines.sqlite,
 ): Promise<TemporaryStore> {
-  const location = t.testdir();
+  const location = newLocation(t);
   const commits = new Commits();
   const writer = await storeIn(location, engine).openWriter(clock, commits);
   const reader = await storeIn(location, engine).openReader(commits);

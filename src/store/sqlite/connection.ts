@@ -6,11 +6,6 @@ import type { CommitSignal } from '../store.ts';
 export type Value = SQLInputValue;
 export type Named = Record<string, Value>;
 
-/** A contract's methods as they are written here: node:sqlite answers at once, the promise is put on at the boundary. */
-export type Sync<T> = {
-  [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => R : T[K];
-};
-
 /** Most prepared statements kept; filters make a handful of texts, far below it. */
 const MAX_STATEMENTS = 300;
 /** Milliseconds that a statement waits for a lock of another process. */
@@ -173,34 +168,4 @@ export function asStoreError(error: unknown, signal?: CommitSignal): GatewayErro
   if (known === undefined) return new GatewayError('store-failed', 'The store failed.', { cause: error });
   signal?.found(known.fault);
   return new GatewayError(known.fault, known.message, { cause: error });
-}
-
-/** A caller broke the contract. */
-export function misuse(message: string): GatewayError {
-  return new GatewayError('internal', `Store: ${message}`);
-}
-
-/** SQLite takes a negative LIMIT for none at all. Throws for anything but an integer of at least `least`. */
-export function requireLimit(limit: number, least = 1): number {
-  if (!Number.isSafeInteger(limit) || limit < least) throw misuse(`a limit of ${limit} makes no sense`);
-  return limit;
-}
-
-/** Puts promises on synchronous methods; `around` runs each of them. */
-export function promised<T extends object>(
-  methods: Sync<T>,
-  around: <R>(call: () => R) => R,
-  signal?: CommitSignal,
-): T {
-  const wrapped: Record<string, unknown> = {};
-  for (const [name, method] of Object.entries(methods)) {
-    wrapped[name] = async (...args: unknown[]) => {
-      try {
-        return around(() => (method as (...args: unknown[]) => unknown)(...args));
-      } catch (error) {
-        throw asStoreError(error, signal);
-      }
-    };
-  }
-  return wrapped as T;
 }

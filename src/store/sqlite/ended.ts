@@ -1,5 +1,7 @@
+import { requireLimit } from '../misuse.ts';
 import type { Transaction } from '../store.ts';
-import { type Connection, requireLimit, type Sync } from './connection.ts';
+import type { Sync } from '../synchronous.ts';
+import type { Connection } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
 
 /** Versions in which upstream objects ended, where nothing that is left of them may tell. */

@@ -1,8 +1,10 @@
 import type { Micros } from '../../model/clock.ts';
 import type { Entry } from '../../model/entry.ts';
+import { misuse, requireLimit } from '../misuse.ts';
 import type { AppendEntry, Transaction } from '../store.ts';
+import type { Sync } from '../synchronous.ts';
 import { type Cited, cite, citeSources, countCited } from './cited.ts';
-import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { findJournal, type JournalRow, type Reservations, requireJournal } from './journals.ts';
 import { entriesOnKeys } from './pages.ts';
 import {

@@ -1,6 +1,8 @@
 import type { FeedState } from '../../model/state.ts';
+import { unknownFeed } from '../empty-state.ts';
 import type { Reader, Transaction } from '../store.ts';
-import type { Connection, Sync, Value } from './connection.ts';
+import type { Sync } from '../synchronous.ts';
+import type { Connection, Value } from './connection.ts';
 
 /** Columns of `feeds` by the property of FeedState that they keep; `error`, `gap` and `note` are JSON. */
 const stateColumns = {
@@ -98,32 +100,4 @@ function selectStates(connection: Connection, clause: string, ...values: string[
     }
     return state as unknown as FeedState;
   });
-}
-
-function unknownFeed(feed: string): FeedState {
-  return {
-    feed,
-    cursor: null,
-    movedAt: null,
-    etag: null,
-    lastModified: null,
-    bodyHash: null,
-    confirmedAt: null,
-    succeededAt: null,
-    attemptedAt: null,
-    nextPollAt: null,
-    failures: 0,
-    error: null,
-    gap: null,
-    note: null,
-    lapsedAt: null,
-    accepted: 0,
-    rejected: 0,
-    read: 0,
-    split: 0,
-    folded: 0,
-    gone: 0,
-    observations: 0,
-    objects: 0,
-  };
 }

@@ -1,6 +1,8 @@
 import type { Clock, Micros } from '../../model/clock.ts';
+import { misuse } from '../misuse.ts';
 import type { Journal, Reader, Transaction } from '../store.ts';
-import { type Connection, misuse, type Sync } from './connection.ts';
+import type { Sync } from '../synchronous.ts';
+import type { Connection } from './connection.ts';
 
 export interface JournalRow extends Journal {
   id: number;

@@ -4,8 +4,9 @@ import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ExternalReference, Observation, OtherSourceObject, Source, StixObject } from '../../model/observation.ts';
 import { objectMarkings, otherMarkingsOf } from '../../stix/marking.ts';
 import { relationshipEnds } from '../../stix/relationship.ts';
+import { misuse } from '../misuse.ts';
 import type { StoredObservation } from '../store.ts';
-import { misuse, type Value } from './connection.ts';
+import type { Value } from './connection.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
 
 /** The two tables of what feeds said have the same life: found by (feed, name), compared by fingerprint, marked by id. */

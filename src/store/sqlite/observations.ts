@@ -1,7 +1,9 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { Observation, StixObject } from '../../model/observation.ts';
+import { misuse, requireLimit } from '../misuse.ts';
 import type { Pull, Transaction } from '../store.ts';
-import { type Connection, misuse, requireLimit, type Sync } from './connection.ts';
+import type { Sync } from '../synchronous.ts';
+import type { Connection } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import {
   IncomingObservation,

@@ -1,6 +1,7 @@
 import { eventLoop } from '../../model/turns.ts';
 import type { CommitSignal, Reader } from '../store.ts';
-import { asStoreError, type Connection, promised, type Sync } from './connection.ts';
+import { promised, type Sync } from '../synchronous.ts';
+import { asStoreError, type Connection } from './connection.ts';
 import { readFeeds } from './feeds.ts';
 import { readJournals } from './journals.ts';
 import { readPages, type Walks, walkPages } from './pages.ts';
@@ -52,7 +53,11 @@ export function createReader(connection: Connection, signal?: CommitSignal): Rea
     }
   };
   return {
-    ...promised<AtOnce>(readAtOnce(connection), (call) => connection.inOneView(call), signal),
+    ...promised<AtOnce>(
+      readAtOnce(connection),
+      (call) => connection.inOneView(call),
+      (error) => asStoreError(error, signal),
+    ),
     page: (query) => inSteps(walks.page(query)),
     visitPage: (query, visit) => inSteps(walks.visitPage(query, visit)),
     newest: (filter) => inSteps(walks.newest(filter)),

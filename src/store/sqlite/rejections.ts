@@ -3,8 +3,10 @@ import type { Micros } from '../../model/clock.ts';
 import { MAX_REJECTED_ROW, type Rejection } from '../../model/observation.ts';
 import type { StoredRejection } from '../../model/state.ts';
 import { MAX_REJECTIONS_PER_FEED } from '../limits.ts';
+import { requireLimit } from '../misuse.ts';
 import type { Pull, Reader, Transaction } from '../store.ts';
-import { type Connection, requireLimit, type Sync } from './connection.ts';
+import type { Sync } from '../synchronous.ts';
+import type { Connection } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import type { SqlitePull } from './pull.ts';
 

@@ -1,5 +1,7 @@
 import type { RelationWriter } from '../contract/relations.ts';
-import { type Connection, requireLimit, type Sync } from './connection.ts';
+import { requireLimit } from '../misuse.ts';
+import type { Sync } from '../synchronous.ts';
+import type { Connection } from './connection.ts';
 import { findFeed } from './feeds.ts';
 import { findJournal, requireJournal } from './journals.ts';
 import { statementNumber } from './observation-rows.ts';

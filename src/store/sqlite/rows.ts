@@ -2,7 +2,8 @@ import type { Entry, IndicatorEntry, ObjectEntry, WithdrawalReason } from '../..
 import type { JsonText } from '../../model/json.ts';
 import type { ObservableType } from '../../model/observable.ts';
 import type { Tlp } from '../../model/tlp.ts';
-import { misuse, type Value } from './connection.ts';
+import { misuse } from '../misuse.ts';
+import type { Value } from './connection.ts';
 
 /** Numbers on disk: never reused, never changed, whatever order the model lists its words in. */
 export const observableCodes: Record<ObservableType, number> = {

@@ -1,7 +1,10 @@
 import type { Micros } from '../../model/clock.ts';
 import type { AccountState, Client } from '../../model/state.ts';
+import { unusedAccount } from '../empty-state.ts';
+import { requireLimit } from '../misuse.ts';
 import type { Reader, Transaction } from '../store.ts';
-import { type Connection, requireLimit, type Sync } from './connection.ts';
+import type { Sync } from '../synchronous.ts';
+import type { Connection } from './connection.ts';
 import { tlpCode, tlpOfCode } from './rows.ts';
 
 type ReadState = Pick<
@@ -27,7 +30,7 @@ export function readState(connection: Connection): Sync<ReadState> {
     account(name) {
       const row = connection.get<[string]>('SELECT state FROM accounts WHERE account = ?', name);
       if (row !== undefined) return JSON.parse(row[0]) as AccountState;
-      return { account: name, lastRequestAt: null, blockedUntil: null, windows: {}, requests: 0 };
+      return unusedAccount(name);
     },
 
     accounts: () =>

@@ -1,7 +1,9 @@
 import type { LeftOutReason, LeftOutRow, ServedCount, ServedKind } from '../../model/served.ts';
+import { requireLimit } from '../misuse.ts';
 import type { Reader, Transaction } from '../store.ts';
+import type { Sync } from '../synchronous.ts';
 import { readCited } from './cited.ts';
-import { type Connection, requireLimit, type Sync } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import { findJournal, requireJournal } from './journals.ts';
 import { type Kind, OBJECTS, OBSERVATIONS } from './observation-rows.ts';
