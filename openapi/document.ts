@@ -11,10 +11,10 @@ export async function makeDocument(): Promise<string> {
   const parts: RouteParts = {
     clock: systemClock,
     reader: { accounts: async () => [] } as unknown as RouteParts['reader'],
-    hindrance: () => null,
+    unreadyReason: () => null,
     pressure: { eventLoopDelay: 0, heapBytes: 0 },
     isClosing: () => false,
-    isSpare: () => false,
+    isOverLimit: () => false,
     pages: {} as RouteParts['pages'],
     inFlight: {} as RouteParts['inFlight'],
     metrics: { register: new Registry(), access: 'anyone' },

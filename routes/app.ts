@@ -4,8 +4,9 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import type { Config } from '../src/config/config.ts';
-import { type Clock, MICROS_PER_MS } from '../src/model/clock.ts';
-import { keepPlaces, type Places } from './connections.ts';
+import { type Clock, MICROS_PER_MS, type Millis } from '../src/model/clock.ts';
+import { type ConnectionLimits, limitConnections } from './connections.ts';
+import { setDefaultHeaders } from './default-headers.ts';
 import { countInFlight } from './in-flight.ts';
 import { frameworkErrorsOf, writeClientError } from './malformed.ts';
 import { countAnswers } from './metrics.ts';
@@ -13,38 +14,37 @@ import { createPageCache } from './page-cache.ts';
 import type { RouteParts } from './parts.ts';
 import { parseQuery } from './query.ts';
 import { registerRoutes } from './register.ts';
-import { sendAlways } from './standing-headers.ts';
 
-export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClosing' | 'isSpare' | 'inFlight'> {
+export interface AppParts extends Omit<RouteParts, 'pages' | 'metrics' | 'isClosing' | 'isOverLimit' | 'inFlight'> {
   /** Names of the clients that may read /metrics. */
   metricsAccess: RouteParts['metrics']['access'];
   tls: Config['listen']['tls'];
-  /** Connections at a time, and of one address; null where all are a proxy's. */
+  /** Connections at a time, in all and of one address; null where all are a proxy's. */
   maxConnections: number;
   maxConnectionsPerAddress: number | null;
-  /** Most bytes that pages kept ready may take, and most that answers under way may hold. */
+  /** Bounds of the page cache, and of answers under way. */
   cacheBytes: number;
   answerBytes: number;
   log: Logger;
 }
 
-/** A longer request head never reaches a route; a longer URL than routes/query.ts allows does, and is told so there. */
+/** Node refuses a longer request head. routes/query.ts refuses a URL that is shorter than this and still too long. */
 const MAX_HEADER_BYTES = 256 * 1024;
-/** No route takes a larger body; those that take one say less. */
+/** Upper bound for all routes; those that take a body allow less. */
 const MAX_BODY_BYTES = 1024 * 1024;
 /** For a whole request, and for its head alone. */
-const REQUEST_TIMEOUT_MS = 30_000;
-const HEADERS_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS: Millis = 30_000;
+const HEADERS_TIMEOUT_MS: Millis = 15_000;
 /** Longer than the 60 s after which proxies drop a connection: they must be the ones to close it. */
-const KEEP_ALIVE_MS = 65_000;
-/** A connection on which nothing moves. A reader that stopped reading is noticed when Node looks for the second time. */
-const IDLE_MS = 120_000;
-/** Between two looks for connections whose request takes too long, silent ones among them. */
-const CHECK_MS = 5000;
-/** Messages of failures to take a connection; where descriptors are used up there is one for each try. */
-const COMPLAINT_MS = 60_000;
-/** Requests in flight get so long to end when the gateway stops. */
-const STOP_GRACE_MS = 10_000;
+const KEEP_ALIVE_MS: Millis = 65_000;
+/** A connection without traffic is closed after this time, or after twice this time when a reader stopped reading. */
+const IDLE_MS: Millis = 120_000;
+/** Between two checks for connections whose request takes too long. */
+const CHECK_MS: Millis = 5000;
+/** Failures to accept a connection are logged once in this time: without file descriptors each attempt fails. */
+const ACCEPT_LOG_MS: Millis = 60_000;
+/** Time for requests in flight to finish when the gateway stops. */
+const STOP_GRACE_MS: Millis = 10_000;
 
 /**
  * TAXII 2.1 section 8.2.2: 1.2 must be accepted, 1.3 should be, and on 1.2 nothing of RFC 7540 appendix A. All of these have
@@ -71,37 +71,37 @@ const tlsRules = {
 export function buildApp(parts: AppParts): FastifyInstance {
   const { tls, trustProxy, log } = parts;
   const security = securityHeaders(tls !== null);
-  const places = keepPlaces({ most: parts.maxConnections, perAddress: parts.maxConnectionsPerAddress });
+  const limits = limitConnections({ most: parts.maxConnections, perAddress: parts.maxConnectionsPerAddress });
   const app = Fastify({
-    // One server, whose bounds hold for all: for the second address of `localhost` Fastify would make another one without them.
-    serverFactory: (handler) => makeServer(handler as RequestListener, parts, places),
+    // For the second address of `localhost`, Fastify would make another server, without these bounds.
+    serverFactory: (handler) => makeServer(handler as RequestListener, parts, limits),
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
-    // What is logged of a request has an id of its own (routes/failure.ts): a logger per request would only cost.
+    // Logged failures have an id of their own (failure.ts): no logger per request is needed.
     childLoggerFactory: (logger) => logger,
-    // One proxy: what stands before its own entry in X-Forwarded-For, any client may have written.
+    // One proxy: the entries of X-Forwarded-For before its own may be any client's invention.
     trustProxy: trustProxy && ((_address: string, hop: number) => hop < 1),
     bodyLimit: MAX_BODY_BYTES,
-    // What came in before the end is answered, each answer the last on its connection.
+    // Requests that came in before the end are answered, each answer the last on its connection.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256, querystringParser: parseQuery },
     frameworkErrors: frameworkErrorsOf(parts, security),
     clientErrorHandler: writeClientError,
   }) as unknown as FastifyInstance;
-  const isClosing = endConnections(app, places, trustProxy);
-  sendAlways(app, security);
+  const isClosing = closeConnections(app, limits, trustProxy);
+  setDefaultHeaders(app, security);
   const metrics = { register: countAnswers(app), access: parts.metricsAccess };
   const pages = createPageCache(parts.reader, parts.cacheBytes, security);
   const closed = new AbortController();
   app.addHook('onClose', async () => closed.abort());
   const inFlight = countInFlight(parts.clock, parts.answerBytes, closed.signal);
-  registerRoutes(app, { ...parts, metrics, pages, inFlight, isClosing, isSpare: places.isSpare });
+  registerRoutes(app, { ...parts, metrics, pages, inFlight, isClosing, isOverLimit: limits.isOverLimit });
   return app;
 }
 
-/** A server with all its bounds; what it can't take is refused and logged. */
-function makeServer(handler: RequestListener, { tls, log, clock }: AppParts, places: Places): Server {
+/** A server with all its bounds. Failures to accept a connection are logged. */
+function makeServer(handler: RequestListener, { tls, log, clock }: AppParts, limits: ConnectionLimits): Server {
   const options = {
     maxHeaderSize: MAX_HEADER_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -112,36 +112,36 @@ function makeServer(handler: RequestListener, { tls, log, clock }: AppParts, pla
   const server =
     tls === null ? createServer(options, handler) : createSecureServer({ ...options, ...secured(tls) }, handler);
   server.setTimeout(IDLE_MS);
-  places.watch(server);
-  let complainedAt = Number.NEGATIVE_INFINITY;
+  limits.watch(server);
+  let loggedAt = Number.NEGATIVE_INFINITY;
   server.on('error', (err) => {
-    // Whoever listens hears of an address that can't be had; later there are only connections that can't be taken.
-    if (!server.listening || clock.now() - complainedAt < COMPLAINT_MS * MICROS_PER_MS) return;
-    complainedAt = clock.now();
+    // Before it listens, `listen` rejects with the error; afterwards errors come from accepting connections.
+    if (!server.listening || clock.now() - loggedAt < ACCEPT_LOG_MS * MICROS_PER_MS) return;
+    loggedAt = clock.now();
     log.error({ err }, 'a connection could not be taken');
   });
   return server;
 }
 
 /**
- * Makes an answer the last of its connection: all of them once the application closes (Fastify says so only to requests that begin
- * after it), those without a place, and those to who brought no good key. A proxy's connections are everybody's, and stay.
+ * Sends `Connection: close` with every answer once the application closes (Fastify does so only for requests that begin after it), on
+ * connections over the limit, and to clients that didn't sign in, but for those of a proxy, which many clients share.
  */
-function endConnections(app: FastifyInstance, { isSpare }: Places, isProxied: boolean): () => boolean {
+function closeConnections(app: FastifyInstance, { isOverLimit }: ConnectionLimits, isProxied: boolean): () => boolean {
   let isClosing = false;
   app.addHook('preClose', (done) => {
     isClosing = true;
     done();
   });
   app.addHook('onSend', ({ client, raw }, reply, payload, done) => {
-    const isStranger = (client ?? null) === null && !isProxied;
-    if (isClosing || isStranger || isSpare(raw.socket)) reply.header('connection', 'close');
+    const isAnonymous = (client ?? null) === null && !isProxied;
+    if (isClosing || isAnonymous || isOverLimit(raw.socket)) reply.header('connection', 'close');
     done(null, payload);
   });
   return () => isClosing;
 }
 
-/** Stops taking connections and ends those that are idle; requests in flight may finish until the grace is over. */
+/** Stops accepting connections and closes idle ones; requests in flight may finish within STOP_GRACE_MS. */
 export async function closeApp(app: FastifyInstance, clock: Clock): Promise<void> {
   const done = new AbortController();
   clock.sleep(STOP_GRACE_MS, done.signal).then(
@@ -158,13 +158,13 @@ export async function closeApp(app: FastifyInstance, clock: Clock): Promise<void
 function secured(tls: NonNullable<AppParts['tls']>) {
   const own = { ...tlsRules, handshakeTimeout: HEADERS_TIMEOUT_MS, cert: tls.cert.reveal(), key: tls.key.reveal() };
   if (tls.clientCa === null) return own;
-  // Who shows no certificate, or a foreign one, may still bring a key: routes/sign-in.ts decides.
+  // A client without a certificate, or with a foreign one, may still have a key: routes/sign-in.ts decides.
   return { ...own, ca: tls.clientCa.reveal(), requestCert: true, rejectUnauthorized: false };
 }
 
 /**
- * Answers are data: nothing in them may run, be framed or be taken for another type. A page for people sets its own policy.
- * Helmet's headers are the same for every answer, so it is asked once.
+ * Answers are data: browsers must not run, frame or sniff them. Pages for people set a policy of their own (assets.ts, docs.ts). Helmet's
+ * headers are the same for every answer, so it is called once.
  */
 function securityHeaders(isSecure: boolean): Record<string, string> {
   const headers: Record<string, string> = {};

@@ -4,7 +4,7 @@ import { extname } from 'node:path';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../src/model/error.ts';
 import type { Operation } from './methods.ts';
-import { isHeld } from './page-reply.ts';
+import { matchesEtag } from './page-reply.ts';
 
 /**
  * Pages for people, and the files that they load: `routes/assets/NAME/`, read once at start. `npm run build` copies them into `dist`. The
@@ -95,6 +95,6 @@ function send(
   reply: FastifyReply,
 ): FastifyReply {
   reply.header('cache-control', cacheControl).header('etag', etag).header('content-security-policy', POLICY);
-  if (isHeld(headers['if-none-match'], etag)) return reply.code(304).send();
+  if (matchesEtag(headers['if-none-match'], etag)) return reply.code(304).send();
   return reply.header('content-type', mediaType).send(body);
 }

@@ -5,68 +5,68 @@ import { addressGroup } from './address-group.ts';
 export interface ConnectionBounds {
   /** Connections at a time. */
   most: number;
-  /** Of one address; null: as many as there are, because all of them are a proxy's. */
+  /** Of one address; null: no bound, because all of them are a proxy's. */
   perAddress: number | null;
 }
 
-/** Which connections have a place, and which are only told that there is none. */
-export interface Places {
+/** Counts connections. Those over the limit are taken as well, and only told so. */
+export interface ConnectionLimits {
   /** Counts what this server takes from now on. */
   watch(server: Server): void;
-  /** Came when there was no place for it. On such a connection health is answered, and 503 to all else. */
-  isSpare(socket: Socket): boolean;
+  /** Is the connection over the limit? On such a one, what anyone may read is answered, and 503 to all else. */
+  isOverLimit(socket: Socket): boolean;
 }
 
-/** Connections without a place that are held at a time; the next one ends the oldest, so that the newest is always heard. */
-export const SPARE_PLACES = 16;
-/** Silence after which a connection without a place ends. */
-const SPARE_MS = 5000;
+/** Connections over the limit that are kept open; the next one closes the oldest, so that the newest always gets an answer. */
+export const MAX_OVER_LIMIT = 16;
+/** A connection over the limit is closed after being idle for this long. */
+const OVER_LIMIT_IDLE_MS = 5000;
 
-/** Gives places to connections up to the bounds. Whoever fills them all keeps nobody from asking how the gateway does. */
-export function keepPlaces({ most, perAddress }: ConnectionBounds): Places {
+/** Limits connections. When the limit is reached, health can still be asked for on a new connection. */
+export function limitConnections({ most, perAddress }: ConnectionBounds): ConnectionLimits {
   const ofAddress = new Map<string, number>();
-  /** The oldest first. A TLS connection is another object than its socket: both have the remote end in common. */
-  const spares = new Map<string, Socket>();
-  let taken = 0;
+  /** The oldest first. By remote end, because a TLS connection is another object than its socket. */
+  const overLimit = new Map<string, Socket>();
+  let counted = 0;
 
-  const seat = (socket: Socket, address: string): void => {
-    taken += 1;
+  const count = (socket: Socket, address: string): void => {
+    counted += 1;
     ofAddress.set(address, (ofAddress.get(address) ?? 0) + 1);
     socket.once('close', () => {
-      taken -= 1;
+      counted -= 1;
       const left = (ofAddress.get(address) ?? 1) - 1;
       if (left === 0) ofAddress.delete(address);
       else ofAddress.set(address, left);
     });
   };
 
-  const spare = (socket: Socket): void => {
+  const keepOverLimit = (socket: Socket): void => {
     const name = remoteEndOf(socket);
-    for (const [oldest, held] of spares) {
-      if (spares.size < SPARE_PLACES) break;
-      spares.delete(oldest);
-      held.destroy();
+    for (const [oldest, other] of overLimit) {
+      if (overLimit.size < MAX_OVER_LIMIT) break;
+      overLimit.delete(oldest);
+      other.destroy();
     }
-    spares.set(name, socket);
-    socket.setTimeout(SPARE_MS, () => socket.destroy());
+    overLimit.set(name, socket);
+    socket.setTimeout(OVER_LIMIT_IDLE_MS, () => socket.destroy());
     socket.once('close', () => {
-      if (spares.get(name) === socket) spares.delete(name);
+      if (overLimit.get(name) === socket) overLimit.delete(name);
     });
   };
 
   return {
     watch(server) {
-      // The last line, should one place ever be counted wrong: Node drops what is beyond without a word.
-      server.maxConnections = most + 2 * SPARE_PLACES;
+      // A second bound, in case the count is ever wrong: Node drops connections beyond it without an answer.
+      server.maxConnections = most + 2 * MAX_OVER_LIMIT;
       server.on('connection', (socket: Socket) => {
         eventLoop.connectionArrived();
         const address = addressGroup(socket.remoteAddress ?? '');
-        const isFull = taken >= most || (perAddress !== null && (ofAddress.get(address) ?? 0) >= perAddress);
-        if (isFull) spare(socket);
-        else seat(socket, address);
+        const isFull = counted >= most || (perAddress !== null && (ofAddress.get(address) ?? 0) >= perAddress);
+        if (isFull) keepOverLimit(socket);
+        else count(socket, address);
       });
     },
-    isSpare: (socket) => spares.size > 0 && spares.has(remoteEndOf(socket)),
+    isOverLimit: (socket) => overLimit.size > 0 && overLimit.has(remoteEndOf(socket)),
   };
 }
 

@@ -31,10 +31,10 @@ export function getHealth(): Operation {
 }
 
 /** `GET /readyz`: it can serve; else 503 with `reason`, one of the words above. */
-export function getReadiness({ reader, hindrance }: RouteContext): Operation {
+export function getReadiness({ reader, unreadyReason }: RouteContext): Operation {
   return operation(text('getReadiness', 'Can it serve?', 'ready'), form, async (_, reply) => {
     reply.header('cache-control', 'no-store');
-    const hindered = hindrance();
+    const hindered = unreadyReason();
     if (hindered !== null) throw unready(hindered);
     await reader.journals().catch((cause: unknown) => {
       throw unready('store', cause);

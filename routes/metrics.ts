@@ -184,10 +184,10 @@ function readFigures(register: Registry, parts: RouteParts): () => Promise<void>
       left.set(labels, budget.left);
     }
     sent.inc(accounts.reduce((sum, { requests }) => sum + requests, 0));
-    const figures = pages.figures();
-    for (const name of ['hits', 'misses', 'evictions'] as const) counted[name].inc(figures[name]);
-    for (const name of ['pages', 'bytes'] as const) kept[name].set(figures[name]);
-    const under = inFlight.figures();
+    const counters = pages.counters();
+    for (const name of ['hits', 'misses', 'evictions'] as const) counted[name].inc(counters[name]);
+    for (const name of ['pages', 'bytes'] as const) kept[name].set(counters[name]);
+    const under = inFlight.counters();
     for (const name of ['answers', 'bytes'] as const) flying[name].set(under[name]);
   };
 }

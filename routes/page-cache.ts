@@ -7,12 +7,12 @@ import type { PageValidity, Reader } from '../src/store/store.ts';
 import { type AcceptedCodings, encodeBody, SHORTEST_ENCODED } from './coding.ts';
 import { unavailable } from './readiness.ts';
 
-/** A page that a route can render, and what it depends on. */
-export interface PageQuestion {
-  /** Everything that decides what the page says besides the journal's content; never who asks. */
+/** A page that is asked for: how to render it, and what it depends on. */
+export interface PageRequest {
+  /** Everything that decides what the page says besides the journal's content. Never the client. */
   key: string;
   journal: string;
-  /** What stands in the journal up to this date, inclusive, plays no part. */
+  /** The page depends on entries after this date only. */
   after: Micros;
   render(): Promise<RenderedPage>;
 }
@@ -21,14 +21,14 @@ export interface RenderedPage {
   body: Buffer;
   /** Content-Type, and whatever else belongs to this page. */
   headers: Record<string, string>;
-  /** Read with the rows or before them, never after: of (after, until], to the head where `until` is null. */
+  /** Of the entries in (after, until], or up to the head where `until` is null. Read with the rows or before them, never after. */
   validity: PageValidity;
   until: Micros | null;
 }
 
-/** A page as it is sent: all that is the same for everybody is written once. */
+/** A page as it is sent: everything that is the same for all clients, made once. */
 export interface Page {
-  /** In its coding. */
+  /** In its content coding. */
   body: Buffer;
   /** Header fields, name and value by turns: those of 200, and those of 304. */
   fields: { whole: readonly string[]; unchanged: readonly string[] };
@@ -36,68 +36,69 @@ export interface Page {
   etag: string;
 }
 
-interface KeptPage extends Page {
+interface CachedPage extends Page {
   validity: PageValidity;
   until: Micros | null;
-  /** The store's state when the page was last known to be right; null: look again. */
-  rightAt: number | null;
+  /** The store's state when the page was last found valid; null: its validity has to be read again. */
+  validAt: number | null;
 }
 
 export interface PageCache {
   /**
-   * The page as the journal stands at the time of asking, or newer; rows are read only when nothing that is kept says it. At once
-   * where nothing was committed since it was last asked for.
+   * Returns the page as the journal stands at the time of the call, or newer. Rows are read only when no valid page is cached. It
+   * returns without a promise when nothing was committed since the last call.
    */
-  read(question: PageQuestion, codings: AcceptedCodings): Page | Promise<Page>;
-  figures(): { hits: number; misses: number; evictions: number; pages: number; bytes: number };
+  read(request: PageRequest, codings: AcceptedCodings): Page | Promise<Page>;
+  counters(): { hits: number; misses: number; evictions: number; pages: number; bytes: number };
 }
 
-/** Pages in the making at a time: each may hold some megabytes. */
+/** Pages that are rendered at a time: each may take some megabytes. */
 const MAX_RENDERING = 4;
-/** Pages that may wait to be made before new requests are sent away. */
+/** Pages that may wait for a permit before new requests are refused. */
 export const MAX_WAITING_PAGES = 200;
-/** What a page takes besides its body and key, header fields among it. */
+/** Bytes that a page takes besides its body and key: header fields and objects. */
 const OVERHEAD = 2048;
 
 /**
- * Only for whoever brought the key, and asked about each time: what is kept is never shown stale, and an unchanged page costs
- * a 304 (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
+ * For the client's own cache only, which asks again each time: nothing stale is shown, and an unchanged page costs a 304
+ * (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
  */
 export const PAGE_CACHE_CONTROL = 'private, no-cache';
-/** What a page may differ by, among them every way to bring a key (RFC 9110 section 12.5.5). */
+/** Header fields that an answer depends on, among them every way to bring a key (RFC 9110 section 12.5.5). */
 export const PAGE_VARY = 'Accept, Accept-Encoding, Authorization, X-API-Key';
 
-/** Keeps pages ready to be sent, up to `bytes` of them; those used least recently go first. `common` goes with every answer. */
+/** Caches pages up to `bytes`; the least recently used go first. `common`: header fields of every answer. */
 export function createPageCache(
   reader: Pick<Reader, 'validity' | 'state'>,
   bytes: number,
   common: Record<string, string> = {},
 ): PageCache {
-  // Counters of a store that was restored from a backup may come to the same figures again: no tag outlives the process.
+  // No tag outlives the process: a store that was restored from a backup may count to the same numbers again.
   const generation = randomBytes(9).toString('base64url');
   const counts = { hits: 0, misses: 0, evictions: 0 };
-  const pages = new LRUCache<string, KeptPage>({
+  const pages = new LRUCache<string, CachedPage>({
     maxSize: bytes,
     sizeCalculation: ({ body }, key) => body.length + 2 * key.length + OVERHEAD,
     dispose: (_page, _key, reason) => {
       if (reason === 'evict') counts.evictions += 1;
     },
   });
-  const making = new Map<string, Promise<KeptPage>>();
-  const rendering = createSemaphore(MAX_RENDERING);
+  const flights = new Map<string, Promise<CachedPage>>();
+  const permits = createSemaphore(MAX_RENDERING);
 
-  const isValid = async ({ journal, after }: PageQuestion, page: KeptPage): Promise<boolean> => {
-    // Before the validity: what is committed in between makes a page be looked at once more, never once too rarely.
+  const isValid = async ({ journal, after }: PageRequest, page: CachedPage): Promise<boolean> => {
+    // Read before the validity: a commit in between only makes the page be checked once more.
     const state = reader.state();
     const now = await reader.validity(journal, after, page.until);
-    const isRight = now.changes === page.validity.changes && (page.until !== null || now.head === page.validity.head);
-    if (isRight) page.rightAt = state;
-    return isRight;
+    const isStillValid =
+      now.changes === page.validity.changes && (page.until !== null || now.head === page.validity.head);
+    if (isStillValid) page.validAt = state;
+    return isStillValid;
   };
 
-  const make = async (id: string, question: PageQuestion, codings: AcceptedCodings): Promise<KeptPage> => {
-    const rightAt = reader.state();
-    const { body: plain, headers, validity, until } = await question.render();
+  const render = async (id: string, request: PageRequest, codings: AcceptedCodings): Promise<CachedPage> => {
+    const validAt = reader.state();
+    const { body: plain, headers, validity, until } = await request.render();
     const coding = plain.length < SHORTEST_ENCODED && codings.isPlainFine ? 'identity' : codings.best;
     const body = await encodeBody(plain, coding);
     const state = hash('sha256', `${generation} ${validity.changes} ${until ?? validity.head} ${id}`, 'base64url');
@@ -107,49 +108,50 @@ export function createPageCache(
     const content = { 'content-type': type, 'content-length': String(body.length) };
     const whole = { ...unchanged, ...content, ...(coding === 'identity' ? {} : { 'content-encoding': coding }) };
     const fields = { whole: Object.entries(whole).flat(), unchanged: Object.entries(unchanged).flat() };
-    const page = { body, fields, etag, validity, until, rightAt };
+    const page = { body, fields, etag, validity, until, validAt };
     pages.set(id, page);
     return page;
   };
 
-  const readAnew = async (
+  const readAgain = async (
     id: string,
-    kept: KeptPage | undefined,
-    question: PageQuestion,
+    cached: CachedPage | undefined,
+    request: PageRequest,
     codings: AcceptedCodings,
   ): Promise<Page> => {
-    if (kept !== undefined && (await isValid(question, kept))) {
+    if (cached !== undefined && (await isValid(request, cached))) {
       counts.hits += 1;
-      return kept;
+      return cached;
     }
     counts.misses += 1;
-    // One that is being made may have been read before this request came: it is looked at like one that is kept.
-    const running = await making.get(id)?.catch(() => undefined);
-    if (running !== undefined && (await isValid(question, running))) return running;
-    const begun = making.get(id);
+    // Single flight. What is being rendered may have been read before this request came, so it is checked like a cached page.
+    const running = await flights.get(id)?.catch(() => undefined);
+    if (running !== undefined && (await isValid(request, running))) return running;
+    const begun = flights.get(id);
     if (begun !== undefined) return begun;
-    if (rendering.waiting >= MAX_WAITING_PAGES) {
+    if (permits.waiting >= MAX_WAITING_PAGES) {
       throw unavailable('Too many pages are being made already; try again soon.');
     }
-    const made = rendering
+    const made = permits
       .run(async () => {
         await eventLoop.next();
-        return make(id, question, codings);
+        return render(id, request, codings);
       })
-      .finally(() => making.delete(id));
-    making.set(id, made);
+      .finally(() => flights.delete(id));
+    flights.set(id, made);
     return made;
   };
 
   return {
-    read(question, codings) {
-      const id = `${codings.best}${codings.isPlainFine ? '' : '!'} ${question.key}`;
+    read(request, codings) {
+      const id = `${codings.best}${codings.isPlainFine ? '' : '!'} ${request.key}`;
       const state = reader.state();
-      const kept = pages.get(id);
-      if (kept === undefined || state === null || kept.rightAt !== state) return readAnew(id, kept, question, codings);
+      const cached = pages.get(id);
+      if (cached === undefined || state === null || cached.validAt !== state)
+        return readAgain(id, cached, request, codings);
       counts.hits += 1;
-      return kept;
+      return cached;
     },
-    figures: () => ({ ...counts, pages: pages.size, bytes: pages.calculatedSize }),
+    counters: () => ({ ...counts, pages: pages.size, bytes: pages.calculatedSize }),
   };
 }

@@ -1,72 +1,72 @@
 import { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { acceptedCodings } from './coding.ts';
-import type { Page, PageQuestion } from './page-cache.ts';
+import type { Page, PageRequest } from './page-cache.ts';
 import type { RouteContext } from './parts.ts';
 
-/** What @fastify/rate-limit said of this request: all that differs between two answers with one page. */
-const OWN_FIELDS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const;
+/** Header fields of @fastify/rate-limit: all that differs between two answers with one page. */
+const RATE_FIELDS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const;
 
-/** Bytes that push everything else out of a processor's caches when they are copied to the kernel (measured: 12% of an 800 kB page). */
+/** Copying so many bytes to the kernel empties the processor's caches (measured: 12% of the time of an 800 kB page). */
 const LARGE = 128 * 1024;
 
 /**
- * Sends a page from the cache, or 304 to who has it; it costs its client so many parts of a request (rates.ts). Throws
- * `not-acceptable`, what rendering throws, and what in-flight.ts says to who must wait.
+ * Sends a page from the cache, or 304 when the client has it. `cost`: parts of a request (rates.ts). Throws `not-acceptable`, what
+ * rendering throws, and `unavailable` or `rate-limited` (in-flight.ts).
  */
 export function replyWithPage(
   request: FastifyRequest,
   reply: FastifyReply,
   parts: Pick<RouteContext, 'pages' | 'isClosing' | 'inFlight' | 'rates'>,
-  question: PageQuestion,
+  wanted: PageRequest,
   cost: number,
 ): undefined | Promise<undefined> {
   parts.inFlight.admit(request.client.name);
-  const page = parts.pages.read(question, acceptedCodings(request.headers['accept-encoding']));
+  const page = parts.pages.read(wanted, acceptedCodings(request.headers['accept-encoding']));
   if (page instanceof Promise) {
     return page.then((made) => {
-      parts.rates.settle(request, reply, cost);
+      parts.rates.charge(request, reply, cost);
       return sendPage(request, reply, made, parts);
     });
   }
-  parts.rates.settle(request, reply, cost);
+  parts.rates.charge(request, reply, cost);
   return sendPage(request, reply, page, parts);
 }
 
-/** Past Fastify's own sending, which would go through header fields that are ready. Its hooks after the answer run as ever. */
+/** Writes to the response itself: Fastify's `send` would go through all header fields again. `onResponse` hooks run as ever. */
 function sendPage(
   { headers, client, raw }: FastifyRequest,
   reply: FastifyReply,
   { body, fields, etag }: Page,
   { isClosing, inFlight }: Pick<RouteContext, 'isClosing' | 'inFlight'>,
 ): undefined {
-  const isUnchanged = isHeld(headers['if-none-match'], etag);
-  // Under TLS each connection has the page in its own cipher, as soon as it is written.
+  const isUnchanged = matchesEtag(headers['if-none-match'], etag);
+  // Under TLS each connection keeps an encrypted copy of the page from the moment it is written.
   const isCopied = raw.socket instanceof TLSSocket;
-  if (isCopied && !isUnchanged) inFlight.hold(reply.raw, client.name, body.length);
+  if (isCopied && !isUnchanged) inFlight.reserve(reply.raw, client.name, body.length);
   reply.hijack();
   const send = (): void => {
     const own: (string | number)[] = [...(isUnchanged ? fields.unchanged : fields.whole)];
-    for (const name of OWN_FIELDS) {
+    for (const name of RATE_FIELDS) {
       const value = reply.getHeader(name) as number | undefined;
       if (value !== undefined) own.push(name, value);
     }
     if (isClosing()) own.push('connection', 'close');
     reply.raw.writeHead(isUnchanged ? 304 : 200, own as string[]);
     reply.raw.end(isUnchanged ? undefined : body);
-    // What the kernel has taken is not held here any more; without a copy the page is held once for all that wait for it.
+    // Only what the kernel has not taken yet is still in memory; without TLS it is one buffer for all connections.
     if (!isCopied && !isUnchanged && reply.raw.writableLength > 0)
-      inFlight.hold(reply.raw, client.name, body.length, body);
+      inFlight.reserve(reply.raw, client.name, body.length, body);
   };
-  // What asked in the same turn is read first: it would find nothing of the code in the processor's caches afterwards.
+  // Requests of the same turn of the event loop are read first: afterwards the processor's caches are empty.
   if (!isUnchanged && body.length >= LARGE) setImmediate(send);
   else send();
 }
 
-/** If-None-Match by weak comparison (RFC 9110 section 13.1.2): does the client have what would be sent? */
-export function isHeld(field: string | undefined, etag: string): boolean {
+/** If-None-Match by weak comparison (RFC 9110 section 13.1.2): does the client have the current version? */
+export function matchesEtag(field: string | undefined, etag: string): boolean {
   if (field === undefined) return false;
   if (field === etag || field.trim() === '*') return true;
-  // Our tags hold no comma, so cutting other servers' tags in two can't make one of ours.
+  // Our tags hold no comma, so splitting other servers' tags can't make one of ours.
   return field.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
 }

@@ -11,23 +11,23 @@ import type { InFlight } from './in-flight.ts';
 import type { PageCache } from './page-cache.ts';
 import type { Pressure } from './pressure.ts';
 import type { Rates } from './rates.ts';
-import type { Hindrance } from './readiness.ts';
+import type { UnreadyReason } from './readiness.ts';
 import type { ReadCount } from './reads.ts';
 
-/** What the application gives its routes: everything they may use, and nothing else. */
+/** Everything that routes may use. */
 export interface RouteParts {
   clock: Clock;
   reader: Reader;
-  /** What keeps the gateway from serving right now. */
-  hindrance(): Hindrance | null;
+  /** Why the gateway can't serve right now; null when it can. */
+  unreadyReason(): UnreadyReason | null;
   pressure: Pressure;
-  /** No connection is to be kept: the application is being closed. */
+  /** The application is being closed: answers end their connections. */
   isClosing(): boolean;
-  /** The connection came when there was no place for it (connections.ts). */
-  isSpare(socket: Socket): boolean;
-  /** Pages ready to be sent, for every route that reads one journal. */
+  /** The connection is over the limit (connections.ts). */
+  isOverLimit(socket: Socket): boolean;
+  /** For every route whose page depends on one journal. */
   pages: PageCache;
-  /** What answers under way hold. */
+  /** Memory of answers under way. */
   inFlight: InFlight;
   clients: ClientDirectory;
   collections: CollectionDefinition[];
@@ -36,7 +36,7 @@ export interface RouteParts {
   publicUrl: string | null;
   /** Believe forwarding headers: only behind a proxy that sets them. */
   trustProxy: boolean;
-  /** What is counted here, and the names of the clients that may read it. */
+  /** The counters of this process, and the names of the clients that may read them. */
   metrics: { register: Registry; access: readonly string[] | 'anyone' };
   /** What is left of the upstream accounts' plans. */
   allowances(): Promise<Allowance[]>;

@@ -2,21 +2,23 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { type Clock, MICROS_PER_SECOND } from '../src/model/clock.ts';
 
+/** From where on the process counts as overloaded. */
 export interface Pressure {
-  /** Mean milliseconds that the event loop is late; 0 for no bound, as below. */
+  /** Mean delay of the event loop in milliseconds; 0: no bound. */
   eventLoopDelay: number;
+  /** Of the heap in use; 0: no bound. */
   heapBytes: number;
 }
 
 export interface PressureGauge {
-  /** Has the process more to do than it can? */
+  /** Is the process overloaded? */
   isHigh(): boolean;
   close(): void;
 }
 
 /** Milliseconds between two samples of the event loop's delay. */
 const RESOLUTION = 10;
-/** What is measured stands so long. */
+/** A measurement is used for so long. */
 const MEASURED_FOR = MICROS_PER_SECOND;
 
 /**

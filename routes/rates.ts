@@ -3,22 +3,22 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { type Clock, MICROS_PER_MS, type Micros } from '../src/model/clock.ts';
 
-/** Parts that a request of a client's rate is counted in: whole numbers add up exactly. */
+/** Parts of one request of a client's rate. Costs are whole numbers of parts, which add up exactly. */
 export const WHOLE_REQUEST = 20;
-/** Objects of a page that cost one part: to read and write them takes about 3 ms, and none where the page is kept. */
+/** Objects of a page that cost one part. Reading and writing so many takes about 3 ms, or no time when the page is cached. */
 const OBJECTS_A_PART = 1000;
-/** Clients, or addresses, that are remembered; as many as @fastify/rate-limit remembers by itself. */
+/** Clients, or addresses, that are counted at a time: the default of @fastify/rate-limit. */
 const MAX_ACCOUNTS = 5000;
 
-/** What clients have spent of their rates. A request is counted as a whole one when it comes; what it costs less is given back. */
+/** What clients have used of their rates. A request is counted as a whole one when it comes; `charge` gives back what it costs less. */
 export interface Rates {
   /** Where @fastify/rate-limit counts. */
   store: FastifyRateLimitStoreCtor;
-  /** Makes this request cost so many parts, and its answer say what is left then. Before the answer's head is written. */
-  settle(request: FastifyRequest, reply: FastifyReply, parts: number): void;
+  /** Makes this request cost so many parts, and updates RateLimit-Remaining. Call it before the answer's head is written. */
+  charge(request: FastifyRequest, reply: FastifyReply, parts: number): void;
 }
 
-/** The parts that a page of so many objects costs: never more than a whole request. */
+/** Parts that a page of so many objects costs: at most a whole request. */
 export function costOfPage(limit: number): number {
   return Math.min(WHOLE_REQUEST, Math.ceil(limit / OBJECTS_A_PART));
 }
@@ -35,7 +35,7 @@ export function createRates(clock: Clock): Rates {
     readonly accounts = new LRUCache<string, Account>({ max: MAX_ACCOUNTS });
 
     constructor() {
-      // The first one is the guard's; others are made by `child`.
+      // The first one counts clients (sign-in.ts); `child` makes others.
       clients ??= this;
     }
 
@@ -48,7 +48,7 @@ export function createRates(clock: Clock): Rates {
       const now = clock.now();
       const per = windowMs * MICROS_PER_MS;
       let account = this.accounts.get(key);
-      // A clock that was set back must not make a window longer.
+      // When the clock was set back, a new window begins: the old one would last too long.
       if (account === undefined || now < account.since || now >= account.since + per) {
         account = { spent: 0, since: now };
         this.accounts.set(key, account);
@@ -66,7 +66,7 @@ export function createRates(clock: Clock): Rates {
 
   return {
     store: Windows,
-    settle({ client }, reply, parts) {
+    charge({ client }, reply, parts) {
       const account = clients?.accounts.peek(client.name);
       if (account === undefined) return;
       account.spent = Math.max(0, account.spent - WHOLE_REQUEST + parts);

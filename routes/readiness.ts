@@ -3,24 +3,24 @@ import type { Clock } from '../src/model/clock.ts';
 import { GatewayError } from '../src/model/error.ts';
 import { measurePressure, type Pressure } from './pressure.ts';
 
-/** What keeps the gateway from serving; null when nothing does. */
-export type Hindrance = 'reconciling' | 'stopping' | 'writer-ended' | 'store-damaged';
+/** Why the gateway can't serve. */
+export type UnreadyReason = 'reconciling' | 'stopping' | 'writer-ended' | 'store-damaged';
 
-/** Seconds after which a reader may try again. */
-const SOON = 5;
+/** Retry-After, in seconds. */
+const RETRY_AFTER = 5;
 
 /**
- * Makes a scope answer 503 while it can't answer right or well: journals that don't satisfy their policy yet would show what
- * must not be read any more, and a process out of breath serves nobody by taking on more.
+ * Makes a scope answer 503 while journals are brought up to the configuration, since they may hold what must not be read any more,
+ * and while the process is overloaded.
  */
-export function refuseWhenHindered(
+export function refuseWhileUnready(
   scope: FastifyInstance,
-  { clock, hindrance, pressure }: { clock: Clock; hindrance(): Hindrance | null; pressure: Pressure },
+  { clock, unreadyReason, pressure }: { clock: Clock; unreadyReason(): UnreadyReason | null; pressure: Pressure },
 ): void {
   const gauge = measurePressure(clock, pressure);
   scope.addHook('onClose', async () => gauge.close());
   scope.addHook('onRequest', (_request, _reply, done) => {
-    if (hindrance() === 'reconciling')
+    if (unreadyReason() === 'reconciling')
       done(unavailable('Sluice is starting: journals are brought up to the configuration.'));
     else if (gauge.isHigh()) done(unavailable('Sluice has more to do than it can; try again soon.'));
     else done();
@@ -28,6 +28,6 @@ export function refuseWhenHindered(
 }
 
 /** 503 with Retry-After. */
-export function unavailable(told: string): GatewayError {
-  return new GatewayError('unavailable', told, { retryAfter: SOON });
+export function unavailable(message: string): GatewayError {
+  return new GatewayError('unavailable', message, { retryAfter: RETRY_AFTER });
 }

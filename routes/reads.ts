@@ -1,17 +1,17 @@
 import type { CollectionDefinition } from '../src/model/definition.ts';
 
-/** How often readers asked here for what they would have asked upstream, since the start. */
+/** Reads of collections since the start: requests that would have gone upstream. */
 export interface ReadCount {
-  note(collection: CollectionDefinition): void;
-  /** Over these collections, by alias. */
+  count(collection: CollectionDefinition): void;
+  /** Sum over these collections, by alias. */
   of(aliases: readonly string[]): number;
 }
 
-/** Every read is told to the writer as well, so that a feed that is overdue is tried again. */
+/** `touch` tells the writer of every read, so that an overdue feed is polled again. */
 export function countReads(refreshOnRead: (journal: string) => void): ReadCount {
   const counts = new Map<string, number>();
   return {
-    note({ alias, journal }) {
+    count({ alias, journal }) {
       counts.set(alias, (counts.get(alias) ?? 0) + 1);
       refreshOnRead(journal);
     },

@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../src/model/error.ts';
+import { setDefaultHeaders } from './default-headers.ts';
 import { documentOptions } from './document.ts';
 import { routeTable } from './index.ts';
 import { addResource, knowAllMethods, type Operation, type Operations } from './methods.ts';
@@ -9,11 +10,10 @@ import type { RouteContext, RouteParts } from './parts.ts';
 import { replyWithProblem } from './problem.ts';
 import { checkQuery } from './query.ts';
 import { createRates } from './rates.ts';
-import { refuseWhenHindered, unavailable } from './readiness.ts';
+import { refuseWhileUnready, unavailable } from './readiness.ts';
 import { countReads } from './reads.ts';
 import { paceRefusals } from './refusals.ts';
 import { protect } from './sign-in.ts';
-import { sendAlways } from './standing-headers.ts';
 import { replyWithErrorMessage } from './taxii/error-message.ts';
 import { compileValidator } from './validation.ts';
 
@@ -63,17 +63,17 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
   app.register(async (guarded) => {
     // Unless a route says better: RFC 9111 keeps a shared cache from an answer for its Authorization field alone, but keys
     // come in other ways as well, and a 404 for one client must never be shown to another.
-    sendAlways(guarded, { 'cache-control': 'private, no-cache', vary: 'Authorization, X-API-Key' });
+    setDefaultHeaders(guarded, { 'cache-control': 'private, no-cache', vary: 'Authorization, X-API-Key' });
     paceRefusals(guarded);
     guarded.addHook('onRequest', ({ raw }, _reply, done) => {
-      if (parts.isSpare(raw.socket)) done(unavailable('There is no place for another connection.'));
+      if (parts.isOverLimit(raw.socket)) done(unavailable('Too many connections are open; try again soon.'));
       else done();
     });
     await protect(guarded, parts.clients, rates.store);
     const scopes = table.filter(({ access }) => access === 'clients');
     for (const each of scopes.filter(({ isAlwaysServed }) => isAlwaysServed)) registerScope(guarded, each, context);
     guarded.register(async (hindered) => {
-      refuseWhenHindered(hindered, parts);
+      refuseWhileUnready(hindered, parts);
       for (const each of scopes.filter(({ isAlwaysServed }) => !isAlwaysServed)) registerScope(hindered, each, context);
     });
   });

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import { buildApp, closeApp } from '../routes/app.ts';
-import type { Hindrance } from '../routes/readiness.ts';
+import type { UnreadyReason } from '../routes/readiness.ts';
 import { createClientMap } from './auth/clients.ts';
 import type { Config } from './config/config.ts';
 import { type ControlConnection, connectControl, serveControl } from './control/socket.ts';
@@ -100,9 +100,9 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     closing.unshift(() => writer.close());
     const reader = await store.openReader(commits);
     closing.unshift(() => reader.close());
-    let hindrance: Hindrance | null = 'reconciling';
+    let unreadyReason: UnreadyReason | null = 'reconciling';
     writer.died.catch(() => {
-      hindrance = 'writer-ended';
+      unreadyReason = 'writer-ended';
     });
 
     const accounts = accountsOf(configuredFeeds(config));
@@ -111,7 +111,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     const app = buildApp({
       clock: systemClock,
       reader,
-      hindrance: () => hindrance ?? (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
+      unreadyReason: () => unreadyReason ?? (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
       clients,
       collections: config.collections,
       taxii: config.taxii,
@@ -134,7 +134,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       log,
     });
     closing.unshift(() => {
-      hindrance = 'stopping';
+      unreadyReason = 'stopping';
       return closeApp(app, systemClock);
     });
     // It answers from here on, and says that it isn't ready: what takes long must not look like what is dead.
@@ -145,7 +145,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     const stopped = aborted(signal);
     await Promise.race([writer.reconcile(), stopped, writer.died]);
     if (signal.aborted) return;
-    hindrance = null;
+    unreadyReason = null;
 
     const base = `${config.listen.tls === null ? 'http' : 'https'}://${hostFor(config.listen.host)}:${portOf(app)}`;
     await welcome(config, base, writer, { say, isTerminal });

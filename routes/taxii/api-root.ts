@@ -128,7 +128,7 @@ function resource(text: TaxiiText, answer: (request: FastifyRequest) => unknown)
 function pages(text: TaxiiText, send: typeof objects, context: RouteContext): Operation {
   return taxiiOperation({ ...text, headers: dateHeaders }, (request, reply) => {
     const collection = findCollection(request, context.collections);
-    context.reads.note(collection);
+    context.reads.count(collection);
     return send(request, reply, collection, context);
   });
 }

@@ -4,26 +4,26 @@ import type { Micros } from '../../src/model/clock.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { acceptedCodings, encodeStream } from '../coding.ts';
-import type { Held } from '../in-flight.ts';
+import type { Reservation } from '../in-flight.ts';
 import { PAGE_CACHE_CONTROL, PAGE_VARY } from '../page-cache.ts';
 import type { RouteContext } from '../parts.ts';
 import { costOfPage } from '../rates.ts';
 import { headOf, LARGEST_KEPT, type PageBounds, type PageHead, type Walk } from './walk.ts';
 
-/** Entries read and rendered at once, in about 3 ms: what a page under way holds in memory, however slowly it is taken. */
+/** Entries that are read and rendered at once, in about 3 ms. A page under way keeps no more in memory, however slow its reader is. */
 const SLICE = 1000;
-/** What that is, made of it twice over, and its coding, in bytes. */
-const HELD_BYTES = 4 * 1024 * 1024;
+/** Memory of a page under way: a slice, its text twice, and the buffers of its coding. */
+const STREAM_BYTES = 4 * 1024 * 1024;
 
-/** Is it to be written as it is read, and not kept? */
+/** Is the page streamed, and not cached? */
 export function isLarge({ filters }: Walk): boolean {
   return filters.limit > LARGEST_KEPT;
 }
 
 /**
- * Sends a page slice by slice, as fast as its reader takes it. Each slice is a view of its own: what is superseded meanwhile comes
- * again behind the page's last date, so a walk misses nothing. Throws what reading throws, and what in-flight.ts says to who must
- * wait, before anything is sent.
+ * Streams a page slice by slice, as fast as its reader takes it. Each slice is read from its own snapshot of the store: an entry that is
+ * superseded meanwhile comes again behind the page's last date, so a client that pages on misses nothing. Before anything is sent it
+ * throws what reading throws, and `unavailable` or `rate-limited` (in-flight.ts).
  */
 export async function streamPage(
   request: FastifyRequest,
@@ -34,20 +34,20 @@ export async function streamPage(
 ): Promise<FastifyReply> {
   const { best } = acceptedCodings(request.headers['accept-encoding']);
   const client = request.client.name;
-  await parts.inFlight.enter(client);
-  const held = parts.inFlight.hold(reply.raw, client, HELD_BYTES);
+  await parts.inFlight.admitInTurn(client);
+  const reservation = parts.inFlight.reserve(reply.raw, client, STREAM_BYTES);
   const bounds = await findBounds(walk, parts);
   const head = await headOf(walk, parts, bounds);
-  parts.rates.settle(request, reply, costOfPage(walk.filters.limit));
+  parts.rates.charge(request, reply, costOfPage(walk.filters.limit));
   reply.headers({ ...head.headers, 'cache-control': PAGE_CACHE_CONTROL, vary: PAGE_VARY });
   if (best !== 'identity') reply.header('content-encoding', best);
-  // A stream, if an empty one: nothing in its place would be told as a length of 0, which is not what GET sends.
+  // An empty stream: an empty body would be sent with Content-Length: 0, which is not what GET sends.
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
-  const body = Readable.from(writePage(walk, parts, bounds, head, render, held), { objectMode: false });
+  const body = Readable.from(writePage(walk, parts, bounds, head, render, reservation), { objectMode: false });
   return reply.send(encodeStream(body, best));
 }
 
-/** The page's dates, which its header fields and `next` say before its first entry is written. */
+/** Finds the page's first and last date, which stand in header fields and `next`, before its first entry is written. */
 async function findBounds({ filter, filters }: Walk, { reader }: RouteContext): Promise<PageBounds> {
   const bounds: PageBounds = { first: null, last: null, more: false };
   if (filters.isEmpty) return bounds;
@@ -71,7 +71,7 @@ async function* writePage(
   { last }: PageBounds,
   { frame }: PageHead,
   render: (entry: Entry) => string,
-  held: Held,
+  reservation: Reservation,
 ): AsyncGenerator<Buffer> {
   if (frame === null) return yield Buffer.from('{}');
   let text = frame.opening;
@@ -85,8 +85,8 @@ async function* writePage(
       separator = ',';
     });
     if (text !== '') yield Buffer.from(text);
-    // It was taken: whoever takes nothing for long loses the connection.
-    held.progress();
+    // The reader has taken it.
+    reservation.progress();
     text = '';
     if (!more) break;
     after = reached;

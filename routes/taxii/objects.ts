@@ -154,7 +154,7 @@ function sendPage(
   read: () => Promise<Content>,
 ): Sent {
   const { filters, filter, key, isWide, isSearch } = walk;
-  const question = {
+  const page = {
     key,
     journal: filter.journal,
     after: isWide ? 0 : filters.after,
@@ -167,7 +167,7 @@ function sendPage(
       return { body, headers, ...((isWide ? null : content.range) ?? whole) };
     },
   };
-  return replyWithPage(request, reply, parts, question, isSearch ? WHOLE_REQUEST : costOfPage(filters.limit));
+  return replyWithPage(request, reply, parts, page, isSearch ? WHOLE_REQUEST : costOfPage(filters.limit));
 }
 
 /** STIX writes 3 or 6 digits; so does the version that is named after it. */

@@ -102,9 +102,9 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
       limit: selection.maximum ?? limit,
       offset: readOffset(query),
     };
-    reads.note(collection);
-    const held = inFlight.hold(reply.raw, request.client.name, STREAM_BYTES);
-    if (before !== null) rates.settle(request, reply, costOfStep({ ...page, before: filter.before }));
+    reads.count(collection);
+    const reservation = inFlight.reserve(reply.raw, request.client.name, STREAM_BYTES);
+    if (before !== null) rates.charge(request, reply, costOfStep({ ...page, before: filter.before }));
     const bounds = await findBounds(reader, page, (entry) => isSelected(entry, selection));
     const links = linksOf(asked, query, page, bounds, context);
     if (links.next !== null) reply.header('link', `<${links.next}>; rel="next"`);
@@ -113,7 +113,7 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     const slices = readBetween(reader, page, bounds);
     const { identityId, clock } = context;
     const document = { collection, selection, options, slices, at: clock.now(), identityId, about: { meta, links } };
-    return sendOutput(request, reply, output, document, held);
+    return sendOutput(request, reply, output, document, reservation);
   });
 }
 

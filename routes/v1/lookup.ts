@@ -97,7 +97,7 @@ async function lookUp(
   response: ServerResponse,
   context: RouteContext,
 ) {
-  context.inFlight.hold(response, request.client.name, values.length * ANSWER_BYTES);
+  context.inFlight.reserve(response, request.client.name, values.length * ANSWER_BYTES);
   // Who looks values up reads as well: feeds that are overdue are tried again for them too.
   const { client } = request;
   for (const collection of context.collections)

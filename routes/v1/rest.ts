@@ -12,7 +12,7 @@ export function prepareRest(scope: FastifyInstance, context: RouteContext): void
   readJsonBodies(scope, context);
   encodeAnswers(scope);
   // Nothing here is kept ready: each answer is made, in pieces that take turns.
-  scope.addHook('preHandler', async ({ client }) => context.inFlight.enter(client.name));
+  scope.addHook('preHandler', async ({ client }) => context.inFlight.admitInTurn(client.name));
   tellRate(scope, context);
 }
 
@@ -36,7 +36,7 @@ function readJsonBodies(scope: FastifyInstance, { inFlight }: RouteContext): voi
   scope.addHook('preParsing', async ({ method, headers, client }, reply) => {
     if (method !== 'POST') return;
     inFlight.admit(client.name);
-    inFlight.hold(reply.raw, client.name, Math.min(Number(headers['content-length'] ?? MAX_BODY), MAX_BODY));
+    inFlight.reserve(reply.raw, client.name, Math.min(Number(headers['content-length'] ?? MAX_BODY), MAX_BODY));
   });
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser(

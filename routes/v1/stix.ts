@@ -91,13 +91,13 @@ async function answer(query: Query, request: FastifyRequest, reply: FastifyReply
   const filter = readIocFilter(query, request, collections);
   const { collection, types } = filter;
   const { output, options } = formats.choose(request, query);
-  context.reads.note(collection);
-  const held = context.inFlight.hold(reply.raw, request.client.name, STREAM_BYTES);
+  context.reads.count(collection);
+  const reservation = context.inFlight.reserve(reply.raw, request.client.name, STREAM_BYTES);
   const { identityId, clock } = context;
   const selection = within({ ...arrangement, types, maximum: null }, output, options);
   const slices = readStanding(filter, context);
   const document = { collection, selection, options, slices, at: clock.now(), identityId, about: {} };
-  return sendOutput(request, reply, output, document, held);
+  return sendOutput(request, reply, output, document, reservation);
 }
 
 /** Everything that stands, in the order of the journal, so that nothing is lost that changes while it is written. */
@@ -156,9 +156,9 @@ async function sendPage(query: Query, request: FastifyRequest, reply: FastifyRep
   const asked = readIocFilter({ ...query, type }, request, collections);
   const after = Math.max(asked.since ?? 0, cursor?.dateAdded ?? 0);
   const size = readLimit(query['limit'], taxii.pageSize, taxii.maxPage);
-  reads.note(collection);
-  inFlight.hold(reply.raw, request.client.name, size * OBJECT_BYTES);
-  rates.settle(request, reply, costOfPage(size));
+  reads.count(collection);
+  inFlight.reserve(reply.raw, request.client.name, size * OBJECT_BYTES);
+  rates.charge(request, reply, costOfPage(size));
   const filter = filterOf(asked);
   const list = new ListWriter({ identityId, tlpVersion: collection.tlpVersion });
   const dates: Micros[] = [];

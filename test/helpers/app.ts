@@ -82,7 +82,7 @@ export async function openApp(
     feeds: [],
     canonical,
     version: '0.0.0',
-    hindrance: () => null,
+    unreadyReason: () => null,
     pressure: NO_PRESSURE,
     allowances: async () => [],
     metricsAccess: 'anyone',

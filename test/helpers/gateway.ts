@@ -78,7 +78,7 @@ export async function openGateway(
     // It looks after answers under way in time of its own: a scripted clock that hurries whoever waits must not run on for that.
     clock: { now: () => clock.now(), sleep: systemClock.sleep },
     reader,
-    hindrance: () => (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
+    unreadyReason: () => (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
     pressure: NO_PRESSURE,
     clients,
     collections: config.collections,

@@ -6,7 +6,7 @@ import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { AppParts } from '../../routes/app.ts';
-import { SPARE_PLACES } from '../../routes/connections.ts';
+import { MAX_OVER_LIMIT } from '../../routes/connections.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { answerBytesWithin, connectionsWithin } from '../../src/process-limits.ts';
 import { KEY, openApp } from '../helpers/app.ts';
@@ -53,7 +53,7 @@ async function ask(socket: Socket, path: string, key: string | null = KEY): Prom
   return { status: Number(text.slice(9, 12)), head: text.split('\r\n\r\n')[0] ?? '' };
 }
 
-t.test('who fills all places keeps nobody from asking for health, and the rest hears 503', async (t) => {
+t.test('when all connections are used, health is still answered and everything else is 503', async (t) => {
   const { open, counted } = await openDoors(t, { maxConnections: 2 });
   const first = await open();
   await open();
@@ -66,18 +66,18 @@ t.test('who fills all places keeps nobody from asking for health, and the rest h
   t.match(page.head, /retry-after: 5\r\n[\s\S]*connection: close|connection: close[\s\S]*retry-after: 5/i);
   t.match(page.head, /application\/taxii\+json/);
   await counted(2);
-  for (let i = 0; i < 3 * SPARE_PLACES; i += 1) {
+  for (let i = 0; i < 3 * MAX_OVER_LIMIT; i += 1) {
     const silent = await open();
-    if (i % SPARE_PLACES === 0) t.equal((await ask(silent, '/readyz', null)).status, 200, `silent ${i}`);
+    if (i % MAX_OVER_LIMIT === 0) t.equal((await ask(silent, '/readyz', null)).status, 200, `silent ${i}`);
   }
   t.equal((await ask(await open(), '/healthz', null)).status, 200, 'behind all that are silent');
-  await counted(2 + SPARE_PLACES - 1);
+  await counted(2 + MAX_OVER_LIMIT - 1);
   first.destroy();
-  await counted(2 + SPARE_PLACES - 2);
+  await counted(2 + MAX_OVER_LIMIT - 2);
   t.equal((await ask(await open(), OBJECTS)).status, 200, 'a place that is left is taken');
 });
 
-t.test('an address has no more than its share, behind a proxy all there are', async (t) => {
+t.test('connections are limited per address, but not behind a proxy', async (t) => {
   const { open, counted } = await openDoors(t, { maxConnections: 50, maxConnectionsPerAddress: 3 });
   for (let i = 0; i < 3; i += 1) t.equal((await ask(await open(), OBJECTS)).status, 200);
   t.equal((await ask(await open(), OBJECTS)).status, 503, 'the fourth of 127.0.0.1');
@@ -89,13 +89,13 @@ t.test('an address has no more than its share, behind a proxy all there are', as
   for (let i = 0; i < 20; i += 1) t.equal((await ask(await proxied.open(), OBJECTS)).status, 200);
 });
 
-t.test('a name of two addresses has one server, whose bounds hold', async (t) => {
+t.test('a host name of two addresses is served by one server with its bounds', async (t) => {
   const { app } = await openApp(t, { maxConnections: 2 });
   await app.listen({ host: 'localhost', port: 0 });
   t.equal(app.addresses().length, 1);
 });
 
-t.test('over TLS places are counted and given back the same', async (t) => {
+t.test('TLS connections are counted and released as others', async (t) => {
   const certificates = makeCertificates(t, t.testdir());
   if (certificates === null) return;
   const secret = (name: string) => new Secret(certificates.read(name));
@@ -118,7 +118,7 @@ t.test('over TLS places are counted and given back the same', async (t) => {
   }
 });
 
-t.test('only who signs in keeps a connection, and a proxy, whose connections are everybody’s', async (t) => {
+t.test('connections stay open for clients that signed in, and for a proxy', async (t) => {
   const direct = await openDoors(t, {});
   for (const [path, key, status] of [
     [OBJECTS, null, 401],
@@ -203,7 +203,7 @@ t.test('more connections than descriptors are refused, and the process lives on'
   t.strictSame(await ended, [0, null]);
 });
 
-t.test('the gauge of pressure opens no file: it measures where none can be opened', (t) => {
+t.test('overload is measured without opening a file, also when no descriptor is left', (t) => {
   const program = `
     import { openSync } from 'node:fs';
     import { measurePressure } from ${JSON.stringify(join(ROOT, 'routes', 'pressure.ts'))};

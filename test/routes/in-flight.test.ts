@@ -31,13 +31,13 @@ function openCount(t: Test, budget: number) {
   const inFlight = countInFlight(clock, budget, stop.signal);
   const hold = (who: string, bytes: number, shared?: object) => {
     const response = new Response();
-    const held = inFlight.hold(response as unknown as ServerResponse, who, bytes, shared);
+    const held = inFlight.reserve(response as unknown as ServerResponse, who, bytes, shared);
     return { response, held };
   };
   return { clock, inFlight, hold };
 }
 
-t.test('answers hold so much together, and a client a quarter of it; what ends gives its bytes back', (t) => {
+t.test('answers are bounded in all and to a quarter for each client; an answer that ends releases its bytes', (t) => {
   const { inFlight, hold } = openCount(t, 1000);
   const held = ['a', 'b', 'c'].map((who) => {
     t.doesNotThrow(() => inFlight.admit(who));
@@ -47,20 +47,20 @@ t.test('answers hold so much together, and a client a quarter of it; what ends g
   t.doesNotThrow(() => inFlight.admit('d'), 'others are not held up by it');
   const last = hold('d', 900).response;
   for (const who of ['a', 'd', 'e']) t.throws(() => inFlight.admit(who), { code: 'unavailable', retryAfter: 5 });
-  t.strictSame(inFlight.figures(), { bytes: 1650, answers: 4 });
+  t.strictSame(inFlight.counters(), { bytes: 1650, answers: 4 });
   last.emit('finish');
   last.emit('close');
-  t.strictSame(inFlight.figures(), { bytes: 750, answers: 3 }, 'once');
+  t.strictSame(inFlight.counters(), { bytes: 750, answers: 3 }, 'once');
   for (const response of held) response.emit('close');
-  t.strictSame(inFlight.figures(), { bytes: 0, answers: 0 });
+  t.strictSame(inFlight.counters(), { bytes: 0, answers: 0 });
   t.doesNotThrow(() => inFlight.admit('a'));
   t.end();
 });
 
-t.test('of those who wait for a turn together, each sees what the one before it holds', async (t) => {
+t.test('requests that wait for a turn see the bytes of those before them', async (t) => {
   const { inFlight, hold } = openCount(t, 1000);
   const asking = ['a', 'a', 'b'].map(async (who) => {
-    await inFlight.enter(who);
+    await inFlight.admitInTurn(who);
     hold(who, 250);
     return who;
   });
@@ -69,20 +69,20 @@ t.test('of those who wait for a turn together, each sees what the one before it 
   t.match(second, { status: 'rejected', reason: { code: 'rate-limited' } });
 });
 
-t.test('what answers share is counted once, for all and for each client', (t) => {
+t.test('shared bytes are counted once, in all and for each client', (t) => {
   const { inFlight, hold } = openCount(t, 1000);
   const page = {};
   const held = ['a', 'a', 'b'].map((who) => hold(who, 200, page).response);
-  t.strictSame(inFlight.figures(), { bytes: 200, answers: 3 });
+  t.strictSame(inFlight.counters(), { bytes: 200, answers: 3 });
   t.doesNotThrow(() => inFlight.admit('a'));
   hold('a', 50);
   t.throws(() => inFlight.admit('a'), { code: 'rate-limited' });
   for (const response of held) response.emit('close');
-  t.strictSame(inFlight.figures(), { bytes: 50, answers: 1 });
+  t.strictSame(inFlight.counters(), { bytes: 50, answers: 1 });
   t.end();
 });
 
-t.test('who takes nothing for its time loses the connection, who takes something does not', async (t) => {
+t.test('a reader that takes nothing in its time loses the connection, one that takes something does not', async (t) => {
   const { clock, inFlight, hold } = openCount(t, 100 * MIB);
   const silent = hold('a', 16_000);
   const slow = hold('a', 16_000);
@@ -101,7 +101,7 @@ t.test('who takes nothing for its time loses the connection, who takes something
   t.ok(large.response.isDestroyed);
   await clock.advance(20_000);
   t.strictSame(
-    [inFlight.figures(), clock.sleepers()],
+    [inFlight.counters(), clock.sleepers()],
     [{ bytes: 0, answers: 0 }, 0],
     'nobody looks where nothing is held',
   );
@@ -142,19 +142,19 @@ async function openOnPort(t: Test, parts: Partial<AppParts> = {}) {
     socket.pause();
     return { socket, status: Number(part.toString('latin1').slice(9, 12)), head: part.toString('latin1') };
   };
-  const figures = async () => {
+  const counters = async () => {
     const { body } = await opened.app.inject('/metrics');
     const figure = (name: string) => Number(new RegExp(`^sluice_${name} (\\d+)`, 'm').exec(body)?.[1]);
     return { answers: figure('answers_in_flight'), bytes: figure('answers_in_flight_bytes') };
   };
   const reached = async (answers: number): Promise<void> => {
-    while ((await figures()).answers !== answers) await new Promise(setImmediate);
+    while ((await counters()).answers !== answers) await new Promise(setImmediate);
   };
-  return { ...opened, begin, figures, reached };
+  return { ...opened, begin, counters, reached };
 }
 
 t.test('streams that are not read are bounded per client and together, and end after a time', async (t) => {
-  const { begin, figures, reached, clock, ask } = await openOnPort(t, {
+  const { begin, counters, reached, clock, ask } = await openOnPort(t, {
     answerBytes: 8 * MIB,
     reader: await endlessReader(t),
   });
@@ -166,16 +166,16 @@ t.test('streams that are not read are bounded per client and together, and end a
   t.equal((await begin('/api/v1/iocs')).status, 429, 'of whatever kind');
   t.equal((await begin(stream, 'slc_other')).status, 200, 'another client has its own');
   await reached(3);
-  t.strictSame(await figures(), { answers: 3, bytes: 3 * MIB });
+  t.strictSame(await counters(), { answers: 3, bytes: 3 * MIB });
   held[0]?.socket.destroy();
   await reached(2);
   t.equal((await begin(stream)).status, 200, 'what ends leaves room');
   // Until the kernel's buffers are full they go on.
-  while ((await figures()).answers > 0) await clock.advance(180_000);
+  while ((await counters()).answers > 0) await clock.advance(180_000);
   t.equal((await ask('/healthz')).statusCode, 200);
 });
 
-t.test('where all that may be held is held, everybody hears 503 and health is answered', async (t) => {
+t.test('when the bound for all is reached, everybody gets 503 and health is answered', async (t) => {
   const { begin, ask } = await openOnPort(t, { answerBytes: MIB, reader: await endlessReader(t) });
   t.equal((await begin('/api/v1/iocs/stix')).status, 200);
   for (const path of ['/api/v1/iocs', '/api/v1/feeds', OBJECTS]) {
@@ -186,28 +186,28 @@ t.test('where all that may be held is held, everybody hears 503 and health is an
   for (const path of ['/healthz', '/readyz', '/metrics']) t.equal((await ask(path)).statusCode, 200, path);
 });
 
-t.test('a page that waits on a connection is held once, however often it is asked for', async (t) => {
-  const { append, begin, figures, reached, ask } = await openOnPort(t);
+t.test('a page that waits for its readers is counted once for all of them', async (t) => {
+  const { append, begin, counters, reached, ask } = await openOnPort(t);
   await append(Array.from({ length: 5000 }, (_, i) => indicatorEntry({ value: `h${i}.example` })));
   const path = `${OBJECTS}?limit=5000`;
   const length = Number((await ask(path)).headers['content-length']);
   t.ok(length > MIB);
-  t.strictSame(await figures(), { answers: 0, bytes: 0 }, 'what was sent is not held');
+  t.strictSame(await counters(), { answers: 0, bytes: 0 }, 'what was sent is not held');
   const { socket } = await begin(path);
   socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${KEY}\r\n\r\n`.repeat(9));
-  while ((await figures()).answers < 8) await new Promise(setImmediate);
-  t.equal((await figures()).bytes, length);
+  while ((await counters()).answers < 8) await new Promise(setImmediate);
+  t.equal((await counters()).bytes, length);
   socket.destroy();
   await reached(0);
-  t.equal((await figures()).bytes, 0);
+  t.equal((await counters()).bytes, 0);
 });
 
-t.test('under TLS a page is held for each connection, before it is written', async (t) => {
+t.test('under TLS a page is counted for each connection, before it is written', async (t) => {
   const certificates = makeCertificates(t, t.testdir());
   if (certificates === null) return;
   const secret = (name: string) => new Secret(certificates.read(name));
   const tls = { cert: secret('server.crt'), key: secret('server.key'), clientCa: null };
-  const { app, append, figures, reached } = await openOnPort(t, { tls });
+  const { app, append, counters, reached } = await openOnPort(t, { tls });
   await append(Array.from({ length: 5000 }, (_, i) => indicatorEntry({ value: `h${i}.example` })));
   const path = `${OBJECTS}?limit=5000`;
   const page = await app.inject({ url: path, headers: { authorization: `Bearer ${KEY}` } });
@@ -218,14 +218,14 @@ t.test('under TLS a page is held for each connection, before it is written', asy
   socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${KEY}\r\n\r\n`.repeat(10));
   await once(socket, 'data');
   socket.pause();
-  let held = await figures();
-  for (; held.answers < 5; held = await figures()) await new Promise(setImmediate);
+  let held = await counters();
+  for (; held.answers < 5; held = await counters()) await new Promise(setImmediate);
   t.equal(held.bytes, held.answers * Number(page.headers['content-length']));
   socket.destroy();
   await reached(0);
 });
 
-t.test('more readers than can be served hear 503, and none of them keeps health waiting', async (t) => {
+t.test('readers beyond the bound get 503, and health is answered meanwhile', async (t) => {
   const { ask, append } = await openApp(t);
   await append(Array.from({ length: 2000 }, (_, i) => indicatorEntry({ value: `h${i}.example` })));
   const answered: string[] = [];

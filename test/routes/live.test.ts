@@ -28,7 +28,7 @@ const page = (changes: Partial<LivePage>): LivePage => ({
   ...changes,
 });
 
-t.test('a filter without an index looks at a bounded number of rows, and its page says where to go on', async (t) => {
+t.test('a filter without an index reads a bounded number of rows, and its page has a cursor to go on', async (t) => {
   const { reader, queries } = endless();
   const bounds = await findBounds(reader, page({ category: 'nobody' }));
   const examined = queries.reduce((sum, { limit }) => sum + limit, 0);
@@ -37,7 +37,7 @@ t.test('a filter without an index looks at a bounded number of rows, and its pag
   t.ok(queries.every(({ limit, offset }) => limit === SLICE && offset === 0));
 });
 
-t.test('a page is read in slices, each from where the one before it ended', async (t) => {
+t.test('a page is read in slices, each from the end of the one before it', async (t) => {
   const { reader, queries } = endless();
   const dates: number[] = [];
   for await (const { entries, more } of readLive(reader, page({ offset: 7, limit: SLICE * 2 + 1 }))) {
@@ -58,7 +58,7 @@ t.test('a page is read in slices, each from where the one before it ended', asyn
   );
 });
 
-t.test('a page of no more than a slice is read once, a longer one again as it is written', async (t) => {
+t.test('a page of one slice is read once, a longer one again while it is written', async (t) => {
   for (const [limit, reads] of [
     [100, 1],
     [SLICE, 1],
@@ -83,7 +83,7 @@ t.test('a page of no more than a slice is read once, a longer one again as it is
   t.equal(queries.length, before, 'what was hard to find is not looked for again');
 });
 
-t.test('a question that nothing can answer asks nothing', async (t) => {
+t.test('a filter that nothing can match reads nothing', async (t) => {
   const { reader, queries } = endless();
   t.match(await findBounds(reader, page({ types: [] })), { count: 0, next: null });
   t.equal(queries.length, 0);

@@ -4,8 +4,8 @@ import pino from 'pino';
 import t, { type Test } from 'tap';
 import { buildApp } from '../../routes/app.ts';
 import { acceptedCodings } from '../../routes/coding.ts';
-import { createPageCache, MAX_WAITING_PAGES, type Page, type PageQuestion } from '../../routes/page-cache.ts';
-import { isHeld } from '../../routes/page-reply.ts';
+import { createPageCache, MAX_WAITING_PAGES, type Page, type PageRequest } from '../../routes/page-cache.ts';
+import { matchesEtag } from '../../routes/page-reply.ts';
 import { MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
@@ -55,7 +55,7 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
     clock: store.clock,
     refreshOnRead: () => undefined,
     reader: store.reader,
-    hindrance: () => null,
+    unreadyReason: () => null,
     pressure: NO_PRESSURE,
     maxConnections: 100,
     maxConnectionsPerAddress: null,
@@ -220,7 +220,7 @@ async function counted(t: Test, count: number) {
   return { store: { ...store, reader }, reads: () => reads };
 }
 
-t.test('a page that is kept touches no row; one that changed is read again; its neighbours stay', async (t) => {
+t.test('a cached page reads no row; a changed page is read again; its neighbours stay cached', async (t) => {
   const { store, reads } = await counted(t, 9000);
   const get = await serving(t, store);
   const first = `${ROOT}/all/objects/?limit=1000`;
@@ -254,7 +254,7 @@ t.test('a page that is kept touches no row; one that changed is read again; its 
   t.equal(reads(), before + 2);
 });
 
-t.test('each coding says the same bytes under a tag of its own, and is made once', async (t) => {
+t.test('each coding has the same bytes under an ETag of its own, and is encoded once', async (t) => {
   const { store, reads } = await counted(t, 50);
   const get = await serving(t, store);
   const url = `${ROOT}/all/objects/`;
@@ -292,7 +292,7 @@ t.test('each coding says the same bytes under a tag of its own, and is made once
   t.match(refused.json(), { http_status: '406' });
 });
 
-t.test('304 for who has it, with the headers that a 200 would have had (RFC 9110 section 15.4.5)', async (t) => {
+t.test('304 for a client that has the page, with the headers of a 200 (RFC 9110 section 15.4.5)', async (t) => {
   const { store } = await counted(t, 50);
   const get = await serving(t, store);
   const url = `${ROOT}/all/objects/?limit=20`;
@@ -320,7 +320,7 @@ t.test('304 for who has it, with the headers that a 200 would have had (RFC 9110
     200,
     'nor is another page’s',
   );
-  t.notOk(isHeld(undefined, etag));
+  t.notOk(matchesEtag(undefined, etag));
 });
 
 t.test('Accept-Encoding: weights, wildcards and what is malformed', async (t) => {
@@ -355,12 +355,12 @@ t.test('Accept-Encoding: weights, wildcards and what is malformed', async (t) =>
 
 const PLAIN = { best: 'identity', isPlainFine: true } as const;
 
-t.test('who asks while a page is being made gets it, unless the journal went on', async (t) => {
+t.test('requests during a rendering share it, unless the journal changed since it began', async (t) => {
   let changes = 0;
   let renders = 0;
   let release = Promise.withResolvers<void>();
   const cache = createPageCache({ state: () => null, validity: async () => ({ changes, head: 1 }) }, 1_000_000);
-  const question: PageQuestion = {
+  const question: PageRequest = {
     key: 'a',
     journal: 'j',
     after: 0,
@@ -393,7 +393,7 @@ t.test('who asks while a page is being made gets it, unless the journal went on'
   t.equal(await textOf(cache.read({ ...question, key: 'b' }, PLAIN)), 'at 2', 'a failure is not kept');
 });
 
-t.test('what is kept is there at once while nothing was committed, and is looked at again afterwards', async (t) => {
+t.test('a cached page is returned at once while nothing was committed, and is validated afterwards', async (t) => {
   let [state, changes, looks] = [0 as number | null, 0, 0];
   const look = async () => {
     looks += 1;
@@ -401,7 +401,7 @@ t.test('what is kept is there at once while nothing was committed, and is looked
   };
   const cache = createPageCache({ state: () => state, validity: look }, 1_000_000);
   let during = (): void => undefined;
-  const question: PageQuestion = {
+  const question: PageRequest = {
     key: 'a',
     journal: 'j',
     after: 0,
@@ -433,11 +433,11 @@ t.test('what is kept is there at once while nothing was committed, and is looked
   t.strictSame(await ask(), ['at 1', 'at once', 0]);
 });
 
-t.test('the cache holds no more bytes than it may, and four pages in the making at most', async (t) => {
+t.test('the cache is bounded in bytes, and four pages at most are rendered at a time', async (t) => {
   const cache = createPageCache({ state: () => null, validity: async () => ({ changes: 0, head: 1 }) }, 50_000);
   let running = 0;
   let most = 0;
-  const page = (i: number): PageQuestion => ({
+  const page = (i: number): PageRequest => ({
     key: `page ${i}`,
     journal: 'j',
     after: 0,
@@ -450,19 +450,19 @@ t.test('the cache holds no more bytes than it may, and four pages in the making 
     },
   });
   await Promise.all(Array.from({ length: 40 }, (_, i) => cache.read(page(i), PLAIN)));
-  const { bytes, pages, evictions, misses } = cache.figures();
+  const { bytes, pages, evictions, misses } = cache.counters();
   t.ok(bytes <= 50_000 && pages === 4, `${pages} pages, ${bytes} bytes`);
   t.strictSame([evictions, misses, most], [36, 40, 4]);
   await cache.read(
     { ...page(99), render: async () => ({ ...(await page(99).render()), body: Buffer.alloc(60_000) }) },
     PLAIN,
   );
-  t.equal(cache.figures().pages, 4, 'a page larger than all is sent and not kept');
+  t.equal(cache.counters().pages, 4, 'a page larger than all is sent and not kept');
   await cache.read(page(39), PLAIN);
-  t.equal(cache.figures().hits, 1);
+  t.equal(cache.counters().hits, 1);
 });
 
-t.test('pages are begun in turns of their own, and what would wait too long is sent away', async (t) => {
+t.test('pages are rendered in turns of their own, and requests beyond the queue are refused', async (t) => {
   const cache = createPageCache({ state: () => null, validity: async () => ({ changes: 0, head: 1 }) }, 50_000);
   let turn = 0;
   let isOver = false;

@@ -9,7 +9,7 @@ import { connect as connectTls } from 'node:tls';
 import pino from 'pino';
 import t, { type Test } from 'tap';
 import { type AppParts, buildApp, closeApp } from '../../routes/app.ts';
-import type { Hindrance } from '../../routes/readiness.ts';
+import type { UnreadyReason } from '../../routes/readiness.ts';
 import { connectControl } from '../../src/control/socket.ts';
 import { socketPathOf } from '../../src/control/socket-path.ts';
 import { loadConfigFile, serve } from '../../src/gateway.ts';
@@ -195,7 +195,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
     clock: store.clock,
     refreshOnRead: () => undefined,
     reader: store.reader,
-    hindrance: () => null,
+    unreadyReason: () => null,
     pressure: NO_PRESSURE,
     clients: {
       find: () => ({ ...client, collections: null, keyHashes: [], certificates: [] }),
@@ -233,7 +233,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
   return { app, get, store };
 }
 
-t.test('a page that is kept ends with the commit of the thread that writes', async (t) => {
+t.test('a commit of the writer thread invalidates a cached page', async (t) => {
   const now = new Date().toISOString();
   const indicator = (i: number) => ({ ...bundle.objects[i], created: now, modified: now, valid_from: now });
   const dir = t.testdir({
@@ -281,18 +281,18 @@ collections: { all: { pool: main } }
   await served;
 });
 
-t.test('/readyz says in a word what is missing; /healthz only that the process lives', async (t) => {
-  let hindrance: Hindrance | null = null;
+t.test('/readyz says in a word why it can’t serve; /healthz only that the process lives', async (t) => {
+  let unreadyReason: UnreadyReason | null = null;
   let isBroken = false;
   const store = await openJournalStore(t);
   const journals = async () => {
     if (isBroken) throw new GatewayError('store-failed', 'disk /secret/path is gone');
     return store.reader.journals();
   };
-  const { get } = await openApp(t, { hindrance: () => hindrance, reader: { ...store.reader, journals } });
+  const { get } = await openApp(t, { unreadyReason: () => unreadyReason, reader: { ...store.reader, journals } });
   t.match(await get('/readyz'), { statusCode: 200, body: '{"status":"ready"}' });
   for (const word of ['reconciling', 'stopping', 'writer-ended'] as const) {
-    hindrance = word;
+    unreadyReason = word;
     const reply = await get('/readyz');
     t.equal(reply.statusCode, 503, word);
     t.match(reply.json(), { status: 503, code: 'unavailable', reason: word });
@@ -302,14 +302,14 @@ t.test('/readyz says in a word what is missing; /healthz only that the process l
     t.equal(page.statusCode, word === 'reconciling' ? 503 : 200, `${word}: pages`);
     if (word === 'reconciling') t.match(page.json(), { http_status: '503', title: 'Service Unavailable' });
   }
-  hindrance = null;
+  unreadyReason = null;
   isBroken = true;
   const broken = await get('/readyz');
   t.match(broken.json(), { status: 503, reason: 'store' });
   t.notMatch(broken.body, /secret/);
 });
 
-t.test('a process out of breath sends readers away in the form of their protocol, and stays alive', async (t) => {
+t.test('an overloaded process answers 503 in the form of the protocol, and lives on', async (t) => {
   const pressure = { eventLoopDelay: 1_000_000, heapBytes: 1 };
   const { get } = await openApp(t, { pressure, metricsAccess: ['reader'] });
   // The first measurement is taken within a second.
@@ -330,7 +330,7 @@ t.test('a process out of breath sends readers away in the form of their protocol
   );
 });
 
-t.test('no shared cache keeps what was said to one client, good or bad', async (t) => {
+t.test('no shared cache may keep an answer to one client, be it an error or not', async (t) => {
   const { get, app } = await openApp(t);
   const urls = [OBJECTS, '/taxii2/', '/api/taxii2/api/collections/', '/api/taxii2/api/collections/none/objects/'];
   urls.push(
@@ -349,7 +349,7 @@ t.test('no shared cache keeps what was said to one client, good or bad', async (
   }
 });
 
-t.test('answers say that nothing in them may run, be framed or be sniffed', async (t) => {
+t.test('answers forbid browsers to run, frame or sniff them', async (t) => {
   const { get } = await openApp(t);
   const endless = `/api/taxii2/api/collections/${'a'.repeat(300)}/objects/`;
   for (const url of [OBJECTS, '/healthz', '/nothing', '/%zz', endless]) {
@@ -410,7 +410,7 @@ t.test('a stop lets requests in flight finish, ends idle connections and takes n
   t.equal(clock.sleepers(), 0, 'nothing waits for the grace to end');
 });
 
-t.test('what does not finish within the grace is cut', async (t) => {
+t.test('a request that doesn’t finish within the grace is cut', async (t) => {
   const { app, get, reached, release } = await openSlow(t);
   const flying = get(OBJECTS).then(
     () => 'answered',
@@ -498,7 +498,7 @@ t.test('/metrics: for named clients only, counts what happened, and holds no sec
   for (const secret of [canary, key, gateway.key, 'CANARY']) t.notMatch(again.body, new RegExp(`${secret}`));
 });
 
-t.test('/metrics may be opened to everybody', async (t) => {
+t.test('/metrics can be open to anyone', async (t) => {
   const dir = t.testdir({ 'one.json': JSON.stringify(bundle) });
   const gateway = await openGateway(t, dir, `metrics: { public: true }${collections}`);
   t.equal((await gateway.app.inject({ url: '/metrics' })).statusCode, 200);
