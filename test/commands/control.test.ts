@@ -1,3 +1,4 @@
+// slow (5 s): gateways in processes of their own
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {

@@ -1,3 +1,4 @@
+// slow (9 s): hostile YAML, and processes of its own
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

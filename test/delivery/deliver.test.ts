@@ -1,3 +1,4 @@
+// slow (9 s): random histories of deliveries
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { findCheckpoint } from '../../src/delivery/checkpoint.ts';

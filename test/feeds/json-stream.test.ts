@@ -1,3 +1,4 @@
+// slow (10 s): documents of tens of megabytes
 import fc from 'fast-check';
 import t from 'tap';
 import { readJsonStream } from '../../src/feeds/reading/json-stream.ts';

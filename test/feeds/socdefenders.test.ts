@@ -1,3 +1,4 @@
+// slow (22 s): simulated weeks of polls
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { BATCH_ROWS, type FeedBatch, type FeedItem, type FeedRow } from '../../src/feeds/feed.ts';

@@ -1,3 +1,4 @@
+// slow (10 s): random histories of a TAXII upstream
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { FeedBatch, FeedItem } from '../../src/feeds/feed.ts';

@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { cachedFolder } from './cache.ts';
 
 /**
  * Elasticsearch itself, from Maven Central: downloaded and unpacked once into `.cache/`, never part of the project (its licences
@@ -16,7 +15,6 @@ import { promisify } from 'node:util';
 export const elasticsearchVersions = { '9.5.3': 21, '8.19.21': 17, '9.4.3': 21 } as const;
 export type ElasticsearchVersion = keyof typeof elasticsearchVersions;
 
-const cache = fileURLToPath(new URL('../../.cache/', import.meta.url));
 const run = promisify(execFile);
 const COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
 const DOWNLOAD_MS = 15 * 60_000;
@@ -49,29 +47,20 @@ const sonarModules = [
   ...['parent-join', 'reindex', 'rest-root', 'user-agent', 'x-pack-redact'],
 ];
 
-/** Unpacked under `.cache/`, with ES|QL where there is one. Safe between processes: the first to rename wins. */
+/** Unpacked under `.cache/`, with ES|QL where there is one. */
 export async function install(version: ElasticsearchVersion): Promise<string> {
   // What it is put together from is part of its name: another list is another home.
   const added = { '9.5.3': [], '8.19.21': esqlJars, '9.4.3': sonarModules }[version];
   const parts = hash('sha1', added.join()).slice(0, 8);
-  const home = join(cache, `elasticsearch-${version}-${parts}`);
-  if (existsSync(home)) return home;
-  await mkdir(cache, { recursive: true });
-  const draft = await mkdtemp(`${home}.`);
-  try {
+  return cachedFolder(`elasticsearch-${version}-${parts}`, async (draft) => {
     await copyArtifact(`org.elasticsearch.distribution.integ-test-zip:elasticsearch:${version}:zip`, draft);
     await run('unzip', ['-q', join(draft, `elasticsearch-${version}.zip`), '-d', draft]);
     const unpacked = join(draft, `elasticsearch-${version}`);
     if (version === '8.19.21') await addEsql(unpacked);
     if (version === '9.4.3') await addModules(unpacked, draft);
     await chmod(unpacked, 0o755);
-    await rename(unpacked, home).catch((error) => {
-      if (!existsSync(home)) throw error;
-    });
-    return home;
-  } finally {
-    await rm(draft, { recursive: true, force: true });
-  }
+    return unpacked;
+  });
 }
 
 async function addEsql(home: string): Promise<void> {

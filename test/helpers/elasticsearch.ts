@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { type ElasticsearchVersion, elasticsearchVersions, install } from './elasticsearch-home.ts';
+import { isFast, notFast } from './fast.ts';
 
 /** A node that runs on loopback (elasticsearch-home.ts says what it is made of). */
 export interface ElasticsearchNode {
@@ -33,30 +34,34 @@ const UNPRIVILEGED = 65534;
 const isRoot = process.getuid?.() === 0;
 
 /**
- * A node that ends with the test; null, after a printed skip, where none can run. With `CI` set only a missing JDK or Maven is a
- * reason to skip: everything else fails.
+ * Where this version and a Java that runs it are, or in one line why this machine has none. With `CI` set only a missing JDK or
+ * tool is a reason: everything else throws.
  */
+export async function elasticsearchHome(
+  version: ElasticsearchVersion,
+): Promise<{ home: string; java: string } | { missing: string }> {
+  if (isFast) return { missing: notFast };
+  const tools = await findTools(version);
+  if ('missing' in tools) return tools;
+  try {
+    return { home: await install(version), java: tools.java };
+  } catch (error) {
+    if (process.env['CI']) throw new Error(`CI must run Elasticsearch ${version}`, { cause: error });
+    return { missing: (error instanceof Error ? error.message.split('\n')[0] : undefined) ?? 'no download' };
+  }
+}
+
+/** A node that ends with the test; null, after a printed skip, where none can run. */
 export async function startElasticsearch(
   t: Pick<Test, 'teardown' | 'pass'>,
   version: ElasticsearchVersion,
 ): Promise<ElasticsearchNode | null> {
-  const missing = await missingFor(version);
-  let home = '';
-  const failed =
-    missing ??
-    (await install(version).then(
-      (path) => {
-        home = path;
-        return null;
-      },
-      (error: Error) => error.message.split('\n')[0] ?? 'no download',
-    ));
-  if (failed !== null) {
-    if (process.env['CI'] && missing === null) throw new Error(`CI must run Elasticsearch ${version}: ${failed}`);
-    t.pass(`skipped: ${failed}`, { skip: failed });
+  const ready = await elasticsearchHome(version);
+  if ('missing' in ready) {
+    t.pass(`skipped: ${ready.missing}`, { skip: ready.missing });
     return null;
   }
-  const java = (await findJava(elasticsearchVersions[version])) as string;
+  const { home, java } = ready;
   const work = await mkdtemp(join(tmpdir(), 'sluice-es-'));
   const port = await freePort();
   const node = await prepare({ home, java, work, port });
@@ -189,15 +194,18 @@ async function giveAway(directory: string): Promise<void> {
   }
 }
 
-async function missingFor(version: ElasticsearchVersion): Promise<string | null> {
+async function findTools(version: ElasticsearchVersion): Promise<{ java: string } | { missing: string }> {
   const least = elasticsearchVersions[version];
-  if (process.platform === 'win32') return 'Elasticsearch is not started on Windows';
-  if ((await findJava(least)) === null) return `Elasticsearch ${version} needs a JDK of ${least} or newer`;
+  if (process.platform === 'win32') return { missing: 'Elasticsearch is not started on Windows' };
+  const java = await findJava(least);
+  if (java === null) return { missing: `Elasticsearch ${version} needs a JDK of ${least} or newer` };
   const tools = isRoot ? ['mvn', 'unzip', 'setpriv'] : ['mvn', 'unzip'];
   for (const tool of tools) {
-    if ((await run('which', [tool]).catch(() => null)) === null) return `Elasticsearch ${version} needs ${tool}`;
+    if ((await run('which', [tool]).catch(() => null)) === null) {
+      return { missing: `Elasticsearch ${version} needs ${tool}` };
+    }
   }
-  return null;
+  return { java };
 }
 
 /** The home of the newest JDK that is at least this old, by its `release` file. */

@@ -1,21 +1,21 @@
 import { execFile } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import type { JsonObject } from '../../src/model/json.ts';
+import { cachedFolder } from './cache.ts';
+import { isFast, notFast } from './fast.ts';
 
 /**
  * Elastic's own CEL runtime (github.com/elastic/mito), which Filebeat's CEL input runs programs with, built by the installed Go
  * from the versions and checksums in test/fixtures/mito into `.cache/`, where the next run finds it.
  */
 const run = promisify(execFile);
-const project = fileURLToPath(new URL('../../', import.meta.url));
-const source = join(project, 'test', 'fixtures', 'mito');
+const source = fileURLToPath(new URL('../fixtures/mito', import.meta.url));
 
 const BUILD_MS = 10 * 60_000;
 const RUN_MS = 60_000;
@@ -51,33 +51,28 @@ export async function runCel(t: Test, program: string, state: JsonObject): Promi
 
 let runtime: Promise<{ mito: string } | { missing: string }> | undefined;
 
-function celRuntime(): Promise<{ mito: string } | { missing: string }> {
+/** The built runtime, or in one line why this machine has none. Throws instead of giving a reason where `CI` is set. */
+export function celRuntime(): Promise<{ mito: string } | { missing: string }> {
   runtime ??= build();
   return runtime;
 }
 
-/** Safe between processes: each builds under a name of its own and the first to rename wins. */
 async function build(): Promise<{ mito: string } | { missing: string }> {
+  if (isFast) return { missing: notFast };
   const go = await run('go', ['version']).catch(() => null);
   if (go === null) return { missing: "no Go toolchain to build Elastic's CEL runtime with" };
   const pins = await readFile(join(source, 'go.sum'), 'utf8');
-  const home = join(project, '.cache', `mito-${hash('sha256', `${go.stdout}\n${pins}`).slice(0, 16)}`);
-  const mito = join(home, 'mito');
-  if (existsSync(mito)) return { mito };
-  await mkdir(join(project, '.cache'), { recursive: true });
-  const draft = await mkdtemp(`${home}.`);
+  const name = `mito-${hash('sha256', `${go.stdout}\n${pins}`).slice(0, 16)}`;
   try {
-    // One compiler at a time: the tests beside this one need the machine too.
-    const args = ['build', '-buildvcs=false', '-p', '1', '-o', join(draft, 'mito'), '.'];
-    await run('go', args, { cwd: source, timeout: BUILD_MS });
-    await rename(draft, home).catch((error) => {
-      if (!existsSync(mito)) throw error;
+    const home = await cachedFolder(name, async (draft) => {
+      // One compiler at a time: the tests beside this one need the machine too.
+      const args = ['build', '-buildvcs=false', '-p', '1', '-o', join(draft, 'mito'), '.'];
+      await run('go', args, { cwd: source, timeout: BUILD_MS });
+      return draft;
     });
-    return { mito };
+    return { mito: join(home, 'mito') };
   } catch (error) {
     if (process.env['CI']) throw new Error('CI must run the CEL checks', { cause: error });
     return { missing: `Elastic's CEL runtime can't be built: ${String(error).split('\n').at(1) ?? error}` };
-  } finally {
-    await rm(draft, { recursive: true, force: true });
   }
 }

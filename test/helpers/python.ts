@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { cachedFolder } from './cache.ts';
+import { isFast, notFast } from './fast.ts';
 
 /**
  * The judges that are written in Python: the OASIS validator, pattern parser and TAXII client, at the versions that
@@ -26,8 +27,7 @@ export interface PythonResult {
 let environment: Promise<{ python: string } | { missing: string }> | undefined;
 
 /**
- * The environment's interpreter, or in one line why this machine has none. Safe between processes: each builds under a
- * name of its own and the first to rename wins. Throws instead of giving a reason where `CI` is set.
+ * The environment's interpreter, or in one line why this machine has none. Throws instead of giving a reason where `CI` is set.
  */
 export function pythonEnvironment(): Promise<{ python: string } | { missing: string }> {
   environment ??= prepare();
@@ -35,6 +35,7 @@ export function pythonEnvironment(): Promise<{ python: string } | { missing: str
 }
 
 async function prepare(): Promise<{ python: string } | { missing: string }> {
+  if (isFast) return { missing: notFast };
   const base = await findPython();
   const result = base === null ? { missing: 'no python3 with venv and pip' } : await build(base.command, base.version);
   if ('missing' in result && process.env['CI']) throw new Error(`CI must run the Python checks: ${result.missing}`);
@@ -52,28 +53,23 @@ async function findPython(): Promise<{ command: string; version: string } | null
 
 async function build(base: string, version: string): Promise<{ python: string } | { missing: string }> {
   const name = hash('sha256', `${version}\n${await readFile(requirements, 'utf8')}`).slice(0, 16);
-  const home = join(project, '.cache', `python-${name}`);
-  const python = join(home, 'bin', 'python');
-  if (existsSync(python)) return { python };
-  await mkdir(join(project, '.cache'), { recursive: true });
-  const draft = await mkdtemp(`${home}.`);
   try {
-    const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements];
-    for (const [command, args] of [
-      [base, ['-m', 'venv', draft]],
-      [join(draft, 'bin', 'python'), install],
-    ] as const) {
-      const step = await start(command, args, { timeout: INSTALL_MS });
-      if (step.code !== 0) return { missing: `${args[1]} failed: ${lastLine(step.stderr)}` };
-    }
-    // Only `bin/python` is used, which finds its home by itself; the scripts beside it do not survive a rename.
-    await rename(draft, home).catch((error) => {
-      if (!existsSync(python)) throw error;
+    const home = await cachedFolder(`python-${name}`, async (draft) => {
+      await step(base, ['-m', 'venv', draft]);
+      const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements];
+      await step(join(draft, 'bin', 'python'), install);
+      // Only `bin/python` is used, which finds its home by itself; the scripts beside it do not survive being moved.
+      return draft;
     });
-    return { python };
-  } finally {
-    await rm(draft, { recursive: true, force: true });
+    return { python: join(home, 'bin', 'python') };
+  } catch (error) {
+    return { missing: error instanceof Error ? error.message : String(error) };
   }
+}
+
+async function step(command: string, args: readonly string[]): Promise<void> {
+  const { code, stderr } = await start(command, args, { timeout: INSTALL_MS });
+  if (code !== 0) throw new Error(`${args[1]} failed: ${lastLine(stderr)}`);
 }
 
 /**

@@ -1,3 +1,4 @@
+// slow (29 s): gateways in processes of their own, and all that they write
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// slow (31 s): gateways in processes of their own are killed in every step
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// slow (24 s): random histories of many feeds
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+// slow (19 s): waits for upstreams that hang
 import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

@@ -1,3 +1,4 @@
+// slow (22 s): a simulated week
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

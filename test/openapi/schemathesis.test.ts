@@ -1,3 +1,4 @@
+// slow (26 s): Schemathesis asks every route
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

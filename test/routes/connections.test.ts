@@ -1,3 +1,4 @@
+// slow (5 s): servers in processes of their own
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';

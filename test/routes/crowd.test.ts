@@ -1,3 +1,4 @@
+// slow (15 s): hundreds of connections to a server in a process of its own
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

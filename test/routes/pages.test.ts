@@ -1,3 +1,4 @@
+// slow (31 s): large journals, and random readers of them
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import pino from 'pino';

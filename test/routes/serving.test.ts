@@ -1,3 +1,4 @@
+// slow (5 s): processes of its own
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// slow (9 s): processes of its own, and large stores
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

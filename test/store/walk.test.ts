@@ -1,3 +1,4 @@
+// slow (10 s): journals of hundreds of thousands of entries
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Micros } from '../../src/model/clock.ts';

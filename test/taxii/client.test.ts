@@ -1,3 +1,4 @@
+// slow (15 s): OASIS' TAXII client reads over TLS, and its validator judges all that is served
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

@@ -1,3 +1,4 @@
+// slow (8 s): simulated months of Elastic's integration
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

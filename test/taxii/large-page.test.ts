@@ -1,3 +1,4 @@
+// slow (9 s): pages of tens of megabytes
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,3 +1,4 @@
+// slow (8 s): the TAXII servers of other makers
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';

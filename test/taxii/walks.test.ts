@@ -1,3 +1,4 @@
+// slow (30 s): walks by OASIS' client and by Elastic's programs
 import { hash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// slow (8 s): bodies that are too large, and upstreams that hang
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,3 +1,4 @@
+// slow (2 s): named pipes, which another program makes
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,

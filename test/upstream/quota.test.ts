@@ -1,3 +1,4 @@
+// slow (23 s): simulated days of polls
 import t from 'tap';
 import type { ConfiguredFeed } from '../../src/feeds/feed.ts';
 import { refreshOverdue } from '../../src/ingest/refresh.ts';
