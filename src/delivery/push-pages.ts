@@ -1,4 +1,5 @@
 import type { DeliveryReport } from '../model/control.ts';
+import { createSemaphore } from '../model/semaphore.ts';
 import type { DeliveryContext } from './context.ts';
 import type { JournalPage } from './pages.ts';
 import { type PushOptions, pushEntries } from './push.ts';
@@ -15,6 +16,7 @@ export async function pushPages(
   onDone: (page: JournalPage) => Promise<void>,
 ): Promise<void> {
   const { concurrency } = context.sink;
+  const semaphore = createSemaphore(concurrency);
   const pending: { page: JournalPage; pushed: Promise<unknown>; isRunning: boolean }[] = [];
   const finishFirst = async (): Promise<void> => {
     await pending[0]?.pushed;
@@ -23,17 +25,16 @@ export async function pushPages(
   };
   try {
     for await (const page of pages) {
-      const pushed = pushEntries(context, page.entries, report, options);
-      const push = { page, pushed, isRunning: true };
+      await semaphore.acquire();
+      while (pending[0]?.isRunning === false || pending.length >= AHEAD * concurrency) await finishFirst();
+      const push = { page, pushed: pushEntries(context, page.entries, report, options), isRunning: true };
       pending.push(push);
       // A failure is thrown by finishFirst, in the order of the pages.
-      const ended = () => {
+      const onEnd = (): void => {
         push.isRunning = false;
+        semaphore.release();
       };
-      pushed.then(ended, ended);
-      const running = pending.filter(({ isRunning }) => isRunning);
-      if (running.length >= concurrency) await Promise.race(running.map((each) => each.pushed));
-      while (pending[0]?.isRunning === false || pending.length >= AHEAD * concurrency) await finishFirst();
+      push.pushed.then(onEnd, onEnd);
     }
     while (pending.length > 0) await finishFirst();
   } finally {

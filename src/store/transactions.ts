@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { GatewayError } from '../model/error.ts';
+import { createSemaphore } from '../model/semaphore.ts';
 import { misuse } from './misuse.ts';
 import type { Transaction, Writer } from './store.ts';
 import { promised, type Sync } from './synchronous.ts';
@@ -29,7 +30,7 @@ interface Scope {
 export class TransactionQueue implements Pick<Writer, 'transaction' | 'close'> {
   readonly #parts: TransactionParts;
   readonly #running = new AsyncLocalStorage<Scope>();
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #semaphore = createSemaphore(1);
   #isClosed = false;
 
   constructor(parts: TransactionParts) {
@@ -39,18 +40,18 @@ export class TransactionQueue implements Pick<Writer, 'transaction' | 'close'> {
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     if (this.#running.getStore()?.isOpen) throw misuse('transactions do not nest');
     if (this.#isClosed) throw misuse('the store is closed');
-    const turn = this.#queue.then(() => this.#run(work));
-    this.#queue = turn.catch(() => {});
-    return turn.catch((error) => {
-      throw this.#parts.asFailure(error);
-    });
+    return this.#semaphore
+      .run(() => this.#run(work))
+      .catch((error: unknown) => {
+        throw this.#parts.asFailure(error);
+      });
   }
 
   /** Waits for transactions that were asked for; later ones are refused. */
   async close(): Promise<void> {
     if (this.#running.getStore()?.isOpen) throw misuse('a transaction cannot close its store');
     this.#isClosed = true;
-    await this.#queue;
+    await this.#semaphore.run(async () => undefined);
   }
 
   async #run<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {

@@ -536,6 +536,7 @@ t.test('a vulnerability with one CVE becomes an observation', async (t) => {
     observation: { observable: { type: 'cve', value: 'CVE-2021-44228' }, name: 'Log4Shell' },
   });
   t.equal(reason(vulnerability({})), 'object', 'without a CVE it passes verbatim');
+  t.equal(reason(vulnerability({ name: 'CVE-2024-00001' })), 'object', 'a name that only looks like one is a name');
   t.equal(reason(vulnerability({ external_references: [cve('CVE-2021-1111'), cve('CVE-2021-2222')] })), 'object');
 });
 
