@@ -7,13 +7,14 @@ import { stix } from '../src/feeds/stix.ts';
 import { poll } from '../src/ingest/poll.ts';
 import { systemClock } from '../src/model/clock.ts';
 import type { PollReport } from '../src/model/control.ts';
-import { defaultReach, type FeedDefinition, type JournalDefinition, type Profile } from '../src/model/definition.ts';
+import type { FeedDefinition, Profile } from '../src/model/definition.ts';
 import { Journals } from '../src/publish/journals.ts';
 import { reconcile } from '../src/publish/reconcile.ts';
 import { producingIdentity } from '../src/stix/identity.ts';
 import { markingsUpTo } from '../src/stix/marking.ts';
 import type { Writer } from '../src/store/store.ts';
 import { createFiles } from '../src/upstream/files.ts';
+import { feed, journal } from '../test/helpers/journals.ts';
 import { storeIn } from '../test/helpers/store.ts';
 
 export const JOURNAL = 'pool:main';
@@ -36,29 +37,14 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
   const namespace = await writer.namespace();
   const signal = new AbortController().signal;
   const feeds = { rows: feedOf('rows'), stix: feedOf('stix') };
-  const journal: JournalDefinition = {
-    name: JOURNAL,
-    pool: 'main',
-    profile,
-    policy: {
-      tlp: 'amber',
-      minConfidence: 0,
-      minSources: 1,
-      types: null,
-      tlpVersion: 2,
-      objects: 'indicators',
-      expandCidr: null,
-    },
-    keep: 30 * 86_400_000,
-    keepVersions: 'last',
-  };
+  const definition = journal({}, { profile });
   const journals = new Journals({
     clock,
     writer,
     namespace,
     feeds: Object.values(feeds),
     pools: [{ name: 'main', feeds: Object.keys(feeds) }],
-    journals: [journal],
+    journals: [definition],
     collections: [],
     idle: new Set(),
     producerObjectsOf: () => [
@@ -70,7 +56,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
   return {
     writer,
     async poll(input) {
-      const feed: ConfiguredFeed = {
+      const configured: ConfiguredFeed = {
         definition: feeds[input.kind],
         format: input.kind === 'rows' ? answers : stix,
         options: input.kind === 'rows' ? input : { path: input.file },
@@ -87,7 +73,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
       };
       const parts = { clock, writer, journals, signal, report: console.error, openUpstream: async () => upstream };
-      const report = await poll(feed, parts);
+      const report = await poll(configured, parts);
       if (report.outcome !== 'whole') throw new Error(`the poll was ${report.outcome}: ${report.error?.message}`);
       return report;
     },
@@ -96,21 +82,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
 }
 
 function feedOf(name: string): FeedDefinition {
-  return {
-    name,
-    format: name,
-    mode: 'snapshot',
-    title: `Bench ${name}`,
-    aliases: [],
-    every: 60_000,
-    confidence: 50,
-    tlp: 'green',
-    lifetime: { default: 365 * 86_400_000 },
-    shrinkGuard: null,
-    outageLimit: 0,
-    emptyAllowed: true,
-    reach: defaultReach,
-  };
+  return feed(name, { format: name, confidence: 50, lifetime: { default: 365 * 86_400_000 }, outageLimit: 0 });
 }
 
 /** SOC Defenders' answers as its format reads them, without its pace and its walk: in batches as large as the writer takes. */

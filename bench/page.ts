@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Entry } from '../src/model/entry.ts';
 import type { ObservableType } from '../src/model/observable.ts';
 import { identityId } from '../src/stix/id.ts';
-import { ListWriter } from '../src/stix/render.ts';
+import { ListWriter } from '../src/stix/list-writer.ts';
 import type { LiveQuery, PageQuery, Reader } from '../src/store/store.ts';
 import { storeIn } from '../test/helpers/store.ts';
 import { JOURNAL, openBench } from './gateway.ts';

@@ -7,7 +7,7 @@ import { frameList } from '../../src/model/json-frame.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { within } from '../../src/outputs/selection.ts';
-import { ListWriter } from '../../src/stix/render.ts';
+import { ListWriter } from '../../src/stix/list-writer.ts';
 import { openCursor, sealCursor } from '../cursor.ts';
 import type { Operation } from '../methods.ts';
 import { numberParameter } from '../operation.ts';

@@ -1,10 +1,10 @@
 import { MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 
-/** Where documents go (ARCHITECTURE.md, "Elasticsearch"): the live set only, a data stream of versions, or the guide's index. */
+/** Where documents go (docs/elasticsearch.md): an index of the live set, a data stream of versions, or the index of the SOC Defenders guide. */
 export const ecsTargets = ['latest', 'stream', 'compat'] as const;
 export type EcsTarget = (typeof ecsTargets)[number];
 
-/** What a document says besides its entry: whose it is and where it lies. One per sink and collection. */
+/** What the documents of a collection in a target have in common. One per sink and collection. */
 export interface EcsContext {
   target: EcsTarget;
   /** `event.module`. Elastic's prebuilt indicator match rules take `ti_*`. */
@@ -15,14 +15,14 @@ export interface EcsContext {
   dataStream: { type: 'logs'; dataset: string; namespace: string } | null;
   /** `threat.feed.*`, for people. */
   feed: { name: string; reference?: string; description?: string; dashboardId?: string };
-  /** `labels.is_ioc_transform_source`: true where a latest transform makes the index that rules read out of this one. */
+  /** `labels.is_ioc_transform_source`: true where a latest transform reads this index and rules read the transform's. */
   isTransformSource: boolean;
-  /** How long an indicator lives of which nobody says when it ends, counted from its last change. */
+  /** How long an indicator without an end lives after its last change. */
   expirationDuration: Micros;
   collection: { alias: string; title: string };
 }
 
-/** `threat.feed.*` of a collection that says nothing else. */
+/** `threat.feed.*` of a collection, where the sink's options don't set it. */
 export function feedOf({
   feed: { name, reference, description },
 }: {
@@ -43,7 +43,7 @@ export interface EcsPlace {
   expirationDuration?: Micros;
 }
 
-/** `ioc_expiration_duration` of Elastic's Custom Threat Intelligence integration, as it comes. */
+/** The default of `ioc_expiration_duration` in Elastic's Custom Threat Intelligence integration. */
 export const STANDARD_EXPIRATION: Micros = 90 * MICROS_PER_DAY;
 const MODULE = 'ti_sluice';
 
@@ -64,10 +64,11 @@ export function ecsContext(place: EcsPlace): EcsContext {
   };
 }
 
-/** Where documents are written to: an alias, or a data stream's name (which is an index where nothing makes it a data stream). */
+/** What documents are written to. */
 export interface EcsDestination {
+  /** An alias for `latest`, else a data stream. */
   name: string;
-  /** Behind the alias; its number changes with the mapping. Else the same. */
+  /** The index of the alias, whose number changes with the mapping. Else the same as `name`. */
   index: string;
 }
 

@@ -1,57 +1,64 @@
 import type { Micros } from '../model/clock.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
-import type { Json, JsonObject, JsonText } from '../model/json.ts';
-import { type ObservableType, observableTypes } from '../model/observable.ts';
+import { type Json, type JsonObject, type JsonText, parseJson, trustJson } from '../model/json.ts';
+import type { ObservableType } from '../model/observable.ts';
 import type { EcsContext } from './data-stream.ts';
 import { ecsFields } from './fields.ts';
-import { type Facts, factsOf } from './parsed-entry.ts';
+import { type ParsedEntry, parseEntry } from './parsed-entry.ts';
 
 export type { EcsContext } from './data-stream.ts';
 
 /**
- * One journal entry as an ECS 9.4 document (event.kind enrichment, category threat, type indicator). Pure: an entry gives the
- * same document at the same `at`, so a repeated push is identical. `event.ingested` is left to the cluster.
- * `at` is the document's `@timestamp` (renewal.ts); without it, when the version was made.
- * A tombstone (`entry.revoked`) gives a document that has ended: `stix.revoked`, and `stix.ioc_expiration_date` in the past.
+ * A journal entry as an ECS 9.4 document (event.kind enrichment, category threat, type indicator). The same entry gives the same
+ * document at the same `at`, so a repeated push changes nothing. The cluster sets `event.ingested`.
+ * `at` is the document's `@timestamp` (renewal.ts); absent: when the version was made.
+ * A tombstone gives a document that has ended: `stix.revoked`, and `stix.ioc_expiration_date` in the past.
  */
 export function ecsDocument(entry: IndicatorEntry, context: EcsContext, at?: Micros): JsonObject {
-  return JSON.parse(writeEcs(entry, context, at)) as JsonObject;
-}
-
-/** The same document as JSON text in one line: what a bulk body takes. Reuse the context object, its plan is kept with it. */
-export function writeEcs(entry: IndicatorEntry, context: EcsContext, at?: Micros): JsonText {
-  let plans = plansOf.get(context);
-  if (plans === undefined) {
-    plans = Object.fromEntries(observableTypes.map((type) => [type, planOf(type, context)])) as Plans;
-    plansOf.set(context, plans);
-  }
-  return write(plans[entry.type], factsOf(entry, context, at)) as JsonText;
+  return parseJson(writeEcs(entry, context, at));
 }
 
 /**
- * The members of one JSON object: text that never changes, a field to be read, or an object of more members. Fields with a
- * dot in their name are nested, so that every reader of _source finds them where Elastic's own documents have them.
+ * The same document as JSON text in one line, for a bulk body. It is written by a plan per observable type, made once per context
+ * object, so that members which never change are one text (bench/ecs.ts). The plain version, which builds the object, is in
+ * test/helpers/ecs.ts.
+ */
+export function writeEcs(entry: IndicatorEntry, context: EcsContext, at?: Micros): JsonText<JsonObject> {
+  let plans = plansOf.get(context);
+  if (plans === undefined) {
+    plans = new Map();
+    plansOf.set(context, plans);
+  }
+  let plan = plans.get(entry.type);
+  if (plan === undefined) {
+    plan = planOf(entry.type, context);
+    plans.set(entry.type, plan);
+  }
+  return trustJson(write(plan, parseEntry(entry, context, at)));
+}
+
+/**
+ * A member of a JSON object: text that never changes, a field that is read from the entry, or an object of members. Fields with a
+ * dot in their name are nested, as in Elastic's own documents.
  */
 type Member =
   | { text: string }
-  | { key: string; of(facts: Facts): Json | undefined }
+  | { key: string; of(parsed: ParsedEntry): Json | undefined }
   | { key: string; members: Member[] };
-type Plans = Record<ObservableType, Member[]>;
+const plansOf = new WeakMap<EcsContext, Map<ObservableType, Member[]>>();
 
-const plansOf = new WeakMap<EcsContext, Plans>();
-
-function write(members: readonly Member[], facts: Facts): string {
+function write(members: readonly Member[], parsed: ParsedEntry): string {
   let text = '';
   for (const member of members) {
     let piece: string;
     if ('text' in member) {
       piece = member.text;
     } else if ('of' in member) {
-      const value = member.of(facts);
+      const value = member.of(parsed);
       if (value === undefined) continue;
       piece = member.key + (typeof value === 'string' ? quote(value) : JSON.stringify(value));
     } else {
-      const inner = write(member.members, facts);
+      const inner = write(member.members, parsed);
       if (inner === '{}') continue;
       piece = member.key + inner;
     }
@@ -60,16 +67,16 @@ function write(members: readonly Member[], facts: Facts): string {
   return `{${text}}`;
 }
 
-/** Text that needs an escape in JSON, or is no well-formed Unicode. */
+/** Characters that need an escape in JSON, and lone surrogates. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON escapes exactly these (RFC 8259 section 7).
 const NEEDS_ESCAPE = /["\\\u0000-\u001f\ud800-\udfff]/;
 
-/** Most values are plain: looking is cheaper than JSON.stringify. */
+/** Most values need no escape, and testing for that is cheaper than JSON.stringify. */
 function quote(text: string): string {
   return NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`;
 }
 
-/** The rows that a type has, as a tree; neighbours that never change are one text. */
+/** The rows of an observable type as a tree. */
 function planOf(type: ObservableType, context: EcsContext): Member[] {
   const root: Member[] = [];
   for (const row of ecsFields) {
@@ -86,6 +93,7 @@ function planOf(type: ObservableType, context: EcsContext): Member[] {
   return fold(root);
 }
 
+/** The members of the object at a path, which is added where it is missing. */
 function membersAt(root: Member[], path: readonly string[]): Member[] {
   let members = root;
   for (const name of path) {
@@ -102,6 +110,7 @@ function membersAt(root: Member[], path: readonly string[]): Member[] {
   return members;
 }
 
+/** Joins neighbouring members that never change into one text. */
 function fold(members: readonly Member[]): Member[] {
   const folded: Member[] = [];
   for (const member of members) {

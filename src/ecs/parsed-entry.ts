@@ -2,13 +2,13 @@ import { parse as parseHost } from 'tldts';
 import type { Micros } from '../model/clock.ts';
 import { shortHives } from '../model/elastic.ts';
 import type { Claim, IndicatorEntry } from '../model/entry.ts';
-import type { Json, JsonObject } from '../model/json.ts';
+import { type JsonObject, type JsonText, parseJson } from '../model/json.ts';
 import type { ExternalReference } from '../model/observation.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import type { EcsContext } from './data-stream.ts';
 
-/** An entry as the rows of fields.ts read it: its JSON columns parsed, its value taken apart, once per document. */
-export interface Facts {
+/** An entry as the rows of fields.ts read it: its JSON columns parsed and its value split, once per document. */
+export interface ParsedEntry {
   entry: IndicatorEntry;
   context: EcsContext;
   /** `@timestamp` in microseconds, whole milliseconds. */
@@ -18,7 +18,7 @@ export interface Facts {
   labels: string[];
   references: ExternalReference[];
   kept: JsonObject;
-  /** Of an ipv4 or ipv6 entry: one address, or a network, never both. */
+  /** Of an ipv4 or ipv6 entry, either an address or a network. */
   address: string | undefined;
   network: string | undefined;
   /** Of a URL. */
@@ -38,8 +38,8 @@ interface HostName {
   subdomain: string | null;
 }
 
-/** Reads an entry. Its columns are what curation wrote, so nothing here can be malformed. */
-export function factsOf(entry: IndicatorEntry, context: EcsContext, at: Micros = entry.version): Facts {
+/** Parses an entry. Its columns were written by Sluice, so they are well-formed. `at`: the document's `@timestamp`. */
+export function parseEntry(entry: IndicatorEntry, context: EcsContext, at: Micros = entry.version): ParsedEntry {
   const { type, value } = entry;
   const isAddress = type === 'ipv4' || type === 'ipv6';
   const isNetwork = isAddress && value.includes('/');
@@ -49,10 +49,10 @@ export function factsOf(entry: IndicatorEntry, context: EcsContext, at: Micros =
     entry,
     context,
     at,
-    claims: listOf<Claim>(entry.sources),
-    labels: listOf<string>(entry.labels),
-    references: listOf<ExternalReference>(entry.references),
-    kept: entry.kept === null ? nothing : (JSON.parse(entry.kept) as JsonObject),
+    claims: parseList(entry.sources),
+    labels: parseList(entry.labels),
+    references: parseList(entry.references),
+    kept: entry.kept === null ? nothing : parseJson(entry.kept),
     address: isAddress && !isNetwork ? value : undefined,
     network: isNetwork ? value : undefined,
     url,
@@ -64,17 +64,17 @@ export function factsOf(entry: IndicatorEntry, context: EcsContext, at: Micros =
 
 const nothing: JsonObject = Object.freeze({});
 
-function listOf<T>(column: string | null): T[] {
-  return column === null || column.length <= 2 ? [] : (JSON.parse(column) as T[]);
+function parseList<T>(column: JsonText<T[]> | null): T[] {
+  return column === null || column.length <= 2 ? [] : parseJson(column);
 }
 
 /**
- * With private suffixes, as Elastic's registered_domain processor and Packetbeat read the list: the owner of
- * evil.github.io is evil.github.io, and a pivot on it must not find all of GitHub.
+ * Private suffixes count, as in Elastic's registered_domain processor and in Packetbeat: the registered domain of
+ * evil.github.io is evil.github.io, so a pivot on it does not find all of GitHub.
  */
 const suffixOptions = { extractHostname: false, validateHostname: false, detectIp: false, allowPrivateDomains: true };
 
-/** Is a URL's host an address? Canonical URLs have them in brackets or as four plain decimals (normalise/host.ts). */
+/** True when the host of a canonical URL is an address: in brackets, or four decimals (normalise/host.ts). */
 export function isIpHost(host: string): boolean {
   return host.startsWith('[') || /^[\d.]+$/.test(host);
 }
@@ -86,13 +86,13 @@ function splitKey(value: string): { hive: string; key: string } {
   return { hive: shortHives[hive] ?? hive, key: value.slice(end + 1) };
 }
 
-/** What stands behind the last dot of a file's name; undefined where that is no extension. */
+/** The extension of a file name, without the dot; undefined where it has none. */
 export function extensionOf(name: string): string | undefined {
   return /[^/]\.([A-Za-z0-9]{1,16})$/.exec(name)?.[1];
 }
 
-/** Undefined for a list of nothing: an empty field is left out. */
-export function some<T extends Json>(list: readonly T[]): T[] | undefined {
+/** The list, or undefined when it is empty, so that the field is left out. */
+export function nonEmpty<T>(list: readonly T[]): T[] | undefined {
   return list.length === 0 ? undefined : [...list];
 }
 
@@ -100,7 +100,13 @@ export function timeOf(micros: Micros | null): string | undefined {
   return micros === null ? undefined : formatMillis(micros);
 }
 
-/** A certificate's fingerprint names its algorithm by its length (model/observable.ts). */
+const algorithms = new Map([
+  [32, 'md5'],
+  [40, 'sha1'],
+  [64, 'sha256'],
+]);
+
+/** The hash algorithm of a certificate's fingerprint, by its length in hex digits (model/observable.ts). */
 export function algorithmOf(fingerprint: string): string | undefined {
-  return ({ 32: 'md5', 40: 'sha1', 64: 'sha256' } as Record<number, string>)[fingerprint.length];
+  return algorithms.get(fingerprint.length);
 }

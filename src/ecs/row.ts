@@ -1,14 +1,13 @@
 import type { Json } from '../model/json.ts';
 import { type ObservableType, observableTypes } from '../model/observable.ts';
 import type { EcsContext } from './data-stream.ts';
-import type { Facts } from './parsed-entry.ts';
+import type { ParsedEntry } from './parsed-entry.ts';
 
 /**
- * What a journal entry says as an ECS 9.4 document: one row per field (fields.ts). Index mappings
- * are made from the same rows.
- * - `fixed`: the same for every entry of a context; `of`: read from the entry. Undefined leaves the field out.
+ * A field of ECS documents (fields.ts). Documents and index mappings are made from the same rows.
+ * - `fixed`: the value for every entry of a context; `of`: the value for an entry. Undefined leaves the field out.
  * - `only`: the observable types that have the field; absent: all.
- * - `clause`: where the field and what it means is defined.
+ * - `clause`: where the field is defined, and its meaning.
  */
 export type EcsRow = {
   field: string;
@@ -17,9 +16,9 @@ export type EcsRow = {
   /** A second index of the same field for full-text search, `FIELD.text`, where ECS has one. */
   text?: 'match_only_text';
   only?: readonly ObservableType[];
-} & ({ fixed(context: EcsContext): Json | undefined } | { of(facts: Facts): Json | undefined });
+} & ({ fixed(context: EcsContext): Json | undefined } | { of(parsed: ParsedEntry): Json | undefined });
 
-/** Mapping types, as ECS names them, and those that fields of ours need. */
+/** Mapping types of Elasticsearch. */
 export type EcsType =
   | 'boolean'
   | 'constant_keyword'

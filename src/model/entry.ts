@@ -1,14 +1,15 @@
 import type { Micros } from './clock.ts';
-import type { JsonText } from './json.ts';
+import type { JsonObject, JsonText } from './json.ts';
 import type { ObservableKey, ObservableType } from './observable.ts';
+import type { ExternalReference } from './observation.ts';
 import type { LeftOutReason } from './served.ts';
 import type { Tlp } from './tlp.ts';
 
-/** Why an indicator left a journal: nobody says it any more, or what is said is left out. */
+/** Why an indicator was withdrawn from a journal: its feeds no longer report it, or the journal leaves it out. */
 export type WithdrawalReason = LeftOutReason | 'vanished' | 'reissued' | 'feed-removed';
 
 interface EntryBase {
-  /** Unique and strictly rising within its journal; the only order readers ever see. */
+  /** Unique and strictly rising within its journal: the order of entries for readers. */
   dateAdded: Micros;
   /** `type--uuid`, as served. */
   objectId: string;
@@ -18,7 +19,7 @@ interface EntryBase {
   superseded: boolean;
 }
 
-/** A version of an indicator (or, for cve, of a vulnerability): columns, rendered to STIX on the way out. */
+/** A version of an indicator (of a vulnerability for cve), in columns. It is rendered as STIX when it is read. */
 export interface IndicatorEntry extends EntryBase {
   kind: 'indicator';
   key: ObservableKey;
@@ -31,7 +32,7 @@ export interface IndicatorEntry extends EntryBase {
   created: Micros;
   validFrom: Micros;
   validUntil: Micros | null;
-  /** True: a tombstone. It is the last entry this object id ever gets. */
+  /** True: a tombstone, the last entry of this object id. */
   revoked: boolean;
   /** Set on tombstones only. */
   reason: WithdrawalReason | null;
@@ -41,26 +42,24 @@ export interface IndicatorEntry extends EntryBase {
   lastSeen: Micros | null;
   name: string | null;
   description: string | null;
-  /** JSON array of strings. */
-  labels: JsonText | null;
-  /** JSON array of STIX external references. */
-  references: JsonText | null;
-  /** JSON array of `Claim`, strongest first. */
-  sources: JsonText;
-  /** JSON object of upstream STIX properties kept while a feed is the sole source. */
-  kept: JsonText | null;
+  labels: JsonText<string[]> | null;
+  references: JsonText<ExternalReference[]> | null;
+  /** Strongest first. */
+  sources: JsonText<Claim[]>;
+  /** Upstream STIX properties that are kept while one feed is the only source. */
+  kept: JsonText<JsonObject> | null;
   /** Hash of everything whose change makes a new version (publish/fingerprint.ts). */
   fingerprint: string;
-  /** When the writer must look at it again: renewal, re-issue, expiry; on a tombstone, when it leaves. */
+  /** When the writer has to process the entry again: renewal, re-issue, expiry. Of a tombstone: when it is deleted. */
   due: Micros | null;
 }
 
-/** An object that is served as it came, or that Sluice itself issues once (identity, markings). */
+/** A STIX object that is passed on as it came, or a producer object (identity, TLP markings). */
 export interface ObjectEntry extends EntryBase {
   kind: 'object';
   /** STIX type: `identity`, `relationship`, ... */
   stixType: string;
-  /** The producing identity and markings that come first in each journal: every view keeps them. */
+  /** One of Sluice's own producer objects: its identity or a TLP marking. They come first in each journal and are in every view. */
   isProducerObject: boolean;
   raw: JsonText;
   due: Micros | null;
@@ -68,13 +67,13 @@ export interface ObjectEntry extends EntryBase {
 
 export type Entry = IndicatorEntry | ObjectEntry;
 
-/** A relation of a journal, and an observable whose live entry is one of its ends there. */
+/** A relationship in a journal (`id`), and an observable whose live entry is one of its ends. */
 export interface RelationEnd {
   id: string;
   key: ObservableKey;
 }
 
-/** What one feed contributed to a merged indicator, as REST and ECS show it. Times are STIX timestamps. */
+/** What one feed reports of a merged indicator, as REST and ECS show it. Times are STIX timestamps. */
 export interface Claim {
   /** The feed's name in the configuration. */
   feed: string;
@@ -90,7 +89,7 @@ export interface Claim {
   port?: number;
   protocol?: string;
   malware_family?: string;
-  /** The feed said this network, of which the indicator is an address. */
+  /** The network that the feed reports, when the indicator is one of its addresses (publish/expand.ts). */
   network?: string;
   first_seen?: string;
   last_seen?: string;

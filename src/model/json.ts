@@ -3,17 +3,26 @@ export interface JsonObject {
   [key: string]: Json;
 }
 
-/** JSON text, already serialised: spliced into an answer as it stands, never escaped again. */
-export type JsonText = string & { readonly brand: 'JsonText' };
+/** JSON text of a value of type T. It is written into other JSON text as it is. */
+export type JsonText<T = any> = string & { readonly brand: 'JsonText'; readonly value?: T };
 
-export function jsonText(value: unknown): JsonText {
-  return JSON.stringify(value) as JsonText;
+export function jsonText<T>(value: T): JsonText<T> {
+  return trustJson(JSON.stringify(value));
 }
 
-/** Most values in one JSON text that is parsed: each takes some fifty bytes then, though `{}` is written in two. */
+export function parseJson<T>(text: JsonText<T>): T {
+  return JSON.parse(text);
+}
+
+/** Declares text that was put together by hand to be JSON. Nothing checks it: the caller's tests have to. */
+export function trustJson<T>(text: string): JsonText<T> {
+  return text as JsonText<T>;
+}
+
+/** Most values of one JSON text that is parsed. A parsed value takes some fifty bytes, even `{}`, which is written in two. */
 export const MAX_JSON_VALUES = 1_000_000;
 
-/** Would parsing it take memory out of all proportion? What stands inside strings counts as well. */
+/** True when a text may hold more than MAX_JSON_VALUES values. Commas and brackets inside strings are counted as well. */
 export function hasTooManyValues(text: string): boolean {
   if (text.length <= MAX_JSON_VALUES) return false;
   let values = 1;
@@ -30,15 +39,14 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The same with its members in one order at every depth, so that equal content is equal text however it was ordered. */
+/** Returns the value with the members of all objects sorted by name, so that equal content gives equal text. */
 export function sortMembers(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(sortMembers);
-  const members = value as Record<string, unknown>;
-  // fromEntries defines its members: one named __proto__ is content like any other.
+  if (!isJsonObject(value)) return value;
+  // Object.fromEntries defines its members, so `__proto__` is a name like any other.
   return Object.fromEntries(
-    Object.keys(members)
+    Object.keys(value)
       .sort()
-      .map((name) => [name, sortMembers(members[name])]),
+      .map((name) => [name, sortMembers(value[name])]),
   );
 }

@@ -1,9 +1,9 @@
-/** UTF-8 takes no more bytes for a UTF-16 code unit. */
+/** Most bytes of UTF-8 for one UTF-16 code unit. */
 const MAX_UNIT_BYTES = 3;
 
 /**
- * Text that becomes UTF-8 as it comes: strings of megabytes, put together of thousands, are what a collector is slowest with.
- * `buffer` is where it begins; a larger one takes its place when it is full.
+ * Encodes texts one by one into a buffer, which is replaced by a larger one when it is full. Faster than joining thousands of
+ * strings and encoding the result (bench/render.ts).
  */
 export class Utf8Buffer {
   length = 0;
@@ -14,16 +14,16 @@ export class Utf8Buffer {
   }
 
   add(text: string): void {
-    const most = this.length + text.length * MAX_UNIT_BYTES;
-    if (most > this.buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(most, 2 * this.buffer.length));
+    const needed = this.length + text.length * MAX_UNIT_BYTES;
+    if (needed > this.buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.buffer.length));
       this.buffer.copy(larger, 0, 0, this.length);
       this.buffer = larger;
     }
     this.length += this.buffer.write(text, this.length);
   }
 
-  /** What was added, in the same memory. */
+  /** The bytes so far, as a view of the buffer. */
   bytes(): Buffer {
     return this.buffer.subarray(0, this.length);
   }

@@ -1,7 +1,7 @@
 import type { IndicatorEntry } from '../model/entry.ts';
-import type { JsonText } from '../model/json.ts';
+import { type JsonText, jsonText, trustJson } from '../model/json.ts';
 import type { ObservableType } from '../model/observable.ts';
-import { differentPublishers } from '../model/publisher.ts';
+import { hasMember, sourceNames } from './json-columns.ts';
 
 /** The STIX type of an entry on this observable. */
 export function stixTypeOf(type: ObservableType): 'indicator' | 'vulnerability' {
@@ -9,8 +9,8 @@ export function stixTypeOf(type: ObservableType): 'indicator' | 'vulnerability' 
 }
 
 /**
- * Upstream properties that are never kept, because the renderer says them itself. `object_marking_refs` may be kept, without
- * TLP and as the first key: the renderer joins them with its own. `indicator_types` may be: upstream's words are better.
+ * Properties that Sluice sets itself, so those of the upstream object are not kept. Two others are kept and used by the renderer:
+ * `indicator_types`, and `object_marking_refs` without its TLP markings.
  */
 export const ownProperties: ReadonlySet<string> = new Set([
   'type',
@@ -33,37 +33,13 @@ export const ownProperties: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * JSON of `indicator_types`: what upstream says, which is among the kept (null); else that the feed's word is "suspected
- * malicious" (STIX 2.1 section 10.5, `malicious-activity`), and `unknown` where all sources say that they have no confidence in it.
+ * The JSON of `indicator_types`; null when the kept properties have it. Else `malicious-activity` (STIX 2.1 section 10.5), or
+ * `unknown` where the confidence is 0.
  */
-export function indicatorTypes({ kept, confidence }: IndicatorEntry): string | null {
-  if (kept !== null && holdsProperty(kept, '"indicator_types":')) return null;
-  return confidence === 0 ? '["unknown"]' : '["malicious-activity"]';
+export function indicatorTypes({ kept, confidence }: IndicatorEntry): JsonText<string[]> | null {
+  if (kept !== null && hasMember(kept, 'indicator_types')) return null;
+  return trustJson(confidence === 0 ? '["unknown"]' : '["malicious-activity"]');
 }
-
-/** Does JSON text of an object hold this key itself? An extension may have one of the same name. */
-function holdsProperty(text: string, key: string): boolean {
-  for (let at = text.indexOf(key); at >= 0; at = text.indexOf(key, at + key.length)) {
-    if (depthAt(text, at) === 1) return true;
-  }
-  return false;
-}
-
-/** Objects that are open before this place, which is outside of strings. */
-function depthAt(text: string, end: number): number {
-  let depth = 0;
-  let isText = false;
-  for (let at = 0; at < end; at += 1) {
-    const code = text.charCodeAt(at);
-    if (isText && code === BACKSLASH) at += 1;
-    else if (code === QUOTE) isText = !isText;
-    else if (!isText && code === OPEN) depth += 1;
-    else if (!isText && code === CLOSE) depth -= 1;
-  }
-  return depth;
-}
-
-const [QUOTE, BACKSLASH, OPEN, CLOSE] = [0x22, 0x5c, 0x7b, 0x7d];
 
 const nouns: Record<ObservableType, string> = {
   ipv4: 'IPv4 address',
@@ -82,57 +58,15 @@ const nouns: Record<ObservableType, string> = {
   cve: 'Vulnerability',
 };
 
-/** Sources named in a description of ours; the strongest come first in the column. */
+/** Publishers that are named in a description: the strongest, which come first in the column. */
 const NAMED_SOURCES = 3;
-const NAME_KEY = '"feed_name":"';
 
 /**
- * JSON of `description`: a source's, else ours. It must be there for readers that drop all else (Elastic, OASIS best practice):
- * what this is, and who says so.
+ * The JSON of `description`: a source's, else one that says what the value is and who reports it. Readers such as Elastic drop
+ * other properties, and OASIS' best practices ask for it.
  */
-export function describe({ type, sources, description }: IndicatorEntry): string {
-  if (description !== null) return JSON.stringify(description);
-  const start = sources.indexOf(NAME_KEY);
-  if (start < 0) return `"${nouns[type]}."`;
-  // Most have one source: what doesn't stand between two objects need not be looked for.
-  const names = sources.includes('},{') ? namesIn(sources, start) : nameAt(sources, start);
-  return `"${nouns[type]} reported by ${names}."`;
-}
-
-/** Different publishers from the one at `start` on, in the order of the sources. */
-function namesIn(sources: string, start: number): string {
-  let names: string[] = [];
-  for (let at = start; at >= 0 && names.length < NAMED_SOURCES; at = sources.indexOf(NAME_KEY, at + NAME_KEY.length)) {
-    names = differentPublishers([...names, nameAt(sources, at)]);
-  }
-  return names.join(', ');
-}
-
-/** Within JSON text the key can't be part of a string, whose quotes are escaped; its value is spliced as it stands. */
-function nameAt(sources: string, at: number): string {
-  const start = at + NAME_KEY.length;
-  let end = sources.indexOf('"', start);
-  while (end > 0 && isEscaped(sources, end)) end = sources.indexOf('"', end + 1);
-  return sources.slice(start, end);
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let slashes = 0;
-  while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes += 1;
-  return slashes % 2 === 1;
-}
-
-const KEPT_MARKINGS = '{"object_marking_refs":';
-
-/** JSON of the markings that are not TLP (a licence, a statement), kept from upstream as the first key. */
-export function keptMarkings(kept: JsonText | null): string | null {
-  if (!kept?.startsWith(KEPT_MARKINGS)) return null;
-  return kept.slice(KEPT_MARKINGS.length, kept.indexOf(']') + 1);
-}
-
-/** The text of an object's kept members, ready to follow ours: `,"lang":"en"` or nothing. */
-export function keptMembers(kept: JsonText | null): string {
-  if (kept === null || kept.length <= 2) return '';
-  if (!kept.startsWith(KEPT_MARKINGS)) return `,${kept.slice(1, -1)}`;
-  return kept.slice(kept.indexOf(']') + 1, -1);
+export function descriptionOf({ type, sources, description }: IndicatorEntry): JsonText<string> {
+  if (description !== null) return jsonText(description);
+  const names = sourceNames(sources, NAMED_SOURCES);
+  return trustJson(names === null ? `"${nouns[type]}."` : `"${nouns[type]} reported by ${names}."`);
 }

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type EcsContext, type EcsPlace, ecsContext } from '../../src/ecs/data-stream.ts';
+import { ecsFields } from '../../src/ecs/fields.ts';
+import { parseEntry } from '../../src/ecs/parsed-entry.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
-import { type Json, type JsonObject, jsonText } from '../../src/model/json.ts';
+import { isJsonObject, type Json, type JsonObject, jsonText } from '../../src/model/json.ts';
 import type { Observable } from '../../src/model/observable.ts';
 import { parseTimestamp } from '../../src/model/timestamp.ts';
 import { indicatorEntry } from './entry.ts';
@@ -32,6 +34,29 @@ export function readGoldens(): Golden[] {
         document,
       };
     });
+}
+
+/** The plain version of writeEcs: builds the object, which JSON.stringify then writes. */
+export function plainDocument(entry: IndicatorEntry, context: EcsContext): JsonObject {
+  const parsed = parseEntry(entry, context);
+  const document: JsonObject = {};
+  for (const row of ecsFields) {
+    if (row.only !== undefined && !row.only.includes(entry.type)) continue;
+    const value = 'of' in row ? row.of(parsed) : row.fixed(context);
+    if (value !== undefined) setField(document, row.field.split('.'), value);
+  }
+  return document;
+}
+
+function setField(object: JsonObject, [name = '', ...inner]: readonly string[], value: Json): void {
+  if (inner.length === 0) {
+    object[name] = value;
+    return;
+  }
+  const known = object[name];
+  const nested = isJsonObject(known) ? known : {};
+  object[name] = nested;
+  setField(nested, inner, value);
 }
 
 const jsonColumns = ['labels', 'references', 'sources', 'kept'];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { elasticObservable, elasticProperties } from '../../src/model/elastic.ts';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
-import { readPlain } from '../../src/stix/pattern/values.ts';
+import { parseSingleComparison } from '../../src/stix/pattern/single-comparison.ts';
 import { formatPattern, subjectOf } from '../../src/stix/pattern.ts';
 import { anyObservable, samples } from '../helpers/observables.ts';
 import { runPython } from '../helpers/python.ts';
@@ -43,7 +43,7 @@ t.test('what is written is read back the same, for every canonical observable', 
     fc.property(
       anyObservable.filter(({ type }) => type !== 'cve'),
       (observable) => {
-        const read = readPlain(formatPattern(observable));
+        const read = parseSingleComparison(formatPattern(observable));
         return read?.type === observable.type && read.value === observable.value;
       },
     ),

@@ -6,15 +6,17 @@ import { observableTypes } from '../../src/model/observable.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { tlpLevels } from '../../src/model/tlp.ts';
 import { identityId } from '../../src/stix/id.ts';
+import { ListWriter } from '../../src/stix/list-writer.ts';
 import { markingId } from '../../src/stix/marking.ts';
 import { formatPattern } from '../../src/stix/pattern.ts';
 import { ownProperties } from '../../src/stix/properties.ts';
-import { ListWriter, renderEntry } from '../../src/stix/render.ts';
+import { renderEntry } from '../../src/stix/render.ts';
 import { checkStixObject } from '../../src/stix/validate.ts';
 import { CREATED, indicatorEntry, NAMESPACE } from '../helpers/entry.ts';
 import { judgeStix } from '../helpers/judge-stix.ts';
 import { anyObservable, samples } from '../helpers/observables.ts';
 import { runPython } from '../helpers/python.ts';
+import { plainObject } from '../helpers/stix.ts';
 
 const context = { identityId: identityId(NAMESPACE) };
 const render = (entry: IndicatorEntry, tlpVersion: 1 | 2 = 2): JsonObject =>
@@ -171,6 +173,42 @@ t.test('a list is its objects, whatever their sizes', async (t) => {
     const expected = Buffer.from(`[${entries.map((entry) => renderEntry(entry, context)).join(',')}]`);
     t.ok(list.take('[', ']').equals(expected), `${entries.length} objects`);
   }
+});
+
+t.test('the text is that of the plain version, whatever the JSON columns hold', async () => {
+  const name = fc.constantFrom('object_marking_refs', 'indicator_types', 'lang', 'x_a', '__proto__');
+  const inner = fc.dictionary(name, fc.string({ unit: 'binary' }), { maxKeys: 3 });
+  const marking = fc.constantFrom('marking-definition--a', 'marking-definition--b');
+  const kept = fc.record(
+    { lang: fc.string({ unit: 'binary' }), extensions: inner, indicator_types: fc.array(fc.string()), z: inner },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(
+      anyObservable,
+      fc.record({
+        kept: fc.option(kept),
+        markings: fc.option(fc.array(marking, { minLength: 1 })),
+        first: fc.boolean(),
+      }),
+      fc.record({ labels: fc.array(fc.string({ unit: 'binary' })), names: fc.array(fc.string({ unit: 'binary' })) }),
+      fc.record({ confidence: fc.option(fc.integer({ min: 0, max: 100 })), revoked: fc.boolean() }),
+      (observable, { kept, markings, first }, { labels, names }, columns) => {
+        const marked = markings === null ? {} : { object_marking_refs: markings };
+        const entry = indicatorEntry(observable, {
+          ...columns,
+          kept: kept === null ? null : jsonText(first ? { ...marked, ...kept } : { ...kept, ...marked }),
+          labels: jsonText(labels),
+          references: jsonText(names.map((description) => ({ source_name: 'a', description }))),
+          sources: jsonText(names.map((feed_name) => ({ feed: 'f', feed_name }))),
+        });
+        const noun = render({ ...entry, sources: jsonText([]) })['description'];
+        const plain = plainObject(entry, context, String(noun).replace(/\.$/, ''));
+        return renderEntry(entry, context) === JSON.stringify(plain);
+      },
+    ),
+    { numRuns: 500 },
+  );
 });
 
 t.test('whatever the columns hold, the text is JSON, says what they say, and has no key twice', async () => {

@@ -1,8 +1,8 @@
 import { differentPublishers } from '../../model/publisher.ts';
-import { algorithmOf, some } from '../parsed-entry.ts';
+import { algorithmOf, nonEmpty } from '../parsed-entry.ts';
 import { addresses, type EcsRow } from '../row.ts';
 
-/** Ours, where neither has a field. */
+/** Fields of Sluice, for what neither ECS nor the integration has. */
 export const sluiceRows: readonly EcsRow[] = [
   {
     field: 'sluice.collection',
@@ -20,7 +20,7 @@ export const sluiceRows: readonly EcsRow[] = [
     field: 'sluice.sources',
     type: 'keyword',
     clause: 'every publisher that reports it, strongest first',
-    of: ({ claims }) => some(differentPublishers(claims.map((claim) => claim.feed_name))),
+    of: ({ claims }) => nonEmpty(differentPublishers(claims.map((claim) => claim.feed_name))),
   },
   {
     field: 'sluice.network',

@@ -5,12 +5,12 @@ import { formatMillis } from '../../model/timestamp.ts';
 import { markingId } from '../../stix/marking.ts';
 import { formatPattern } from '../../stix/pattern.ts';
 import { stixTypeOf } from '../../stix/properties.ts';
-import { type Facts, some, timeOf } from '../parsed-entry.ts';
+import { nonEmpty, type ParsedEntry, timeOf } from '../parsed-entry.ts';
 import { type EcsRow, patterned } from '../row.ts';
 
 const CUSTOM_TI = 'Custom Threat Intelligence integration (elastic/integrations ti_custom, fields.yml)';
 
-/** What ECS has no field for, by the names of Elastic's Custom Threat Intelligence integration. */
+/** What ECS has no field for, under the names of Elastic's Custom Threat Intelligence integration. */
 export const stixRows: readonly EcsRow[] = [
   {
     field: 'stix.id',
@@ -71,7 +71,7 @@ export const stixRows: readonly EcsRow[] = [
     field: 'stix.external_references',
     type: 'flattened',
     clause: CUSTOM_TI,
-    of: ({ references }) => some(references as unknown as Json[]),
+    of: ({ references }) => nonEmpty(references as unknown as Json[]),
   },
   {
     field: 'stix.object_marking_refs',
@@ -83,7 +83,7 @@ export const stixRows: readonly EcsRow[] = [
     field: 'stix.ioc_expiration_date',
     type: 'date',
     clause: `${CUSTOM_TI}; its transform deletes by it`,
-    of: (facts) => formatMillis(expirationOf(facts)),
+    of: (parsed) => formatMillis(expirationOf(parsed)),
   },
   {
     field: 'stix.ioc_expiration_duration',
@@ -105,10 +105,10 @@ export const stixRows: readonly EcsRow[] = [
 ];
 
 /**
- * When it ends for a retention policy. The integration lets a revoked object live on until its old valid_until; a
- * withdrawal is the end here, whatever else was promised.
+ * When the document ends for a retention policy. A withdrawal ends it at once; the integration would let a revoked object live
+ * until its old valid_until.
  */
-function expirationOf({ entry, context, at }: Facts): Micros {
+function expirationOf({ entry, context, at }: ParsedEntry): Micros {
   if (entry.revoked) return Math.min(entry.version, entry.validUntil ?? entry.version);
   return entry.validUntil ?? at + context.expirationDuration;
 }

@@ -1,10 +1,10 @@
 import { confidenceWordOf } from '../../model/confidence.ts';
 import type { ObservableType } from '../../model/observable.ts';
 import { formatMillis } from '../../model/timestamp.ts';
-import { type Facts, some, timeOf } from '../parsed-entry.ts';
+import { nonEmpty, type ParsedEntry, timeOf } from '../parsed-entry.ts';
 import { type EcsRow, patterned } from '../row.ts';
 
-/** The word of ECS `threat.indicator.type`; it has none for a vulnerability, which is told by `vulnerability.*`. */
+/** ECS `threat.indicator.type`. It has no word for a vulnerability, which is described by `vulnerability.*`. */
 const indicatorTypes: Record<Exclude<ObservableType, 'cve'>, string> = {
   ipv4: 'ipv4-addr',
   ipv6: 'ipv6-addr',
@@ -28,7 +28,7 @@ export function confidenceWord(confidence: number | null): string {
   return confidence < 30 ? 'Low' : confidence < 70 ? 'Medium' : 'High';
 }
 
-/** ECS Threat: feed, technique, and what an indicator says whatever it is about. */
+/** ECS Threat: feed, technique, and the fields that every indicator has. */
 export const threatRows: readonly EcsRow[] = [
   { field: 'threat.feed.name', type: 'keyword', clause: 'ECS Threat', fixed: (c) => c.feed.name },
   { field: 'threat.feed.reference', type: 'keyword', clause: 'ECS Threat', fixed: (c) => c.feed.reference },
@@ -38,13 +38,13 @@ export const threatRows: readonly EcsRow[] = [
     field: 'threat.technique.id',
     type: 'keyword',
     clause: 'ECS Threat: ATT&CK techniques, without their sub-techniques',
-    of: (facts) => some([...new Set(techniquesOf(facts).map((id) => id.slice(0, 5)))]),
+    of: (parsed) => nonEmpty([...new Set(techniquesOf(parsed).map((id) => id.slice(0, 5)))]),
   },
   {
     field: 'threat.technique.subtechnique.id',
     type: 'keyword',
     clause: 'ECS Threat',
-    of: (facts) => some(techniquesOf(facts).filter((id) => id.includes('.'))),
+    of: (parsed) => nonEmpty(techniquesOf(parsed).filter((id) => id.includes('.'))),
   },
   {
     field: 'threat.software.name',
@@ -56,7 +56,7 @@ export const threatRows: readonly EcsRow[] = [
     field: 'threat.software.type',
     type: 'keyword',
     clause: 'ECS Threat, expected values',
-    of: (facts) => familyOf(facts) && 'Malware',
+    of: (parsed) => familyOf(parsed) && 'Malware',
   },
   {
     field: 'threat.indicator.type',
@@ -139,10 +139,10 @@ export const threatRows: readonly EcsRow[] = [
   { field: 'threat.indicator.marking.tlp_version', type: 'keyword', clause: 'ECS Threat', fixed: () => '2.0' },
 ];
 
-function familyOf({ claims }: Facts): string | undefined {
+function familyOf({ claims }: ParsedEntry): string | undefined {
   return claims.find((claim) => claim.malware_family !== undefined)?.malware_family;
 }
 
-function techniquesOf({ claims }: Facts): string[] {
+function techniquesOf({ claims }: ParsedEntry): string[] {
   return [...new Set(claims.flatMap((claim) => claim.techniques ?? []))];
 }

@@ -4,7 +4,7 @@ import { addresses, type EcsRow, hashes, hosts } from '../row.ts';
 const links = ['url'] as const;
 const vulnerabilities = ['cve'] as const;
 
-/** ECS Threat: the value, where rules look for it. */
+/** ECS Threat: the value, in the fields that rules search. */
 export const valueRows: readonly EcsRow[] = [
   {
     field: 'threat.indicator.ip',
