@@ -65,11 +65,11 @@ function othersOf(strong: Observation, weak: Observation): OtherSourceObject[] {
   const own = [strong.sourceId, ...strong.others.map(({ id }) => id)];
   const added = sourceObjectsOf(weak).filter(({ id }) => !own.includes(id));
   if (added.length === 0) return strong.others;
-  return boundStatements([...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)));
+  return boundOthers([...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)));
 }
 
 /** The first of them; the others' ends are no longer told apart, and count as the last one's. */
-export function boundStatements(all: readonly OtherSourceObject[]): OtherSourceObject[] {
+export function boundOthers(all: readonly OtherSourceObject[]): OtherSourceObject[] {
   const [kept, surplus] = [all.slice(0, MAX_OTHER_OBJECTS), all.slice(MAX_OTHER_OBJECTS)];
   const last = kept.pop();
   if (last === undefined) return kept;

@@ -1,8 +1,8 @@
 import type { Micros } from '../model/clock.ts';
-import type { FeedDefinition } from '../model/definition.ts';
 import type { SourceObject } from '../model/observation.ts';
 import { isOlder } from '../stix/source-objects.ts';
-import type { Pull, Transaction } from '../store/store.ts';
+import type { Transaction } from '../store/store.ts';
+import type { FeedPull } from './pull.ts';
 
 /**
  * Versions that no observation tells of: what they ended stays ended, whoever else says the same value. A delta feed's are kept
@@ -10,53 +10,39 @@ import type { Pull, Transaction } from '../store/store.ts';
  * which it still holds is known to be one before the newer comes.
  */
 
-/**
- * Versions that a pull has said and the store does not hold: of what says nothing of an observable, and of what is held back. An
- * older one on a later page of the pull is no longer the object.
- */
-const spoken = new WeakMap<Pull, Map<string, Micros | null>>();
-/** Beyond it what came on earlier pages is not remembered. */
-const MOST_SPOKEN = 200_000;
+/** Beyond it the versions on earlier pages of a pull are not noted. */
+const MOST_VERSIONS = 200_000;
+/** Removed at once. */
+const SLICE = 5000;
 
-export function spokenBy(pull: Pull): ReadonlyMap<string, Micros | null> {
-  return spoken.get(pull) ?? new Map();
-}
-
-export function rememberSpoken(pull: Pull, statements: readonly SourceObject[], now: Micros): void {
-  const known = spoken.get(pull) ?? new Map<string, Micros | null>();
-  spoken.set(pull, known);
-  for (const { id, version } of statements) {
-    const isNewer = !isOlder(version, known.get(id) ?? null, now);
-    if (isNewer && (known.has(id) || known.size < MOST_SPOKEN)) known.set(id, version);
+/** Notes versions that the pull has said, for its later pages. */
+export function noteVersions({ versions }: FeedPull, objects: readonly SourceObject[], now: Micros): void {
+  for (const { id, version } of objects) {
+    const isNewer = !isOlder(version, versions.get(id) ?? null, now);
+    if (isNewer && (versions.has(id) || versions.size < MOST_VERSIONS)) versions.set(id, version);
   }
 }
 
-/** Unless a newer version of the same id is remembered. */
+/** Keeps the versions in which objects ended, unless a newer one of the same id is kept. */
 export async function rememberEnded(
   tx: Transaction,
-  pull: Pull,
-  feed: FeedDefinition,
-  statements: readonly SourceObject[],
+  pull: FeedPull,
+  ended: readonly SourceObject[],
   now: Micros,
 ): Promise<void> {
-  if (statements.length === 0) return;
-  const ids = statements.map(({ id }) => id);
-  const known = feed.mode === 'delta' ? await tx.endedVersions(feed.name, ids) : spokenBy(pull);
-  const newer = statements.filter(({ id, version }) => !isOlder(version, known.get(id) ?? null, now));
+  if (ended.length === 0) return;
+  const { feed, versions } = pull;
+  const ids = ended.map(({ id }) => id);
+  const known = feed.mode === 'delta' ? await tx.endedVersions(feed.name, ids) : versions;
+  const newer = ended.filter(({ id, version }) => !isOlder(version, known.get(id) ?? null, now));
   await tx.rememberEnded(feed.name, newer, now);
   if (feed.mode !== 'snapshot') return;
-  rememberSpoken(pull, newer, now);
-  rememberedSince.set(pull, Math.min(now, rememberedSince.get(pull) ?? now));
+  noteVersions(pull, newer, now);
+  pull.endedSince = Math.min(now, pull.endedSince ?? now);
 }
 
-/** When a pull of a snapshot first remembered anything of its own. */
-const rememberedSince = new WeakMap<Pull, Micros>();
-/** Removed at once. */
-const FORGOTTEN_SLICE = 5000;
-
-/** At the end of a pull of a snapshot: what it has not said again is of no use any more. */
-export async function forgetUnsaid(tx: Transaction, pull: Pull, feed: FeedDefinition, now: Micros): Promise<void> {
+/** At the end of a pull of a snapshot: forgets ended versions that it has not said again. */
+export async function forgetUnsaid(tx: Transaction, { feed, endedSince }: FeedPull, now: Micros): Promise<void> {
   if (feed.mode !== 'snapshot') return;
-  const before = rememberedSince.get(pull) ?? now;
-  while ((await tx.forgetEnded(feed.name, before, FORGOTTEN_SLICE)) === FORGOTTEN_SLICE);
+  while ((await tx.forgetEnded(feed.name, endedSince ?? now, SLICE)) === SLICE);
 }

@@ -3,7 +3,8 @@ import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../model/observation.ts';
 import { type Changes, changesOf } from '../publish/changes.ts';
 import { objectMarkings, otherMarkingsOf } from '../stix/marking.ts';
-import type { Pull, Transaction } from '../store/store.ts';
+import type { Transaction } from '../store/store.ts';
+import type { FeedPull } from './pull.ts';
 
 /** Marking definitions may come before what they mark, behind it, in an earlier pull, or never. */
 
@@ -38,39 +39,35 @@ export function isMarking(id: string): boolean {
   return id.startsWith('marking-definition--');
 }
 
-/** The markings that a pull's rows bear, by how many of them do. */
-const borne = new WeakMap<Pull, Map<string, number>>();
-
 /** Notes the markings that only their definitions explain. */
-export function noteMarkings(pull: Pull, observations: readonly Observation[], objects: readonly StixObject[]): void {
-  let counts = borne.get(pull);
+export function noteMarkings(
+  { markings }: FeedPull,
+  observations: readonly Observation[],
+  objects: readonly StixObject[],
+): void {
   const note = (refs: readonly string[]): void => {
-    if (refs.length === 0) return;
-    counts ??= new Map();
     for (const ref of refs) {
-      const count = counts.get(ref);
-      if (count !== undefined || counts.size < MOST_REFS) counts.set(ref, (count ?? 0) + 1);
+      const count = markings.get(ref);
+      if (count !== undefined || markings.size < MOST_REFS) markings.set(ref, (count ?? 0) + 1);
     }
   };
   for (const { kept } of observations) if (kept !== null) note(otherMarkingsOf(kept));
   for (const { raw } of objects) note(objectMarkings(raw).others);
-  if (counts !== undefined) borne.set(pull, counts);
 }
 
 /**
  * At the end of a whole pull: marks the definitions of the markings that its rows bear as seen, for they stand as long as something
  * bears them. Returns a note for each that never came.
  */
-export async function saveDefinitions(tx: Transaction, pull: Pull): Promise<Rejection[]> {
-  const counts = borne.get(pull) ?? new Map<string, number>();
-  borne.delete(pull);
-  const definitions = await tx.objectsById([pull.feed], [...counts.keys()]);
+export async function saveDefinitions(tx: Transaction, { feed, mark, markings }: FeedPull): Promise<Rejection[]> {
+  const definitions = await tx.objectsById([feed.name], [...markings.keys()]);
   await tx.observeObjects(
-    pull,
+    mark,
     definitions.map(({ feed: _, ...definition }) => definition),
   );
-  for (const { id } of definitions) counts.delete(id);
-  return [...counts].map(([ref, count]) => ({
+  const known = new Set(definitions.map(({ id }) => id));
+  const unexplained = [...markings].filter(([ref]) => !known.has(ref));
+  return unexplained.map(([ref, count]) => ({
     reason: 'not-served',
     detail: `${count} bear a marking whose definition never came along; it counts as TLP:RED until it does`,
     row: ref,

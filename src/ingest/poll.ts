@@ -10,7 +10,7 @@ import type { Journals } from '../publish/journals.ts';
 import { publish } from '../publish/publish.ts';
 import { review } from '../publish/review.ts';
 import { feedViewWhileRead } from '../publish/view.ts';
-import type { Pull, Writer } from '../store/store.ts';
+import type { Writer } from '../store/store.ts';
 import { redact, withoutKey } from '../upstream/redact.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { type BatchPart, normaliseBatch } from './batch-rows.ts';
@@ -25,6 +25,7 @@ import {
 } from './batch-state.ts';
 import { saveDefinitions } from './markings.ts';
 import { describeGap, keepAttempt, keepConfirmed, keepFailure, succeeded } from './poll-state.ts';
+import { type FeedPull, startPull } from './pull.ts';
 import { saveRows } from './save.ts';
 import { isHeldBack, removeVanished } from './vanished.ts';
 
@@ -53,7 +54,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     key = format.account(options)?.key ?? null;
     upstream = await parts.openUpstream(feed);
     await keepAttempt(definition, startedAt, parts);
-    const pull = await writer.beginPull(definition.name);
+    const pull = startPull(definition, await writer.beginPull(definition.name));
     const { cursor } = await writer.feedState(definition.name);
     const running: RunningPoll = {
       feed,
@@ -111,7 +112,7 @@ async function readBatches(
 /** A poll under way. */
 interface RunningPoll {
   feed: ConfiguredFeed;
-  pull: Pull;
+  pull: FeedPull;
   upstream: Upstream;
   /** The key that no text may hold which people see. */
   key: Secret | null;
@@ -144,24 +145,24 @@ async function commitBatch(
       for await (const changes of all) addPublished(published, await publish(tx, views, changes, now));
     };
 
-    await publishAll(saveRows(tx, feed, pull, rows, batch.last, now));
+    await publishAll(saveRows(tx, pull, rows, batch.last, now));
     const inserted = heldIn(await tx.feedState(feed.name)) - heldIn(before);
     const notes = batch.last ? await saveDefinitions(tx, pull) : [];
     const gaps = batch.gap ? [describeGap(batch.gap)] : [];
     const rejections = [...gaps, ...batch.rejected, ...rows.rejections, ...notes];
-    const { added, first } = await tx.reject(pull, redacted(rejections, key), now);
+    const { added, first } = await tx.reject(pull.mark, redacted(rejections, key), now);
 
     const ofBatch = countersOf(part, first);
     const counters = sumOf(running.counters, ofBatch);
     if (isWholeSnapshot) {
       const isExpanded = views.some(({ definition }) => definition.policy.expandCidr !== null);
-      await publishAll(removeVanished(tx, feed, pull, outcomeOf(counters).accepted, isExpanded));
-      await tx.forgetRejections(pull);
+      await publishAll(removeVanished(tx, pull, outcomeOf(counters).accepted, isExpanded));
+      await tx.forgetRejections(pull.mark);
     }
     await tx.saveFeedState(feed.name, {
       ...stateOf(batch, running, now),
       ...(isWholeSnapshot
-        ? await countersOfWhole(tx, pull, counters)
+        ? await countersOfWhole(tx, pull.mark, counters)
         : countersAfterBatch(feed.mode, before, ofBatch, inserted, added)),
       ...(batch.last ? outcomeOf(counters) : {}),
     });

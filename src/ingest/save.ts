@@ -1,135 +1,166 @@
 import type { Micros } from '../model/clock.ts';
-import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
-import type { Observation, SourceObject } from '../model/observation.ts';
+import type { Observation } from '../model/observation.ts';
 import { type Changes, changesOf } from '../publish/changes.ts';
 import { sourceObjectId } from '../stix/source-objects.ts';
-import type { Pull, Transaction } from '../store/store.ts';
+import type { Transaction } from '../store/store.ts';
 import type { Rows } from './batch-rows.ts';
 import { combineRows } from './combine.ts';
-import { forgetUnsaid } from './ended-versions.ts';
+import { forgetUnsaid, noteVersions, rememberEnded } from './ended-versions.ts';
 import { bearersOf, isMarking, noteMarkings } from './markings.ts';
-import { endObjects, settleObjects, settleStatements, takeHeld } from './stix-versions.ts';
-import { Batch, endStatements } from './supersede.ts';
-
-/** Observables whose news are kept, merged and journalled before the next: what they need on the way stays young garbage. */
-const HEARD_AT_ONCE = 250;
-
-type News = Map<ObservableKey, Observation>;
-const NOTHING: ReadonlyMap<ObservableKey, Observation> = new Map();
+import { newestObjects, removeSuperseded } from './object-versions.ts';
+import type { FeedPull } from './pull.ts';
+import { combineVersions, releaseHeld } from './stix-versions.ts';
+import { BatchVersions, endObjects, supersede } from './supersede.ts';
 
 /**
- * Saves what the rows of a batch say and yields what changed, slice by slice, so that it is published before more is saved.
- * `isLast`: it is the last of a pull that was read whole.
+ * Saves what the rows of a batch say. Every pass hands its result to the next: rows on one observable become one (combine.ts), a
+ * newer version of an object takes back what older ones said (supersede.ts), objects on one observable stand beside each other
+ * (stix-versions.ts). What comes out is written here.
+ */
+
+/** Observables saved, and then published, before the next: what they need on the way stays young garbage. */
+const SAVED_AT_ONCE = 250;
+
+type Observations = ReadonlyMap<ObservableKey, Observation>;
+
+/**
+ * Saves a batch and yields what changed, slice by slice, so that it is published before more is saved. `isLast`: the pull was read
+ * whole with it.
  */
 export async function* saveRows(
   tx: Transaction,
-  feed: FeedDefinition,
-  pull: Pull,
+  pull: FeedPull,
   rows: Rows,
   isLast: boolean,
   now: Micros,
 ): AsyncGenerator<Changes> {
-  const objects = await settleObjects(tx, feed, rows.objects, now);
+  const { feed, mark } = pull;
+  const objects = await newestObjects(tx, feed, rows.objects, now);
   // Before anything is published: the markings of observations may be explained by definitions behind them.
-  const changed = await tx.observeObjects(pull, objects);
+  const changed = await tx.observeObjects(mark, objects);
   noteMarkings(pull, rows.observations, objects);
-  for await (const news of observe(tx, feed, pull, rows.observations, rows.silent, isLast, now)) {
-    yield changesOf(feed.name, news);
+  for await (const observations of saveObservations(tx, pull, rows, isLast, now)) {
+    yield changesOf(feed.name, observations);
   }
-  const ended = await endObjects(tx, feed, rows.observations, now);
-  const ids = [...changed.map(({ id }) => id), ...ended];
+  const removed = await removeSuperseded(tx, feed, rows.observations, now);
+  const ids = [...changed.map(({ id }) => id), ...removed];
   yield { keys: [], objects: ids };
   yield* bearersOf(tx, feed, ids.filter(isMarking));
 }
 
-/**
- * Keeps what a batch says, beside what earlier batches of this pull said; gives what the journals must hear of, bit by bit.
- * `silent`: objects that may have been observations in an earlier version, and are none in this.
- */
-async function* observe(
+/** Yields observations that changed, as they are kept now. */
+async function* saveObservations(
   tx: Transaction,
-  feed: FeedDefinition,
-  pull: Pull,
-  observations: readonly Observation[],
-  silent: readonly SourceObject[],
+  pull: FeedPull,
+  { observations, silent }: Rows,
   isLast: boolean,
-  at: Micros,
-): AsyncGenerator<News> {
-  const [rows, said] = [[] as Observation[], [] as Observation[]];
-  for (const observation of observations) (sourceObjectId(observation) === null ? rows : said).push(observation);
-  const batch = new Batch(said, silent, at);
-  const statements = new Map<ObservableKey, Observation[]>();
-  for (const one of batch.statements) {
-    const { key } = one;
-    if (!statements.get(key)?.push(one)) statements.set(key, [one]);
+  now: Micros,
+): AsyncGenerator<Observations> {
+  const { rows, statements } = separate(observations);
+  const batch = new BatchVersions(statements, silent, now);
+  const byKey = new Map<ObservableKey, Observation[]>();
+  for (const one of batch.observations) if (!byKey.get(one.key)?.push(one)) byKey.set(one.key, [one]);
+  const combined = combineRows(rows, pull.feed);
+  const rowsAlone = [...combined.values()].filter(({ key }) => !byKey.has(key));
+  for (const slice of slices(rowsAlone)) yield write(tx, pull, mapOf(slice), NONE);
+  for (const slice of slices([...byKey.values()])) {
+    const { versions, retracted } = await saveVersions(tx, pull, batch, slice, now);
+    const beside = slice.flatMap(([first]) => combined.get(first?.key ?? '') ?? []);
+    const all = beside.length === 0 ? versions : combineRows([...beside, ...versions.values()], pull.feed);
+    const written = await write(tx, pull, all, versions);
+    yield new Map([...written, ...[...retracted].filter(([key]) => !written.has(key))]);
   }
-  const combined = combineRows(rows, feed);
-  const alone = statements.size === 0 ? combined : without(combined, statements);
-  for (const slice of slices([...alone.values()])) yield keep(tx, feed, pull, slice, combined, NOTHING);
-  for (const slice of slices([...statements])) {
-    const { statements: settled, retracted } = await settleStatements(tx, pull, feed, batch, new Map(slice), at);
-    const beside = slice.flatMap(([key]) => combined.get(key) ?? []);
-    const said = beside.length === 0 ? settled : combineRows([...beside, ...settled.values()], feed);
-    const news = await keep(tx, feed, pull, [...said.values()], said, settled);
-    for (const [key, observation] of retracted) if (!news.has(key)) news.set(key, observation);
-    yield news;
-  }
-  if (batch.ended.length > 0) yield endStatements(tx, pull, feed, batch, at);
+  if (batch.ended.length > 0) yield saveEnded(tx, pull, batch, now);
   if (!isLast) return;
-  for (const held of slices(await takeHeld(tx, pull, feed, at))) {
-    const said = new Map(held.map((observation) => [observation.key, observation]));
-    yield keep(tx, feed, pull, held, said, said);
-  }
-  await forgetUnsaid(tx, pull, feed, at);
+  for (const slice of slices(await releaseHeld(tx, pull, now))) yield write(tx, pull, mapOf(slice), mapOf(slice));
+  await forgetUnsaid(tx, pull, now);
 }
 
-/** `said` and `settled` may hold more than what is kept now. */
-async function keep(
+/** Rows say what they say once; statements are made by STIX objects, which come in versions. */
+function separate(observations: readonly Observation[]): { rows: Observation[]; statements: Observation[] } {
+  const [rows, statements] = [[] as Observation[], [] as Observation[]];
+  for (const one of observations) (sourceObjectId(one) === null ? rows : statements).push(one);
+  return { rows, statements };
+}
+
+/** Takes back what is superseded; returns that as it is kept now, and what the objects say together, which is yet to be written. */
+async function saveVersions(
   tx: Transaction,
-  feed: FeedDefinition,
-  pull: Pull,
-  observations: readonly Observation[],
-  said: ReadonlyMap<ObservableKey, Observation>,
-  settled: ReadonlyMap<ObservableKey, Observation>,
-): Promise<News> {
-  const { changed, again } = await tx.observe(pull, observations);
-  const news = new Map(changed.map((key) => [key, said.get(key) as Observation]));
+  pull: FeedPull,
+  batch: BatchVersions,
+  groups: readonly (readonly Observation[])[],
+  now: Micros,
+): Promise<{ versions: Observations; retracted: Observations }> {
+  // Nearly every group is one observation that is new or says what it said: there is nothing to combine it with.
+  const isSingle = (group: readonly Observation[]) => group.length === 1 && !pull.heldBack.has(group[0]?.key ?? '');
+  const { fresh, different } = await tx.confirm(pull.mark, groups.filter(isSingle).flat());
+  const several = groups.filter((group) => !isSingle(group));
+  const said = [...fresh, ...several.flat(), ...different];
+  if (said.length === 0) return { versions: NONE, retracted: NONE };
+  const superseded = await supersede(tx, pull, batch, said, now);
+  await rememberEnded(tx, pull, superseded.ended, now);
+  const retracted = await amend(tx, pull, superseded.retracted);
+  const open = [...several, ...different.map((one) => [one])];
+  const { observations, ended } = await combineVersions(tx, pull, fresh, open, superseded, now);
+  await rememberEnded(tx, pull, ended, now);
+  return { versions: observations, retracted };
+}
+
+/** Saves what follows from objects that say nothing of an observable any more; returns the observations that changed. */
+async function saveEnded(tx: Transaction, pull: FeedPull, batch: BatchVersions, now: Micros): Promise<Observations> {
+  const { ended, retracted, known } = await endObjects(tx, pull, batch, now);
+  await rememberEnded(tx, pull, ended, now);
+  noteVersions(pull, batch.ended, now);
+  const amended = await amend(tx, pull, retracted);
+  const { changed } = await tx.observe(pull.mark, [...known.values()]);
+  return new Map([...amended, ...only(known, changed)]);
+}
+
+/**
+ * Writes observations; returns those that changed. `versions`: those that are combined already with what this pull said before. All
+ * others are combined with it here.
+ */
+async function write(
+  tx: Transaction,
+  pull: FeedPull,
+  observations: Observations,
+  versions: Observations,
+): Promise<Observations> {
+  const { feed, mark } = pull;
+  const { changed, again } = await tx.observe(mark, [...observations.values()]);
+  const written = new Map(only(observations, changed));
   if (again.length > 0) {
-    for (const observation of await amend(tx, feed, again, said, settled)) news.set(observation.key, observation);
+    const repeated = again.filter((key) => !versions.has(key));
+    const earlier = (await tx.observations([feed.name], repeated)).map(({ feed: _, ...one }) => one);
+    const both = combineRows([...earlier, ...repeated.flatMap((key) => observations.get(key) ?? [])], feed);
+    for (const [key, one] of await amend(tx, pull, new Map([...only(versions, again), ...both]))) written.set(key, one);
   }
   // Amended when more was said: what is left of it must be written even if that is what came first.
-  const rest = observations.filter(({ key }) => settled.has(key) && !news.has(key));
-  for (const key of rest.length === 0 ? [] : await tx.amend(feed.name, rest)) {
-    news.set(key, said.get(key) as Observation);
-  }
-  return news;
+  const rest = new Map([...observations].filter(([key]) => versions.has(key) && !written.has(key)));
+  for (const [key, one] of await amend(tx, pull, rest)) written.set(key, one);
+  return written;
 }
 
-/** Rows are combined with what this pull said before; what STIX objects say is settled with that already. */
-async function amend(
-  tx: Transaction,
-  feed: FeedDefinition,
-  again: readonly ObservableKey[],
-  said: ReadonlyMap<ObservableKey, Observation>,
-  settled: ReadonlyMap<ObservableKey, Observation>,
-): Promise<Observation[]> {
-  const final = again.flatMap((key) => settled.get(key) ?? []);
-  const repeated = again.filter((key) => !settled.has(key));
-  const earlier = await tx.observations([feed.name], repeated);
-  const both = combineRows(
-    earlier.flatMap(({ feed: _, ...observation }) => [observation, said.get(observation.key) as Observation]),
-    feed,
-  );
-  const amended = [...final, ...both.values()];
-  const changed = new Set(await tx.amend(feed.name, amended));
-  return amended.filter(({ key }) => changed.has(key));
+/** Writes over what was observed; returns the observations that changed. */
+async function amend(tx: Transaction, { feed }: FeedPull, observations: Observations): Promise<Observations> {
+  if (observations.size === 0) return NONE;
+  return new Map(only(observations, await tx.amend(feed.name, [...observations.values()])));
+}
+
+function* only(observations: Observations, keys: readonly ObservableKey[]): Generator<[ObservableKey, Observation]> {
+  for (const key of keys) {
+    const one = observations.get(key);
+    if (one !== undefined) yield [key, one];
+  }
+}
+
+const NONE: Observations = new Map();
+
+function mapOf(observations: readonly Observation[]): Observations {
+  return new Map(observations.map((one) => [one.key, one]));
 }
 
 function* slices<T>(all: readonly T[]): Generator<readonly T[]> {
-  for (let start = 0; start < all.length; start += HEARD_AT_ONCE) yield all.slice(start, start + HEARD_AT_ONCE);
-}
-
-function without(all: News, others: ReadonlyMap<ObservableKey, unknown>): News {
-  return new Map([...all].filter(([key]) => !others.has(key)));
+  for (let start = 0; start < all.length; start += SAVED_AT_ONCE) yield all.slice(start, start + SAVED_AT_ONCE);
 }

@@ -5,6 +5,7 @@ import type { ObservableKey } from '../model/observable.ts';
 import { type Changes, changesOf, withdrawalsOf } from '../publish/changes.ts';
 import type { Pull, Transaction } from '../store/store.ts';
 import { bearersOf, isMarking } from './markings.ts';
+import type { FeedPull } from './pull.ts';
 
 /** Rows taken out per store call. */
 const SLICE = BATCH_ROWS;
@@ -19,12 +20,11 @@ const GUARD_FROM_ROWS = 20;
  */
 export async function* removeVanished(
   tx: Transaction,
-  feed: FeedDefinition,
-  pull: Pull,
+  { feed, mark }: FeedPull,
   accepted: number,
   isExpanded: boolean,
 ): AsyncGenerator<Changes> {
-  const { unseen, total } = await tx.unseen(pull);
+  const { unseen, total } = await tx.unseen(mark);
   if (unseen === 0) return;
   const isEmpty = accepted === 0 && !feed.emptyAllowed;
   const isCollapse = feed.shrinkGuard !== null && total >= GUARD_FROM_ROWS && unseen > total * feed.shrinkGuard;
@@ -35,14 +35,14 @@ export async function* removeVanished(
       { details: { held_back: 'true' } },
     );
   }
-  if (isExpanded) yield* removeKnown(tx, feed, pull);
+  if (isExpanded) yield* removeKnown(tx, feed, mark);
   for (;;) {
-    const keys = await tx.removeUnseen(pull, SLICE);
+    const keys = await tx.removeUnseen(mark, SLICE);
     if (keys.length === 0) break;
     yield changesOf(feed.name, new Map(keys.map((key) => [key, null])));
   }
   for (;;) {
-    const ids = await tx.removeUnseenObjects(pull, SLICE);
+    const ids = await tx.removeUnseenObjects(mark, SLICE);
     if (ids.length === 0) break;
     yield { keys: [], objects: ids };
     yield* bearersOf(tx, feed, ids.filter(isMarking));
@@ -50,16 +50,16 @@ export async function* removeVanished(
 }
 
 /** Takes out vanished observations, which are read before they go. */
-async function* removeKnown(tx: Transaction, feed: FeedDefinition, pull: Pull): AsyncGenerator<Changes> {
+async function* removeKnown(tx: Transaction, feed: FeedDefinition, mark: Pull): AsyncGenerator<Changes> {
   let after: ObservableKey | null = null;
   do {
     const keys: ObservableKey[] = await tx.observedKeys([feed.name], after, SLICE);
-    const seen = await tx.seenKeys(pull, keys);
+    const seen = await tx.seenKeys(mark, keys);
     const unseen = keys.filter((key) => !seen.has(key));
     const gone = await tx.observations([feed.name], unseen);
     if (gone.length > 0) {
       // It takes them in the order of their keys as well, so these are the ones that leave.
-      await tx.removeUnseen(pull, gone.length);
+      await tx.removeUnseen(mark, gone.length);
       yield withdrawalsOf(feed.name, gone);
     }
     after = keys.at(-1) ?? null;
