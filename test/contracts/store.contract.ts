@@ -3,6 +3,7 @@ import type { StoreEngine } from '../../src/store/engine.ts';
 import { proveJournals } from './store/journals.ts';
 import { proveObservations } from './store/observations.ts';
 import { provePages } from './store/pages.ts';
+import { proveRanges } from './store/ranges.ts';
 import { proveRelations } from './store/relations.ts';
 import { proveState } from './store/state.ts';
 import { proveTransactions } from './store/transactions.ts';
@@ -18,5 +19,6 @@ export async function proveStore(t: Test, engine: StoreEngine): Promise<void> {
   await t.test('verdicts', (t) => proveVerdicts(t, engine));
   await t.test('observations', (t) => proveObservations(t, engine));
   await t.test('relations', (t) => proveRelations(t, engine));
+  await t.test('ranges', (t) => proveRanges(t, engine));
   await t.test('state', (t) => proveState(t, engine));
 }

@@ -11,7 +11,7 @@ import { Commits } from '../../src/store/commits.ts';
 import { Connection } from '../../src/store/sqlite/connection.ts';
 import { requireJournal } from '../../src/store/sqlite/journals.ts';
 import { APPLICATION_ID, migrate, migrations } from '../../src/store/sqlite/migrate.ts';
-import { TAKE_ENTRY } from '../../src/store/sqlite/rows.ts';
+import { observableCodes, TAKE_ENTRY } from '../../src/store/sqlite/rows.ts';
 import { type Selection, select, selectNearby, wantFiltered, wantLive } from '../../src/store/sqlite/selection.ts';
 import { readStanding } from '../../src/store/sqlite/standing.ts';
 import { readVerdicts } from '../../src/store/sqlite/verdicts.ts';
@@ -71,6 +71,32 @@ t.test('each missing migration is applied once; one that fails leaves no trace a
   t.equal(version(), next + 1);
   t.equal(db.prepare('SELECT count(*) AS n FROM added').get()?.['n'], 1);
   t.strictSame(db.prepare('SELECT * FROM meta ORDER BY name').all(), identity, 'the identity is given once');
+});
+
+t.test('a store of the first version gets the ranges of what it holds', async (t) => {
+  const db = new DatabaseSync(':memory:');
+  t.teardown(() => db.close());
+  migrate(db, migrations.slice(0, 1));
+  const insert = db.prepare(
+    `INSERT INTO observations (feed, key, fingerprint, type, value, revoked, heard_at, detail)
+     VALUES (1, randomblob(16), 0, ?, ?, 0, 0, '{}')`,
+  );
+  for (const [type, value] of [
+    [observableCodes.ipv4, '198.51.100.0/24'],
+    [observableCodes.ipv6, '2001:db8::1'],
+    [observableCodes.domain, 'www.example.com'],
+    [observableCodes.url, 'https://www.example.com:8443/a'],
+    [observableCodes.md5, 'd41d8cd98f00b204e9800998ecf8427e'],
+  ] as const)
+    insert.run(type, value);
+  migrate(db);
+  t.strictSame(
+    db
+      .prepare('SELECT range_key FROM observations ORDER BY id')
+      .all()
+      .map((row) => row['range_key']),
+    ['4c633640018', '620010db800000000000000000000000180', 'dcom.example.www.', 'dcom.example.www.', null],
+  );
 });
 
 t.test('a store of a newer version is refused by writer and reader, and not touched', async (t) => {

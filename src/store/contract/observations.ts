@@ -42,6 +42,13 @@ export interface ObservationWriter {
   /** Keys on which any of these feeds has an observation: ascending, strictly after `after`, up to `limit`. */
   observedKeys(feeds: readonly string[], after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;
   /**
+   * Keys of observations, of whatever feed, whose host lies in the network: addresses, networks inside of it, and URLs of such a
+   * host. `network`: a canonical address or `address/prefix`. Ascending, strictly after `after`, up to `limit`.
+   */
+  keysWithin(network: string, after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;
+  /** The same for hosts that are the domain or a name below it: domains, URLs and e-mail addresses. `domain`: canonical. */
+  keysUnder(domain: string, after: ObservableKey | null, limit: number): Promise<ObservableKey[]>;
+  /**
    * Keys of the feed's observations that refer to one of these marking definitions: ascending, strictly after `after`, up to
    * `limit`.
    */

@@ -1,8 +1,10 @@
+import ipaddr from 'ipaddr.js';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ObservableKey } from '../../model/observable.ts';
 import type { Observation } from '../../model/observation.ts';
 import { otherMarkingsOf } from '../../stix/marking.ts';
 import type { EndedVersionWriter, ObservationWriter } from '../contract/observations.ts';
+import { hostOf } from '../host.ts';
 import { misuse, requireLimit } from '../misuse.ts';
 import type { StoredObservation } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
@@ -82,6 +84,28 @@ export function writeObservations(database: Database, touch: Touch): Sync<Observ
     },
 
     observedKeys: (feeds, after, limit) => pageOf(ofFeeds(feeds).map(keyOfRow), after, requireLimit(limit)),
+
+    keysWithin(network, after, limit) {
+      const [range, prefix] = ipaddr.parseCIDR(
+        network.includes('/') ? network : `${network}/${network.includes(':') ? 128 : 32}`,
+      );
+      const lies = (row: ObservationRow): boolean => {
+        const host = hostOf(row.observation.observable);
+        if (host?.kind !== 'network') return false;
+        const [address = '', bits = '128'] = host.network.split('/');
+        const parsed = ipaddr.parse(address);
+        return parsed.kind() === range.kind() && Number(bits) >= prefix && parsed.match([range, prefix]);
+      };
+      return pageOf(matching(tables.observations, lies).map(keyOfRow), after, requireLimit(limit));
+    },
+
+    keysUnder(domain, after, limit) {
+      const lies = (row: ObservationRow): boolean => {
+        const host = hostOf(row.observation.observable);
+        return host?.kind === 'name' && (host.name === domain || host.name.endsWith(`.${domain}`));
+      };
+      return pageOf(matching(tables.observations, lies).map(keyOfRow), after, requireLimit(limit));
+    },
 
     markedKeys(feed, refs, after, limit) {
       const isMarked = (row: ObservationRow): boolean =>

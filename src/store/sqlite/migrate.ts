@@ -3,9 +3,10 @@ import type { DatabaseSync } from 'node:sqlite';
 import { GatewayError } from '../../model/error.ts';
 import type { Migration } from './migration.ts';
 import { first } from './migrations/001-first.ts';
+import { rangeKeys } from './migrations/002-range-keys.ts';
 
 /** In order, without a gap. A published one is never edited. */
-export const migrations: readonly Migration[] = [first];
+export const migrations: readonly Migration[] = [first, rangeKeys];
 
 /** "SLUC": tells a store of ours from any other SQLite file (https://sqlite.org/pragma.html#pragma_application_id). */
 export const APPLICATION_ID = 0x534c5543;
@@ -20,6 +21,7 @@ export function migrate(db: DatabaseSync, steps: readonly Migration[] = migratio
     if (step.version <= version) continue;
     db.exec('BEGIN IMMEDIATE');
     try {
+      step.prepare?.(db);
       db.exec(step.sql);
       if (version === 0) giveIdentity(db);
       // PRAGMA takes no parameters; both are integers of our own.

@@ -7,6 +7,7 @@ import { relationshipEnds } from '../../stix/relationship.ts';
 import { misuse } from '../misuse.ts';
 import type { StoredObservation } from '../store.ts';
 import type { Value } from './connection.ts';
+import { rangeKeyOf } from './range-key.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
 
 /** The two tables of what feeds said have the same life: found by (feed, name), compared by fingerprint, marked by id. */
@@ -49,6 +50,7 @@ export const OBSERVATIONS: Kind = {
     'statement',
     'heard_at',
     'markings',
+    'range_key',
     'detail',
   ],
   amended: true,
@@ -140,7 +142,8 @@ export class IncomingObservation implements Incoming {
     return [
       id, feed, this.name, this.fingerprint,
       this.#type, observable.value, confidence, this.#tlp, firstSeen, lastSeen, validFrom, validUntil, revoked ? 1 : 0,
-      sourceId, version, statementNumber(sourceId), reportedAt, markingsText(otherMarkingsOf(this.observation.kept)), detail,
+      sourceId, version, statementNumber(sourceId), reportedAt, markingsText(otherMarkingsOf(this.observation.kept)),
+      rangeKeyOf(observable), detail,
     ];
   }
 }

@@ -17,6 +17,7 @@ import {
   statementNumber,
 } from './observation-rows.ts';
 import type { Seen, SqlitePull } from './pull.ts';
+import { domainRange, networkRange } from './range-key.ts';
 import { assignments, compare, countRows, keepShared, type RowIds, upsert } from './upsert.ts';
 import { dropVerdicts } from './verdicts.ts';
 
@@ -40,6 +41,8 @@ type Observations = Pick<
   | 'objects'
   | 'objectsById'
   | 'markedKeys'
+  | 'keysWithin'
+  | 'keysUnder'
   | 'markedObjects'
 >;
 
@@ -243,6 +246,13 @@ export function writeObservations(
       return findObjects(connection, feeds, walkNames(connection, OBJECTS, feeds, after, limit));
     },
 
+    keysWithin(network, after, limit) {
+      const { from, to, prefix } = networkRange(network);
+      return walkRange(connection, { from, to, prefix }, after, limit);
+    },
+
+    keysUnder: (domain, after, limit) => walkRange(connection, { ...domainRange(domain), prefix: '' }, after, limit),
+
     markedKeys: (feed, markings, after, limit) => walkMarked(connection, OBSERVATIONS, feed, markings, after, limit),
     markedObjects: (feed, markings, after, limit) => walkMarked(connection, OBJECTS, feed, markings, after, limit),
 
@@ -316,6 +326,26 @@ function walkNames(
   return connection
     .all<[string]>('SELECT DISTINCT value FROM json_each(?) ORDER BY value LIMIT ?', JSON.stringify(names), limit)
     .map(([name]) => name);
+}
+
+/** Reads the whole range of the index for each page: who asks for less than a network asks for less. */
+function walkRange(
+  connection: Connection,
+  { from, to, prefix }: { from: string; to: string; prefix: string },
+  after: string | null,
+  limit: number,
+): string[] {
+  const rows = connection.all<[string]>(
+    `SELECT DISTINCT lower(hex(o.key)) FROM observations o INDEXED BY observations_by_range
+     WHERE o.range_key >= ? AND o.range_key < ? AND substr(o.range_key, -2) >= ? AND o.key > unhex(?)
+     ORDER BY o.key LIMIT ?`,
+    from,
+    to,
+    prefix,
+    after ?? '',
+    requireLimit(limit),
+  );
+  return rows.map(([key]) => key);
 }
 
 function walkMarked(
