@@ -1,7 +1,7 @@
 import { hasTooManyValues, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
 import { type JsonShape, parseJson, readJsonStream } from './json-stream.ts';
 import { MAX_LINE, readLines } from './lines.ts';
-import { type ByteStream, malformed } from './stream.ts';
+import { asBuffer, type ByteStream, malformed } from './stream.ts';
 
 /**
  * What a JSON document holds. `member`: of the root list, or of the list that the shape names. `root`: a JSON text in which
@@ -46,7 +46,7 @@ export async function* readJsonDocument({ name, body }: ByteStream, shape: JsonS
 }
 
 async function* buffersOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, undefined> {
-  for await (const chunk of body) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+  for await (const chunk of body) yield asBuffer(chunk);
 }
 
 /** The beginning without its byte order mark, and the first line that is not empty; null when that is too long. */

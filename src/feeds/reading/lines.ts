@@ -1,4 +1,4 @@
-import { inOneList } from './stream.ts';
+import { asBuffer, inOneList } from './stream.ts';
 
 /** Most bytes of one line. */
 export const MAX_LINE = 16 * 1024 * 1024;
@@ -18,11 +18,11 @@ export interface Line {
 const LINE_FEED = 0x0a;
 
 /** The lines of a stream, as many at once as a chunk ends. An empty chunk is passed on as an empty list. */
-export async function* readLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line[]> {
+export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Line[]> {
   const splitter = new LineSplitter();
   for await (const chunk of chunks) {
     if (chunk.length === 0) yield [];
-    else yield* inOneList(splitter.read(chunk));
+    else yield* inOneList(splitter.read(asBuffer(chunk)));
   }
   yield* inOneList(splitter.end());
 }

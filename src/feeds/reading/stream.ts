@@ -8,6 +8,11 @@ export interface ByteStream {
   body: AsyncIterable<Uint8Array>;
 }
 
+/** The same bytes, not a copy. */
+export function asBuffer(chunk: Uint8Array): Buffer {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+}
+
 /**
  * The error for a document that can't be read to its end. `format` is what it should be ("STIX"); `text` is what came
  * instead, of which the operator is shown the beginning.

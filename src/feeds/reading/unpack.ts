@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { type ByteStream, malformed } from './stream.ts';
+import { asBuffer, type ByteStream, malformed } from './stream.ts';
 import { checkUnpackedSize } from './unpacked-size.ts';
 import { unzip } from './unzip.ts';
 
@@ -26,7 +26,7 @@ export async function* unpack({ name, body }: ByteStream, signal: AbortSignal): 
 async function* buffersOf(body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Buffer, undefined> {
   for await (const chunk of body) {
     signal.throwIfAborted();
-    yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    yield asBuffer(chunk);
   }
 }
 
