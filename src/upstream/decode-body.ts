@@ -1,7 +1,7 @@
 import { pipeline, type Readable, type Transform } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { type Clock, MICROS_PER_MS, type Millis } from '../model/clock.ts';
-import { GatewayError } from '../model/error.ts';
+import { GatewayError, systemErrorCode } from '../model/error.ts';
 
 /** Bounds of the body of one answer. */
 export interface BodyCaps {
@@ -79,7 +79,7 @@ export async function* decodeBody(raw: Readable, options: DecodeOptions): AsyncG
     }
   } catch (error) {
     // Codes of zlib: Z_DATA_ERROR, ZSTD_error_prefix_unknown, ERR__ERROR_FORMAT_PADDING_1 (Brotli).
-    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const code = systemErrorCode(error) ?? '';
     if (!/^(?:Z_|ZSTD_|ERR__)/.test(code)) throw error;
     throw new GatewayError('upstream-malformed', `${host} sent what can't be unpacked (${code}).`);
   }

@@ -62,7 +62,8 @@ export function openGuardedDispatcher({ internalHost, proxy, resolveAll, tls = {
   return open().compose((dispatch) => (options, handler) => {
     const { hostname } = new URL(String(options.origin));
     const literal = hostname.replace(/^\[(.*)\]$/, '$1');
-    if (isIP(literal) !== 0) requireAllowed(hostname, [literal], mayBeInternal(hostname));
+    const refusal = isIP(literal) === 0 ? null : refusalOf(hostname, [literal], mayBeInternal(hostname));
+    if (refusal !== null) throw refusal;
     return dispatch(options, handler);
   });
 }
@@ -72,15 +73,9 @@ function guardedLookup(mayBeInternal: (hostname: string) => boolean, resolveAll:
   return (hostname, { all, family }, callback) => {
     resolveAll(hostname, (error, addresses) => {
       if (error !== null) return callback(error, '');
-      try {
-        requireAllowed(
-          hostname,
-          addresses.map(({ address }) => address),
-          mayBeInternal(hostname),
-        );
-      } catch (refused) {
-        return callback(refused as NodeJS.ErrnoException, '');
-      }
+      const literals = addresses.map(({ address }) => address);
+      const refusal = refusalOf(hostname, literals, mayBeInternal(hostname));
+      if (refusal !== null) return callback(refusal, '');
       const wanted = family === 4 || family === 'IPv4' ? 4 : family === 6 || family === 'IPv6' ? 6 : 0;
       const usable = wanted === 0 ? addresses : addresses.filter((address) => address.family === wanted);
       const [first] = usable;
@@ -92,16 +87,17 @@ function guardedLookup(mayBeInternal: (hostname: string) => boolean, resolveAll:
   };
 }
 
-/** Throws `upstream-failed` when a single address is not allowed: one bad address among good ones is an attack. */
-function requireAllowed(hostname: string, addresses: readonly string[], mayBeInternal: boolean): void {
+/** Returns `upstream-failed` when a single address is not allowed, because one bad address among good ones is an attack. */
+function refusalOf(hostname: string, addresses: readonly string[], mayBeInternal: boolean): GatewayError | null {
   const classes = addresses.map(classifyAddress);
   if (classes.includes('forbidden')) {
-    throw new GatewayError('upstream-failed', `${hostname} is at an address that no feed is read from.`);
+    return new GatewayError('upstream-failed', `${hostname} is at an address that no feed is read from.`);
   }
   if (classes.includes('internal') && !mayBeInternal) {
     const message = `${hostname} is at an address inside this network; set internal: true on the feed if it is meant.`;
-    throw new GatewayError('upstream-failed', message);
+    return new GatewayError('upstream-failed', message);
   }
+  return null;
 }
 
 function resolveBySystem(hostname: string, callback: Parameters<ResolveAll>[1]): void {

@@ -1,5 +1,5 @@
 import type { FeedRequest } from '../feeds/feed.ts';
-import { GatewayError } from '../model/error.ts';
+import { GatewayError, systemErrorCode } from '../model/error.ts';
 import type { Answer } from './send.ts';
 
 /** What goes wrong upstream, as GatewayErrors. They name the host and no more: addresses may hold keys. */
@@ -45,12 +45,11 @@ export function answerError(
 /** A network error by its code. Its text and cause are dropped: they may quote a request with its key. */
 export function networkError(error: unknown, host: string): GatewayError {
   if (error instanceof GatewayError) return error;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const word = typeof code === 'string' ? code : 'no code';
-  if (/TIMEOUT|TIMEDOUT/.test(word)) {
-    return new GatewayError('upstream-timeout', `${host} did not answer in time (${word}).`);
+  const code = systemErrorCode(error) ?? 'no code';
+  if (/TIMEOUT|TIMEDOUT/.test(code)) {
+    return new GatewayError('upstream-timeout', `${host} did not answer in time (${code}).`);
   }
-  return new GatewayError('upstream-failed', `${host} could not be read (${word}).`);
+  return new GatewayError('upstream-failed', `${host} could not be read (${code}).`);
 }
 
 /** Yields the same bytes. Network errors become GatewayErrors. */

@@ -3,7 +3,7 @@ import { type BigIntStats, constants } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, resolve, sep } from 'node:path';
 import type { FeedFile, FeedFiles } from '../feeds/feed.ts';
-import { GatewayError } from '../model/error.ts';
+import { GatewayError, systemErrorCode } from '../model/error.ts';
 
 const MAX_FILES = 10_000;
 const MAX_FILE_BYTES = 4 * 1024 * 1024 * 1024;
@@ -77,7 +77,7 @@ async function lookUp(below: Buffer, name: Buffer, directory: string): Promise<L
   try {
     real = await realpath(Buffer.concat([below, name]), BYTES);
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
+    const code = systemErrorCode(error);
     // A broken link. Any other error, such as a missing right, may be gone at the next poll.
     if (code === 'ENOENT' || code === 'ELOOP')
       return broken(`nothing is behind it (${code}): a broken link, or it was removed meanwhile`);
@@ -142,6 +142,5 @@ async function readable<T>(work: Promise<T>, shown: string): Promise<T> {
 }
 
 function unreadable(shown: string, error: unknown): GatewayError {
-  const { code = 'unknown' } = error as NodeJS.ErrnoException;
-  return new GatewayError('upstream-failed', `${shown} can't be read (${code}).`);
+  return new GatewayError('upstream-failed', `${shown} can't be read (${systemErrorCode(error) ?? 'unknown'}).`);
 }

@@ -22,18 +22,21 @@ function feed(origin: string | null, key: string | null, more: Partial<FeedAccou
   } as unknown as ConfiguredFeed;
 }
 
-t.test('one key at one site is one account, whichever door it uses; without a key it is the origin', async (t) => {
-  const name = (...args: Parameters<typeof feed>) => accountNameOf(feed(...args));
-  const known = name('https://socdefenders.ai', 'k1');
-  t.equal(name('https://www.socdefenders.ai', 'k1'), known);
-  t.equal(name('https://www.socdefenders.ai:8443', 'k1'), known);
-  t.not(name('https://socdefenders.ai', 'k2'), known, 'another key');
-  t.not(name('https://socdefenders.org', 'k1'), known, 'another site');
-  t.not(name('https://a.github.io', 'k1'), name('https://b.github.io', 'k1'), 'customers of one host are two sites');
-  t.equal(name('https://lists.example', null), 'https://lists.example');
-  t.equal(name(null, null), null);
-  t.notMatch(known, /k1/);
-});
+t.test(
+  'feeds with one key at one site share an account under all host names; without a key the account is the origin',
+  async (t) => {
+    const name = (...args: Parameters<typeof feed>) => accountNameOf(feed(...args));
+    const known = name('https://socdefenders.ai', 'k1');
+    t.equal(name('https://www.socdefenders.ai', 'k1'), known);
+    t.equal(name('https://www.socdefenders.ai:8443', 'k1'), known);
+    t.not(name('https://socdefenders.ai', 'k2'), known, 'another key');
+    t.not(name('https://socdefenders.org', 'k1'), known, 'another site');
+    t.not(name('https://a.github.io', 'k1'), name('https://b.github.io', 'k1'), 'customers of one host are two sites');
+    t.equal(name('https://lists.example', null), 'https://lists.example');
+    t.equal(name(null, null), null);
+    t.notMatch(known, /k1/);
+  },
+);
 
 t.test('feeds on one account share the strictest of what their plans allow', async (t) => {
   const pro = {
@@ -59,25 +62,28 @@ t.test('feeds on one account share the strictest of what their plans allow', asy
   });
 });
 
-t.test('feeds that are reached alike share connections; an internal one never shares with others', async (t) => {
-  const dispatchers = createDispatchers(undefined);
-  t.teardown(() => dispatchers.close());
-  const inside = dispatchers.of(feed('https://intel.corp', null, { internal: true }));
-  const outside = dispatchers.of(feed('https://intel.corp', null));
-  t.not(inside.plain, outside.plain);
-  t.equal(dispatchers.of(feed('https://lists.example', 'k')).plain, outside.plain);
-  t.not(dispatchers.of(feed('https://other.corp', null, { internal: true })).plain, inside.plain);
-  t.equal(outside.certified, null);
-  const tls = { ca: new Secret('-----BEGIN CERTIFICATE-----') };
-  const certified = dispatchers.of(feed('https://intel.corp', null, { tls }));
-  t.equal(certified.plain, outside.plain);
-  t.ok(certified.certified !== null && certified.certified !== outside.plain);
-  t.equal(
-    new Set([inside.key, outside.key, certified.key]).size,
-    3,
-    'nor is a request of one ever answered by another’s',
-  );
-});
+t.test(
+  'feeds that are reached in the same way share a dispatcher; an internal feed shares with no other',
+  async (t) => {
+    const dispatchers = createDispatchers(undefined);
+    t.teardown(() => dispatchers.close());
+    const inside = dispatchers.of(feed('https://intel.corp', null, { internal: true }));
+    const outside = dispatchers.of(feed('https://intel.corp', null));
+    t.not(inside.plain, outside.plain);
+    t.equal(dispatchers.of(feed('https://lists.example', 'k')).plain, outside.plain);
+    t.not(dispatchers.of(feed('https://other.corp', null, { internal: true })).plain, inside.plain);
+    t.equal(outside.certified, null);
+    const tls = { ca: new Secret('-----BEGIN CERTIFICATE-----') };
+    const certified = dispatchers.of(feed('https://intel.corp', null, { tls }));
+    t.equal(certified.plain, outside.plain);
+    t.ok(certified.certified !== null && certified.certified !== outside.plain);
+    t.equal(
+      new Set([inside.key, outside.key, certified.key]).size,
+      3,
+      'nor is a request of one ever answered by another’s',
+    );
+  },
+);
 
 t.test('however many readers there are, the writer hears of a journal every ten seconds at most', async (t) => {
   const clock = scriptedClock(START);

@@ -63,86 +63,83 @@ async function ask(
   }
 }
 
-t.test(
-  'address classes: the table of what is public, what is inside, and where no feed is ever read from',
-  async (t) => {
-    const table: Record<string, string[]> = {
-      public: [
-        '93.184.215.14',
-        '1.1.1.1',
-        '2606:4700::1111',
-        '2a00:1450:4001::200e',
-        '::ffff:1.1.1.1',
-        '64:ff9b::101:101',
-      ],
-      internal: [
-        '127.0.0.1',
-        '127.255.255.254',
-        '10.0.0.1',
-        '172.16.0.1',
-        '172.31.255.255',
-        '192.168.1.1',
-        '100.64.0.1',
-        '::1',
-        'fc00::1',
-        'fd12:3456::1',
-        '::ffff:127.0.0.1',
-        '::ffff:10.0.0.1',
-        '64:ff9b::a00:1',
-        '64:ff9b::7f00:1',
-      ],
-      forbidden: [
-        '169.254.169.254',
-        '169.254.170.2',
-        '::ffff:169.254.169.254',
-        '::ffff:a9fe:a9fe',
-        '64:ff9b::a9fe:a9fe',
-        '64:ff9b:1::a9fe:a9fe',
-        '2002:a9fe:a9fe::1',
-        '2002:7f00:1::1',
-        '2002:101:101::1',
-        '2001:0:4136:e378:8000:63bf:3fff:fdd2',
-        '::169.254.169.254',
-        '::127.0.0.1',
-        '::ffff:0:169.254.169.254',
-        '100.100.100.200',
-        '::ffff:100.100.100.200',
-        '64:ff9b::6464:64c8',
-        '168.63.129.16',
-        'fd00:ec2::254',
-        'fd20:ce::254',
-        'fe80::1',
-        'fe80::1%eth0',
-        '::1%lo',
-        'febf::1',
-        'fec0::1',
-        'ff02::1',
-        '224.0.0.1',
-        '255.255.255.255',
-        '0.0.0.0',
-        '0.1.2.3',
-        '::',
-        '192.0.0.192',
-        '192.0.2.1',
-        '198.18.0.1',
-        '198.51.100.1',
-        '203.0.113.1',
-        '240.0.0.1',
-        '2001:db8::1',
-        '3fff::1',
-        '100::1',
-        '4000::1',
-        '5f00::1',
-        '2001:2::1',
-        'not an address',
-        '',
-      ],
-    };
-    for (const [reach, addresses] of Object.entries(table)) {
-      for (const address of addresses) t.equal(classifyAddress(address), reach, address);
-    }
-  },
-);
+t.test('address classes: a table of public, internal and forbidden addresses', async (t) => {
+  const table: Record<string, string[]> = {
+    public: [
+      '93.184.215.14',
+      '1.1.1.1',
+      '2606:4700::1111',
+      '2a00:1450:4001::200e',
+      '::ffff:1.1.1.1',
+      '64:ff9b::101:101',
+    ],
+    internal: [
+      '127.0.0.1',
+      '127.255.255.254',
+      '10.0.0.1',
+      '172.16.0.1',
+      '172.31.255.255',
+      '192.168.1.1',
+      '100.64.0.1',
+      '::1',
+      'fc00::1',
+      'fd12:3456::1',
+      '::ffff:127.0.0.1',
+      '::ffff:10.0.0.1',
+      '64:ff9b::a00:1',
+      '64:ff9b::7f00:1',
+    ],
+    forbidden: [
+      '169.254.169.254',
+      '169.254.170.2',
+      '::ffff:169.254.169.254',
+      '::ffff:a9fe:a9fe',
+      '64:ff9b::a9fe:a9fe',
+      '64:ff9b:1::a9fe:a9fe',
+      '2002:a9fe:a9fe::1',
+      '2002:7f00:1::1',
+      '2002:101:101::1',
+      '2001:0:4136:e378:8000:63bf:3fff:fdd2',
+      '::169.254.169.254',
+      '::127.0.0.1',
+      '::ffff:0:169.254.169.254',
+      '100.100.100.200',
+      '::ffff:100.100.100.200',
+      '64:ff9b::6464:64c8',
+      '168.63.129.16',
+      'fd00:ec2::254',
+      'fd20:ce::254',
+      'fe80::1',
+      'fe80::1%eth0',
+      '::1%lo',
+      'febf::1',
+      'fec0::1',
+      'ff02::1',
+      '224.0.0.1',
+      '255.255.255.255',
+      '0.0.0.0',
+      '0.1.2.3',
+      '::',
+      '192.0.0.192',
+      '192.0.2.1',
+      '198.18.0.1',
+      '198.51.100.1',
+      '203.0.113.1',
+      '240.0.0.1',
+      '2001:db8::1',
+      '3fff::1',
+      '100::1',
+      '4000::1',
+      '5f00::1',
+      '2001:2::1',
+      'not an address',
+      '',
+    ],
+  };
+  for (const [reach, addresses] of Object.entries(table)) {
+    for (const address of addresses) t.equal(classifyAddress(address), reach, address);
+  }
+});
 
 t.test('address classes: an embedded address is never classed better than itself', async (t) => {
   const octet = fc.integer({ min: 0, max: 255 });
@@ -215,7 +212,7 @@ const metadata = [
   '169.254.170.2',
 ];
 
-t.test('a literal address inside is refused in every spelling, and nothing connects', async (t) => {
+t.test('a literal internal address is refused in every spelling, and no connection is opened', async (t) => {
   const { port, connections } = await listenBare(t);
   for (const host of [...inside, ...metadata]) {
     t.match(await ask(t, `http://${host}:${port}/`), /^refused: .* is at an address/, host);
@@ -227,7 +224,7 @@ t.test('a literal address inside is refused in every spelling, and nothing conne
   t.equal(await ask(t, `http://127.0.0.1:${port}/`, { internalHost: '127.0.0.1' }), 'in', 'the server does listen');
 });
 
-t.test('internal: true opens the feed’s own host, never another one and never metadata', async (t) => {
+t.test('internal: true allows the feed’s own host, no other host and no metadata address', async (t) => {
   const { port, connections } = await listenBare(t);
   t.equal(await ask(t, `http://127.0.0.1:${port}/`, { internalHost: '127.0.0.1' }), 'in');
   t.equal(await ask(t, `http://[::1]:${port}/`, { internalHost: '[::1]' }), 'in');
@@ -269,7 +266,7 @@ t.test('a name is refused when any of its addresses is not public', async (t) =>
   t.equal(connections(), 0);
 });
 
-t.test('rebinding gains nothing: a connection gets the addresses that were checked and no others', async (t) => {
+t.test('DNS rebinding: a connection gets the addresses that were checked and no others', async (t) => {
   const { port, connections } = await listenBare(t);
   // Whoever checks one lookup and connects by another ends at the second answer.
   const resolveAll = scriptedResolver(['127.0.0.1'], ['169.254.169.254']);
@@ -317,7 +314,7 @@ t.test('redirects stay on the site, at the port, and never go back to http', asy
   }
 });
 
-t.test('a key goes to its own host, or one the preset lists, and never in the clear when it was not', async (t) => {
+t.test('a key is sent to its own host or one of hosts, and not without TLS when the request had it', async (t) => {
   const may = (meant: string, actual: string, hosts?: string[]): boolean =>
     mayCarryKey(new URL(meant), new URL(actual), hosts);
   t.ok(may('https://a.example/x', 'https://a.example/y'));
@@ -329,7 +326,7 @@ t.test('a key goes to its own host, or one the preset lists, and never in the cl
   t.notOk(may('https://a.example/', 'https://a.example.evil.org/'));
 });
 
-t.test('a feed that is redirected reaches nothing inside, wherever on its site the redirect leads', async (t) => {
+t.test('a redirect reaches no internal address, wherever on the site it leads', async (t) => {
   const { port, connections } = await listenBare(t);
   let location = '';
   const keys: (string | undefined)[] = [];
@@ -409,7 +406,7 @@ async function startProxy(t: Test) {
   return { asked, address: `127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-t.test('through a proxy names are looked up there; literal addresses are checked here all the same', async (t) => {
+t.test('names are looked up by the proxy; literal addresses are still checked here', async (t) => {
   const { port, connections } = await listenBare(t);
   const { asked, address } = await startProxy(t);
   const resolveAll = scriptedResolver(['10.0.0.1']);
@@ -425,7 +422,7 @@ t.test('through a proxy names are looked up there; literal addresses are checked
   t.equal(connections(), 1);
 });
 
-t.test('a body that is cut is never taken for a whole one, however the upstream speaks and is reached', async (t) => {
+t.test('a body that is cut is never taken for a whole one, by any protocol, with and without proxy', async (t) => {
   const certificates = makeCertificates(t, t.testdir());
   if (certificates === null) return;
   const server = createSecureServer(
@@ -464,33 +461,39 @@ t.test('a body that is cut is never taken for a whole one, however the upstream 
   }
 });
 
-t.test('the environment’s proxy counts only when asked for, and what NO_PROXY names is guarded', async (t) => {
-  const { port, connections } = await listenBare(t);
-  const { asked, address } = await startProxy(t);
-  const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY'];
-  const before = names.map((name) => process.env[name]);
-  t.teardown(() => {
-    names.forEach((name, i) => {
-      if (before[i] === undefined) delete process.env[name];
-      else process.env[name] = before[i];
+t.test(
+  'the proxy of the environment is used only when configured, and hosts in NO_PROXY are checked here',
+  async (t) => {
+    const { port, connections } = await listenBare(t);
+    const { asked, address } = await startProxy(t);
+    const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY'];
+    const before = names.map((name) => process.env[name]);
+    t.teardown(() => {
+      names.forEach((name, i) => {
+        if (before[i] === undefined) delete process.env[name];
+        else process.env[name] = before[i];
+      });
     });
-  });
-  for (const name of names) delete process.env[name];
-  process.env['HTTP_PROXY'] = `http://${address}`;
-  process.env['NO_PROXY'] = 'direct.test';
-  const resolveAll = scriptedResolver(['127.0.0.1']);
-  t.match(
-    await ask(t, `http://feed.test:${port}/`, { resolveAll }),
-    /^refused/,
-    'off: no proxy, whatever stands there',
-  );
-  t.equal(asked.length, 0);
-  t.equal(await ask(t, `http://feed.test:${port}/`, { proxy: 'environment', resolveAll }), 'in');
-  t.equal(asked.length, 1);
-  t.match(await ask(t, `http://direct.test:${port}/`, { proxy: 'environment', resolveAll }), /^refused: direct\.test/);
-  t.match(await ask(t, `http://127.0.0.1:${port}/`, { proxy: 'environment', resolveAll }), /^refused/);
-  const own = { proxy: 'environment' as const, resolveAll, internalHost: 'direct.test' };
-  t.equal(await ask(t, `http://direct.test:${port}/`, own), 'in', 'NO_PROXY and internal: true: connected from here');
-  t.equal(asked.length, 1);
-  t.equal(connections(), 2);
-});
+    for (const name of names) delete process.env[name];
+    process.env['HTTP_PROXY'] = `http://${address}`;
+    process.env['NO_PROXY'] = 'direct.test';
+    const resolveAll = scriptedResolver(['127.0.0.1']);
+    t.match(
+      await ask(t, `http://feed.test:${port}/`, { resolveAll }),
+      /^refused/,
+      'off: no proxy, whatever stands there',
+    );
+    t.equal(asked.length, 0);
+    t.equal(await ask(t, `http://feed.test:${port}/`, { proxy: 'environment', resolveAll }), 'in');
+    t.equal(asked.length, 1);
+    t.match(
+      await ask(t, `http://direct.test:${port}/`, { proxy: 'environment', resolveAll }),
+      /^refused: direct\.test/,
+    );
+    t.match(await ask(t, `http://127.0.0.1:${port}/`, { proxy: 'environment', resolveAll }), /^refused/);
+    const own = { proxy: 'environment' as const, resolveAll, internalHost: 'direct.test' };
+    t.equal(await ask(t, `http://direct.test:${port}/`, own), 'in', 'NO_PROXY and internal: true: connected from here');
+    t.equal(asked.length, 1);
+    t.equal(connections(), 2);
+  },
+);

@@ -116,7 +116,7 @@ collections: { all: { pool: main }, ips: { pool: main, types: [ipv4] } }
   },
 );
 
-t.test('a try is brought forward for readers at a bound of each kind, and not behind it', async (t) => {
+t.test('a poll is brought forward for readers up to each bound, and not beyond it', async (t) => {
   const now = START + MICROS_PER_DAY;
   const { writer } = await openTemporaryStore(t);
   const failing: FeedState = {
@@ -175,7 +175,7 @@ t.test('a try is brought forward for readers at a bound of each kind, and not be
   t.equal(await isTried({}, breaker(now + 1)), false, 'left alone for a while');
 });
 
-t.test('readers of an overdue feed bring one try forward, together, and only when it can be spared', async (t) => {
+t.test('readers of an overdue feed bring one poll forward together, within half of the budget', async (t) => {
   const clock = steppedClock(START);
   const upstream = await startUpstream(t, { clock });
   upstream.rows = [fullRow(1, START - HOUR)];
