@@ -5,7 +5,7 @@ import type { Observation, Rejection, SourceObject, StixObject } from '../model/
 import { normalise } from '../normalise/normalise.ts';
 import { sourceObjectOf } from '../normalise/stix-item.ts';
 
-/** What a batch's rows hold, read bit by bit: a row may hold a thousand observations, and a transaction's are bounded. */
+/** Rows of a batch, normalised. One row may hold a thousand observations, and those of a transaction are bounded. */
 export interface Rows {
   observations: Observation[];
   objects: StixObject[];
@@ -18,13 +18,16 @@ export interface Rows {
   refused: number;
 }
 
-/** What is committed at once. `batch`: the batch for its last part; for others one that ends nothing and moves no bookmark. */
+/** What is committed at once. `batch`: for the last part the batch itself, for others one that ends nothing and moves no cursor. */
 export interface BatchPart {
   rows: Rows;
   batch: FeedBatch;
 }
 
-/** The parts of a batch in order, nearly always one: each holds at most BATCH_ROWS observations and those of one row more. */
+/**
+ * Normalises the rows of a batch. Yields it in parts, nearly always one: each holds at most BATCH_ROWS observations and those of one
+ * row more.
+ */
 export function* normaliseBatch(batch: FeedBatch, feed: FeedDefinition, now: Micros): Generator<BatchPart> {
   let rows = emptyRows();
   for (const item of batch.items) {
@@ -56,7 +59,7 @@ function normaliseItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: 
   for (const note of result.notes ?? []) rows.rejections.push({ ...note, isNote: true });
 }
 
-/** A row without any date has been seen when a delta feed says it; that of an object is its version's, which is no sighting. */
+/** A delta feed's row without any date was seen when it was read. A STIX object is dated by its version, which is no sighting. */
 function datedBy(observation: Observation, item: FeedItem, feed: FeedDefinition, now: Micros): Observation {
   const { lastSeen, firstSeen, validFrom, validUntil } = observation;
   if (

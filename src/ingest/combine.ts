@@ -14,7 +14,10 @@ import { sourceObjectId, sourceObjectsOf } from '../stix/source-objects.ts';
 
 type Defaults = Pick<FeedDefinition, 'confidence' | 'tlp'>;
 
-/** A feed that lists one observable twice says both: the rows become one observation. `feed`: what counts for rows that say nothing. */
+/**
+ * Combines the rows of a feed that name one observable into one observation, by key. `feed`: its confidence and TLP count for rows
+ * that have none.
+ */
 export function combineRows(observations: readonly Observation[], feed: Defaults): Map<ObservableKey, Observation> {
   const byKey = new Map<ObservableKey, Observation>();
   for (const observation of observations) {
@@ -24,7 +27,7 @@ export function combineRows(observations: readonly Observation[], feed: Defaults
   return byKey;
 }
 
-/** What was said first, and what was said then; saying the same once more changes nothing. */
+/** `a` came before `b`. The same row once more changes nothing. */
 function combine(a: Observation, b: Observation, feed: Defaults): Observation {
   // Rows with one id are versions of one row (STIX 2.1 section 3.6): the newer takes back what the older said.
   if (a.sourceId !== null && a.sourceId === b.sourceId) return orderOf(b) < orderOf(a) ? a : b;
@@ -55,12 +58,12 @@ function combine(a: Observation, b: Observation, feed: Defaults): Observation {
   };
 }
 
-/** Rows have no version but the date of what they saw. */
+/** What orders the rows of one id: the version, else the last sighting. */
 function orderOf({ version, lastSeen }: Observation): Micros {
   return version ?? lastSeen ?? 0;
 }
 
-/** Sorted and bounded, so that it is the same ones whatever the rows' order. */
+/** The further objects of both. Sorted before they are bounded, so that the rows' order makes no difference. */
 function othersOf(strong: Observation, weak: Observation): OtherSourceObject[] {
   const own = [strong.sourceId, ...strong.others.map(({ id }) => id)];
   const added = sourceObjectsOf(weak).filter(({ id }) => !own.includes(id));
@@ -68,7 +71,7 @@ function othersOf(strong: Observation, weak: Observation): OtherSourceObject[] {
   return boundOthers([...strong.others, ...added].sort((x, y) => (x.id < y.id ? -1 : 1)));
 }
 
-/** The first of them; the others' ends are no longer told apart, and count as the last one's. */
+/** Returns the first MAX_OTHER_OBJECTS of them. The last one's end is that of the surplus as well, so that none ends too early. */
 export function boundOthers(all: readonly OtherSourceObject[]): OtherSourceObject[] {
   const [kept, surplus] = [all.slice(0, MAX_OTHER_OBJECTS), all.slice(MAX_OTHER_OBJECTS)];
   const last = kept.pop();
@@ -78,18 +81,18 @@ export function boundOthers(all: readonly OtherSourceObject[]): OtherSourceObjec
   return [...kept, { ...last, validUntil, reportedAt }];
 }
 
-/** The later of two ends; none is the latest. */
+/** Returns the later of two ends; null, no end, is later than any. */
 function later(a: Micros | null, b: Micros | null): Micros | null {
   return a === null || b === null ? null : Math.max(a, b);
 }
 
 /**
- * The stricter of two levels. Null while both leave it to the same markings or to the feed: what those mean shows later
- * (publish/markings.ts), and must not loosen what the other row leaves to the feed.
+ * Returns the stricter of two levels. Null where both rows leave it to the same markings or to the feed: the level of markings is
+ * known only when they are published (publish/markings.ts), and must not loosen what the other row leaves to the feed.
  */
 export function levelOf(a: Observation, b: Observation, feed: Defaults): Observation['tlp'] {
   const [own, others] = [otherMarkingsOf(a.kept), otherMarkingsOf(b.kept)];
-  // No more are kept, and a level may be among the rest.
+  // More markings than are kept: one of the rest may stand for a stricter level.
   if (own.length + others.length > MAX_OTHER_MARKINGS && new Set([...own, ...others]).size > MAX_OTHER_MARKINGS)
     return 'red';
   if (a.tlp === null && b.tlp === null && own.join() === others.join()) return null;
@@ -100,12 +103,12 @@ function bound(choose: (a: number, b: number) => number, a: Micros | null, b: Mi
   return a === null ? b : b === null ? a : choose(a, b);
 }
 
-/** Sorted, and no more than one row may have: a million rows on one observable must not cost their square. */
+/** Sorted, and no more than one row may have: the cost of a million rows on one observable must not grow with its square. */
 function unite(a: readonly string[], b: readonly string[]): string[] {
   return [...new Set([...a, ...b])].sort().slice(0, MAX_LABELS);
 }
 
-/** In their order; of too many, those that come first by their text, so that it is the same ones whatever the rows' order. */
+/** In their order. Of too many, those that come first by their text, so that the rows' order makes no difference. */
 function uniteReferences(a: readonly ExternalReference[], b: readonly ExternalReference[]): ExternalReference[] {
   const united = new Map([...a, ...b].map((reference) => [textOf(reference), reference]));
   if (united.size <= MAX_REFERENCES) return [...united.values()];

@@ -6,7 +6,7 @@ import type { Rejection } from '../model/observation.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import type { Writer } from '../store/store.ts';
 
-/** How a poll ended, as the feed's state keeps it: what the schedule, `status` and the readers' freshness go by. */
+/** Writes how a poll ended to the feed's state, which the schedule, `status` and freshness go by. */
 export interface OutcomeParts {
   clock: Clock;
   writer: Writer;
@@ -15,7 +15,7 @@ export interface OutcomeParts {
 
 const FIRST_RETRY = 30 * MICROS_PER_SECOND;
 
-/** Before the first request: a process that dies in a poll, again and again, must not ask again as often as it starts. */
+/** Is written before the first request, so that a process that dies in every poll does not poll as often as it starts. */
 export async function keepAttempt(feed: FeedDefinition, startedAt: Micros, { writer }: OutcomeParts): Promise<void> {
   const nextPollAt = startedAt + Math.min(feed.every * MICROS_PER_MS, FIRST_RETRY);
   await writer.transaction((tx) => tx.saveFeedState(feed.name, { attemptedAt: startedAt, nextPollAt }));
@@ -31,7 +31,7 @@ export async function keepConfirmed(
   await writer.transaction((tx) => tx.saveFeedState(feed.name, succeeded(feed, startedAt, now)));
 }
 
-/** What a whole pull leaves, beside its rows. */
+/** The state of a feed after a whole pull, beside its counters. */
 export function succeeded(feed: FeedDefinition, startedAt: Micros, now: Micros) {
   return {
     ...(feed.mode === 'snapshot' ? { confirmedAt: now } : {}),
@@ -57,7 +57,10 @@ export async function keepPace(
   });
 }
 
-/** Backs off, twice as long each time up to the feed's own pace, and never shorter than the error asks for. */
+/**
+ * Writes a failure and when to try again: twice as long after each, up to the feed's interval, and never sooner than the error asks
+ * for. Returns the error as the report has it.
+ */
 export async function keepFailure(
   feed: FeedDefinition,
   thrown: unknown,
@@ -69,9 +72,9 @@ export async function keepFailure(
       ? thrown
       : new GatewayError('internal', `Feed ${feed.name} failed in an unforeseen way.`, { cause: thrown });
   const { code, message, excerpt } = error;
-  const told = { code, message, ...(excerpt === undefined ? {} : { excerpt }) };
+  const reported = { code, message, ...(excerpt === undefined ? {} : { excerpt }) };
   // Nobody failed: Sluice is stopping, and what keepAttempt wrote says when to go on.
-  if (signal.aborted) return told;
+  if (signal.aborted) return reported;
   const now = clock.now();
   const kept = writer.transaction(async (tx) => {
     const { failures } = await tx.feedState(feed.name);
@@ -83,20 +86,20 @@ export async function keepFailure(
       attemptedAt: startedAt,
       nextPollAt: now + wait,
       failures: failures + 1,
-      error: { ...told, at: now },
+      error: { ...reported, at: now },
     });
   });
   return kept.then(
-    () => told,
+    () => reported,
     (cause: unknown) => {
-      // A store that can't even keep the failure is what has to be told.
+      // The store could not keep the failure: that is the error to report.
       if (!(cause instanceof GatewayError)) throw cause;
       return { code: cause.code, message: cause.message };
     },
   );
 }
 
-/** What nobody can ask for any more, as a row that `rejections` lists. */
+/** A stretch of time whose rows can't be fetched any more, as a note that `rejections` lists. */
 export function describeGap({ from, to }: { from: Micros; to: Micros }): Rejection {
   const detail =
     'the feed was not read for longer than its upstream looks back; what was updated in this time is missing';

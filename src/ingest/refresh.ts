@@ -6,11 +6,6 @@ import type { AccountState, FeedState } from '../model/state.ts';
 import type { Reader } from '../store/store.ts';
 import { allowanceOf } from '../upstream/account.ts';
 
-/**
- * A reader found a feed overdue. Its next try, which a backoff may have put hours away, is brought forward: to now, if the
- * failure is of a kind that mends itself, the last try is a while ago, and the account can spare the call. Readers never
- * wait for it and never make more than that one call, however many they are.
- */
 export interface RefreshParts {
   clock: Clock;
   store: Pick<Reader, 'feedState' | 'account'>;
@@ -20,9 +15,9 @@ export interface RefreshParts {
   poll(feed: string): Promise<unknown>;
 }
 
-/** At most so often by readers. */
+/** Least time between two tries that readers cause. */
 const APART = 300 * MICROS_PER_SECOND;
-/** What readers may use up of any window: the rest is the schedule's. */
+/** Share of an account's window that readers may spend: the rest is the schedule's. */
 const SHARE = 0.5;
 
 const mends: ReadonlySet<ErrorCode> = new Set([
@@ -32,6 +27,11 @@ const mends: ReadonlySet<ErrorCode> = new Set([
   'budget-exhausted',
 ]);
 
+/**
+ * Polls feeds that a reader found overdue, though a backoff may have put their next try hours away: if the failure is of a kind that
+ * mends itself, the last try is a while ago, and the account can spare the call. Readers never wait for it, and never cause more
+ * than that one call, however many they are.
+ */
 export async function refreshOverdue(feeds: readonly ConfiguredFeed[], parts: RefreshParts): Promise<void> {
   const { clock, store, accountOf, poll } = parts;
   for (const feed of feeds) {

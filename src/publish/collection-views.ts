@@ -5,9 +5,9 @@ import { type ObservableType, observableTypes } from '../model/observable.ts';
 import type { Writer } from '../store/store.ts';
 
 /**
- * Collections that only name types read a part of their pool's journal. One that names more of them than before has readers
- * who are past what it now admits: that is told anew, at a new date, so that news are news to them. Readers of other views
- * see the same version once more, which changes nothing for them.
+ * Collections that only name types read a part of their pool's journal. When one names more types than before, its readers are past
+ * the dates of what it now admits. Those entries are appended again, at new dates. Readers of other collections see the same version
+ * once more, which changes nothing for them.
  */
 
 /** The types of each collection on a journal, by its id; null: all. */
@@ -22,17 +22,18 @@ export function viewsOf(
   ) satisfies Views;
 }
 
-/** What a journal was last brought up to, as one text that the store keeps. */
+/** The policy and the views that a journal was last brought up to date with, as one text that the store keeps. */
 export function sealPolicy(hash: string, views: Views): string {
   return `${hash} ${JSON.stringify(views)}`;
 }
 
+/** Reads the text that `sealPolicy` made. */
 export function openPolicy(text: string | null): { hash: string | null; views: Views } {
   const [hash = '', ...views] = text?.split(' ') ?? [];
   return { hash: hash === '' ? null : hash, views: views.length === 0 ? {} : JSON.parse(views.join(' ')) };
 }
 
-/** Types that a view admits and, with the same readers, did not before. */
+/** Types that a collection admits now and did not before. */
 export function widened(before: Views, now: Views): ObservableType[] {
   const added = Object.entries(now).flatMap(([id, types]) => {
     const known = before[id];
@@ -42,7 +43,7 @@ export function widened(before: Views, now: Views): ObservableType[] {
   return [...new Set(added)];
 }
 
-/** Appends the live indicators of these types again, as they are. Cut off, it is done from the beginning. */
+/** Appends the live indicators of these types again, as they are. When it is cut off, all of it is done again. */
 export async function readmit(
   writer: Pick<Writer, 'transaction'>,
   journal: string,

@@ -4,9 +4,9 @@ import { type JsonText, jsonText } from '../model/json.ts';
 import type { Observable } from '../model/observable.ts';
 import type { Merged } from './merge.ts';
 
-/** What an entry says as the columns that it is kept in, and a fingerprint of it. */
+/** The columns of an entry that are JSON text, and the fingerprint of all that it says. */
 export interface Material {
-  /** Twelve hex digits over everything whose change readers should hear of. */
+  /** Twelve hex digits over all that makes a new version when it changes. */
   fingerprint: string;
   labels: JsonText | null;
   references: JsonText | null;
@@ -14,8 +14,8 @@ export interface Material {
 }
 
 /**
- * Dates are not in the fingerprint: a sighting or a moving valid_until alone makes no new version (consumers bill or store
- * one row per version).
+ * Returns the columns and the fingerprint of a merged indicator. Dates are not in the fingerprint: a sighting or a moving
+ * valid_until alone makes no new version (consumers bill or store one row per version).
  */
 export function materialOf(as: Observable, merged: Merged): Material {
   const labels = merged.labels.length === 0 ? null : jsonText(merged.labels);

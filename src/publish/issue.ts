@@ -11,7 +11,7 @@ import type { Material } from './fingerprint.ts';
 import { dueOf, validUntilOf } from './lifetime.ts';
 import type { Merged } from './merge.ts';
 
-/** What a version is made from, before the commit gives it its date. */
+/** All that a version is made from but its date, which the commit gives it. */
 export interface Issue {
   key: ObservableKey;
   as: Observable;
@@ -24,7 +24,7 @@ export interface Issue {
 /** Elastic removes a row whose end has passed on its own clock: ten minutes allow for a server clock ahead of ours. */
 const ELASTIC_PAST = 600 * MICROS_PER_SECOND;
 
-/** A version of an indicator dated `dateAdded`, by its journal's profile. */
+/** Returns a version of an indicator dated `dateAdded`, by its journal's profile. */
 export function issue(
   { key, as, merged, material, previous }: Issue,
   { name: journal, profile }: JournalDefinition,

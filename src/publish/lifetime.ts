@@ -11,25 +11,27 @@ const REISSUE_AFTER = 20 * MICROS_PER_DAY;
 const REISSUE_STEP = (5 * MICROS_PER_DAY) / 256;
 /** Elastic needs an end; where nobody sets one, a year that renewals keep moving. */
 const ELASTIC_LONGEST = 365 * MICROS_PER_DAY;
-/** With less than this left, the next look is at the end itself. */
+/** With less than this left, an entry is looked at next when it ends. */
 const LAST_LOOK = 120 * MICROS_PER_SECOND;
 
 /**
- * A lifetime is held back, and `valid_until` moved on, this long before it ends, or a quarter of it: readers go by what they read
- * before. Never less than the last look, which is the last time before the end that anybody looks.
+ * A lifetime is held, and `valid_until` moved on, this long before it ends, or a quarter of it where that is less: readers go by the
+ * `valid_until` that they have. Never later than the last look, the last time before the end that the entry is looked at.
  */
 const HOLD_AHEAD = 3600 * MICROS_PER_SECOND;
 
 type Dated = Pick<IndicatorEntry, 'objectId' | 'created' | 'version' | 'validUntil'>;
 
-/** What the end of one object's word depends on. */
+/** The dates of one source object that its end depends on. */
 type Dates = Pick<OtherSourceObject, 'validUntil' | 'reportedAt'>;
 
 /**
- * When a feed stops speaking for an observation: with the last of the objects that say it. Its source's own word wins
- * (STIX 2.1 section 4.7 `valid_until`; without one an indicator has no end). Else the configured lifetime counts from the last sighting that the feed dates or the last confirmation
- * of a snapshot, whichever is later, and without either from when the feed was heard to say it. A lifetime that ends while the
- * feed can't be read is held until the feed's outage limit. Null: never.
+ * Returns when an observation expires: with the last of the source objects that say it. Null: never.
+ *
+ * The source's own `valid_until` counts first (STIX 2.1 section 4.7; without one an indicator has no end). Else the configured
+ * lifetime counts from the last sighting that the feed dates or the last confirmation of a snapshot, whichever is later, and
+ * without either from when the feed first reported it. A lifetime that ends while the feed can't be read is held until the feed's
+ * outage limit.
  */
 export function expiryOf(observation: Observation, feed: FeedView, now: Micros): Micros | null {
   let last = endOf(observation, observation, feed, now);
@@ -47,7 +49,7 @@ function endOf(observation: Observation, said: Dates, feed: FeedView, now: Micro
   return end !== null && isHeld(observation, end, feed, now) ? heldUntil(end, feed) : end;
 }
 
-/** Has its lifetime ended, or is that held back, so that the next good poll of the feed may say otherwise? */
+/** Has its lifetime ended, or is it held, so that it is to be reviewed after the feed's next good poll? */
 export function hasLapsed(observation: Observation, feed: FeedView, now: Micros): boolean {
   return (
     mayBeSaidAgain(observation, observation, feed, now) ||
@@ -78,7 +80,7 @@ function lifeEndOf(observation: Observation, { reportedAt }: Dates, feed: FeedVi
   return since + lifetime;
 }
 
-/** What ended before the feed was last read had its end: only what would end since is held. */
+/** Only a lifetime that ends after the feed was last read is held. */
 function isHeld(observation: Observation, end: Micros, feed: FeedView, now: Micros): boolean {
   if (feed.unreadSince === null || end <= feed.unreadSince) return false;
   const ahead = Math.max(LAST_LOOK, Math.min(HOLD_AHEAD, (lifetimeOf(observation, feed) ?? 0) / 4));
@@ -100,19 +102,19 @@ export function reissueAt({ objectId, created }: Pick<Dated, 'objectId' | 'creat
   return created + REISSUE_AFTER + Number.parseInt(objectId.slice(-2), 16) * REISSUE_STEP;
 }
 
-/** The end has moved on and less than half of what was promised is left. */
+/** Is a new version due? The end has moved on, and less than half of the lifetime that readers know of is left. */
 export function needsRenewal(live: Dated, validUntil: Micros | null, now: Micros): boolean {
   if (live.validUntil === null) return false;
   if (validUntil !== null && validUntil < live.validUntil + MICROS_PER_SECOND) return false;
   return now >= halfLifeOf(live, live.validUntil);
 }
 
-/** Versions of a clock that was set back lie ahead of it, and may lie behind the end. */
+/** Half of the lifetime of a version. It never lies behind the end, as a version from before the clock was set back may. */
 function halfLifeOf({ version }: Dated, end: Micros): Micros {
   return Math.min(end, version + (end - version) / 2);
 }
 
-/** When nobody speaks for an indicator any more, as it would be issued now, and when the first of its sources stops to. */
+/** When an indicator expires, as it would be issued now, and when the first of its sources does. */
 export interface Ends {
   validUntil: Micros | null;
   changesAt: Micros | null;

@@ -7,11 +7,11 @@ import type { Transaction } from '../store/store.ts';
 import type { FeedObservation } from './merge.ts';
 
 /**
- * What markings mean that only their definitions explain. A feed's definitions, whenever they came, explain what the same feed
- * says and nothing else: no feed loosens what another marked.
+ * The levels of markings that are known only by their definitions. A feed's definitions, whenever they came, count for what the same
+ * feed says and nothing else: no feed loosens what another marked.
  *
- * A marking whose definition never came may be a licence and may be a level. It counts as red until it is known, so that what
- * is read before its marking is never shown to too many.
+ * A marking whose definition never came may be a licence or a level. It counts as red until it is known, so that what comes before
+ * its definition is never shown to too many.
  */
 export interface Definitions {
   /** The level that a feed's marking stands for; null for a statement, undefined for one that isn't known. */
@@ -20,7 +20,7 @@ export interface Definitions {
 
 const NONE: Definitions = { of: () => undefined };
 
-/** The definitions of these markings, as these feeds hold them. */
+/** Reads the definitions of these markings, as these feeds hold them. */
 export async function readDefinitions(
   tx: Transaction,
   feeds: readonly string[],
@@ -43,8 +43,8 @@ export function levelOf(feed: string, refs: readonly string[], definitions: Defi
 }
 
 /**
- * An object whose TLP markings, of whatever publisher and version, are the ones of this version, which stand in every journal.
- * One that isn't explained stays, and is red.
+ * Returns an object with its TLP markings, of whatever publisher and version, replaced by those of this version, which stand in every
+ * journal. A marking without a definition stays, with TLP:RED beside it.
  */
 export function translate(raw: JsonObject, feed: string, definitions: Definitions, version: TlpVersion): JsonObject {
   const { object_marking_refs: refs, granular_markings: parts } = raw;

@@ -17,9 +17,9 @@ import { readEnds, type ServedRelation } from './relation-ends.ts';
 import type { FeedView, JournalView } from './view.ts';
 
 /**
- * Brings a journal up to what its feeds now hold under these ids: of each the newest version of its own author within the
+ * Brings a journal up to date with what its feeds hold under these ids: of each the newest version of its own author within the
  * ceiling, if the journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
- * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without a word.
+ * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without an entry.
  *
  * Marking definitions go into every journal among its producer objects: indicators keep their references to them, and a marking
  * that can't be read binds nobody. Those of TLP don't: all that refers to them refers to Sluice's own instead. What Sluice
@@ -81,7 +81,7 @@ interface Held extends StixObject, Pick<ServedRelation, 'keys' | 'isMerged'> {
   level: Tlp;
   /** As this journal shows it; null for a relation with an end that it does not serve. */
   shown: JsonObject | null;
-  /** It defines a TLP level, which readers are told in OASIS' own words. */
+  /** It defines a TLP level: readers get OASIS' own definition of that instead. */
   isTlpDefinition: boolean;
 }
 
@@ -114,7 +114,7 @@ async function readHeld(
   });
 }
 
-/** What became of what each feed holds. Several that hold an object in the same words all stand behind it. */
+/** The verdict on each feed's object. Feeds that hold an object with the same content are all served by its entry. */
 function verdictsOn(
   held: readonly Held[],
   wanted: ReadonlyMap<string, Wanted>,
@@ -134,7 +134,7 @@ function verdictsOn(
   });
 }
 
-/** Of objects that a journal doesn't take nothing is read but who holds them. */
+/** Verdicts on objects that the journal doesn't take. */
 async function notTaken(tx: Transaction, { feeds }: JournalView, ids: readonly string[]): Promise<ObjectVerdict[]> {
   if (ids.length === 0) return [];
   const verdicts: ObjectVerdict[] = [];
@@ -180,14 +180,14 @@ interface Wanted extends StixObject, Pick<ServedRelation, 'keys' | 'isMerged'> {
   isRelated: boolean;
 }
 
-/** Ends of a relation change in versions of ours, so only what it says besides its `modified` is compared with those. */
+/** Is it another version than the one that stands? A relation whose ends changed has a `modified` of ours, which is not compared. */
 function isNew({ raw, version, isRelated }: Wanted, standing: ObjectEntry | undefined): boolean {
   if (standing === undefined || !isRelated) return standing?.raw !== jsonText(raw);
   const isLater = version !== null && (parseTimestamp(version) ?? 0) > standing.version;
   return isLater || jsonText({ ...raw, modified: JSON.parse(standing.raw).modified }) !== standing.raw;
 }
 
-/** What relations of a journal point at from now on. */
+/** Keeps at which observables the journal's relations point. */
 async function pointRelations(
   tx: Transaction,
   journal: string,

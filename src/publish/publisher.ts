@@ -1,7 +1,7 @@
 import type { FeedDefinition } from '../model/definition.ts';
 import { publisherKey } from '../model/publisher.ts';
 
-/** Which names stand for one publisher, among a pool's feeds. */
+/** Tells which names stand for one publisher, among a pool's feeds. */
 export interface Publishers {
   /** The same key for every name of one publisher. */
   keyOf(name: string): string;

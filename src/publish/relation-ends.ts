@@ -15,7 +15,7 @@ export interface ServedRelation {
   raw: JsonObject;
   /** The observables whose live entries are its ends. */
   keys: ObservableKey[];
-  /** Its feed's own words name an end that is not served under that id. */
+  /** As its feed sent it, it names an end that is not served under that id. */
   isMerged: boolean;
 }
 
@@ -23,11 +23,12 @@ export interface ServedRelation {
 export type ReplaceEnds = (object: Held) => ServedRelation | null;
 
 /**
+ * Reads what is needed to replace the ends of these objects.
+ *
  * An upstream object is served by the live entries on the observables on which its feed speaks by its id, where the feed is
  * named as one of the sources: an end tells no reader of a statement that the journal leaves out. One that names several
  * observables is served by the entry with the smallest key, since a relation has one id and one end. What passes verbatim
- * keeps its id. All that is no such relation is answered as it is, and so is a relation that its
- * feed has revoked, whose ends may be gone.
+ * keeps its id. All other objects are returned as they are, and so is a relation that its feed has revoked, whose ends may be gone.
  */
 export async function readEnds(tx: Transaction, journal: string, held: readonly Held[]): Promise<ReplaceEnds> {
   const wanted = new Map<string, Set<string>>();
