@@ -6,41 +6,41 @@ import { LRUCache } from 'lru-cache';
 import { GatewayError } from '../src/model/error.ts';
 import { readRanges } from './accept.ts';
 
-/** Content codings that are sent, best first: among those a client likes equally, the first is taken. */
+/** Content codings that are sent. Among those of equal weight in Accept-Encoding, the first is taken. */
 export const codings = ['zstd', 'gzip'] as const;
 export type Coding = (typeof codings)[number] | 'identity';
 
 export interface AcceptedCodings {
-  /** What a body is sent in. */
+  /** The coding to send. */
   best: Coding;
-  /** A body may also be sent as it is. */
+  /** Is a body without a coding acceptable too? */
   isPlainFine: boolean;
 }
 
-/** Fields longer than this say nothing that a client means. */
+/** A longer field is ignored. */
 const MAX_FIELD = 1024;
 
 /**
- * Reads Accept-Encoding (RFC 9110 section 12.5.3). Without the field, or with an empty one, bodies go out as they are: clients
- * that can decode say so. Throws `not-acceptable` when nothing that is sent here is accepted.
+ * Reads Accept-Encoding (RFC 9110 section 12.5.3). Without the field, or with an empty one, bodies are sent without a
+ * coding. Throws `not-acceptable` when it accepts none of `codings` and no body without one.
  */
 export function acceptedCodings(field: string | undefined): AcceptedCodings {
   if (field === undefined || field === '' || field.length > MAX_FIELD) return { best: 'identity', isPlainFine: true };
   return fields.memo(field);
 }
 
-/** Clients of a kind send the same with every request. */
+/** Clients send the same field with every request. */
 const fields = new LRUCache<string, AcceptedCodings>({ max: 100, memoMethod: readField });
 
 /** Other names of codings (RFC 9110 section 8.4.1.3). */
 const aliases: Record<string, string> = { 'x-gzip': 'gzip' };
 
 function readField(field: string): AcceptedCodings {
-  // A `q` that is no weight counts as 0: it was meant to say less than everything.
+  // A malformed `q` counts as 0.
   const weights = new Map(readRanges(field).map(({ name, weight }) => [aliases[name] ?? name, weight ?? 0]));
   const everything = weights.get('*');
   const weightOf = (coding: Coding, otherwise: number): number => weights.get(coding) ?? everything ?? otherwise;
-  // Identity is acceptable unless it is ruled out, by its name or by a `*` beside which it isn't named.
+  // Identity is acceptable unless it has the weight 0, by its name or by `*`.
   const plain = weightOf('identity', 0.001);
   let best: Coding = 'identity';
   let most = 0;
@@ -55,7 +55,7 @@ function readField(field: string): AcceptedCodings {
 }
 
 const compressors = { gzip: promisify(gzip), zstd: promisify(zstdCompress) };
-/** Off the serving thread; a page is compressed once and sent often. */
+/** They run in the thread pool. A page is compressed once and sent often. */
 const options = { gzip: { level: 4 }, zstd: { params: { [constants.ZSTD_c_compressionLevel]: 3 } } };
 
 export async function encodeBody(body: Buffer, coding: Coding): Promise<Buffer> {
@@ -63,7 +63,7 @@ export async function encodeBody(body: Buffer, coding: Coding): Promise<Buffer> 
   return coding === 'gzip' ? compressors.gzip(body, options.gzip) : compressors.zstd(body, options.zstd);
 }
 
-/** Of a stream whose length nobody knows, zstd would hold the last 2 MB, and tables to match. */
+/** A smaller window for streams: of unknown length, zstd would otherwise keep the last 2 MB, and tables to match. */
 const streamed = { params: { ...options.zstd.params, [constants.ZSTD_c_windowLog]: 17 } };
 
 const encoders: Record<Exclude<Coding, 'identity'>, () => Transform> = {
@@ -71,15 +71,15 @@ const encoders: Record<Exclude<Coding, 'identity'>, () => Transform> = {
   zstd: () => createZstdCompress(streamed),
 };
 
-/** Whoever reads it hears of the source's errors, and its end ends the source. */
+/** Encodes a stream. Errors of the source reach the reader; when the reader stops, the source is closed. */
 export function encodeStream(source: Readable, coding: Coding): Readable {
   return coding === 'identity' ? source : pipeline(source, encoders[coding](), () => undefined);
 }
 
-/** Shorter bodies are not worth a coding. */
+/** Shorter bodies are sent without a coding. */
 export const SHORTEST_ENCODED = 1024;
 
-/** Makes a scope send its good answers, ready or streamed, in the coding that the client likes best. */
+/** Makes a scope send answers of status 200, whole or streamed, in the coding that the client prefers. */
 export function encodeAnswers(scope: FastifyInstance): void {
   scope.addHook('preHandler', async ({ headers }) => void acceptedCodings(headers['accept-encoding']));
   scope.addHook('onSend', async ({ headers }, reply, payload) => {

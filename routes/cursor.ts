@@ -2,22 +2,22 @@ import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import type { Micros } from '../src/model/clock.ts';
 import { GatewayError } from '../src/model/error.ts';
 
-/** Where a walk stands: everything needed to go on with it, so the server remembers nothing. */
+/** The position of a client that reads page by page: all that is needed to go on, so the server keeps no state. */
 export interface Cursor {
-  /** Which resource of which collection is walked. */
+  /** Which resource of which collection is read. */
   resource: string;
   journal: string;
   dateAdded: Micros;
   addedAfter: Micros | null;
-  /** The `match` parameters of the first page, by name; `#…` in place of one that is too long to carry. */
+  /** The `match` parameters of the first page, by name. A long value is replaced by `#` and its hash. */
   match: Record<string, string>;
 }
 
 const TAG_BYTES = 16;
-/** A longer `match` value travels as its hash: the client must then repeat it, as TAXII 2.1 section 3.5 has it anyway. */
+/** A longer `match` value is carried as its hash; the client must repeat it, as TAXII 2.1 section 3.5 says anyway. */
 const MAX_CARRIED = 512;
 
-/** `next` (TAXII 2.1 section 3.5): no upper bound, no row number, good for as long as the store's secret is. */
+/** Makes `next` (TAXII 2.1 section 3.5). It is valid as long as the store's secret. */
 export function sealCursor(secret: string, cursor: Cursor): string {
   const { resource, journal, dateAdded, addedAfter, match } = cursor;
   const carried = Object.entries(match).map(([name, value]) => [name, carry(value)]);
@@ -26,8 +26,8 @@ export function sealCursor(secret: string, cursor: Cursor): string {
 }
 
 /**
- * Null for a token of another resource: some clients carry the last one of one collection into the next, which then begins anew
- * (OpenCTI's taxii2 connector). Throws `bad-request` for anything that sealCursor did not make.
+ * Returns null for a token of another resource: OpenCTI's taxii2 connector sends the last one of a collection to the next one. Throws
+ * `bad-request` for anything that sealCursor did not make.
  */
 export function openCursor(
   secret: string,
@@ -39,14 +39,14 @@ export function openCursor(
   const bytes = Buffer.from(token, 'base64url');
   const body = bytes.subarray(TAG_BYTES);
   const isOurs = bytes.length > TAG_BYTES && timingSafeEqual(bytes.subarray(0, TAG_BYTES), tagOf(secret, body));
-  // A canonical re-encoding: base64url readers forgive stray characters, a seal doesn't.
+  // Encoded again and compared, because Buffer.from ignores characters that are not base64url.
   if (!isOurs || bytes.toString('base64url') !== token) throw foreign(parameter);
   const [sealedResource, sealedJournal, dateAdded, addedAfter, match] = JSON.parse(body.toString());
   if (sealedResource !== resource || sealedJournal !== journal) return null;
   return { resource, journal, dateAdded, addedAfter, match };
 }
 
-/** Does a `match` value beside a token say what the token says? */
+/** Is a `match` value the same as the one in the token? */
 export function agrees(carried: string | undefined, given: string): boolean {
   return carried !== undefined && carried === carry(given);
 }
@@ -63,7 +63,7 @@ function tagOf(secret: string, body: Buffer): Buffer {
   return createHmac('sha256', Buffer.from(secret, 'hex')).update(body).digest().subarray(0, TAG_BYTES);
 }
 
-/** For a token that was made elsewhere, was changed, or belongs to another question. */
+/** The error for a token that was not made here, was changed, or belongs to another request. */
 export function foreign(parameter: string): GatewayError {
   return new GatewayError('bad-request', `${parameter} is not a token of this resource; start again without it.`, {
     details: { parameter },

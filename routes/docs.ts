@@ -2,13 +2,13 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { answerOtherMethods } from './methods.ts';
 
-/** Nothing from elsewhere; the page sets styles of its own as it runs. */
+/** Everything comes from this server; the page's script sets inline styles. */
 const POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/** The document for people, and as /docs/json and /docs/yaml. A browser signs in by Basic like every other client. */
+/** The OpenAPI document as a page, and as /docs/json and /docs/yaml. A browser signs in by Basic authentication. */
 export async function addDocs(scope: FastifyInstance): Promise<void> {
-  // The page names its parts relative to itself.
+  // The page refers to its files by relative paths.
   scope.addHook('onRequest', async ({ url, method }, reply) => {
     const isRead = method === 'GET' || method === 'HEAD';
     if (isRead && url.split('?')[0] === scope.prefix) return reply.redirect(`${scope.prefix}/`, 308);
@@ -19,7 +19,7 @@ export async function addDocs(scope: FastifyInstance): Promise<void> {
   });
   await scope.register(swaggerUi, {
     routePrefix: '/',
-    // The key is asked for by the browser; nothing is stored, and no validator elsewhere is told of the document.
+    // The browser asks for the key. Nothing is stored, and no external validator is called.
     uiConfig: { persistAuthorization: false, validatorUrl: null, docExpansion: 'list' },
     staticCSP: POLICY,
   });

@@ -3,7 +3,7 @@ import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 
-/** A request and what it is answered with: shown in openapi.json, sent and compared by the tests. */
+/** A request and its answer: shown in openapi.json, and checked by the tests. */
 export interface Example {
   query?: Record<string, string>;
   params?: Record<string, string>;
@@ -30,7 +30,7 @@ path that is there answers HEAD like GET, OPTIONS with 204, and any other method
 \`-Remaining\` and \`-Reset\` (seconds); a page costs a part of a request, by how much it may hold. Below /api/v1 they tell it also as SOC
 Defenders does: \`X-RateLimit-*\`, with the reset in Unix seconds.`;
 
-/** What @fastify/swagger makes openapi.json from, besides the routes themselves. */
+/** Options of @fastify/swagger: all of openapi.json that doesn't come from the routes. */
 export const documentOptions = (version: string): FastifyDynamicSwaggerOptions => ({
   openapi: {
     openapi: '3.1.0',
@@ -59,7 +59,7 @@ function pathOf(schema: any, url: string): string {
   return schema?.tags?.[0] === 'TAXII' && !url.endsWith('/') ? `${url}/` : url;
 }
 
-/** A copy in which parameters say what they mean, and notes to ourselves are gone. */
+/** A copy of the schema in which `x-document` replaces what is validated, and `x-expects` is gone. */
 function documented(schema: any): any {
   return JSON.parse(JSON.stringify(schema ?? {}), (_, value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
@@ -93,14 +93,14 @@ function finish(document: any): any {
   return hoisted;
 }
 
-/** Schemas with a title stand once, under it. */
+/** Moves schemas with a title to `components.schemas`, under that title. */
 function hoist(value: any, schemas: Record<string, unknown>): any {
   if (Array.isArray(value)) return value.map((item) => hoist(item, schemas));
   if (typeof value !== 'object' || value === null) return value;
   const copy = Object.fromEntries(
     Object.entries(value).map(([name, member]) => [
       name,
-      // What an example holds is data, whatever it looks like.
+      // An example is data, not a schema.
       name === 'example' ? member : hoist(member, schemas),
     ]),
   );

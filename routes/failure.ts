@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyError, FastifyRequest } from 'fastify';
 import { type ErrorCode, GatewayError } from '../src/model/error.ts';
 
-/** What Fastify and its plugins refuse, in our words; any other status of a caller's fault is a bad request. */
+/** Codes for errors of Fastify and its plugins, by status. Any other status below 500 is `bad-request`. */
 const codeOfStatus: Record<number, ErrorCode> = {
   400: 'bad-request',
   401: 'unauthenticated',
@@ -17,10 +17,10 @@ const codeOfStatus: Record<number, ErrorCode> = {
   503: 'unavailable',
 };
 
-/** Faults of our own: what they say is for the log. */
+/** Codes whose messages are only logged, not shown. */
 const hidden = new Set<ErrorCode>(['internal', 'store-failed', 'store-full', 'store-damaged']);
 
-/** Any thrown thing as a GatewayError: what nobody foresaw is logged with an id and shown with nothing but that id. */
+/** Makes a GatewayError of anything thrown. Unexpected errors are logged with an id, and the client is shown only that id. */
 export function asGatewayError(error: unknown, request: FastifyRequest): GatewayError {
   if (error instanceof GatewayError) {
     if (hidden.has(error.code)) return hide(error, request);
@@ -46,7 +46,7 @@ function hide(error: unknown, request: FastifyRequest): GatewayError {
   });
 }
 
-/** Headers that go with a code (RFC 9110 11.6.1, 10.2.3). */
+/** Header fields of an error (RFC 9110 sections 11.6.1, 10.2.3, 15.5.6). */
 export function headersOf(error: GatewayError): Record<string, string> {
   return {
     ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Basic realm="Sluice", charset="UTF-8"' } : {}),

@@ -21,16 +21,14 @@ const reasons = {
   store: 'The store does not answer.',
 } as const;
 
-/** Both say nothing about the content, and are answered by an overloaded process too. */
-
-/** `GET /healthz`: the process answers. */
+/** `GET /healthz`: the process answers. Like /readyz it is open to anyone, also when the process is overloaded. */
 export function getHealth(): Operation {
   return operation(text('getHealth', 'Does the process answer?', 'ok'), form, async (_, reply) =>
     reply.header('cache-control', 'no-store').send({ status: 'ok' }),
   );
 }
 
-/** `GET /readyz`: it can serve; else 503 with `reason`, one of the words above. */
+/** `GET /readyz`: the gateway can serve; else 503 with `reason`, one of the words above. */
 export function getReadiness({ reader, unreadyReason }: RouteContext): Operation {
   return operation(text('getReadiness', 'Can it serve?', 'ready'), form, async (_, reply) => {
     reply.header('cache-control', 'no-store');
@@ -39,7 +37,7 @@ export function getReadiness({ reader, unreadyReason }: RouteContext): Operation
     await reader.journals().catch((cause: unknown) => {
       throw unready('store', cause);
     });
-    // On a full disk what was kept is served as before: who sends readers elsewhere makes an outage of it.
+    // With a full disk everything stored is still served, so no load balancer should take the gateway out.
     return reader.fault() === 'store-full' ? { status: 'ready', degraded: 'store-full' } : { status: 'ready' };
   });
 }

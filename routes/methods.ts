@@ -4,7 +4,7 @@ import { GatewayError } from '../src/model/error.ts';
 
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 
-/** What a path does under one method, and how it is described (operation.ts). */
+/** A method of a path: its handler, and its schema (operation.ts). */
 export interface Operation {
   schema: FastifySchema;
   handler: Handler;
@@ -12,8 +12,8 @@ export interface Operation {
 export type Operations = Partial<Record<'GET' | 'POST' | 'DELETE', Operation>>;
 
 /**
- * Makes the router know each method that Node's parser reads: a path can only refuse by name what it knows. None of these has
- * its body read: Fastify would refuse a QUERY for its content type where the answer is that nothing is there.
+ * Registers every method that Node parses, so that a path can answer 405 to it. Their bodies are not read: Fastify would answer 415 to a
+ * QUERY where 404 or 405 is right.
  */
 export function knowAllMethods(app: FastifyInstance): void {
   const served = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -22,7 +22,7 @@ export function knowAllMethods(app: FastifyInstance): void {
   }
 }
 
-/** A path with all its methods: HEAD as GET, OPTIONS answered, every other one 405 with Allow (RFC 9110 15.5.6). */
+/** Registers a path with its methods: HEAD beside GET, OPTIONS, and 405 with Allow for any other (RFC 9110 section 15.5.6). */
 export function addResource(scope: FastifyInstance, path: string, operations: Operations): void {
   for (const [method, operation] of Object.entries(operations)) scope.route({ method, url: path, ...operation });
   answerOtherMethods(scope, path, [...Object.keys(operations), ...(operations.GET === undefined ? [] : ['HEAD'])]);

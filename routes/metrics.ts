@@ -8,15 +8,15 @@ import type { Operation } from './methods.ts';
 import type { RouteParts } from './parts.ts';
 
 /**
- * Figures for Prometheus. Labels are routes, statuses, and names that the configuration or the operator gave: nothing that a
- * caller can make up, and never a key, a value or an address of a reader.
+ * Metrics for Prometheus. Labels are routes, statuses, and names from the configuration or the operator. No label is a caller's invention,
+ * a key, an indicator's value or a client's address.
  */
 
-/** Clients told apart; those that come later share one name. */
+/** Clients with a label of their own; further ones share `others`. */
 const MAX_CLIENTS = 500;
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Counts every answer of the application, refused requests among them; answers what `/metrics` shows. */
+/** Counts every answer of the application, refusals among them. Returns the registry for `/metrics`. */
 export function countAnswers(app: FastifyInstance): Registry {
   const register = new Registry();
   const registers = [register];
@@ -36,7 +36,7 @@ export function countAnswers(app: FastifyInstance): Registry {
   });
   const clients = new Set<string>();
   app.addHook('onResponse', (request, reply, done) => {
-    // What no route answers has no name of its own: paths are the caller's invention.
+    // Without a route, `none`: the path is the caller's invention.
     const route = request.routeOptions.url ?? 'none';
     const client = nameOf(request, clients);
     requests.inc({ route, method: request.method, status: reply.statusCode, client });
@@ -54,11 +54,11 @@ function nameOf(request: FastifyRequest, seen: Set<string>): string {
   return name;
 }
 
-/** `/metrics`, for the clients that the configuration names, or for everybody where it says so. */
+/** `GET /metrics`, for the clients that the configuration names, or for anyone. */
 export function getMetrics(parts: RouteParts): Operation {
   const { register, access } = parts.metrics;
-  const update = readFigures(register, parts);
-  // For Prometheus, not for readers: the document leaves it out.
+  const update = readMetrics(register, parts);
+  // Not in the OpenAPI document.
   return {
     schema: { hide: true },
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
@@ -72,12 +72,12 @@ export function getMetrics(parts: RouteParts): Operation {
   };
 }
 
-/** Figures that are looked up when they are asked for: the cache's, and what the store says of feeds, journals and accounts. */
-function readFigures(register: Registry, parts: RouteParts): () => Promise<void> {
+/** Registers the metrics that are read on request: of caches, feeds, journals and accounts. Returns the function that reads them. */
+function readMetrics(register: Registry, parts: RouteParts): () => Promise<void> {
   const { reader, pages, inFlight, allowances, feeds: facts, collections } = parts;
   const gauge = (name: string, help: string, ...labelNames: string[]) =>
     new Gauge({ name: `sluice_${name}`, help, labelNames, registers: [register] });
-  // Counted elsewhere: set anew each time, but to Prometheus they only ever rise.
+  // Counted elsewhere and set on each request; the values only rise, so they are counters.
   const total = (name: string, help: string, ...labelNames: string[]) =>
     new Counter({ name: `sluice_${name}_total`, help, labelNames, registers: [register] });
   const faulty = gauge('store_fault', '1 while the store is known to be full or damaged.', 'fault');
@@ -143,7 +143,7 @@ function readFigures(register: Registry, parts: RouteParts): () => Promise<void>
     const servedIn = indexServed(await reader.served());
     const accounts = await reader.accounts();
     const budgets = await allowances();
-    // From here on nothing waits: two who ask at once never see a half-filled table.
+    // No `await` from here on: two requests at a time never see half of the values.
     for (const one of all) one.reset();
     const fault = reader.fault();
     for (const each of ['store-full', 'store-damaged']) faulty.set({ fault: each }, each === fault ? 1 : 0);

@@ -1,10 +1,10 @@
 import { STATUS_CODES } from 'node:http';
-import type { FastifySchema } from 'fastify';
-import Type, { type TSchema, type TSchemaOptions } from 'typebox';
+import type { FastifyRequest, FastifySchema } from 'fastify';
+import Type, { type Static, type TSchema, type TSchemaOptions } from 'typebox';
 import { type ErrorCode, httpStatusOf } from '../src/model/error.ts';
 import type { Handler, Operation } from './methods.ts';
 
-/** How an operation is described: what is validated and what openapi.json says are the same words. */
+/** The description of an operation, from which requests are validated and openapi.json is made. */
 export interface OperationText {
   /** Also the name of its example in openapi/examples/. */
   operationId: string;
@@ -13,9 +13,9 @@ export interface OperationText {
   query?: TSchema;
   params?: TSchema;
   body?: TSchema;
-  /** The good answer; without one there is none. */
+  /** The answer of status 200; absent: there is none. */
   reply?: Reply;
-  /** How it can fail besides what `errorsOf` knows. */
+  /** Error codes besides those that `errorsOf` adds. */
   errors?: readonly ErrorCode[];
 }
 
@@ -28,7 +28,7 @@ export interface Reply {
 /** Who may call an operation: clients with a key or a certificate, or anyone. */
 export type Access = 'clients' | 'anyone';
 
-/** How a protocol words its errors, and who may call its operations. */
+/** What operations of a protocol have in common: the form of errors, and who may call. */
 export interface ErrorForm {
   tag: string;
   mediaType: string;
@@ -59,7 +59,7 @@ function replySchema({ description, content, headers }: Reply) {
   return { description, ...(headers === undefined ? {} : { headers }), content: Object.fromEntries(media) };
 }
 
-/** Every code that an operation may fail with: by who may call it, by what it takes, and what its own text adds. */
+/** All error codes of an operation: by who may call it, by its parameters and body, and those of its own. */
 function errorsOf({ params, body, errors = [] }: OperationText, { access }: ErrorForm): ErrorCode[] {
   const codes: ErrorCode[] = ['bad-request', 'uri-too-long', 'internal', 'unavailable', ...errors];
   if (access === 'clients') codes.push('unauthenticated', 'not-acceptable', 'rate-limited');
@@ -88,9 +88,19 @@ const headersOf: Record<number, Record<string, TSchema>> = {
   429: retryAfter,
 };
 
+/** The path's parameters, which this schema of the operation has checked. */
+export function readParams<S extends TSchema>({ params }: FastifyRequest, _schema: S): Static<S> {
+  return params as Static<S>;
+}
+
+/** The body, which this schema of the operation has checked. */
+export function readBody<S extends TSchema>({ body }: FastifyRequest, _schema: S): Static<S> {
+  return body as Static<S>;
+}
+
 type Words = { description: string };
 
-/** Query parameters are text on the wire whatever they mean: `x-document` is what openapi.json shows in its place. */
+/** A query parameter. It is validated as text; where `x-document` is given, openapi.json shows that schema instead. */
 export function textParameter(options: Words & TSchemaOptions & { maxLength?: number }) {
   return Type.Optional(Type.String({ maxLength: 512, ...options }));
 }
@@ -101,12 +111,12 @@ export function timeParameter({ description }: Words) {
   );
 }
 
-export function wordParameter(words: readonly string[], { description }: Words) {
+export function wordParameter<W extends string>(words: readonly W[], { description }: Words) {
   const expects = words.length === 2 ? words.join(' or ') : `one of ${words.join(', ')}`;
-  return Type.Optional(Type.Unsafe<string>({ type: 'string', enum: [...words], description, 'x-expects': expects }));
+  return Type.Optional(Type.Unsafe<W>({ type: 'string', enum: [...words], description, 'x-expects': expects }));
 }
 
-/** An option of a format (outputs/output.ts), as text. */
+/** The query parameter for an option of a format (outputs/output.ts). */
 export function optionParameter(schema: TSchema): TSchema {
   const { type, description = '', enum: words = [], ...bounds } = schema as OptionSchema;
   if (type === 'boolean') return wordParameter(['true', 'false'], { description });
@@ -123,7 +133,7 @@ interface OptionSchema extends TSchema {
   default?: number;
 }
 
-/** Digits, however many: where they say more than is served, the answer says less. */
+/** A whole number of any length: a larger one than is served is cut. */
 export function numberParameter(bounds: { minimum: 0 | 1; maximum?: number; default?: number } & Words) {
   const { description, ...document } = bounds;
   return Type.Optional(

@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeader } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { acceptedCodings } from './coding.ts';
@@ -46,13 +47,13 @@ function sendPage(
   if (isCopied && !isUnchanged) inFlight.reserve(reply.raw, client.name, body.length);
   reply.hijack();
   const send = (): void => {
-    const own: (string | number)[] = [...(isUnchanged ? fields.unchanged : fields.whole)];
+    const own: OutgoingHttpHeader[] = [...(isUnchanged ? fields.unchanged : fields.whole)];
     for (const name of RATE_FIELDS) {
-      const value = reply.getHeader(name) as number | undefined;
+      const value = reply.getHeader(name);
       if (value !== undefined) own.push(name, value);
     }
     if (isClosing()) own.push('connection', 'close');
-    reply.raw.writeHead(isUnchanged ? 304 : 200, own as string[]);
+    reply.raw.writeHead(isUnchanged ? 304 : 200, own);
     reply.raw.end(isUnchanged ? undefined : body);
     // Only what the kernel has not taken yet is still in memory; without TLS it is one buffer for all connections.
     if (!isCopied && !isUnchanged && reply.raw.writableLength > 0)

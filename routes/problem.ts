@@ -27,7 +27,7 @@ export function problemForm(tag: string, access: Access): ErrorForm {
   return { tag, mediaType: PROBLEM_TYPE, schema: problemSchema, access };
 }
 
-/** RFC 9457 problem details. `code` is the closed word of src/model/error.ts. */
+/** RFC 9457 problem details. `code` is an ErrorCode. */
 export function problemOf(error: GatewayError): Record<string, unknown> {
   const status = httpStatusOf[error.code];
   return {
@@ -50,7 +50,7 @@ export function replyWithProblem(thrown: unknown, request: FastifyRequest, reply
     .send(Buffer.from(JSON.stringify(body)));
 }
 
-/** `error` as SOC Defenders' clients look for it, beside the members of RFC 9457, whose readers ignore what they don't know. */
+/** The member `error`, which clients of SOC Defenders' API read. RFC 9457 allows further members. */
 function socDefendersErrorOf({ code, message }: GatewayError, { id, headers }: FastifyRequest) {
   const isKeyless = headers.authorization === undefined && headers['x-api-key'] === undefined;
   const words: Partial<Record<ErrorCode, string>> = {

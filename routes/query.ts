@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { CollectionDefinition, TaxiiDefinition } from '../src/model/definition.ts';
 import { GatewayError } from '../src/model/error.ts';
 
-/** Longest URL that is read; what follows a 4 kB cursor and a few hundred ids still fits. */
+/** Longest URL: room for a 4 kB cursor and a few hundred ids. */
 export const MAX_URL = 16_384;
 
 const FAULT = Symbol('fault');
@@ -15,15 +15,14 @@ interface ParsedQuery extends Query {
   [EMPTY]?: ReadonlySet<string>;
 }
 
-/** A longer text is hardly asked twice. */
+/** A longer query is not cached. */
 const MAX_REMEMBERED = 512;
-/** Readers ask the same again and again. */
+/** Clients repeat their queries. */
 const remembered = new LRUCache<string, ParsedQuery>({ max: 1000, memoMethod: readFields });
 
 /**
- * Each key once (TAXII 2.1 section 3.4: repeated fields are malformed), and what is empty left out: to most routes it means
- * the same as absent, and `isEmptyParameter` tells the others. The same text gives the same object, which nobody may change. It can't throw where Fastify calls it: `checkQuery`
- * tells what was wrong.
+ * Parses a query. A repeated key is an error (TAXII 2.1 section 3.4). Empty parameters are left out; `isEmptyParameter` tells them from
+ * absent ones. The same text gives the same frozen object. Fastify doesn't expect it to throw, so `checkQuery` throws what is wrong.
  */
 export function parseQuery(text: string): Query {
   return text.length > MAX_REMEMBERED ? readFields(text) : remembered.memo(text);
@@ -56,13 +55,13 @@ function repeated(parameter: string): GatewayError {
   return new GatewayError('bad-request', `The parameter ${parameter} is repeated.`, { details: { parameter } });
 }
 
-/** Before validation. Answers `uri-too-long`, and `bad-request` for what `parseQuery` found. */
+/** Runs before validation. Fails with `uri-too-long`, or with the `bad-request` that `parseQuery` found. */
 export function checkQuery(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
   if (request.url.length <= MAX_URL) done((request.query as ParsedQuery)[FAULT]);
   else done(new GatewayError('uri-too-long', `A URL may have ${MAX_URL} characters.`));
 }
 
-/** The query as checkQuery left it and the route's schema let it pass. */
+/** The query's parameters, which the operation's schema has checked. */
 export function readQuery(request: FastifyRequest): Query {
   return request.query as Query;
 }
@@ -72,7 +71,7 @@ export function isEmptyParameter(query: Query, name: string): boolean {
   return (query as ParsedQuery)[EMPTY]?.has(name) ?? false;
 }
 
-/** Objects in a page of a collection when a client names no limit, and most of them. */
+/** Objects in a page of a collection: without `limit`, and at most. */
 export function pageSizesOf(
   { pageSize, maxPage }: Pick<CollectionDefinition, 'pageSize' | 'maxPage'>,
   taxii: Pick<TaxiiDefinition, 'pageSize' | 'maxPage'>,
@@ -86,7 +85,7 @@ export function readLimit(text: string | undefined, standard: number, most: numb
   return Math.min(text === undefined ? standard : Number(text), most);
 }
 
-/** The collections' and feeds' common way to refuse a parameter that no pattern can judge. */
+/** The error for a parameter that a schema can't check. */
 export function badParameter(parameter: string, expects: string): GatewayError {
   return new GatewayError('bad-request', `${parameter} must be ${expects}.`, { details: { parameter } });
 }

@@ -11,8 +11,8 @@ interface Described {
 type Complaint = ReturnType<ReturnType<typeof Compile>['Errors']>[number];
 
 /**
- * Checks requests by their schemas and changes nothing in them: no coercion, no default, no property removed. What is wrong
- * becomes `bad-request` that names the parameter, in the words of its `x-expects` where it has some.
+ * Validates requests by their schemas and changes nothing in them: no coercion, no default, no property removed. Fails with
+ * `bad-request`, which names the parameter and says what is expected, by `x-expects` where the schema has it.
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
@@ -23,7 +23,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
     return { error: refusal(wordingOf(validator.Errors(value), schema as Described, httpPart)) };
   };
   if (httpPart !== 'querystring') return check;
-  // What is asked again is the same object, which nobody can change (query.ts).
+  // The same query is the same frozen object (query.ts): it is validated once.
   const good = new WeakSet<object>();
   return (query: object) => {
     if (good.has(query)) return { value: query };
@@ -33,7 +33,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   };
 };
 
-/** What is wrong, and with which parameter; null: with the whole. */
+/** What is wrong, and with which parameter; null: with the request as a whole. */
 interface Wording {
   name: string | null;
   text: string;
@@ -44,8 +44,8 @@ function refusal({ name, text }: Wording): GatewayError {
 }
 
 /**
- * The first member that no schema names, or list that is too long. Looked for before anything is validated: TypeBox visits every
- * member and item of what is wrong, 0.9 s for a million of them.
+ * Finds the first unknown member, or a list that is too long. It runs before TypeBox, which reports every wrong member and item: 0.9 s for a
+ * million of them.
  */
 function excessOf(value: unknown, { properties = {}, additionalProperties }: Described): Wording | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
@@ -63,8 +63,8 @@ function excessOf(value: unknown, { properties = {}, additionalProperties }: Des
 }
 
 function unknownName(name: string, properties: object): Wording {
-  const told = name.slice(0, 64);
-  return { name: told, text: `${told} is no parameter here: there are ${Object.keys(properties).join(', ')}.` };
+  const shown = name.slice(0, 64);
+  return { name: shown, text: `${shown} is no parameter here: there are ${Object.keys(properties).join(', ')}.` };
 }
 
 function wordingOf(complaints: Complaint[], schema: Described, part = 'request'): Wording {

@@ -3,6 +3,7 @@ import { mayRead } from '../../src/auth/clients.ts';
 import type { CollectionDefinition, TaxiiDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { Operation } from '../methods.ts';
+import { readParams } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { STIX_TYPE, TAXII_TYPE } from './error-message.ts';
 import { negotiate } from './negotiation.ts';
@@ -26,7 +27,7 @@ import {
   versionsSchema,
 } from './schemas.ts';
 
-/** What can't be written to still has to say how much it would take (TAXII 2.1 section 4.2.1). */
+/** Required by TAXII 2.1 section 4.2.1, though nothing can be written. */
 const MAX_CONTENT_LENGTH = 10 * 1024 * 1024;
 
 type ApiRoot = TaxiiDefinition['apiRoots'][number];
@@ -141,11 +142,11 @@ function refusal(text: TaxiiText, { collections }: RouteContext): Operation {
   });
 }
 
-function nameOf({ params }: FastifyRequest): string {
-  return (params as { collection: string }).collection;
+function nameOf(request: FastifyRequest): string {
+  return readParams(request, collectionParams).collection;
 }
 
-/** By id or by alias; one that the client may not read is as unknown as one that isn't there. */
+/** Finds a collection by id or alias. Throws `not-found` also for one that the client may not read. */
 function findCollection(request: FastifyRequest, collections: CollectionDefinition[]): CollectionDefinition {
   const name = nameOf(request);
   const found = collections.find(({ id, alias }) => alias === name || id === name.toLowerCase());
@@ -167,8 +168,8 @@ function describe({ id, alias, title, description }: CollectionDefinition) {
 }
 
 /**
- * With the name it was asked by as its id: the OASIS client refuses a resource whose id is not a part of the URL that it asked.
- * Who lists collections always gets ids, and so does who asks a strict collection (section 5.2: a UUID version 4).
+ * Has the name of the request as its id: the OASIS client refuses a collection whose id is not in the URL. The list of collections
+ * always has the real ids, and so has a strict collection (section 5.2: a UUID version 4).
  */
 function describeAsAsked(collection: CollectionDefinition, name: string) {
   const described = describe(collection);

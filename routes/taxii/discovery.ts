@@ -6,8 +6,8 @@ import { sendResource } from './resource.ts';
 import { discoverySchema, taxiiOperation } from './schemas.ts';
 
 /**
- * TAXII 2.1 section 4.1: API roots as absolute URLs, since some clients ask just what they are told (cytaxii2); as paths, which the
- * section allows as well, where nobody knows under which name this is reached.
+ * TAXII 2.1 section 4.1. API roots are absolute URLs, because cytaxii2 uses them as they are; paths, which the section allows too, where the
+ * public address is not known.
  */
 export function getDiscovery(parts: RouteContext): Operation {
   const { title, description, contact, apiRoots } = parts.taxii;

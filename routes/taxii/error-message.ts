@@ -6,7 +6,7 @@ import { asGatewayError, headersOf } from '../failure.ts';
 /** The only content type of TAXII 2.1 (section 3.1); the version is part of it. */
 export const TAXII_TYPE = 'application/taxii+json;version=2.1';
 
-/** What collections hold (TAXII 2.1 section 5.2 `media_types`). */
+/** The media type of a collection's objects (TAXII 2.1 section 5.2, `media_types`). */
 export const STIX_TYPE = 'application/stix+json;version=2.1';
 
 /** TAXII 2.1 section 3.6.1: http_status is a string, details an object. */

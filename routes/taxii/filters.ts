@@ -5,16 +5,16 @@ import { parseBound, parseTimestamp } from '../../src/model/timestamp.ts';
 import { agrees, type Cursor, isHashed, openCursor } from '../cursor.ts';
 import { badParameter, isEmptyParameter, type Query, readLimit } from '../query.ts';
 
-/** TAXII 2.1 section 3.4, read and checked. */
+/** The parameters of TAXII 2.1 section 3.4, read and checked. */
 export interface Filters {
-  /** Entries strictly after it are meant. */
+  /** Only entries strictly after it. */
   after: Micros;
   addedAfter: Micros | null;
   limit: number;
   stixTypes: string[] | null;
   objectIds: string[] | null;
   versions: VersionFilter;
-  /** Nothing can match: a spec version that is not served. */
+  /** Nothing can match: the spec version is not served. */
   isEmpty: boolean;
   /** As a cursor carries them. */
   match: Record<string, string>;
@@ -30,7 +30,7 @@ export interface FilterContext {
 
 const fields = ['type', 'id', 'version', 'spec_version'] as const;
 const known = ['added_after', 'limit', 'next', ...fields.map((field) => `match[${field}]`)];
-/** Values in one match field. */
+/** Most values in one match field. */
 const MAX_VALUES = 1000;
 
 /** Throws `bad-request` for what is malformed; unknown parameters and match fields are ignored. */
@@ -43,7 +43,7 @@ export function readFilters(query: Query, context: FilterContext): Filters {
   const match = readMatch(query, cursor);
   const specVersions = listOf('spec_version', match);
   return {
-    // Beside a token the later of the two wins: some clients move added_after on while they page.
+    // With `next`, the later of the two: some clients advance added_after while they page.
     after: Math.max(addedAfter ?? 0, cursor?.dateAdded ?? 0),
     addedAfter: addedAfter ?? cursor?.addedAfter ?? null,
     limit: readLimit(query['limit'], pageSize, maxPage),
@@ -56,15 +56,15 @@ export function readFilters(query: Query, context: FilterContext): Filters {
 }
 
 /**
- * What is empty is malformed (section 3.4). Elastic's older client sends an empty `added_after` after an answer with an empty date
- * header: none is ever sent here, so it can't get there.
+ * Refuses empty parameters (section 3.4). Elastic's older client sends an empty `added_after` only after an empty date header, which is
+ * never sent here.
  */
 function refuseEmpty(query: Query): void {
   const empty = known.find((name) => isEmptyParameter(query, name));
   if (empty !== undefined) throw badParameter(empty, 'left out or given a value');
 }
 
-/** A TAXII timestamp (section 2) with any digits of a second: in UTC, which only `Z` says. One before 1970 means everything. */
+/** Reads a TAXII timestamp (section 2): in UTC, ending in `Z`, with any number of digits of a second. Before 1970: everything. */
 function readAddedAfter(text: string | undefined): Micros | null {
   if (text === undefined) return null;
   const micros = /z$/i.test(text) ? parseBound(text) : undefined;
@@ -72,7 +72,7 @@ function readAddedAfter(text: string | undefined): Micros | null {
   return micros;
 }
 
-/** What is absent beside a token comes from the token; what differs from it is another question, so an error. */
+/** Reads the match parameters. With `next`, absent ones come from the token, and different ones are an error. */
 function readMatch(query: Query, cursor: Cursor | null): Record<string, string> {
   const match: Record<string, string> = {};
   for (const field of fields) {

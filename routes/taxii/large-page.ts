@@ -8,7 +8,7 @@ import type { Reservation } from '../in-flight.ts';
 import { PAGE_CACHE_CONTROL, PAGE_VARY } from '../page-cache.ts';
 import type { RouteContext } from '../parts.ts';
 import { costOfPage } from '../rates.ts';
-import { headOf, LARGEST_KEPT, type PageBounds, type PageHead, type Walk } from './walk.ts';
+import { MAX_CACHED_ENTRIES, type PageBounds, type PageHead, type PageQuery, pageHead } from './page-query.ts';
 
 /** Entries that are read and rendered at once, in about 3 ms. A page under way keeps no more in memory, however slow its reader is. */
 const SLICE = 1000;
@@ -16,8 +16,8 @@ const SLICE = 1000;
 const STREAM_BYTES = 4 * 1024 * 1024;
 
 /** Is the page streamed, and not cached? */
-export function isLarge({ filters }: Walk): boolean {
-  return filters.limit > LARGEST_KEPT;
+export function isLarge({ filters }: PageQuery): boolean {
+  return filters.limit > MAX_CACHED_ENTRIES;
 }
 
 /**
@@ -28,7 +28,7 @@ export function isLarge({ filters }: Walk): boolean {
 export async function streamPage(
   request: FastifyRequest,
   reply: FastifyReply,
-  walk: Walk,
+  asked: PageQuery,
   parts: RouteContext,
   render: (entry: Entry) => string,
 ): Promise<FastifyReply> {
@@ -36,19 +36,19 @@ export async function streamPage(
   const client = request.client.name;
   await parts.inFlight.admitInTurn(client);
   const reservation = parts.inFlight.reserve(reply.raw, client, STREAM_BYTES);
-  const bounds = await findBounds(walk, parts);
-  const head = await headOf(walk, parts, bounds);
-  parts.rates.charge(request, reply, costOfPage(walk.filters.limit));
+  const bounds = await findBounds(asked, parts);
+  const head = await pageHead(asked, parts, bounds);
+  parts.rates.charge(request, reply, costOfPage(asked.filters.limit));
   reply.headers({ ...head.headers, 'cache-control': PAGE_CACHE_CONTROL, vary: PAGE_VARY });
   if (best !== 'identity') reply.header('content-encoding', best);
   // An empty stream: an empty body would be sent with Content-Length: 0, which is not what GET sends.
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
-  const body = Readable.from(writePage(walk, parts, bounds, head, render, reservation), { objectMode: false });
+  const body = Readable.from(writePage(asked, parts, bounds, head, render, reservation), { objectMode: false });
   return reply.send(encodeStream(body, best));
 }
 
 /** Finds the page's first and last date, which stand in header fields and `next`, before its first entry is written. */
-async function findBounds({ filter, filters }: Walk, { reader }: RouteContext): Promise<PageBounds> {
+async function findBounds({ filter, filters }: PageQuery, { reader }: RouteContext): Promise<PageBounds> {
   const bounds: PageBounds = { first: null, last: null, more: false };
   if (filters.isEmpty) return bounds;
   let left = filters.limit;
@@ -66,7 +66,7 @@ async function findBounds({ filter, filters }: Walk, { reader }: RouteContext): 
 }
 
 async function* writePage(
-  { filter, filters }: Walk,
+  { filter, filters }: PageQuery,
   { reader }: RouteContext,
   { last }: PageBounds,
   { frame }: PageHead,

@@ -4,8 +4,8 @@ import { type Range, readRanges } from '../accept.ts';
 import { TAXII_TYPE } from './error-message.ts';
 
 /**
- * Throws `not-acceptable` for an Accept that rules 2.1 out. The field's clients send `application/json`, STIX 2.0 types and
- * nothing at all, so only a TAXII type of another version is refused, unless the collection is strict (TAXII 2.1 section 3.1).
+ * Throws `not-acceptable` for an Accept without TAXII 2.1. Clients in use send `application/json`, STIX 2.0 types or nothing, so other types
+ * are accepted too, unless the collection is strict (TAXII 2.1 section 3.1).
  */
 export function negotiate({ headers }: FastifyRequest, strict: boolean): void {
   const ranges = readRanges(headers.accept);
@@ -19,7 +19,7 @@ function isTaxii({ name }: Range): boolean {
   return name === 'application/taxii+json';
 }
 
-/** Without a version, the newest is meant. */
+/** Without a version, the newest is accepted. */
 function isOurVersion(range: Range): boolean {
   return isTaxii(range) && (range.parameters.get('version') || '2.1') === '2.1';
 }

@@ -8,21 +8,23 @@ import { formatMicros, formatMillis } from '../../src/model/timestamp.ts';
 import { ListWriter } from '../../src/stix/list-writer.ts';
 import { renderEntry } from '../../src/stix/render.ts';
 import type { PageValidity } from '../../src/store/store.ts';
+import { readParams } from '../operation.ts';
 import { replyWithPage } from '../page-reply.ts';
 import type { RouteContext } from '../parts.ts';
 import { costOfPage, WHOLE_REQUEST } from '../rates.ts';
 import { STIX_TYPE } from './error-message.ts';
 import { isLarge, streamPage } from './large-page.ts';
-import { headOf, type PageBounds, readWalk, type Walk } from './walk.ts';
+import { type PageBounds, type PageQuery, pageHead, readPageQuery } from './page-query.ts';
+import { objectParams } from './schemas.ts';
 
-/** The answer is on its way. */
+/** The answer is being sent. */
 type Sent = ReturnType<typeof replyWithPage> | Promise<FastifyReply>;
 
-/** What a page holds, before it is put into its resource. */
+/** The content of a page, before it is put into its resource. */
 interface Content extends PageBounds {
   /** The resource: the items, one per entry, in their frame. */
   enclose(frame: ListFrame): Buffer;
-  /** Up to where the journal decides what the page says, null: to its end; where that holds, null for wide walks. */
+  /** The range of the journal that the page depends on (`until` null: to its end), with its validity. Null: the whole journal. */
   range: { validity: PageValidity; until: Micros | null } | null;
 }
 
@@ -33,25 +35,25 @@ export function objects(
   collection: CollectionDefinition,
   parts: RouteContext,
 ): Sent {
-  const walk = readWalk(request, collection, parts, 'objects');
-  if (isLarge(walk)) {
+  const asked = readPageQuery(request, collection, parts, 'objects');
+  if (isLarge(asked)) {
     const context = { identityId: parts.identityId, tlpVersion: collection.tlpVersion };
-    return streamPage(request, reply, walk, parts, (entry) => renderEntry(entry, context));
+    return streamPage(request, reply, asked, parts, (entry) => renderEntry(entry, context));
   }
-  return sendPage(request, reply, walk, parts, () => readObjects(walk, parts));
+  return sendPage(request, reply, asked, parts, () => readObjects(asked, parts));
 }
 
-/** TAXII 2.1 section 5.6. Unknown objects are 404; a known one that no filter admits is an empty page. */
+/** TAXII 2.1 section 5.6. Unknown objects are 404; a known one that the filters leave out is an empty page. */
 export function object(
   request: FastifyRequest,
   reply: FastifyReply,
   collection: CollectionDefinition,
   parts: RouteContext,
 ): Sent {
-  const walk = { ...readWalk(request, collection, parts, 'object', idOf(request)), isWide: true };
-  return sendPage(request, reply, walk, parts, async () => {
-    await requireObject(walk, parts);
-    return readObjects(walk, parts);
+  const asked = { ...readPageQuery(request, collection, parts, 'object', idOf(request)), dependsOnWholeJournal: true };
+  return sendPage(request, reply, asked, parts, async () => {
+    await requireObject(asked, parts);
+    return readObjects(asked, parts);
   });
 }
 
@@ -62,17 +64,17 @@ export function manifest(
   collection: CollectionDefinition,
   parts: RouteContext,
 ): Sent {
-  const walk = { ...readWalk(request, collection, parts, 'manifest'), omitsEmpty: true };
+  const asked = { ...readPageQuery(request, collection, parts, 'manifest'), omitsEmpty: true };
   const record = ({ objectId, dateAdded, version }: Entry) => ({
     id: objectId,
     date_added: formatMicros(dateAdded),
     version: versionText(version),
     media_type: STIX_TYPE,
   });
-  if (isLarge(walk)) return streamPage(request, reply, walk, parts, (entry) => JSON.stringify(record(entry)));
-  return sendPage(request, reply, walk, parts, async () => {
+  if (isLarge(asked)) return streamPage(request, reply, asked, parts, (entry) => JSON.stringify(record(entry)));
+  return sendPage(request, reply, asked, parts, async () => {
     const records: object[] = [];
-    const page = await readPage(walk, parts, (entry) => records.push(record(entry)));
+    const page = await readPage(asked, parts, (entry) => records.push(record(entry)));
     return { ...page, enclose: encloseJson(records) };
   });
 }
@@ -84,15 +86,15 @@ export function versions(
   collection: CollectionDefinition,
   parts: RouteContext,
 ): Sent {
-  const walk = {
-    ...readWalk(request, collection, parts, 'versions', idOf(request)),
-    isWide: true,
+  const asked = {
+    ...readPageQuery(request, collection, parts, 'versions', idOf(request)),
+    dependsOnWholeJournal: true,
     member: 'versions',
     omitsEmpty: true,
   };
-  const { filters, filter } = walk;
-  return sendPage(request, reply, walk, parts, async () => {
-    await requireObject(walk, parts);
+  const { filters, filter } = asked;
+  return sendPage(request, reply, asked, parts, async () => {
+    await requireObject(asked, parts);
     const { entries, more } = filters.isEmpty
       ? { entries: [], more: false }
       : await parts.reader.versions(filter, filters.after, filters.limit);
@@ -102,23 +104,20 @@ export function versions(
   });
 }
 
-function idOf({ params }: FastifyRequest): string {
-  return (params as { object: string }).object;
+function idOf(request: FastifyRequest): string {
+  return readParams(request, objectParams).object;
 }
 
-async function requireObject({ filter }: Walk, { reader }: RouteContext): Promise<void> {
+async function requireObject({ filter }: PageQuery, { reader }: RouteContext): Promise<void> {
   const any = { last: false, first: false, all: true, exact: [] };
   if (!(await reader.holds({ ...filter, stixTypes: null, versions: any }))) {
     throw new GatewayError('not-found', 'There is no such object in this collection.');
   }
 }
 
-/**
- * Hands the page's entries to `visit`. One more is read: `more` depends on it, so the page stands only as long as that entry
- * does.
- */
+/** Calls `visit` with the page's entries. One more is read, because `more` depends on it: the page is valid as long as that entry is. */
 async function readPage(
-  { filter, filters }: Walk,
+  { filter, filters }: PageQuery,
   { reader }: RouteContext,
   visit: (entry: Entry) => void,
 ): Promise<Omit<Content, 'enclose'>> {
@@ -136,9 +135,9 @@ async function readPage(
   };
 }
 
-async function readObjects(walk: Walk, parts: RouteContext): Promise<Content> {
-  const list = new ListWriter({ identityId: parts.identityId, tlpVersion: walk.collection.tlpVersion });
-  const page = await readPage(walk, parts, (entry) => list.add(entry));
+async function readObjects(asked: PageQuery, parts: RouteContext): Promise<Content> {
+  const list = new ListWriter({ identityId: parts.identityId, tlpVersion: asked.collection.tlpVersion });
+  const page = await readPage(asked, parts, (entry) => list.add(entry));
   return { ...page, enclose: ({ opening, closing }) => list.take(opening, closing) };
 }
 
@@ -146,32 +145,32 @@ function encloseJson(list: unknown[]): Content['enclose'] {
   return ({ opening, closing }) => Buffer.from(opening + list.map((item) => JSON.stringify(item)).join(',') + closing);
 }
 
-/** Sends the page that `read` reads, or one that says the same and was kept. */
+/** Sends the cached page, or the one that `read` reads. */
 function sendPage(
   request: FastifyRequest,
   reply: FastifyReply,
-  walk: Walk,
+  asked: PageQuery,
   parts: RouteContext,
   read: () => Promise<Content>,
 ): Sent {
-  const { filters, filter, key, isWide, isSearch } = walk;
+  const { filters, filter, key, dependsOnWholeJournal, isSearch } = asked;
   const page = {
     key,
     journal: filter.journal,
-    after: isWide ? 0 : filters.after,
+    after: dependsOnWholeJournal ? 0 : filters.after,
     async render() {
-      // Before the rows: should anything change in between, the page is taken for older than it is, never for newer.
+      // Read before the rows: after a change in between, the page counts as older than it is, never as newer.
       const whole = { validity: await parts.reader.validity(filter.journal, 0, null), until: null };
       const content = await read();
-      const { headers, frame } = await headOf(walk, parts, content);
+      const { headers, frame } = await pageHead(asked, parts, content);
       const body = frame === null ? Buffer.from('{}') : content.enclose(frame);
-      return { body, headers, ...((isWide ? null : content.range) ?? whole) };
+      return { body, headers, ...((dependsOnWholeJournal ? null : content.range) ?? whole) };
     },
   };
   return replyWithPage(request, reply, parts, page, isSearch ? WHOLE_REQUEST : costOfPage(filters.limit));
 }
 
-/** STIX writes 3 or 6 digits; so does the version that is named after it. */
+/** A version as STIX spells it: 3 digits of a second, or 6. */
 function versionText(version: Micros): string {
   return version % 1000 === 0 ? formatMillis(version) : formatMicros(version);
 }

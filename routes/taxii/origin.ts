@@ -6,8 +6,8 @@ import type { RouteParts } from '../parts.ts';
 const HOST = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?|\[([0-9A-Fa-f:.]{2,45})\])(?::(\d{1,5}))?$/;
 
 /**
- * Scheme, host and port under which this client reaches the gateway: what the configuration says, else what the request was sent to.
- * Null where that isn't known. The host is the client's own word, so only its form is trusted, and only this client is told it.
+ * Returns scheme, host and port under which the client reaches the gateway: `public_url`, else from the request; null where unknown. The host
+ * comes from the client, so only its form is checked, and only this client gets it back.
  */
 export function originOf(
   { headers, protocol }: FastifyRequest,
@@ -15,7 +15,7 @@ export function originOf(
 ): string | null {
   if (publicUrl !== null) return publicUrl;
   if (!trustProxy) return isHost(headers.host) ? `${protocol}://${headers.host}` : null;
-  // Without this header Host may be the name that the proxy has for the gateway, where no client gets to.
+  // Without this field, Host may be a name that only the proxy can reach.
   const host = lastOf(headers['x-forwarded-host']);
   // The proxy ends TLS unless it says otherwise.
   const scheme = lastOf(headers['x-forwarded-proto']) === 'http' ? 'http' : 'https';
@@ -29,7 +29,7 @@ function isHost(text: string | undefined): text is string {
   return (ipv6 === undefined || isIPv6(ipv6)) && (port === undefined || Number(port) <= 65_535);
 }
 
-/** What the one proxy in front wrote itself; what stands before it, any client may have written. */
+/** The entry that the one proxy in front wrote; entries before it may be any client's invention. */
 function lastOf(field: string | string[] | undefined): string | undefined {
   return [field ?? []].flat().join(',').split(',').at(-1)?.trim();
 }

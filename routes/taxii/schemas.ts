@@ -11,7 +11,7 @@ import {
 } from '../operation.ts';
 import { TAXII_TYPE } from './error-message.ts';
 
-/** TAXII 2.1's resources as schemas. All of them are open: what else a STIX object or a later version has passes. */
+/** TAXII 2.1's resources as schemas. All of them allow further members. */
 
 const timestamp = (description: string) =>
   Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{6}Z$', description });
@@ -103,7 +103,7 @@ const paging = {
   next: Type.Optional(Type.String({ minLength: 1, description: 'Where it goes on; absent on the last page.' })),
 };
 
-/** STIX 2.1 section 3.2: what every object has. */
+/** STIX 2.1 section 3.2: the required properties of every object. */
 const stixObject = Type.Object({ type: Type.String(), id: Type.String() }, { title: 'STIX object' });
 
 /** Section 3.7. */
@@ -168,7 +168,7 @@ const versionFilter = {
   ),
 };
 
-/** Section 3.4: what is unknown is ignored. */
+/** Section 3.4: unknown parameters are ignored. */
 export const objectsQuery = Type.Object({
   ...pageFilters,
   ...versionFilter,

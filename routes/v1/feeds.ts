@@ -19,8 +19,8 @@ const maybeTime = (description: string) => nullable(timestamp(description));
  * Whatever they may read, readers learn nothing of rows whose marking is above the ceiling, or was not looked at; nor how many
  * relations point at such rows.
  */
-const untold: ReadonlySet<LeftOutReason> = new Set(['above-ceiling', 'objects-not-taken', 'end-not-served']);
-const toldReasons = leftOutReasons.filter((reason) => !untold.has(reason));
+const hidden: ReadonlySet<LeftOutReason> = new Set(['above-ceiling', 'objects-not-taken', 'end-not-served']);
+const shownReasons = leftOutReasons.filter((reason) => !hidden.has(reason));
 
 const feedSchema = Type.Object({
   name: Type.String(),
@@ -56,7 +56,7 @@ const feedSchema = Type.Object({
       left_out: nullable(
         Type.Partial(
           Type.Object(
-            Object.fromEntries(toldReasons.map((reason) => [reason, count('Held, and not served for this reason.')])),
+            Object.fromEntries(shownReasons.map((reason) => [reason, count('Held, and not served for this reason.')])),
           ),
         ),
       ),
@@ -173,8 +173,8 @@ function countsOf(
   isAll: boolean,
 ) {
   const { live, leftOut } = servedIn(definition.name, { journal, types });
-  const told = leftOut.filter(({ reason }) => !untold.has(reason));
-  return { collection: alias, live, left_out: isAll ? byReason(told) : null };
+  const shown = leftOut.filter(({ reason }) => !hidden.has(reason));
+  return { collection: alias, live, left_out: isAll ? byReason(shown) : null };
 }
 
 function gapOf(gap: FeedState['gap']) {

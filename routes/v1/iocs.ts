@@ -18,9 +18,9 @@ import { iocMembers, nullable, pageHeaders, restOperation, timestamp } from './s
 const STANDARD_LIMIT = 100;
 const MAX_LIMIT = 10_000;
 const MAX_OFFSET = 10_000;
-/** Filtered rows are counted so far: what can be reached by offset. */
+/** Filtered rows are counted up to here: as far as `offset` reaches. */
 const MOST_COUNTED = MAX_OFFSET + MAX_LIMIT;
-/** What a cursor carries, so that a walk keeps its question. */
+/** Parameters that a cursor carries. */
 const carried = ['type', 'confidence', 'category', 'since', 'until'] as const;
 
 const pageSchema = Type.Object(
@@ -47,7 +47,7 @@ const pageSchema = Type.Object(
   { title: 'Indicators' },
 );
 
-/** How rows are read here, whatever the format. */
+/** How rows are read for every format. */
 const arrangement = { order: 'newest', prefixes: 'stated' } as const;
 const formats = formatsFor({ expressesObjects: false, arrangement }, { json: pageSchema }, 'Decides over Accept.');
 
@@ -68,7 +68,7 @@ const querySchema = Type.Object(
     cursor: Type.Optional(Type.String({ description: 'From `links.next`; filters it carries need not be repeated.' })),
     ...formats.parameters,
   },
-  // A mistyped filter would widen the answer without a word.
+  // A mistyped filter would otherwise be ignored, and the answer hold too much.
   { additionalProperties: false },
 );
 
@@ -117,7 +117,7 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
   });
 }
 
-/** A further page of a walk: to count what a filter leaves costs more than the page, and no index knows categories. */
+/** The cost of a further page, in parts of a request (rates.ts). Counting filtered rows costs more than the page, and categories have no index. */
 function costOfStep({ limit, confidence, category, since, before }: LivePage): number {
   if (category !== null) return WHOLE_REQUEST;
   const isCounted = confidence !== null || since !== null || before !== null;
@@ -134,7 +134,7 @@ function readOffset(query: Query): number {
 
 const resourceOf = ({ id }: CollectionDefinition): string => `iocs ${id}`;
 
-/** The question with what the cursor carries, and where it goes on. Throws `bad-request` for another question. */
+/** Returns the query with the cursor's parameters, and its position. Throws `bad-request` when they contradict each other. */
 function readCursor(
   query: Query,
   collection: CollectionDefinition,
@@ -143,7 +143,7 @@ function readCursor(
   const token = query['cursor'];
   if (token === undefined) return { asked: query, before: null };
   const cursor = openCursor(cursorSecret, token, resourceOf(collection), collection.journal, 'cursor');
-  // It came in a link that names its collection: who brings it elsewhere asks by mistake.
+  // The cursor came in a link that names its collection, so this is a mistake.
   if (cursor === null) throw foreign('cursor');
   const asked: Query = { ...query };
   for (const name of carried) asked[name] = carriedValue(name, query[name], cursor);
@@ -181,7 +181,7 @@ function linksOf(asked: Query, query: Query, page: LivePage, { next }: PageBound
   return { self, next: linkTo({ ...rest, limit: String(limit), cursor: sealCursor(cursorSecret, at) }) };
 }
 
-/** `page` as it was asked for, without what a cursor adds. */
+/** `page`: without what the cursor adds. */
 async function metaOf(
   asked: Query,
   page: LivePage,
@@ -203,7 +203,7 @@ async function metaOf(
   };
 }
 
-/** Never absent: clients that walk until `offset` reaches it would stop at once, or fail. */
+/** Always a number: clients that read until `offset` reaches it would stop at once without it, or fail. */
 async function totalOf(page: LivePage, bounds: PageBounds, isContinued: boolean, reader: RouteContext['reader']) {
   const { confidence, category, since, before, offset, types } = page;
   const eq = (total: number) => ({ total, total_relation: 'eq' });
@@ -213,7 +213,7 @@ async function totalOf(page: LivePage, bounds: PageBounds, isContinued: boolean,
   const reached = (isContinued ? 0 : offset) + bounds.count;
   const isWhole = bounds.next === null && !isContinued && (bounds.count > 0 || offset === 0);
   if (isWhole || types?.length === 0) return eq(reached);
-  // No index knows categories; one more than this page is all that is sure.
+  // Categories have no index: at least this page's rows, and one more if there is a next page.
   if (category !== null) return gte(bounds.count === 0 ? 0 : reached + (bounds.next === null ? 0 : 1));
   const counted = await reader.countMatching({ ...queryOf(page), offset: 0, limit: MOST_COUNTED });
   return counted < MOST_COUNTED ? eq(counted) : gte(Math.max(counted, reached + (bounds.next === null ? 0 : 1)));

@@ -1,12 +1,13 @@
 import type { Micros } from '../../src/model/clock.ts';
-import type { Claim, IndicatorEntry } from '../../src/model/entry.ts';
+import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { eventLoop } from '../../src/model/turns.ts';
+import { claimsOf } from '../../src/outputs/ioc.ts';
 import type { Reader } from '../../src/store/store.ts';
 import type { IocFilter } from './filter.ts';
 
-/** Rows read at once: one short view of the store, and what a slow reader holds in memory. */
+/** Rows that are read at once, in one snapshot of the store. A slow reader keeps so many in memory. */
 export const SLICE = 250;
-/** Rows looked at for one page where a filter has no index; then the page ends early, and its cursor goes on. */
+/** Most rows that are read for one page when a filter has no index; then the page ends early and has a cursor. */
 const MAX_EXAMINED = 200_000;
 
 export interface LivePage extends IocFilter {
@@ -16,13 +17,13 @@ export interface LivePage extends IocFilter {
 
 export interface LiveSlice {
   entries: IndicatorEntry[];
-  /** Date of the last row that was looked at: what comes next is older. */
+  /** Date of the last row that was read; the next ones are older. */
   reached: Micros;
-  /** Is there anything older to look at? */
+  /** Are there older rows? */
   more: boolean;
 }
 
-/** Live indicators, newest entry first, slice by slice. Each slice is a view of its own: none is held while one is written. */
+/** Reads live indicators, newest entry first, slice by slice. Each slice is a snapshot of its own, so none stays open meanwhile. */
 export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<LiveSlice> {
   const { types, category } = page;
   if (types?.length === 0) return;
@@ -32,7 +33,7 @@ export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<
     const slice = await reader.live({
       ...queryOf(page),
       before,
-      // The store counts what it filters; what is filtered here is counted here.
+      // Rows that are filtered here can't be skipped by the store.
       offset: isScan ? 0 : skip,
       limit: isScan ? SLICE : Math.min(SLICE, left),
     });
@@ -43,7 +44,7 @@ export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<
     if (last === undefined) return;
     skip = isScan ? skip - skipped : 0;
     left -= entries.length;
-    // A full page ends with its last entry; whatever the slice holds behind it belongs to the next one.
+    // A full page ends with its last entry; the rest of the slice belongs to the next page.
     const reached = (left === 0 ? entries.at(-1) : last)?.dateAdded ?? last.dateAdded;
     yield { entries, reached, more: slice.more || reached !== last.dateAdded };
     if (!slice.more || examined >= MAX_EXAMINED) return;
@@ -52,7 +53,7 @@ export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<
   }
 }
 
-/** A filter as the store is asked for it, but for the category, which is no column. */
+/** The filter as a query of the store. The category is no column, so it is filtered here. */
 export function queryOf({ collection, types, confidence, since, before }: IocFilter) {
   return {
     journal: collection.journal,
@@ -64,30 +65,30 @@ export function queryOf({ collection, types, confidence, since, before }: IocFil
   };
 }
 
-/** Does any source put it there? */
-export function hasCategory({ sources }: IndicatorEntry, category: string): boolean {
-  return (JSON.parse(sources) as Claim[]).some((claim) => claim.category?.toLowerCase() === category);
+/** Does any source name this category? */
+export function hasCategory(entry: IndicatorEntry, category: string): boolean {
+  return claimsOf(entry).some((claim) => claim.category?.toLowerCase() === category);
 }
 
-/** Where a page lies: known before its first byte is written, because links and headers say it. */
+/** The range of a page. It is found before the first byte is written, because links and header fields need it. */
 export interface PageBounds {
   /** Dates of its newest and oldest entry; null for an empty page. */
   newest: Micros | null;
   oldest: Micros | null;
   count: number;
-  /** Entries among these that `isTold` says no to. */
+  /** Entries among these that `isExpressible` refuses. */
   leftOut: number;
-  /** Where the next page begins; null at the end. */
+  /** Position of the next page; null on the last one. */
   next: Micros | null;
-  /** The entries themselves, when they are no more than a slice, however many rows were looked at to find them. */
+  /** The entries, if they fit into one slice. */
   entries: IndicatorEntry[] | null;
 }
 
-/** `isTold`: can the format of the answer express the entry? */
+/** Finds the range of a page. `isExpressible`: can the format of the answer express the entry? */
 export async function findBounds(
   reader: Reader,
   page: LivePage,
-  isTold: (entry: IndicatorEntry) => boolean = () => true,
+  isExpressible: (entry: IndicatorEntry) => boolean = () => true,
 ): Promise<PageBounds> {
   const bounds: PageBounds = { newest: null, oldest: null, count: 0, leftOut: 0, next: null, entries: null };
   const kept: IndicatorEntry[] = [];
@@ -95,14 +96,14 @@ export async function findBounds(
     bounds.newest ??= entries[0]?.dateAdded ?? null;
     bounds.oldest = entries.at(-1)?.dateAdded ?? bounds.oldest;
     bounds.count += entries.length;
-    bounds.leftOut += entries.length - entries.filter(isTold).length;
+    bounds.leftOut += entries.length - entries.filter(isExpressible).length;
     if (bounds.count <= SLICE) kept.push(...entries);
     bounds.next = more ? reached : null;
   }
   return bounds.count <= SLICE ? { ...bounds, entries: kept } : bounds;
 }
 
-/** The entries between these bounds; those of a long page as they stand when they are read. */
+/** Reads the entries of a page. Those of a long page are read again, as they are then. */
 export async function* readBetween(
   reader: Reader,
   page: LivePage,

@@ -14,18 +14,18 @@ import { formatMillis } from '../../src/model/timestamp.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { iocOf } from '../../src/outputs/ioc.ts';
 import type { Operation } from '../methods.ts';
-import { wordParameter } from '../operation.ts';
+import { readBody, wordParameter } from '../operation.ts';
 import type { ReadCanonical, RouteContext } from '../parts.ts';
 import { readQuery } from '../query.ts';
 import { iocMembers, restOperation, timestamp } from './schemas.ts';
 
 const MAX_VALUES = 1000;
 const MAX_VALUE = 8192;
-/** Values between two turns of other requests: an IPv6 address stands for 127 networks, 1.6 ms of work. */
+/** Values that are looked up in one turn: an IPv6 address may be in 127 networks, which takes 1.6 ms. */
 const SLICE = 10;
-/** The longest prefix of a network of several addresses: each that may hold an address is asked for, whatever feeds let through. */
+/** The longest prefix of a network of several addresses. All networks that hold an address are looked up. */
 const LONGEST_PREFIX = { ipv4: 31, ipv6: 127 } as const;
-/** What the answer to one value holds, as a rule: a match, twice. */
+/** Typical memory of the answer to one value: a match, twice. */
 const ANSWER_BYTES = 2048;
 
 const value = Type.String({ minLength: 1, maxLength: MAX_VALUE, description: 'In any spelling, defanged as well.' });
@@ -66,8 +66,8 @@ const answerSchema = Type.Object(
 const reply = { description: 'An answer per value, in order.', content: { 'application/json': answerSchema } };
 
 /**
- * `GET /api/v1/lookup`: is this value, or was it, in a collection that the caller may read? What is only in others is answered as
- * unknown.
+ * `GET /api/v1/lookup`: is this value, or was it, in a collection that the caller may read? A value that is only in others is answered
+ * like an unknown one.
  */
 export function lookupIoc(context: RouteContext): Operation {
   return restOperation(
@@ -84,7 +84,7 @@ export function lookupIocs(context: RouteContext): Operation {
   return restOperation(
     { operationId: 'lookupIocs', summary: `Which of up to ${MAX_VALUES} values are known?`, body: bodySchema, reply },
     async (request, { raw }) => {
-      const body = request.body as { iocs: string[]; type?: ObservableType };
+      const body = readBody(request, bodySchema);
       return lookUp(body.iocs, body.type ?? null, request, raw, context);
     },
   );
@@ -98,7 +98,7 @@ async function lookUp(
   context: RouteContext,
 ) {
   context.inFlight.reserve(response, request.client.name, values.length * ANSWER_BYTES);
-  // Who looks values up reads as well: feeds that are overdue are tried again for them too.
+  // A lookup is a read: overdue feeds are polled again.
   const { client } = request;
   for (const collection of context.collections)
     if (mayRead(client, collection)) context.refreshOnRead(collection.journal);
@@ -111,12 +111,12 @@ async function lookUp(
   return { meta: { asked: values.length, found, generated_at: formatMillis(context.clock.now()) }, data };
 }
 
-/** What a value may be found under. */
+/** A value that is looked up, and the keys it may be found under. */
 interface Asked {
   ioc: string;
-  /** What it looks like, or was claimed to be. */
+  /** By the given type, else by its form. */
   observable: Observable | null;
-  /** Everything it can be read as: a fingerprint looks like a hash, and a made-up suffix like no domain. */
+  /** All readings: a certificate's fingerprint looks like a file's hash. */
   exact: ObservableKey[];
   networks: ObservableKey[];
 }
@@ -168,7 +168,7 @@ interface Found {
   collections: string[];
 }
 
-/** Every entry on these keys that stands in a collection the caller may read, with the names of those collections. */
+/** Finds the entries of these keys in collections that the caller may read, with the names of those collections. */
 async function findEntries(
   keys: ObservableKey[],
   { client }: FastifyRequest,
@@ -187,7 +187,7 @@ async function findEntries(
       ]);
     }
   }
-  // What stands comes before what is gone, the latest first.
+  // Live entries before withdrawn ones, the latest first.
   for (const list of found.values()) {
     list.sort((a, b) => Number(a.entry.revoked) - Number(b.entry.revoked) || b.entry.dateAdded - a.entry.dateAdded);
   }

@@ -4,19 +4,19 @@ import { GatewayError } from '../../src/model/error.ts';
 import { encodeAnswers } from '../coding.ts';
 import type { RouteContext } from '../parts.ts';
 
-/** A thousand values to look up, of 500 bytes each, still fit; the densest JSON of this length is parsed in 40 ms. */
+/** Room for a thousand values of 500 bytes; the densest JSON of this length is parsed in 40 ms. */
 const MAX_BODY = 512 * 1024;
 
 /** What all of `/api/v1` has in common: JSON bodies, content codings, and the client's rate in SOC Defenders' header fields. */
 export function prepareRest(scope: FastifyInstance, context: RouteContext): void {
   readJsonBodies(scope, context);
   encodeAnswers(scope);
-  // Nothing here is kept ready: each answer is made, in pieces that take turns.
+  // These answers are not cached; each is made in pieces that take turns.
   scope.addHook('preHandler', async ({ client }) => context.inFlight.admitInTurn(client.name));
   tellRate(scope, context);
 }
 
-/** A client's rate once more, as SOC Defenders tells it: the end of the window in Unix seconds. */
+/** Adds the client's rate in SOC Defenders' header fields: `X-RateLimit-Reset` is the end of the window in Unix seconds. */
 function tellRate(scope: FastifyInstance, { clock }: RouteContext): void {
   scope.addHook('onSend', async (_request, reply, payload) => {
     const [limit, remaining, reset] = ['limit', 'remaining', 'reset'].map((name) =>
@@ -32,7 +32,7 @@ function tellRate(scope: FastifyInstance, { clock }: RouteContext): void {
 
 function readJsonBodies(scope: FastifyInstance, { inFlight }: RouteContext): void {
   scope.addHook('preParsing', refuseCodings);
-  // A body is held as it comes in, and may come slowly.
+  // The body is in memory while it arrives, which may be slow.
   scope.addHook('preParsing', async ({ method, headers, client }, reply) => {
     if (method !== 'POST') return;
     inFlight.admit(client.name);
@@ -55,7 +55,7 @@ function readJsonBodies(scope: FastifyInstance, { inFlight }: RouteContext): voi
   });
 }
 
-/** A body in a coding would be no JSON: 415 says so, and which codings there are (RFC 9110 section 15.5.16). */
+/** Refuses a body with a content coding by 415, which names the accepted codings (RFC 9110 section 15.5.16). */
 async function refuseCodings({ method, headers }: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (method !== 'POST') return;
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';

@@ -5,7 +5,7 @@ import type { Handler, Operation } from '../methods.ts';
 import { type OperationText, operation } from '../operation.ts';
 import { problemForm } from '../problem.ts';
 
-/** What REST answers. Open, every one of them: what else a feed says passes. */
+/** Schemas of REST answers. All of them allow further members. */
 
 const form = problemForm('REST', 'clients');
 

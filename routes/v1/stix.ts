@@ -10,7 +10,7 @@ import { within } from '../../src/outputs/selection.ts';
 import { ListWriter } from '../../src/stix/list-writer.ts';
 import { openCursor, sealCursor } from '../cursor.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter } from '../operation.ts';
+import { numberParameter, readBody } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
 import { costOfPage } from '../rates.ts';
@@ -20,7 +20,7 @@ import { hasCategory, SLICE } from './live.ts';
 import { STREAM_BYTES, sendOutput } from './reply.ts';
 import { restOperation } from './schemas.ts';
 
-/** What an object of a page takes as a rule, in its own form. */
+/** Typical size of an object. */
 const OBJECT_BYTES = 1024;
 const limit = numberParameter({ minimum: 1, description: 'Asks for pages of so many; capped by the server.' });
 const objects = Type.Array(Type.Object({ type: Type.String(), id: Type.String() }));
@@ -33,7 +33,7 @@ const envelopeSchema = Type.Object(
   { title: 'Page' },
 );
 
-/** How objects are read here, whatever the format. */
+/** How objects are read for every format. */
 const arrangement = { order: 'journal', prefixes: 'stated' } as const;
 const formats = formatsFor(
   { expressesObjects: true, arrangement },
@@ -63,7 +63,7 @@ const text = {
   errors: ['not-found'] as const,
 };
 
-/** `GET /api/v1/iocs/stix`: a collection as STIX for whoever doesn't speak TAXII, Elastic's plain REST mode among them. */
+/** `GET /api/v1/iocs/stix`: a collection as STIX for clients without TAXII, such as Elastic's plain REST mode. */
 export function getStix(context: RouteContext): Operation {
   return restOperation(
     { ...text, operationId: 'getStix', summary: 'Indicators as STIX 2.1', query: querySchema },
@@ -71,15 +71,15 @@ export function getStix(context: RouteContext): Operation {
   );
 }
 
-/** `POST /api/v1/iocs/stix`: the same, asked in a body. */
+/** `POST /api/v1/iocs/stix`: the same, with the parameters in a body. */
 export function postStix(context: RouteContext): Operation {
   return restOperation(
     { ...text, operationId: 'postStix', summary: 'The same, asked in a body', body: bodySchema },
-    (request, reply) => answer(queryOfBody(request.body as object), request, reply, context),
+    (request, reply) => answer(queryOfBody(readBody(request, bodySchema)), request, reply, context),
   );
 }
 
-/** A body's members mean what parameters of the same name mean. */
+/** The members of a body as query parameters of the same names. */
 function queryOfBody(body: object): Query {
   const given = Object.entries(body).filter(([, value]) => value !== '');
   return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
@@ -95,13 +95,13 @@ async function answer(query: Query, request: FastifyRequest, reply: FastifyReply
   const reservation = context.inFlight.reserve(reply.raw, request.client.name, STREAM_BYTES);
   const { identityId, clock } = context;
   const selection = within({ ...arrangement, types, maximum: null }, output, options);
-  const slices = readStanding(filter, context);
+  const slices = readLiveObjects(filter, context);
   const document = { collection, selection, options, slices, at: clock.now(), identityId, about: {} };
   return sendOutput(request, reply, output, document, reservation);
 }
 
-/** Everything that stands, in the order of the journal, so that nothing is lost that changes while it is written. */
-async function* readStanding(asked: IocFilter, { reader }: RouteContext): AsyncGenerator<Entry[]> {
+/** Reads all live entries in the order of the journal, so that what changes meanwhile comes again behind it. */
+async function* readLiveObjects(asked: IocFilter, { reader }: RouteContext): AsyncGenerator<Entry[]> {
   const filter = filterOf(asked);
   const head = (await reader.journals()).find(({ name }) => name === filter.journal)?.head ?? 0;
   let after: Micros = 0;
@@ -109,7 +109,7 @@ async function* readStanding(asked: IocFilter, { reader }: RouteContext): AsyncG
     const { entries, more } = await reader.page({ ...filter, after, limit: SLICE });
     const last = entries.at(-1);
     if (last === undefined) return;
-    // A withdrawal that happened meanwhile is told: its object may have been written already.
+    // A withdrawal that happened meanwhile is included: its object may have been written already.
     yield entries.filter((entry) => admits(entry, asked, entry.dateAdded > head));
     if (!more) return;
     after = last.dateAdded;
@@ -123,7 +123,7 @@ function filterOf({ collection, types }: IocFilter): EntryFilter {
 
 function admits(entry: Entry, { confidence, category, since, before }: IocFilter, mayBeRevoked: boolean): boolean {
   if (entry.kind === 'object') {
-    // Filters on indicators say nothing of other objects; the producer and the markings go with all of them.
+    // Filters on indicators exclude other objects, but not the producer objects.
     return entry.isProducerObject || (confidence === null && category === null && isWithin(entry, since, before));
   }
   if (entry.revoked && !mayBeRevoked) return false;
@@ -139,7 +139,7 @@ function isWithin({ dateAdded }: Entry, since: Micros | null, before: Micros | n
   return dateAdded > (since ?? 0) && dateAdded < (before ?? Number.MAX_SAFE_INTEGER);
 }
 
-/** TAXII's envelope for who doesn't speak TAXII (TAXII 2.1 section 3.7). */
+/** Sends a page like TAXII's envelope (TAXII 2.1 section 3.7). */
 async function sendPage(query: Query, request: FastifyRequest, reply: FastifyReply, context: RouteContext) {
   const { reader, taxii, cursorSecret, identityId, reads, rates, collections, inFlight } = context;
   for (const name of ['confidence', 'category', 'until', 'format']) {

@@ -17,12 +17,12 @@ const columns: Record<string, (ioc: Ioc) => string> = {
   tags: ({ tags }) => tags.join(';'),
 };
 
-/** What a spreadsheet would run: also behind blanks, which some strip before they look. */
+/** The blanks before a formula, which some spreadsheets strip first. */
 const FORMULA = /^\s+(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/;
 
 /**
- * RFC 4180. A cell that a spreadsheet would take for a formula begins with an apostrophe: feeds are written by strangers, and
- * analysts open this with a double click.
+ * RFC 4180. A cell that a spreadsheet would run as a formula begins with an apostrophe: values come from strangers, and analysts open the
+ * file in a spreadsheet.
  */
 export const csv: Output = {
   name: 'csv',

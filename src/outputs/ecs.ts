@@ -4,7 +4,7 @@ import { indicatorsOf } from './ioc.ts';
 import { noOptions } from './options.ts';
 import type { Output, OutputCollection } from './output.ts';
 
-/** A context keeps the plan of its documents, so each collection has one. */
+/** One per collection, because the plan of the documents is kept with the context (ecs/document.ts). */
 const contexts = new WeakMap<OutputCollection, EcsContext>();
 
 /** An ECS document per line, as the sink `elasticsearch` writes into a data stream. */

@@ -4,7 +4,7 @@ import type { ObservableType } from '../model/observable.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import type { Tlp } from '../model/tlp.ts';
 
-/** An indicator in SOC Defenders' words, with what they have no words for beside it. Absent: nobody said. */
+/** An indicator with SOC Defenders' member names, and some of our own. Absent: not known. */
 export interface Ioc {
   /** The UUID of the STIX object. */
   id: string;
@@ -28,7 +28,7 @@ export interface Ioc {
 }
 
 export function iocOf(entry: IndicatorEntry): Ioc {
-  const sources = JSON.parse(entry.sources) as Claim[];
+  const sources = claimsOf(entry);
   const [source = { feed: '', feed_name: '' }] = sources;
   return {
     id: entry.objectId.slice(entry.objectId.indexOf('--') + 2),
@@ -50,7 +50,12 @@ export function iocOf(entry: IndicatorEntry): Ioc {
   };
 }
 
-/** The entries of a slice that formats of rows have words for. */
+/** What each source says, the strongest first. */
+export function claimsOf({ sources }: Pick<IndicatorEntry, 'sources'>): Claim[] {
+  return JSON.parse(sources);
+}
+
+/** The indicators among the entries of a slice. */
 export function indicatorsOf(slice: readonly Entry[]): IndicatorEntry[] {
   return slice.filter((entry) => entry.kind === 'indicator');
 }

@@ -3,7 +3,7 @@ import { indicatorsOf, iocOf } from './ioc.ts';
 import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
 
-/** SOC Defenders' answer: what is said about the page, then its rows as `data`. */
+/** SOC Defenders' form: `meta` and `links` of the page, then its rows as `data`. */
 export const json: Output = {
   name: 'json',
   title: 'a page of rows in SOC Defenders’ shape',

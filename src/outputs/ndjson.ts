@@ -2,7 +2,7 @@ import { renderEntry } from '../stix/render.ts';
 import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
 
-/** A STIX 2.1 object per line: what log shippers read, and what a feed of format `stix` takes in again. */
+/** A STIX 2.1 object per line, for log shippers. A feed of format `stix` reads it again. */
 export const ndjson: Output = {
   name: 'ndjson',
   title: 'a STIX object per line, as the log-file mode of Elastic’s integration reads them',

@@ -7,8 +7,8 @@ import type { Output } from './output.ts';
 export const noOptions = Type.Object({}, { additionalProperties: false });
 
 /**
- * A format's options with their defaults. Throws `bad-request`, naming the option, for one that the format doesn't have or that its
- * schema refuses.
+ * Returns a format's options with their defaults. Throws `bad-request` with the option's name for one that the format doesn't have or that
+ * its schema refuses.
  */
 export function readOptions(output: Output, given: Readonly<Record<string, unknown>>): object {
   const { properties } = output.options;
@@ -21,14 +21,14 @@ export function readOptions(output: Output, given: Readonly<Record<string, unkno
   return Value.Default(output.options, { ...given }) as object;
 }
 
-/** The value that an option's text in a query stands for. What the schema refuses stays text. */
+/** Parses an option in a query by its schema. Text that is no such value is returned as it is, and refused by `readOptions`. */
 export function parseOption(schema: TSchema, text: string): unknown {
   const { type } = schema as { type?: string };
   if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
   return type === 'integer' && /^\d+$/.test(text) ? Number(text) : text;
 }
 
-/** The options of several formats by name. Throws `internal` where two mean different things by one name. */
+/** Returns the options of several formats by name. Throws `internal` if two formats define one name differently. */
 export function optionsOf(outputs: readonly Output[]): Record<string, TSchema> {
   const all: Record<string, TSchema> = {};
   for (const { name, options } of outputs) {

@@ -7,8 +7,8 @@ import type { Tlp } from '../model/tlp.ts';
 import type { TlpVersion } from '../stix/marking.ts';
 
 /**
- * The contract of an output: a format in which entries of a collection leave Sluice as one document. REST and file sinks take their
- * formats from registry.ts. test/contracts/output.contract.ts is the proof that each format runs.
+ * The contract of an output: a format in which entries of a collection are written as one document. REST and file sinks take their
+ * formats from registry.ts. Every format passes test/contracts/output.contract.ts.
  */
 export interface Output<Options = any> {
   /** `format=` in a query, `format:` in the configuration. */
@@ -19,20 +19,20 @@ export interface Output<Options = any> {
   mediaType: string;
   /** Other types that Accept may name it by; lower case, without parameters. */
   aliases: readonly string[];
-  /** Of files that hold it, without the dot. */
+  /** Of its files, without the dot. */
   extension: string;
   /** The format's own options; unknown ones are refused. Each is a boolean, an integer or a word of a list. */
   options: TObject;
-  /** Does it express objects that are no indicators (relationships, identities, markings)? Else it passes over them. */
+  /** Can it express objects that are no indicators (relationships, identities, markings)? Else it skips them. */
   expressesObjects: boolean;
   /**
-   * A document may be continued by another one, and says which entries are withdrawn. File sinks write such formats: they append each
-   * version of an entry.
+   * Documents can be appended to each other, and say which entries are withdrawn. File sinks write such formats, and append each version
+   * of an entry.
    */
   isAppendable: boolean;
-  /** What its document can hold, and how that has to be arranged. What is absent is as the reader asks. */
+  /** What its document can hold, and how the entries must be arranged. Absent members: as the client asks. */
   needs?(options: Options): Partial<Selection>;
-  /** Pieces of the document in order. A slice is read when the one before it is written. */
+  /** Writes the document in pieces. A slice is read when the one before it is written. */
   write(request: OutputRequest<Options>): AsyncIterable<string>;
 }
 
@@ -51,19 +51,19 @@ export interface Selection {
 /** What a document is made of. */
 export interface OutputRequest<Options = any> {
   collection: OutputCollection;
-  /** What was asked for, within what the format needs. */
+  /** What the client asks for, within what the format can hold. */
   selection: Selection;
   options: Options;
   /**
-   * The entries. They are read only as the document is taken, so a slow reader holds neither memory nor the store, and a document of
-   * any length is written in the memory of one slice. An empty slice is as good as none.
+   * The entries. They are read as the document is sent, so a document of any length takes the memory of one slice, and a slow reader keeps
+   * no snapshot of the store open. Slices may be empty.
    */
   slices: AsyncIterable<readonly Entry[]>;
   /** When the entries were asked for. */
   at: Micros;
   /** `created_by_ref` of what is rendered to STIX. */
   identityId: string;
-  /** What is said about the document as a whole, by formats that have room for it: `meta`, `links`. */
+  /** Members about the document as a whole, for formats with room for them: `meta`, `links`. */
   about: JsonObject;
 }
 

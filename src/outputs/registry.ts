@@ -6,5 +6,5 @@ import type { Output } from './output.ts';
 import { stix } from './stix.ts';
 import { txt } from './txt.ts';
 
-/** Every format, by its name. Where a reader names none, the first that fits is taken. */
+/** Every format by its name. Without `format` and Accept, the first that a route offers is used. */
 export const outputs = { json, csv, txt, ecs, stix, ndjson } satisfies Record<string, Output>;

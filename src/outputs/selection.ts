@@ -1,16 +1,16 @@
 import type { Entry } from '../model/entry.ts';
 import type { Output, Selection } from './output.ts';
 
-/** What a reader of entries can arrange, besides leaving some out. */
+/** How entries are arranged where they are read. */
 export type Arrangement = Pick<Selection, 'order' | 'prefixes'>;
 
-/** Is the format fine with entries arranged like this? */
+/** Can the format be written from entries in this arrangement? */
 export function fits(output: Output, options: object, { order, prefixes }: Arrangement): boolean {
   const needs = output.needs?.(options) ?? {};
   return (needs.order ?? order) === order && (needs.prefixes ?? prefixes) === prefixes;
 }
 
-/** What was asked for, within what the format can hold. */
+/** Narrows what the client asks for to what the format can hold. */
 export function within(asked: Selection, output: Output, options: object): Selection {
   const { types = null, maximum = null } = output.needs?.(options) ?? {};
   return {
@@ -25,7 +25,7 @@ export function isSelected(entry: Entry, { types }: Pick<Selection, 'types'>): b
   return types === null || entry.kind === 'object' || types.includes(entry.type);
 }
 
-/** Slices without what is not selected, and no more entries than may be. */
+/** Leaves out entries that are not selected, and those beyond the maximum. */
 export async function* selectAll(
   slices: AsyncIterable<readonly Entry[]>,
   selection: Selection,

@@ -4,7 +4,7 @@ import { renderEntry } from '../stix/render.ts';
 import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
 
-/** STIX 2.1 section 8: a bundle. Each one has an id of its own, as bundles mean nothing beyond their transport. */
+/** STIX 2.1 section 8: a bundle. It has a random id, because a bundle means nothing beyond its transport. */
 export const stix: Output = {
   name: 'stix',
   title: 'a STIX 2.1 bundle',
@@ -15,7 +15,7 @@ export const stix: Output = {
   expressesObjects: true,
   isAppendable: false,
   async *write({ slices, identityId, collection: { tlpVersion } }) {
-    // Section 8 leaves an empty list out, but readers of bundles loop over `objects` without looking.
+    // Section 8 omits an empty list, but clients expect `objects`.
     const { opening, closing } = frameList({ type: 'bundle', id: `bundle--${randomUUID()}` }, 'objects');
     yield opening;
     let separator = '';

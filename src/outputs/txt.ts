@@ -13,7 +13,7 @@ const options = Type.Object(
   { additionalProperties: false },
 );
 
-/** One value per line: what block lists and shell loops read. No rows is an empty document. */
+/** One value per line, for block lists and shell scripts. Without rows the document is empty. */
 export const txt: Output<Static<typeof options>> = {
   name: 'txt',
   title: 'one value per line',

@@ -9,17 +9,17 @@ import { fits, selectAll, within } from '../outputs/selection.ts';
 import { appendLines } from './file/append.ts';
 import type { SinkKind } from './sink.ts';
 
-/** How delivery gives entries to a sink: as they come in the journal. */
+/** How delivery reads entries. */
 const arrangement = { order: 'journal', prefixes: 'stated' } as const;
 
-/** Formats that files can be written in, by the word of the configuration: `stix` is the name that `ndjson` had here before. */
+/** Formats of files, by their name in the configuration, where `ndjson` is called `stix`. */
 const formats = new Map<string, Output>();
 for (const output of Object.values<Output>(outputs)) {
   const isFit = output.isAppendable && fits(output, readOptions(output, {}), arrangement);
   if (isFit) formats.set(output.name === 'ndjson' ? 'stix' : output.name, output);
 }
 
-/** The options of all formats: which of them the chosen one takes is checked afterwards. */
+/** The options of all formats. `check` refuses those of another format. */
 const formatOptions: Record<string, TSchema> = Object.fromEntries(
   Object.entries(optionsOf([...formats.values()])).map(([name, schema]) => [
     name,
@@ -58,7 +58,7 @@ const optionsSchema = Type.Object(
 );
 type Options = Static<typeof optionsSchema>;
 
-/** Documents in files, for readers that no network reaches. An entry may come twice after a crash; it never misses. */
+/** Writes documents to files, for readers without a network. After a crash an entry may be there twice; none is missing. */
 export const file: SinkKind<Options> = {
   name: 'file',
   title: 'NDJSON files with rotation: STIX objects or ECS documents',
@@ -99,7 +99,7 @@ export const file: SinkKind<Options> = {
         await appendLines({ directory, name, maxBytes, maxFiles }, text).catch((error: unknown) => {
           throw unavailable(name, error);
         });
-        // What the format can't express changes nothing here.
+        // Entries that the format can't express are not written.
         return { written, unchanged: entries.length - written, refused: [], later: [] };
       },
       needsRenewal: null,
@@ -115,7 +115,8 @@ function formatOf({ path: _, format, max_bytes: _b, max_files: _f, ...given }: O
   output: Output;
   own: object;
 } {
-  const output = formats.get(format) as Output;
+  const output = formats.get(format);
+  if (output === undefined) throw new GatewayError('bad-request', `There is no format ${format}.`);
   return { output, own: readOptions(output, given) };
 }
 

@@ -5,17 +5,16 @@ import { join } from 'node:path';
 export interface LineFile {
   directory: string;
   name: string;
-  /** A file that holds anything is rotated before it would grow beyond this many bytes. */
+  /** A file that is not empty is rotated before it grows beyond this many bytes. */
   maxBytes: number;
-  /** Rotated files kept: `NAME.1` is the youngest. */
+  /** Rotated files that are kept: `NAME.1` is the newest. */
   maxFiles: number;
 }
 
 /**
- * Appends whole lines and resolves when the disk has them: a checkpoint must not outlive what it stands for. What is written and
- * what is synced is one handle, whatever is rotated before or after. Nothing is kept open in between, so a file that was taken
- * away, or a disk that was full, needs nobody's help. Throws the file system's error; then none of the lines is there, unless the
- * disk refuses even to cut them off again.
+ * Appends whole lines and resolves when they are on the disk, so that a checkpoint never names lines that a crash lost. It writes and syncs
+ * by one handle, and keeps none open between calls, so a removed file or a full disk needs no restart. Throws the file system's error; then
+ * none of the lines is in the file, unless truncating it fails as well.
  */
 export async function appendLines(file: LineFile, text: string): Promise<void> {
   if (text === '') return;
@@ -30,14 +29,14 @@ export async function appendLines(file: LineFile, text: string): Promise<void> {
   } finally {
     await handle.close();
   }
-  // A file that is new, or has a new name, is on the disk when its directory is.
+  // A new or renamed file is on the disk only when its directory is synced.
   if (known === undefined || (await stat(path)).size === bytes.length) await syncDirectory(file.directory);
 }
 
 async function append(handle: FileHandle, bytes: Buffer): Promise<void> {
   const { size } = await handle.stat();
   try {
-    // A crash may have cut a line in two: what follows must not be glued to it. The whole line comes again.
+    // A crash may have left half a line: end it. The whole line is delivered again.
     if (size > 0 && !(await endsLine(handle, size))) await handle.appendFile('\n');
     await handle.appendFile(bytes);
     await handle.sync();
@@ -52,7 +51,7 @@ async function endsLine(handle: FileHandle, size: number): Promise<boolean> {
   return buffer.toString() === '\n';
 }
 
-/** The eldest first, so that a crash in between leaves a gap in the numbers and loses nothing. */
+/** Renames the oldest file first: a crash in between leaves a gap in the numbers and loses nothing. */
 async function rotate({ directory, name, maxFiles }: LineFile): Promise<void> {
   const numbered = (n: number): string => join(directory, n === 0 ? name : `${name}.${n}`);
   for (let n = maxFiles - 1; n >= 0; n -= 1) await rename(numbered(n), numbered(n + 1)).catch(ignoreMissing);

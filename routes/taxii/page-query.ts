@@ -11,23 +11,24 @@ import { TAXII_TYPE } from './error-message.ts';
 import { type Filters, readFilters } from './filters.ts';
 import { negotiate } from './negotiation.ts';
 
-/** Entries of a page that is rendered whole and kept: so many are 4 MB and hold the thread for 15 ms. */
-export const LARGEST_KEPT = 5000;
+/** Most entries of a page that is rendered whole and cached: so many are 4 MB and take the thread 15 ms. */
+export const MAX_CACHED_ENTRIES = 5000;
 
-/** A walk through one resource of a collection: what is asked, and how its pages are told apart from others'. */
-export interface Walk {
+/** A request for a page of one resource of a collection, read and checked. */
+export interface PageQuery {
   collection: CollectionDefinition;
   filters: Filters;
   filter: EntryFilter;
   resource: string;
-  /** Everything that decides what its page says besides the journal. */
+  /** The key in the page cache: everything that decides the page besides the journal. */
   key: string;
-  /** Its pages depend on the whole journal, not only on what stands behind `after`. */
-  isWide: boolean;
-  /** It looks through the journal for what may stand anywhere: not one of many steps through a collection. */
+  /** Else the page depends only on entries after `filters.after`. */
+  dependsOnWholeJournal: boolean;
+  /** It searches the whole journal, so it costs a whole request (rates.ts). */
   isSearch: boolean;
-  /** What the list is called, and whether an empty one leaves an empty resource behind. */
+  /** The name of the list in the resource. */
   member: string;
+  /** A page without entries is `{}`. */
   omitsEmpty: boolean;
 }
 
@@ -39,49 +40,49 @@ export interface PageBounds {
   more: boolean;
 }
 
-/** The last walk that was read from a query: the same text is the same object (routes/query.ts), and nothing else decides. */
-const walks = new WeakMap<Query, Walk>();
+/** The page query that was last read from a query. The same text is the same object (routes/query.ts). */
+const lastRead = new WeakMap<Query, PageQuery>();
 
-export function readWalk(
+export function readPageQuery(
   request: FastifyRequest,
   collection: CollectionDefinition,
   { taxii, cursorSecret }: RouteContext,
   kind: string,
   objectId?: string,
-): Walk {
+): PageQuery {
   negotiate(request, collection.strict);
   const { journal, types, id } = collection;
   const resource = objectId === undefined ? `${kind} ${id}` : `${kind} ${id} ${objectId}`;
   const query = readQuery(request);
-  const known = walks.get(query);
+  const known = lastRead.get(query);
   if (known?.collection === collection && known.resource === resource) return known;
   const sizes = pageSizesOf(collection, taxii);
-  const maxPage = objectId === undefined ? sizes.maxPage : Math.min(sizes.maxPage, LARGEST_KEPT);
+  const maxPage = objectId === undefined ? sizes.maxPage : Math.min(sizes.maxPage, MAX_CACHED_ENTRIES);
   const pageSize = Math.min(sizes.pageSize, maxPage);
   const filters = readFilters(query, { secret: cursorSecret, resource, journal, pageSize, maxPage });
   const { stixTypes, versions } = filters;
   const objectIds = objectId === undefined ? filters.objectIds : [objectId];
   const filter = { journal, observableTypes: types, stixTypes, objectIds, versions };
   const key = JSON.stringify([resource, filters.after, filters.addedAfter, filters.limit, filters.match]);
-  // Which version is an object's first is decided by entries that may stand anywhere.
-  const isWide = versions.first || filters.isEmpty;
-  const isSearch = isWide || objectIds !== null || versions.exact.length > 0;
-  const walk = {
+  // The first version of an object may stand anywhere in the journal.
+  const dependsOnWholeJournal = versions.first || filters.isEmpty;
+  const isSearch = dependsOnWholeJournal || objectIds !== null || versions.exact.length > 0;
+  const page = {
     collection,
     filters,
     filter,
     resource,
     key,
-    isWide,
+    dependsOnWholeJournal,
     isSearch,
     member: 'objects',
     omitsEmpty: collection.strict,
   };
-  walks.set(query, walk);
-  return walk;
+  lastRead.set(query, page);
+  return page;
 }
 
-/** What an answer says besides its list. */
+/** A page without the items of its list. */
 export interface PageHead {
   /** Content-Type and the dates (TAXII 2.1 section 3.2). */
   headers: Record<string, string>;
@@ -90,13 +91,17 @@ export interface PageHead {
 }
 
 /**
- * A page without anything is `{}` (sections 3.7, 5.3 and 5.8), but Elastic's client needs the array of objects there too, unless the
- * collection is strict. It needs the dates on empty pages as well.
+ * Returns header fields and frame of a page. An empty page is `{}` (sections 3.7, 5.3 and 5.8) if the collection is strict; Elastic's
+ * client needs the empty list, and the dates, on empty pages too.
  */
-export async function headOf(walk: Walk, parts: RouteContext, { first, last, more }: PageBounds): Promise<PageHead> {
-  const { filters, collection, resource, member, omitsEmpty } = walk;
+export async function pageHead(
+  page: PageQuery,
+  parts: RouteContext,
+  { first, last, more }: PageBounds,
+): Promise<PageHead> {
+  const { filters, collection, resource, member, omitsEmpty } = page;
   const headers: Record<string, string> = { 'content-type': TAXII_TYPE };
-  const empty = last === null ? await dateOfEmptyPage(walk, parts) : null;
+  const empty = last === null ? await dateOfEmptyPage(page, parts) : null;
   for (const [name, date] of [
     ['first', first ?? empty],
     ['last', last ?? empty],
@@ -117,8 +122,8 @@ export async function headOf(walk: Walk, parts: RouteContext, { first, last, mor
   return { headers, frame: frameList(next === null ? { more: false } : { more: true, next }, member) };
 }
 
-/** What was asked after, else the newest there is: a client that keeps the header never falls back to the beginning. */
-async function dateOfEmptyPage({ filters, filter }: Walk, { reader }: RouteContext): Promise<Micros | null> {
+/** Returns the date that was asked for, else the newest of the journal: a client that stores it never starts again from the beginning. */
+async function dateOfEmptyPage({ filters, filter }: PageQuery, { reader }: RouteContext): Promise<Micros | null> {
   if (filters.addedAfter !== null) return Math.max(filters.addedAfter, filters.after);
   if (filters.after > 0) return filters.after;
   return reader.newest({ ...filter, stixTypes: null, objectIds: null });
