@@ -1,5 +1,5 @@
 import t from 'tap';
-import { MICROS_PER_DAY } from '../../src/model/clock.ts';
+import { MICROS_PER_DAY, type Micros } from '../../src/model/clock.ts';
 import type { FeedDefinition, JournalPolicy } from '../../src/model/definition.ts';
 import type { Observation } from '../../src/model/observation.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
@@ -276,6 +276,78 @@ t.test('an end counts only where every source has one; equals stand in the order
   t.equal(
     merged(ends, { by: two, validUntil: START + 7 }, { by: feed('f2'), validUntil: START + 6 }).validUntil,
     START + 7,
+  );
+  t.end();
+});
+
+t.test('what one feed says is told whole, without what it does not say, and changes when it ends', (t) => {
+  const [one] = feeds(1) as [FeedDefinition];
+  const vendor = { source_name: 'Vendor', url: 'https://vendor.example/1' };
+  const told = merged({ by: one, sourceId: 'row-7', references: [vendor], firstSeen: null, validUntil: START + 5 });
+  t.strictSame(told.references, [{ source_name: 'Feed f0', external_id: 'row-7' }, vendor]);
+  t.strictSame(told.claims, [
+    { feed: 'f0', feed_name: 'Feed f0', id: 'row-7', confidence: 80, last_seen: formatMillis(START) },
+  ]);
+  t.equal(told.changesAt, START + 5);
+  t.equal(merged({ by: one }).changesAt, null);
+  t.end();
+});
+
+t.test('what several feeds say changes when the first of them ends', (t) => {
+  const [one, two, three] = feeds(3) as [FeedDefinition, FeedDefinition, FeedDefinition];
+  const said = [{ by: one, validUntil: START + 7 }, { by: two }, { by: three, validUntil: START + 5 }];
+  for (const words of [said, said.toReversed()]) t.equal(merged(...words).changesAt, START + 5);
+  t.equal(merged({ by: one }, { by: two }).changesAt, null);
+  const described = [
+    { by: one, confidence: 80, description: null },
+    { by: two, confidence: 10, description: 'weak' },
+  ];
+  t.equal(merged(...described).description, 'weak', 'the strongest who describes it');
+  t.end();
+});
+
+t.test('feeds whose lifetime for it is over, or held, are named for their next good poll', (t) => {
+  const by = feed('old', { lifetime: { default: 3_600_000 } });
+  const lapsedOf = (said: Partial<Observation>, unreadSince: Micros | null = null): string[] => {
+    const lapsed = new Set<string>();
+    const view = { definition: by, confirmedAt: null, unreadSince };
+    const around = { definition: journal(), feeds: new Map([[by.name, view]]), publishers: publishersOf([by]) };
+    merge([{ feed: by.name, observation: observation(said) }], around, START, lapsed);
+    return [...lapsed];
+  };
+  const old = { lastSeen: START - MICROS_PER_DAY };
+  t.strictSame(lapsedOf(old), ['old'], 'it has expired');
+  t.strictSame(lapsedOf(old, START - MICROS_PER_DAY), ['old'], 'it is held while the feed cannot be read');
+  t.strictSame(lapsedOf({}), [], 'it lasts');
+  t.strictSame(lapsedOf({ ...old, revoked: true }), [], 'a poll would not bring it back');
+  t.strictSame(lapsedOf({ ...old, tlp: 'red' }), []);
+  t.end();
+});
+
+t.test('what is said of networks over an address names them, behind what is said of itself', (t) => {
+  const [one] = feeds(1) as [FeedDefinition];
+  const networks = ['10.0.0.0/25', '10.0.0.0/24', undefined, '10.0.0.0/26'];
+  const around = {
+    definition: journal(),
+    feeds: new Map([[one.name, { definition: one, confirmedAt: null, unreadSince: null }]]),
+    publishers: publishersOf([one]),
+  };
+  const said = (more: Partial<Observation>) =>
+    networks.map((network): FeedObservation => {
+      return { feed: one.name, observation: observation(more), ...(network === undefined ? {} : { network }) };
+    });
+  t.strictSame(
+    merge(said({}), around, START).merged?.claims.map((claim) => ['network' in claim, claim.network]),
+    [
+      [false, undefined],
+      [true, '10.0.0.0/24'],
+      [true, '10.0.0.0/25'],
+      [true, '10.0.0.0/26'],
+    ],
+  );
+  t.strictSame(
+    merge(said({ revoked: true }), around, START).leftOut,
+    networks.map((network) => ({ feed: 'f0', reason: 'revoked', ...(network === undefined ? {} : { network }) })),
   );
   t.end();
 });
