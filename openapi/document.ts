@@ -2,6 +2,7 @@ import Fastify from 'fastify';
 import { Registry } from 'prom-client';
 import type { RouteParts } from '../routes/parts.ts';
 import { registerRoutes } from '../routes/register.ts';
+import { controlThrough } from '../src/control/verbs.ts';
 import { systemClock } from '../src/model/clock.ts';
 import { version } from '../src/version.ts';
 
@@ -36,6 +37,7 @@ export async function makeDocument(): Promise<string> {
     feeds: [],
     canonical: () => ({ rejection: { detail: '' } }),
     version,
+    control: controlThrough(async () => undefined),
     refreshOnRead: () => undefined,
   };
   registerRoutes(app, parts);

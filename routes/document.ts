@@ -39,6 +39,10 @@ export const documentOptions = (version: string): FastifyDynamicSwaggerOptions =
     tags: [
       { name: 'TAXII', description: 'TAXII 2.1, the reading side.' },
       { name: 'REST', description: "Indicators in SOC Defenders' shape, and more." },
+      {
+        name: 'Control',
+        description: 'What operators may do (`sluice client add NAME --role operator`); others get 403.',
+      },
       { name: 'Health', description: 'Open to anyone; says nothing about the content.' },
     ],
     components: {

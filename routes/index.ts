@@ -1,5 +1,6 @@
 import type { TaxiiDefinition } from '../src/model/definition.ts';
 import { readAssets } from './assets.ts';
+import { getControlStatus, getFailedEntries, getRejections, pollFeed, retrySink } from './control/operations.ts';
 import { addDocs } from './docs.ts';
 import { getHealth, getReadiness } from './health.ts';
 import { getMetrics } from './metrics.ts';
@@ -53,6 +54,19 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
         'GET /lookup': lookupIoc,
         'POST /lookup': lookupIocs,
         'GET /feeds': getFeeds,
+      },
+    },
+    {
+      prefix: '/api/v1/control',
+      access: 'operators',
+      protocol: 'rest',
+      isAlwaysServed: true,
+      routes: {
+        'GET /status': getControlStatus,
+        'POST /feeds/:feed/poll': pollFeed,
+        'GET /feeds/:feed/rejections': getRejections,
+        'GET /sinks/:sink/failed': getFailedEntries,
+        'POST /sinks/:sink/retry': retrySink,
       },
     },
     {

@@ -15,6 +15,8 @@ export interface OperationText {
   body?: TSchema;
   /** The answer of status 200; absent: there is none. */
   reply?: Reply;
+  /** The answer of status 202, of an operation that may go on after it. */
+  accepted?: Reply;
   /** Error codes besides those that `errorsOf` adds. */
   errors?: readonly ErrorCode[];
 }
@@ -25,8 +27,8 @@ export interface Reply {
   headers?: Record<string, TSchema>;
 }
 
-/** Who may call an operation: clients with a key or a certificate, or anyone. */
-export type Access = 'clients' | 'anyone';
+/** Who may call an operation: clients with a key or a certificate, operators among them only, or anyone. */
+export type Access = 'clients' | 'operators' | 'anyone';
 
 /** What operations of a protocol have in common: the form of errors, and who may call. */
 export interface ErrorForm {
@@ -37,7 +39,7 @@ export interface ErrorForm {
 }
 
 export function operation(text: OperationText, form: ErrorForm, handler: Handler): Operation {
-  const { operationId, summary, description, query, params, body, reply } = text;
+  const { operationId, summary, description, query, params, body, reply, accepted } = text;
   const schema: FastifySchema = {
     operationId,
     summary,
@@ -48,6 +50,7 @@ export function operation(text: OperationText, form: ErrorForm, handler: Handler
     ...(body === undefined ? {} : { body }),
     response: {
       ...(reply === undefined ? {} : { 200: replySchema(reply) }),
+      ...(accepted === undefined ? {} : { 202: replySchema(accepted) }),
       ...errorReplies(errorsOf(text, form), form),
     },
   };
@@ -62,7 +65,8 @@ function replySchema({ description, content, headers }: Reply) {
 /** All error codes of an operation: by who may call it, by its parameters and body, and those of its own. */
 function errorsOf({ params, body, errors = [] }: OperationText, { access }: ErrorForm): ErrorCode[] {
   const codes: ErrorCode[] = ['bad-request', 'uri-too-long', 'internal', 'unavailable', ...errors];
-  if (access === 'clients') codes.push('unauthenticated', 'not-acceptable', 'rate-limited');
+  if (access !== 'anyone') codes.push('unauthenticated', 'not-acceptable', 'rate-limited');
+  if (access === 'operators') codes.push('forbidden');
   if (params !== undefined) codes.push('not-found');
   if (body !== undefined) codes.push('body-too-large', 'unsupported-media-type');
   return codes;

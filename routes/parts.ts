@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { ClientDirectory } from '../src/auth/clients.ts';
+import type { Control } from '../src/control/verbs.ts';
 import type { Clock } from '../src/model/clock.ts';
 import type { CollectionDefinition, TaxiiDefinition } from '../src/model/definition.ts';
 import type { Observable, ObservableType } from '../src/model/observable.ts';
@@ -49,6 +50,8 @@ export interface RouteParts {
   /** The canonical form that the feeds' values went through. */
   canonical: ReadCanonical;
   version: string;
+  /** The verbs of operators. */
+  control: Control;
   /** Tells the writer that a journal is read, so that an overdue feed is tried again. Cheap; nobody waits for it. */
   refreshOnRead(journal: string): void;
 }

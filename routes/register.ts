@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GatewayError } from '../src/model/error.ts';
+import { requireOperator } from './control/operators.ts';
 import { setDefaultHeaders } from './default-headers.ts';
 import { documentOptions } from './document.ts';
 import { routeTable } from './index.ts';
@@ -70,7 +71,7 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
       else done();
     });
     await protect(guarded, parts.clients, rates.store);
-    const scopes = table.filter(({ access }) => access === 'clients');
+    const scopes = table.filter(({ access }) => access !== 'anyone');
     for (const each of scopes.filter(({ isAlwaysServed }) => isAlwaysServed)) registerScope(guarded, each, context);
     guarded.register(async (hindered) => {
       refuseWhileUnready(hindered, parts);
@@ -81,12 +82,13 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
 }
 
 function registerScope(parent: FastifyInstance, row: RouteScope, context: RouteContext): void {
-  const { prefix, protocol, prepare } = row;
+  const { prefix, access, protocol, prepare } = row;
   const replyWithError = errorRenderers[protocol];
   parent.register(
     async (scope) => {
       scope.setErrorHandler(replyWithError);
       scope.setNotFoundHandler((request, reply) => replyWithError(nothingHere(), request, reply));
+      if (access === 'operators') requireOperator(scope, context);
       await prepare?.(scope, context);
       for (const [path, operations] of operationsByPath(row, context, scope)) addResource(scope, path, operations);
     },

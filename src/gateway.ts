@@ -126,6 +126,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       answerBytes: answerBytesWithin(config.listen.answerBytes),
       metricsAccess: config.metrics.access,
       allowances: async () => allowancesOf(accounts, await reader.accounts(), systemClock.now()),
+      control: writer,
       refreshOnRead: writer.refreshOnRead,
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,

@@ -17,7 +17,7 @@ export function prepareRest(scope: FastifyInstance, context: RouteContext): void
 }
 
 /** Adds the client's rate in SOC Defenders' header fields: `X-RateLimit-Reset` is the end of the window in Unix seconds. */
-function tellRate(scope: FastifyInstance, { clock }: RouteContext): void {
+export function tellRate(scope: FastifyInstance, { clock }: RouteContext): void {
   scope.addHook('onSend', async (_request, reply, payload) => {
     const [limit, remaining, reset] = ['limit', 'remaining', 'reset'].map((name) =>
       reply.getHeader(`ratelimit-${name}`),

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClientRate } from '../model/definition.ts';
 import { formatDuration } from '../model/duration.ts';
-import { MAX_CERTIFICATES } from '../model/state.ts';
+import { type ClientRole, clientRoles, MAX_CERTIFICATES } from '../model/state.ts';
 import { type Tlp, tlpLevels } from '../model/tlp.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
 import { formatJson, formatTable, printable, timeText } from './terminal.ts';
@@ -17,25 +17,26 @@ export function addClient(program: Command, context: CommandContext): void {
     .option('--collections <list>', 'collections it may read, by name, with commas (default: all)', nameList)
     .addOption(new Option('--tlp <level>', 'highest TLP it may see').choices([...tlpLevels]).default('amber'))
     .option('--rate <n/unit>', 'requests per s, min, h or d', parseRate, { max: 600, per: 60_000 })
+    .addOption(new Option('--role <role>', 'operator: it may also use the control routes').choices([...clientRoles]))
     .option('--cert <file>', 'PEM certificate it signs in with in place of a key; may be repeated', certificate)
     .option('--fingerprint <hex>', 'the same by its SHA-256', fingerprint)
     .action(async (name: string, options: AddOptions) => {
-      const { tlp, rate, collections = null, cert = [], fingerprint = [] } = options;
+      const { tlp, rate, role, collections = null, cert = [], fingerprint = [] } = options;
       const certificates = [...new Set([...cert, ...fingerprint])];
-      const signIn = certificates.length === 0 ? {} : { certificates };
+      const more = { ...(role === undefined ? {} : { role }), ...(certificates.length === 0 ? {} : { certificates }) };
       const issued = await withControl(
         context,
         options,
-        (control) => control.addClient({ name, collections, tlp, rate, ...signIn }),
+        (control) => control.addClient({ name, collections, tlp, rate, ...more }),
         { mayMake: true },
       );
       if (options.json) {
         const { key } = issued;
-        return context.terminal.out(formatJson({ name, key, collections, tlp, rate: formatRate(rate), ...signIn }));
+        return context.terminal.out(formatJson({ name, key, collections, tlp, rate: formatRate(rate), ...more }));
       }
       context.terminal.out(
         `Client ${printable(issued.name)} may read ${collections?.join(', ') ?? 'all collections'} up to TLP:${tlp.toUpperCase()}, ` +
-          `${formatRate(rate)}.\n${
+          `${formatRate(rate)}.\n${role === 'operator' ? 'It is an operator: it may use the control routes.\n' : ''}${
             issued.key === null
               ? `It signs in with ${certificates.length === 1 ? 'its certificate' : `${certificates.length} certificates`}.\n`
               : `Its key is shown only now:\n${issued.key}\n`
@@ -47,16 +48,19 @@ export function addClient(program: Command, context: CommandContext): void {
     .description('list clients; their keys are not known any more')
     .action(async (options: AnswerOptions) => {
       const clients = await withControl(context, options, (control) => control.listClients());
-      const wire = clients.map(({ name, collections, tlp, rate, createdAt, revokedAt, keyHashes, certificates }) => ({
-        name,
-        collections,
-        tlp,
-        rate: formatRate(rate),
-        keys: keyHashes.length,
-        certificates,
-        created_at: timeText(createdAt),
-        revoked_at: timeText(revokedAt),
-      }));
+      const wire = clients.map(
+        ({ name, role, collections, tlp, rate, createdAt, revokedAt, keyHashes, certificates }) => ({
+          name,
+          role,
+          collections,
+          tlp,
+          rate: formatRate(rate),
+          keys: keyHashes.length,
+          certificates,
+          created_at: timeText(createdAt),
+          revoked_at: timeText(revokedAt),
+        }),
+      );
       if (options.json) return context.terminal.out(formatJson(wire));
       const rows = wire.map((row) => [
         row.name,
@@ -64,9 +68,10 @@ export function addClient(program: Command, context: CommandContext): void {
         row.collections?.join(', ') ?? 'all',
         row.tlp,
         row.rate,
+        row.role,
         row.created_at ?? '',
       ]);
-      context.terminal.out(formatTable(['NAME', 'STATE', 'COLLECTIONS', 'TLP', 'RATE', 'CREATED'], rows));
+      context.terminal.out(formatTable(['NAME', 'STATE', 'COLLECTIONS', 'TLP', 'RATE', 'ROLE', 'CREATED'], rows));
     });
 
   withAnswer(client.command('revoke'))
@@ -84,6 +89,7 @@ interface AddOptions extends AnswerOptions {
   collections?: string[];
   tlp: Tlp;
   rate: ClientRate;
+  role?: ClientRole;
   cert?: string[];
   fingerprint?: string[];
 }

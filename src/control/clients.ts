@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { createKey, hashKey } from '../auth/keys.ts';
 import { GatewayError } from '../model/error.ts';
-import { MAX_CERTIFICATES } from '../model/state.ts';
+import { clientRoles, MAX_CERTIFICATES } from '../model/state.ts';
 import { tlpLevels } from '../model/tlp.ts';
 import type { VerbContext } from './context.ts';
 
@@ -11,6 +11,8 @@ export const newClientSchema = Type.Object(
     /** Null: all, those added later as well. */
     collections: Type.Union([Type.Null(), Type.Array(Type.String({ maxLength: 256 }), { maxItems: 1000 })]),
     tlp: Type.Enum([...tlpLevels]),
+    /** `reader` unless it is given. */
+    role: Type.Optional(Type.Enum([...clientRoles])),
     /** `max` requests in `per` milliseconds. */
     rate: Type.Object(
       { max: Type.Integer({ minimum: 1 }), per: Type.Integer({ minimum: 1 }) },
@@ -51,13 +53,20 @@ export async function addClient(
       throw new GatewayError('unprocessable', `The client ${other.name} has this certificate already.`);
     }
     const keyHashes = key === null ? [] : [hashKey(key)];
-    await tx.saveClient({ ...client, createdAt: clock.now(), revokedAt: null, keyHashes, certificates });
+    const role = client.role ?? 'reader';
+    await tx.saveClient({ ...client, role, createdAt: clock.now(), revokedAt: null, keyHashes, certificates });
   });
   onClients(await store.clients());
   return { ...client, key };
 }
 
-const firstClient = { name: 'initial', collections: null, tlp: 'amber', rate: { max: 600, per: 60_000 } } as const;
+const firstClient = {
+  name: 'initial',
+  role: 'reader',
+  collections: null,
+  tlp: 'amber',
+  rate: { max: 600, per: 60_000 },
+} as const;
 
 /** Adds the client `initial` with the key of this hash, unless there is or was any client. Returns whether it did. */
 export async function addFirstClient({ clock, store, onClients }: Context, keyHash: string): Promise<boolean> {

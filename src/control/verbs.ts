@@ -20,8 +20,9 @@ function verb<Takes extends TSchema[], Result>(
 
 /** Of a feed, a sink or a client. */
 export const nameSchema = Type.String({ maxLength: 256 });
-/** How many rows are wanted at most. */
-export const limitSchema = Type.Integer({ minimum: 0, maximum: 10_000 });
+/** Rows that one answer may hold. */
+export const MAX_ROWS = 10_000;
+const limitSchema = Type.Integer({ minimum: 0, maximum: MAX_ROWS });
 
 /**
  * Every verb that an operator may use on the gateway. The control socket, the calls between threads and the type `Control` follow

@@ -118,9 +118,14 @@ export interface StoredRejection {
   isNote: boolean;
 }
 
+/** A reader reads its collections. An operator may use the control routes besides (routes/control/). */
+export const clientRoles = ['reader', 'operator'] as const;
+export type ClientRole = (typeof clientRoles)[number];
+
 /** A team or tool that reads. Keys are kept only as SHA-256, certificates as their fingerprint. */
 export interface Client {
   name: string;
+  role: ClientRole;
   /** Aliases of the collections it may read; null: all. */
   collections: string[] | null;
   tlp: Tlp;

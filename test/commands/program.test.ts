@@ -477,6 +477,7 @@ t.test('client add says the key once; list and revoke do not know it', async (t)
   const hash = 'f'.repeat(64);
   const client = {
     name: 'siem',
+    role: 'operator',
     collections: null,
     tlp: 'amber',
     rate: { max: 600, per: 60_000 },

@@ -2,8 +2,10 @@ import pino from 'pino';
 import type { Test } from 'tap';
 import { type AppParts, buildApp } from '../../routes/app.ts';
 import { hashKey } from '../../src/auth/keys.ts';
+import { controlThrough } from '../../src/control/verbs.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
+import { GatewayError } from '../../src/model/error.ts';
 import type { Client } from '../../src/model/state.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
 import { collectionIdOf } from '../../src/stix/id.ts';
@@ -11,11 +13,17 @@ import { appendEntries, type JournalStore, openJournalStore } from './store.ts';
 
 export const KEY = 'slc_reader';
 
+/** Where nothing writes there is nothing to control. */
+export const NO_CONTROL = controlThrough(async () => {
+  throw new GatewayError('unavailable', 'The writing thread ended.');
+});
+
 /** A test's own work shares the thread, and other tests the machine: neither may send its readers away. */
 export const NO_PRESSURE = { eventLoopDelay: 0, heapBytes: 0 };
 
 export const client = (changes: Partial<Client> = {}): Client => ({
   name: 'reader',
+  role: 'reader',
   collections: null,
   tlp: 'amber',
   rate: { max: 1_000_000, per: 60_000 },
@@ -60,6 +68,7 @@ export async function openApp(
   const byHash = new Map(Object.entries({ [KEY]: client(), ...clients }).map(([key, who]) => [hashKey(key), who]));
   const app = buildApp({
     clock: store.clock,
+    control: NO_CONTROL,
     refreshOnRead: () => undefined,
     reader: store.reader,
     clients: { generation: 0, find: (hash) => byHash.get(hash) ?? null, findByCertificate: () => null },

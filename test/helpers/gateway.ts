@@ -92,6 +92,7 @@ export async function openGateway(
     cacheBytes: config.cache.bytes,
     metricsAccess: config.metrics.access,
     allowances: async () => allowancesOf(accounts, await reader.accounts(), clock.now()),
+    control: side,
     refreshOnRead: side.refreshOnRead,
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,

@@ -13,7 +13,7 @@ import type { Entry } from '../../src/model/entry.ts';
 import type { Client } from '../../src/model/state.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
-import { NO_PRESSURE } from '../helpers/app.ts';
+import { NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
 import {
   appendEntries,
   indicatorEntry,
@@ -28,6 +28,7 @@ const ROOT = '/api/taxii2/api/collections';
 
 const reader: Client = {
   name: 'reader',
+  role: 'reader',
   collections: null,
   tlp: 'red',
   rate: { max: 1_000_000_000, per: 60_000 },
@@ -54,6 +55,7 @@ function collection(alias: string, changes: Partial<CollectionDefinition> = {}):
 async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
   const app = buildApp({
     clock: store.clock,
+    control: NO_CONTROL,
     refreshOnRead: () => undefined,
     reader: store.reader,
     unreadyReason: () => null,

@@ -17,7 +17,7 @@ import { loadConfigFile, serve } from '../../src/gateway.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
-import { NO_PRESSURE } from '../helpers/app.ts';
+import { NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway } from '../helpers/gateway.ts';
@@ -194,12 +194,13 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
   const collection = { id: '00000000-0000-4000-8000-000000000000', alias: 'all', title: 'all', description: null };
   const app = buildApp({
     clock: store.clock,
+    control: NO_CONTROL,
     refreshOnRead: () => undefined,
     reader: store.reader,
     unreadyReason: () => null,
     pressure: NO_PRESSURE,
     clients: {
-      find: () => ({ ...client, collections: null, keyHashes: [], certificates: [] }),
+      find: () => ({ ...client, role: 'reader', collections: null, keyHashes: [], certificates: [] }),
       generation: 0,
       findByCertificate: () => null,
     },

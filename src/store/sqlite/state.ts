@@ -1,5 +1,5 @@
 import type { Micros } from '../../model/clock.ts';
-import type { AccountState, Client } from '../../model/state.ts';
+import type { AccountState, Client, ClientRole } from '../../model/state.ts';
 import { unusedAccount } from '../empty-state.ts';
 import { requireLimit } from '../misuse.ts';
 import type { Reader, Transaction } from '../store.ts';
@@ -91,7 +91,7 @@ export function writeState(connection: Connection): Sync<WriteState> {
 
     saveClient(client) {
       connection.run(
-        'INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?)',
+        'INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
         client.name,
         client.collections === null ? null : JSON.stringify(client.collections),
         tlpCode(client.tlp),
@@ -99,6 +99,7 @@ export function writeState(connection: Connection): Sync<WriteState> {
         client.rate.per,
         client.createdAt,
         client.revokedAt,
+        client.role,
       );
       connection.run('DELETE FROM client_keys WHERE client = ?', client.name);
       for (const hash of new Set(client.keyHashes)) {
@@ -159,9 +160,12 @@ function selectClients(connection: Connection): Client[] {
   const keys = listOf('SELECT client, lower(hex(hash)) FROM client_keys ORDER BY hash');
   const certificates = listOf('SELECT client, lower(hex(fingerprint)) FROM client_certificates ORDER BY fingerprint');
   return connection
-    .all<[string, string | null, number, number, number, Micros, Micros | null]>('SELECT * FROM clients ORDER BY name')
-    .map(([name, collections, tlp, max, per, createdAt, revokedAt]) => ({
+    .all<[string, string | null, number, number, number, Micros, Micros | null, ClientRole]>(
+      'SELECT * FROM clients ORDER BY name',
+    )
+    .map(([name, collections, tlp, max, per, createdAt, revokedAt, role]) => ({
       name,
+      role,
       collections: collections === null ? null : (JSON.parse(collections) as string[]),
       tlp: tlpOfCode(tlp),
       rate: { max, per },

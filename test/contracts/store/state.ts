@@ -215,6 +215,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
     const { writer, reader } = await open(t);
     const client: Client = {
       name: 'blue-team',
+      role: 'operator',
       collections: ['all', 'ips'],
       tlp: 'amber',
       rate: { max: 600, per: 60_000 },
@@ -223,7 +224,14 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       keyHashes: ['a'.repeat(64), 'b'.repeat(64)],
       certificates: ['e'.repeat(64)],
     };
-    const other = { ...client, name: 'a-team', collections: null, keyHashes: ['c'.repeat(64)], certificates: [] };
+    const other: Client = {
+      ...client,
+      name: 'a-team',
+      role: 'reader',
+      collections: null,
+      keyHashes: ['c'.repeat(64)],
+      certificates: [],
+    };
     await writer.transaction(async (tx) => {
       await tx.saveClient(client);
       await tx.saveClient(other);

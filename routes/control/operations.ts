@@ -1,0 +1,173 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import Type, { type TSchema } from 'typebox';
+import { MAX_ROWS, nameSchema } from '../../src/control/verbs.ts';
+import type { Millis } from '../../src/model/clock.ts';
+import { GatewayError } from '../../src/model/error.ts';
+import { deadLettersJson, rejectionsJson, statusJson } from '../../src/status/json.ts';
+import type { Operation } from '../methods.ts';
+import { numberParameter, type OperationText, operation } from '../operation.ts';
+import type { RouteContext } from '../parts.ts';
+import { problemForm } from '../problem.ts';
+import { audit } from './operators.ts';
+import {
+  deadLetterSchema,
+  deliverySchema,
+  pollSchema,
+  rejectionsSchema,
+  runningSchema,
+  statusSchema,
+} from './schemas.ts';
+
+/**
+ * What an operator may do over HTTP: verbs of src/control/verbs.ts, with the same reports as commands give with `--json`. Verbs that make
+ * or end keys, and those that set up or rebuild a target, are left to the command line.
+ */
+
+const form = problemForm('Control', 'operators');
+const feedParams = Type.Object({ feed: nameSchema });
+const sinkParams = Type.Object({ sink: nameSchema });
+const limitQuery = Type.Object(
+  {
+    limit: numberParameter({
+      minimum: 0,
+      maximum: MAX_ROWS,
+      default: 100,
+      description: 'Rows of each kind.',
+    }),
+  },
+  { additionalProperties: false },
+);
+const noQuery = Type.Object({}, { additionalProperties: false });
+const json = (description: string, schema: TSchema) => ({ description, content: { 'application/json': schema } });
+
+/** Polls and deliveries may take minutes, longer than a connection lives. After this time the answer is 202. */
+const WAIT_MS: Millis = 30_000;
+const accepted = json('It takes longer than 30 seconds and goes on; the log says how it ends.', runningSchema);
+
+export function getControlStatus(context: RouteContext): Operation {
+  const text = {
+    operationId: 'getControlStatus',
+    summary: 'The state of feeds, accounts, sinks and collections',
+    description: 'As `sluice status --json`: of all feeds, whatever the operator may read.',
+    query: noQuery,
+    reply: json('The state of everything.', statusSchema),
+  };
+  return controlOperation(text, async () => [statusJson(await context.control.status()), 'done']);
+}
+
+export function pollFeed(context: RouteContext): Operation {
+  const text = {
+    operationId: 'pollFeed',
+    summary: "Poll a feed now, as far as its account's budget allows",
+    description: 'As `sluice poll --json`. A poll that fails is answered by 200, with its `error`.',
+    query: noQuery,
+    params: feedParams,
+    reply: json('How the poll ended.', pollSchema),
+    accepted,
+    errors: ['unprocessable'] as const,
+  };
+  return controlOperation(text, (request, reply) => {
+    const { feed } = paramsOf(request);
+    return withinWait(context, request, reply, context.control.poll(feed), ({ outcome }) => outcome);
+  });
+}
+
+export function getRejections(context: RouteContext): Operation {
+  const text = {
+    operationId: 'getRejections',
+    summary: 'Rows of a feed that were refused, or that are held and not served, and why',
+    description: 'As `sluice rejections --json`. Rows are shown whatever their TLP.',
+    query: limitQuery,
+    params: feedParams,
+    reply: json('Counts and rows.', rejectionsSchema),
+  };
+  return controlOperation(text, async (request) => {
+    const { feed } = paramsOf(request);
+    return [rejectionsJson(feed, await context.control.rejections(feed, limitOf(request))), 'done'];
+  });
+}
+
+export function getFailedEntries(context: RouteContext): Operation {
+  const text = {
+    operationId: 'getFailedEntries',
+    summary: "Entries that a sink's target refused for good, and why",
+    description: 'As `sluice sink failed --json`.',
+    query: limitQuery,
+    params: sinkParams,
+    reply: json('Entries by collection and date.', Type.Array(deadLetterSchema)),
+  };
+  return controlOperation(text, async (request) => {
+    const letters = await context.control.deadLetters(paramsOf(request).sink, limitOf(request));
+    return [deadLettersJson(letters), 'done'];
+  });
+}
+
+export function retrySink(context: RouteContext): Operation {
+  const text = {
+    operationId: 'retrySink',
+    summary: "Deliver once more what a sink's target refused",
+    description: 'As `sluice sink retry --json`.',
+    query: noQuery,
+    params: sinkParams,
+    reply: json('What became of the entries.', deliverySchema),
+    accepted,
+    errors: ['sink-refused', 'sink-unavailable'] as const,
+  };
+  return controlOperation(text, (request, reply) =>
+    withinWait(context, request, reply, context.control.retrySink(paramsOf(request).sink), () => 'done'),
+  );
+}
+
+/** Runs a verb, audits how it ended, and answers with its report. `run` returns the report and the word for its outcome. */
+function controlOperation(
+  text: OperationText,
+  run: (request: FastifyRequest, reply: FastifyReply) => Promise<[report: unknown, outcome: string]>,
+): Operation {
+  return operation(text, form, async (request, reply) => {
+    try {
+      const [report, outcome] = await run(request, reply);
+      audit(request, outcome);
+      return report;
+    } catch (error) {
+      audit(request, codeOf(error));
+      throw error;
+    }
+  });
+}
+
+/** The verb's report if it ends in time. Else 202, and how it ended is audited once it has. */
+async function withinWait<Report>(
+  { clock }: RouteContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  verb: Promise<Report>,
+  outcomeOf: (report: Report) => string,
+): Promise<[unknown, string]> {
+  const over = new AbortController();
+  const late = clock.sleep(WAIT_MS, over.signal).then(
+    () => null,
+    () => null,
+  );
+  const report = await Promise.race([verb, late]).finally(() => over.abort());
+  if (report !== null) return [report, outcomeOf(report)];
+  verb.then(
+    (ended) => audit(request, outcomeOf(ended)),
+    (error: unknown) => audit(request, codeOf(error)),
+  );
+  reply.code(202);
+  return [{ outcome: 'running' }, 'running'];
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof GatewayError ? error.code : 'internal';
+}
+
+/** Checked by the schema of the operation. */
+function paramsOf(request: FastifyRequest): { feed: string; sink: string } {
+  return request.params as { feed: string; sink: string };
+}
+
+function limitOf({ query }: FastifyRequest): number {
+  const { limit = '100' } = query as { limit?: string };
+  return Math.min(Number(limit), MAX_ROWS);
+}
