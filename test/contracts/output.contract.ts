@@ -83,7 +83,7 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
   });
 
   if (output.isAppendable) {
-    t.test(`${name}: a document goes on with the next one, and withdrawals are told`, async (t) => {
+    t.test(`${name}: documents can be appended, and say which entries are withdrawn`, async (t) => {
       const both = (await write(output, [rows(2)])) + (await write(output, [rows(2, 2)]));
       t.strictSame(
         valuesOf(both),
@@ -94,7 +94,7 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
     });
   }
 
-  t.test(`${name}: a slice is read when the one before it is written, and no sooner`, async (t) => {
+  t.test(`${name}: a slice is read when the one before it is written, not sooner`, async (t) => {
     const slices = Array.from({ length: 50 }, (_, i) => rows(20, i * 20));
     const page = requestOf(output, slices);
     let ahead = 0;
@@ -107,7 +107,7 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
     t.equal(page.read(), 50);
   });
 
-  t.test(`${name}: who stops reading stops the slices`, async (t) => {
+  t.test(`${name}: a reader that stops ends the reading of slices`, async (t) => {
     const page = requestOf(
       output,
       Array.from({ length: 50 }, (_, i) => rows(20, i * 20)),
@@ -134,7 +134,7 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
     await t.rejects(read(), { message: 'the store failed' });
   });
 
-  t.test(`${name}: values of strangers keep their place in the document`, async (t) => {
+  t.test(`${name}: values with special characters are escaped`, async (t) => {
     const values = [
       'a"b.example',
       "quote'd",
@@ -149,7 +149,7 @@ export function testOutput(t: Test, name: string, output: Output, valuesOf: (doc
     t.strictSame(valuesOf(await write(output, [entries])), values);
   });
 
-  t.test(`${name}: objects that are no indicators are written or left out, never half`, async (t) => {
+  t.test(`${name}: objects that are no indicators are written whole or left out`, async (t) => {
     const mixed = [objectEntry({ stixType: 'identity', isProducerObject: true, name: 'producer' }), ...rows(2)];
     t.strictSame(valuesOf(await write(output, [mixed])), ['h0.example', 'h1.example']);
   });

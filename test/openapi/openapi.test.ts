@@ -50,13 +50,13 @@ function shapeOf(value: unknown): unknown {
   );
 }
 
-t.test('openapi.json is what the routes say now: run node openapi/generate.ts', async (t) => {
+t.test('openapi.json is up to date: else run node openapi/generate.ts', async (t) => {
   t.ok((await makeDocument()) === text, 'it is up to date');
   t.equal(document.openapi, '3.1.0');
   t.notMatch(text, /x-expects|x-document/, 'without notes to ourselves');
 });
 
-t.test('every operation says who it is, how it fails, and what it needs', async (t) => {
+t.test('every operation has an id, a tag, its errors and its security', async (t) => {
   const ids = operations.map(({ operation }) => operation.operationId);
   t.equal(new Set(ids).size, ids.length, 'an id each');
   for (const { path, method, operation } of operations) {
@@ -78,7 +78,7 @@ t.test('every operation says who it is, how it fails, and what it needs', async 
   }
 });
 
-t.test('every operation that answers has an example, and every example an operation', async (t) => {
+t.test('every operation with an answer has an example, and every example an operation', async (t) => {
   const answering = operations.filter(({ operation }) => operation.responses['200'] !== undefined);
   t.strictSame([...examples.keys()].sort(), answering.map(({ operation }) => operation.operationId).sort());
 });
@@ -99,7 +99,7 @@ function requestOf({ path, method, operation }: Described, example: Example, { a
   });
 }
 
-t.test('examples are true: schemas fit them, and a gateway with the example feed answers alike', async (t) => {
+t.test('examples fit their schemas, and a gateway with the example feed answers like them', async (t) => {
   const sinks = '{ archive: { type: file, path: ./archive, collections: [all] } }';
   const gateway = await openExampleGateway(t, (yaml) => `${yaml}\npublic_url: https://ti.example\nsinks: ${sinks}\n`);
   const rate = { max: 1000, per: 60_000 };
@@ -133,7 +133,7 @@ t.test('examples are true: schemas fit them, and a gateway with the example feed
   }
 });
 
-t.test('the document for people stands behind the sign-in', async (t) => {
+t.test('/docs needs a key', async (t) => {
   const gateway = await openExampleGateway(t);
   const get = (url: string, signedIn = true) =>
     gateway.app.inject({

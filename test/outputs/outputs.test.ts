@@ -59,7 +59,7 @@ const claims = jsonText([
   { feed: 'house', feed_name: 'House', techniques: ['T1059', 'T1566'] },
 ]);
 
-t.test('json: a row says all that is known, in SOC Defenders’ words, and nothing that is not', async (t) => {
+t.test('json: a row has a member for all that is known, with SOC Defenders’ names, and no others', async (t) => {
   const full = indicatorEntry({ type: 'ipv4', value: '192.0.2.1', confidence: 85, description: 'd', sources: claims });
   const bare = indicatorEntry({
     value: 'bare.example',
@@ -119,7 +119,7 @@ t.test('json: the words of confidence are STIX 2.1 appendix A’s', async (t) =>
   }
 });
 
-t.test('txt: with comments, its first line says whose values these are', async (t) => {
+t.test('txt: with comments, the first line names the collection', async (t) => {
   const entry = indicatorEntry({ value: 'a.example' });
   t.equal(await write(outputs.txt, [[entry]]), 'a.example\n');
   t.equal(

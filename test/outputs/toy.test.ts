@@ -88,7 +88,7 @@ t.test('by REST: by name and by Accept, with its options, and what it leaves out
   t.equal((await ask('/api/v1/iocs/stix?format=toy')).statusCode, 400, 'it has no words for other objects');
 });
 
-t.test('its page holds no more than it can', async (t) => {
+t.test('its page has no more entries than its maximum', async (t) => {
   const { append, ask } = await openApp(t);
   await append(Array.from({ length: 60 }, (_, i) => indicatorEntry({ type: 'ipv4', value: `192.0.2.${i}` })));
   const page = await ask('/api/v1/iocs?format=toy');
@@ -96,7 +96,7 @@ t.test('its page holds no more than it can', async (t) => {
   t.match(page.headers['link'], /limit=50&cursor=/, 'the rest follows');
 });
 
-t.test('it stands in the document', async (t) => {
+t.test('it is in the OpenAPI document', async (t) => {
   const { parameters, responses } = JSON.parse(await makeDocument()).paths['/api/v1/iocs'].get;
   const named = (name: string) => parameters.find((parameter: { name: string }) => parameter.name === name);
   t.ok(named('format').schema.enum.includes('toy'));

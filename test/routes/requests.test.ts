@@ -55,7 +55,7 @@ function isWorded(t: Test, reply: Reply, path: string, status: number, name: str
   }
 }
 
-t.test('a path that is there refuses every method it has not by 405 and Allow', async (t) => {
+t.test('a known path answers 405 with Allow to every method that it doesn’t serve', async (t) => {
   const { app, ask } = await openApp(t);
   await app.ready();
   t.ok(METHODS.length > 30 && METHODS.includes('QUERY'), 'this Node knows methods enough');
@@ -75,7 +75,7 @@ t.test('a path that is there refuses every method it has not by 405 and Allow', 
   }
 });
 
-t.test('a path that is not there is 404 for every method', async (t) => {
+t.test('an unknown path is 404 for every method', async (t) => {
   const { ask } = await openApp(t);
   for (const path of [
     '/taxii2/x/',
@@ -91,7 +91,7 @@ t.test('a path that is not there is 404 for every method', async (t) => {
   }
 });
 
-t.test('nobody gets past the door without a key, whatever the method, path or body', async (t) => {
+t.test('without a key every method, path and body is 401', async (t) => {
   const { app } = await openApp(t);
   // From an address each, as failed sign-ins are counted by address.
   let asked = 0;
@@ -123,7 +123,7 @@ t.test('nobody gets past the door without a key, whatever the method, path or bo
   t.equal(wrong.error.code, 'invalid_api_key', 'and for a wrong one');
 });
 
-t.test('malformed requests are told what is wrong, in the form of their protocol', async (t) => {
+t.test('malformed requests get an error that says what is wrong, in the form of their protocol', async (t) => {
   const { ask, append } = await openApp(t);
   await append([indicatorEntry(), indicatorEntry({ value: 'b.example' }), indicatorEntry({ value: 'c.example' })]);
   const objects = `${ROOT}collections/all/objects/`;
@@ -204,7 +204,7 @@ t.test('malformed requests are told what is wrong, in the form of their protocol
   t.equal((await ask(`${objects}?colour=red`)).statusCode, 200, 'TAXII 3.4: what is unknown is ignored');
 });
 
-t.test('a body that is too large, of another type, or no JSON is refused before it is looked at', async (t) => {
+t.test('a body that is too large, of another type, or no JSON is refused before validation', async (t) => {
   const { ask } = await openApp(t);
   const post = (body: unknown, type = 'application/json') =>
     ask('/api/v1/lookup', { method: 'POST', headers: { 'content-type': type }, body });
@@ -238,7 +238,7 @@ t.test('a body that is too large, of another type, or no JSON is refused before 
   t.equal((await post('{"iocs":["a.example"]}')).statusCode, 200);
 });
 
-t.test('a list that is too long and a member that is unknown are refused before anything in them is looked at', (t) => {
+t.test('a list that is too long and an unknown member are refused before their content is validated', (t) => {
   const items = Type.String({ minLength: 1 });
   const schema = Type.Object({ iocs: Type.Array(items, { maxItems: 3 }) }, { additionalProperties: false });
   const check = compileValidator({ schema, httpPart: 'body', method: 'POST', url: '/' });
@@ -336,7 +336,7 @@ t.test('no URL and no header field gives 500', async (t) => {
   );
 });
 
-t.test('an API root that the configuration takes hides nothing, wherever it stands', async (t) => {
+t.test('an API root that the configuration accepts hides no other route', async (t) => {
   for (const path of ['/api/', '/taxii2/x/', '/api/taxii2/x/', '/x/docs/', '/api/v1x/', '/docsx/']) {
     checkRoots(t, path);
     const taxii = { title: 'a', description: null, contact: null, pageSize: 10, maxPage: 10 };
@@ -352,7 +352,7 @@ function checkRoots(t: Test, root: string): void {
   checkApiRoots([root], { report: refuse, placeOf: () => ({ line: 1, column: 1 }) } as never);
 }
 
-t.test('a client has one rate over all doors, and what is refused counts as well', async (t) => {
+t.test('a client has one rate for all routes, and refused requests count too', async (t) => {
   const slow = client({ name: 'slow', rate: { max: 3, per: 60_000 } });
   const { ask } = await openApp(t, {}, { slc_slow: slow });
   const headers = { authorization: 'Bearer slc_slow' };
@@ -368,52 +368,55 @@ t.test('a client has one rate over all doors, and what is refused counts as well
   t.equal((await ask('/api/v1/iocs')).statusCode, 200, 'others have their own');
 });
 
-t.test('on one connection each request is whose it says, and a change of clients holds from the next on', async (t) => {
-  const clients = createClientMap();
-  const known = (name: string, max: number) =>
-    client({ name, rate: { max, per: 60_000 }, keyHashes: [hashKey(`slc_${name}`)] });
-  clients.replace([known('one', 1000), known('two', 2000)]);
-  // Only a proxy's connection outlives an answer of 401.
-  const { app } = await openApp(t, { clients, trustProxy: true });
-  let connections = 0;
-  app.server.on('connection', () => {
-    connections += 1;
-  });
-  const connection = new Connection(await app.listen({ host: '127.0.0.1', port: 0 }));
-  t.teardown(() => connection.close());
-  /** The rate tells who was let in. */
-  const ask = async (headers: Record<string, string>) => {
-    const {
-      statusCode,
-      headers: fields,
-      body,
-    } = await connection.request({ method: 'GET', path: '/taxii2/', headers });
-    await body.dump();
-    return statusCode === 200 ? Number(fields['ratelimit-limit']) : statusCode;
-  };
-  const bearer = (name: string) => ({ authorization: `Bearer slc_${name}` });
-  const basic = (name: string) => ({ authorization: `Basic ${Buffer.from(`any:slc_${name}`).toString('base64')}` });
-  for (const [headers, expected] of [
-    [bearer('one'), 1000],
-    [bearer('one'), 1000],
-    [{}, 401],
-    [basic('two'), 2000],
-    [basic('two'), 2000],
-    [basic('nobody'), 401],
-    [basic('one'), 1000],
-    [{ 'x-api-key': 'slc_two' }, 2000],
-    [{ 'x-api-key': 'slc_two', ...bearer('one') }, 2000],
-    [bearer('one'), 1000],
-    [{ 'x-api-key': 'slc_nobody', ...bearer('one') }, 401],
-    [bearer('one'), 1000],
-  ] as const) {
-    t.equal(await ask(headers), expected, JSON.stringify(headers));
-  }
-  clients.replace([{ ...known('one', 1000), revokedAt: 1 }, known('two', 50)]);
-  t.equal(await ask(bearer('one')), 401, 'its key was revoked');
-  t.equal(await ask(basic('two')), 50, 'it has another rate');
-  t.equal(connections, 1);
-});
+t.test(
+  'each request on a connection is signed in by its own key, and a change of clients holds from the next request on',
+  async (t) => {
+    const clients = createClientMap();
+    const known = (name: string, max: number) =>
+      client({ name, rate: { max, per: 60_000 }, keyHashes: [hashKey(`slc_${name}`)] });
+    clients.replace([known('one', 1000), known('two', 2000)]);
+    // Only a proxy's connection outlives an answer of 401.
+    const { app } = await openApp(t, { clients, trustProxy: true });
+    let connections = 0;
+    app.server.on('connection', () => {
+      connections += 1;
+    });
+    const connection = new Connection(await app.listen({ host: '127.0.0.1', port: 0 }));
+    t.teardown(() => connection.close());
+    /** The rate tells who was let in. */
+    const ask = async (headers: Record<string, string>) => {
+      const {
+        statusCode,
+        headers: fields,
+        body,
+      } = await connection.request({ method: 'GET', path: '/taxii2/', headers });
+      await body.dump();
+      return statusCode === 200 ? Number(fields['ratelimit-limit']) : statusCode;
+    };
+    const bearer = (name: string) => ({ authorization: `Bearer slc_${name}` });
+    const basic = (name: string) => ({ authorization: `Basic ${Buffer.from(`any:slc_${name}`).toString('base64')}` });
+    for (const [headers, expected] of [
+      [bearer('one'), 1000],
+      [bearer('one'), 1000],
+      [{}, 401],
+      [basic('two'), 2000],
+      [basic('two'), 2000],
+      [basic('nobody'), 401],
+      [basic('one'), 1000],
+      [{ 'x-api-key': 'slc_two' }, 2000],
+      [{ 'x-api-key': 'slc_two', ...bearer('one') }, 2000],
+      [bearer('one'), 1000],
+      [{ 'x-api-key': 'slc_nobody', ...bearer('one') }, 401],
+      [bearer('one'), 1000],
+    ] as const) {
+      t.equal(await ask(headers), expected, JSON.stringify(headers));
+    }
+    clients.replace([{ ...known('one', 1000), revokedAt: 1 }, known('two', 50)]);
+    t.equal(await ask(bearer('one')), 401, 'its key was revoked');
+    t.equal(await ask(basic('two')), 50, 'it has another rate');
+    t.equal(connections, 1);
+  },
+);
 
 t.test(
   'answers on a connection come in the order of its requests, however large, and who leaves disturbs nobody',
@@ -450,7 +453,7 @@ t.test(
   },
 );
 
-t.test('an unforeseen failure says nothing but the id under which the log has it', async (t) => {
+t.test('an unexpected error shows only the id under which it is logged', async (t) => {
   const secret = 'SQLITE_CORRUPT in /var/lib/secret';
   const fail = async (): Promise<never> => {
     throw new Error(secret);
@@ -477,7 +480,7 @@ t.test('an unforeseen failure says nothing but the id under which the log has it
   }
 });
 
-t.test('what Node can’t read is answered on the socket', async (t) => {
+t.test('requests that Node can’t parse are answered on the socket', async (t) => {
   const { app } = await openApp(t);
   await app.listen({ host: '127.0.0.1', port: 0 });
   const port = (app.server.address() as { port: number }).port;

@@ -111,7 +111,7 @@ t.test('iocs: limit, offset and cursor reach everything once', async (t) => {
   t.equal(new Set(walked).size, 12, 'until the total is reached');
 });
 
-t.test('iocs: a walk goes on where it was, whatever is added, changed or withdrawn meanwhile', async (t) => {
+t.test('iocs: a cursor goes on where it was, whatever is added, changed or withdrawn meanwhile', async (t) => {
   const app = await openApp(t);
   const entries = await fill(app);
   const first = (await app.ask(`${IOCS}?limit=10`)).json();
@@ -199,7 +199,7 @@ t.test(
   },
 );
 
-t.test('iocs: format decides over Accept, and each format says its type and its ceiling', async (t) => {
+t.test('iocs: format decides over Accept, and each format has its type and X-TLP', async (t) => {
   const app = await openApp(t);
   await fill(app);
   const cases: [string, string | undefined, string][] = [
@@ -231,7 +231,7 @@ t.test('iocs: format decides over Accept, and each format says its type and its 
   t.equal((await app.ask(`${IOCS}?format=txt&type=url`)).body, '', 'an empty list is a list');
 });
 
-t.test('answers come in the coding that the client likes, streamed or not', async (t) => {
+t.test('answers come in the coding that the client prefers, streamed or not', async (t) => {
   const app = await openApp(t);
   await fill(app);
   const decode = { gzip: gunzipSync, zstd: zstdDecompressSync } as const;
@@ -264,7 +264,7 @@ t.test('answers come in the coding that the client likes, streamed or not', asyn
   t.equal((await app.ask(`${IOCS}?limit=x`, { headers: { 'accept-encoding': 'gzip' } })).json().status, 400);
 });
 
-t.test('a client hears of its rate as from SOC Defenders', async (t) => {
+t.test('the client’s rate is in SOC Defenders’ header fields too', async (t) => {
   const app = await openApp(t, {}, { slc_slow: client({ name: 'slow', rate: { max: 2, per: 60_000 } }) });
   const headers = { authorization: 'Bearer slc_slow' };
   const reset = String(START / MICROS_PER_SECOND + 60);
@@ -284,7 +284,7 @@ t.test('a client hears of its rate as from SOC Defenders', async (t) => {
   }
 });
 
-t.test('iocs: a reader who takes a page slowly holds up neither the store nor the others', async (t) => {
+t.test('iocs: a slow reader of a page delays neither the store nor other readers', async (t) => {
   const app = await openApp(t);
   await app.append(
     Array.from({ length: 6000 }, (_, i) => indicatorEntry({ value: `${'long'.repeat(12)}${i}.example` })),
@@ -317,7 +317,7 @@ t.test('iocs: a reader who takes a page slowly holds up neither the store nor th
   t.ok(slices - planned > 2, `${slices - planned} slices were read after the answer had begun`);
 });
 
-t.test('stix: who goes away in the middle ends the reading, in every coding', async (t) => {
+t.test('stix: a reader that disconnects ends the reading of the store, in every coding', async (t) => {
   const store = await openApp(t);
   await store.append(Array.from({ length: 8000 }, (_, i) => indicatorEntry({ value: `${randomUUID()}${i}.example` })));
   for (const coding of ['identity', 'gzip', 'zstd']) {
@@ -349,7 +349,7 @@ t.test('stix: who goes away in the middle ends the reading, in every coding', as
   }
 });
 
-t.test('iocs: collections that the caller may not read are not there', async (t) => {
+t.test('iocs: collections that the caller may not read are answered as unknown', async (t) => {
   const app = await openApp(t, {}, { slc_ips: client({ name: 'ips', collections: ['ips'] }) });
   await fill(app);
   await app.append([indicatorEntry({ value: 'red.example', tlp: 'red' })], [], 'pool:red');
@@ -362,7 +362,7 @@ t.test('iocs: collections that the caller may not read are not there', async (t)
   t.equal((await app.ask(IOCS, { headers })).statusCode, 404, 'the standard collection neither');
 });
 
-t.test('stix: what stands in a collection, as one bundle or as lines, with its producer objects', async (t) => {
+t.test('stix: the live objects of a collection, as one bundle or as lines, with its producer objects', async (t) => {
   const app = await openApp(t);
   const [producer] = await app.append([
     objectEntry({ stixType: 'identity', isProducerObject: true, name: 'producer' }),
@@ -457,7 +457,7 @@ t.test(
   },
 );
 
-t.test('lookup: any spelling of a value that is, or was, there', async (t) => {
+t.test('lookup: any spelling of a value that is live or was withdrawn', async (t) => {
   const app = await openApp(t);
   const url = { type: 'url', value: 'http://evil.com/a' } as const;
   const fingerprint = 'a'.repeat(64);
@@ -551,7 +551,7 @@ t.test('lookup: a thousand values at once, answered in order', async (t) => {
   );
 });
 
-t.test('lookup: what stands only where the caller may not read is as unknown as what never was', async (t) => {
+t.test('lookup: a value that only others may read is answered as unknown', async (t) => {
   const touched: string[] = [];
   const app = await openApp(
     t,
@@ -572,128 +572,131 @@ t.test('lookup: what stands only where the caller may not read is as unknown as 
   t.equal((await look('domain.com', 'slc_reader')).meta.found, 1);
 });
 
-t.test('feeds: freshness, errors, budgets and what was saved, of the feeds behind what the caller reads', async (t) => {
-  const definition = (name: string) => ({
-    name,
-    format: 'socdefenders',
-    mode: 'delta' as const,
-    title: `${name} title`,
-    aliases: [],
-    every: 900_000,
-    confidence: null,
-    tlp: 'amber' as const,
-    lifetime: {},
-    outageLimit: 0,
-    shrinkGuard: null,
-    emptyAllowed: true,
-    reach: defaultReach,
-  });
-  const account = {
-    name: 'https://up.example abc123',
-    origin: 'https://up.example',
-    allowanceOf: () => ({
-      nextRequestAt: START + 5 * MICROS_PER_SECOND,
-      windows: [{ seconds: 60, requests: 10, left: 4 }],
-    }),
-  };
-  const shared = { ...account, name: 'https://shared.example abc123', origin: 'https://shared.example' };
-  const feeds: RouteParts['feeds'] = [
-    { definition: definition('fresh'), idle: null, collections: ['all', 'ips'], account },
-    { definition: definition('keyless'), idle: 'no-key', collections: ['all'], account: null },
-    { definition: definition('secret'), idle: null, collections: ['red'], account: shared },
-    { definition: definition('stale'), idle: null, collections: ['all'], account: shared },
-    { definition: definition('waiting'), idle: null, collections: ['all'], account: null },
-  ];
-  const app = await openApp(t, { feeds }, { slc_ips: client({ name: 'ips', collections: ['ips'] }) });
-  await app.writer.transaction(async (tx) => {
-    await tx.saveAccount({
-      account: account.name,
-      lastRequestAt: START,
-      blockedUntil: START + 9 * MICROS_PER_SECOND,
-      windows: {},
-      requests: 100,
+t.test(
+  'feeds: freshness, errors, budgets and saved requests, of the feeds behind the caller’s collections',
+  async (t) => {
+    const definition = (name: string) => ({
+      name,
+      format: 'socdefenders',
+      mode: 'delta' as const,
+      title: `${name} title`,
+      aliases: [],
+      every: 900_000,
+      confidence: null,
+      tlp: 'amber' as const,
+      lifetime: {},
+      outageLimit: 0,
+      shrinkGuard: null,
+      emptyAllowed: true,
+      reach: defaultReach,
     });
-    await tx.saveFeedState('fresh', {
-      succeededAt: START,
-      attemptedAt: START,
-      nextPollAt: START + 900 * MICROS_PER_SECOND,
-      accepted: 5,
-      rejected: 1,
-    });
-    const error = { code: 'upstream-failed' as const, message: 'The upstream answered 502.', at: START };
-    const gap = { from: START - 2 * MICROS_PER_DAY, to: START - MICROS_PER_DAY, at: START };
-    await tx.saveFeedState('waiting', { gap });
-    await tx.saveFeedState('stale', { succeededAt: START - MICROS_PER_DAY, attemptedAt: START, failures: 3, error });
-  });
-  await app.app.ready();
-  for (let i = 0; i < 6; i += 1) await app.ask(`${IOCS}?collection=${i < 4 ? 'all' : 'ips'}`);
-  await app.ask('/api/taxii2/api/collections/all/objects/');
-  await app.writer.transaction((tx) =>
-    tx.saveAccount({
-      account: account.name,
-      lastRequestAt: START,
-      blockedUntil: START + 9 * MICROS_PER_SECOND,
-      windows: {},
-      requests: 102,
-    }),
-  );
-  const { data } = (await app.ask('/api/v1/feeds')).json();
-  t.match(data, [
-    {
-      name: 'fresh',
-      title: 'fresh title',
-      status: 'fresh',
-      every_seconds: 900,
-      succeeded_at: '2026-01-01T00:00:00.000Z',
-      next_poll_at: '2026-01-01T00:15:00.000Z',
-      error: null,
-      gap: null,
-      note: null,
-      counts: [
-        { collection: 'all', live: 0, left_out: {} },
-        { collection: 'ips', live: 0, left_out: {} },
-      ],
-      budget: {
-        origin: 'https://up.example',
-        next_request_at: '2026-01-01T00:00:05.000Z',
-        blocked_until: '2026-01-01T00:00:09.000Z',
+    const account = {
+      name: 'https://up.example abc123',
+      origin: 'https://up.example',
+      allowanceOf: () => ({
+        nextRequestAt: START + 5 * MICROS_PER_SECOND,
         windows: [{ seconds: 60, requests: 10, left: 4 }],
+      }),
+    };
+    const shared = { ...account, name: 'https://shared.example abc123', origin: 'https://shared.example' };
+    const feeds: RouteParts['feeds'] = [
+      { definition: definition('fresh'), idle: null, collections: ['all', 'ips'], account },
+      { definition: definition('keyless'), idle: 'no-key', collections: ['all'], account: null },
+      { definition: definition('secret'), idle: null, collections: ['red'], account: shared },
+      { definition: definition('stale'), idle: null, collections: ['all'], account: shared },
+      { definition: definition('waiting'), idle: null, collections: ['all'], account: null },
+    ];
+    const app = await openApp(t, { feeds }, { slc_ips: client({ name: 'ips', collections: ['ips'] }) });
+    await app.writer.transaction(async (tx) => {
+      await tx.saveAccount({
+        account: account.name,
+        lastRequestAt: START,
+        blockedUntil: START + 9 * MICROS_PER_SECOND,
+        windows: {},
+        requests: 100,
+      });
+      await tx.saveFeedState('fresh', {
+        succeededAt: START,
+        attemptedAt: START,
+        nextPollAt: START + 900 * MICROS_PER_SECOND,
+        accepted: 5,
+        rejected: 1,
+      });
+      const error = { code: 'upstream-failed' as const, message: 'The upstream answered 502.', at: START };
+      const gap = { from: START - 2 * MICROS_PER_DAY, to: START - MICROS_PER_DAY, at: START };
+      await tx.saveFeedState('waiting', { gap });
+      await tx.saveFeedState('stale', { succeededAt: START - MICROS_PER_DAY, attemptedAt: START, failures: 3, error });
+    });
+    await app.app.ready();
+    for (let i = 0; i < 6; i += 1) await app.ask(`${IOCS}?collection=${i < 4 ? 'all' : 'ips'}`);
+    await app.ask('/api/taxii2/api/collections/all/objects/');
+    await app.writer.transaction((tx) =>
+      tx.saveAccount({
+        account: account.name,
+        lastRequestAt: START,
+        blockedUntil: START + 9 * MICROS_PER_SECOND,
+        windows: {},
+        requests: 102,
+      }),
+    );
+    const { data } = (await app.ask('/api/v1/feeds')).json();
+    t.match(data, [
+      {
+        name: 'fresh',
+        title: 'fresh title',
+        status: 'fresh',
+        every_seconds: 900,
+        succeeded_at: '2026-01-01T00:00:00.000Z',
+        next_poll_at: '2026-01-01T00:15:00.000Z',
+        error: null,
+        gap: null,
+        note: null,
+        counts: [
+          { collection: 'all', live: 0, left_out: {} },
+          { collection: 'ips', live: 0, left_out: {} },
+        ],
+        budget: {
+          origin: 'https://up.example',
+          next_request_at: '2026-01-01T00:00:05.000Z',
+          blocked_until: '2026-01-01T00:00:09.000Z',
+          windows: [{ seconds: 60, requests: 10, left: 4 }],
+        },
+        reads: 7,
+        upstream_requests: 2,
+        calls_saved: 5,
+        collections: ['all', 'ips'],
       },
-      reads: 7,
-      upstream_requests: 2,
-      calls_saved: 5,
-      collections: ['all', 'ips'],
-    },
-    { name: 'keyless', status: 'no-key', next_poll_at: null, budget: null, calls_saved: null },
-    {
-      name: 'stale',
-      status: 'stale',
-      failures: 3,
-      // What is spent on its account tells of the feed behind red as well.
-      budget: null,
-      upstream_requests: null,
-      calls_saved: null,
-      error: { code: 'upstream-failed', message: /502/, at: '2026-01-01T00:00:00.000Z' },
-    },
-    {
-      name: 'waiting',
-      status: 'waiting',
-      succeeded_at: null,
-      gap: { from: '2025-12-30T00:00:00.000Z', to: '2025-12-31T00:00:00.000Z', found_at: '2026-01-01T00:00:00.000Z' },
-    },
-  ]);
-  t.strictSame(
-    data.map(({ name }: any) => name),
-    ['fresh', 'keyless', 'stale', 'waiting'],
-    'not what stands behind red',
-  );
-  t.notMatch(JSON.stringify(data), /abc123/, 'nothing of a key, not even its fingerprint');
-  const theirs = (await app.ask('/api/v1/feeds', { headers: { authorization: 'Bearer slc_ips' } })).json().data;
-  t.match(theirs, [{ name: 'fresh', collections: ['ips'], reads: 2 }]);
-  t.equal(theirs.length, 1);
-});
+      { name: 'keyless', status: 'no-key', next_poll_at: null, budget: null, calls_saved: null },
+      {
+        name: 'stale',
+        status: 'stale',
+        failures: 3,
+        // What is spent on its account tells of the feed behind red as well.
+        budget: null,
+        upstream_requests: null,
+        calls_saved: null,
+        error: { code: 'upstream-failed', message: /502/, at: '2026-01-01T00:00:00.000Z' },
+      },
+      {
+        name: 'waiting',
+        status: 'waiting',
+        succeeded_at: null,
+        gap: { from: '2025-12-30T00:00:00.000Z', to: '2025-12-31T00:00:00.000Z', found_at: '2026-01-01T00:00:00.000Z' },
+      },
+    ]);
+    t.strictSame(
+      data.map(({ name }: any) => name),
+      ['fresh', 'keyless', 'stale', 'waiting'],
+      'not what stands behind red',
+    );
+    t.notMatch(JSON.stringify(data), /abc123/, 'nothing of a key, not even its fingerprint');
+    const theirs = (await app.ask('/api/v1/feeds', { headers: { authorization: 'Bearer slc_ips' } })).json().data;
+    t.match(theirs, [{ name: 'fresh', collections: ['ips'], reads: 2 }]);
+    t.equal(theirs.length, 1);
+  },
+);
 
-t.test('feeds: a client counts what it may read, and sees nothing change that it may not', async (t) => {
+t.test('feeds: a client sees only counts of what it may read', async (t) => {
   const dir = t.testdir();
   const write = (name: string, objects: object[]) =>
     writeFile(join(dir, name), JSON.stringify({ type: 'bundle', id: `bundle--${uuidOf(name)}`, objects }));

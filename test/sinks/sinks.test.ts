@@ -220,7 +220,7 @@ t.test('setup asks for what the target needs, and never for less than it shows',
   }
 });
 
-t.test('file: a line that a crash cut is ended before the next', async (t) => {
+t.test('file: half a line that a crash left is ended before the next line', async (t) => {
   const path = t.testdir();
   const target = join(path, 'all.ndjson');
   writeFileSync(target, '{"half":');
@@ -235,7 +235,7 @@ t.test('file: a line that a crash cut is ended before the next', async (t) => {
   );
 });
 
-t.test('file: size and number are bounded, names are known, no line is cut', async (t) => {
+t.test('file: size and number of files are bounded, and no line is cut', async (t) => {
   const path = t.testdir();
   const sink = openSink(sinkKinds.file, { path, format: 'ecs', max_bytes: 20_000, max_files: 3 }, '.');
   for (let n = 0; n < 30; n += 1)
@@ -251,7 +251,7 @@ t.test('file: size and number are bounded, names are known, no line is cut', asy
   }
 });
 
-t.test('file: a full disk is waited out, without half a line and without a word from anybody', async (t) => {
+t.test('file: after a full disk writing goes on by itself, without half a line', async (t) => {
   const disk = mountDisk(t, '64k');
   if (disk === null) return void t.pass('a small disk', { skip: 'only root on Linux can mount a small disk' });
   const options = { path: disk.path, format: 'stix', max_bytes: 1e8, max_files: 3 };

@@ -58,7 +58,7 @@ async function walk({ ask }: TestApp, start: string): Promise<{ objects: any[]; 
   }
 }
 
-t.test('a large page says what small ones say, and is read in slices', async (t) => {
+t.test('a large page has the content of small ones, and is read in slices', async (t) => {
   const { app, limits } = await open(t);
   for (const resource of ['objects', 'manifest']) {
     const small = await walk(app, `${ROOT}all/${resource}/?limit=1000`);
@@ -114,7 +114,7 @@ t.test('each collection has its own sizes of pages, else those of the server', a
   }
 });
 
-t.test('a large page is read no faster than it is taken, and what changes meanwhile comes behind it', async (t) => {
+t.test('a large page is read as fast as its reader takes it, and what changes meanwhile comes behind it', async (t) => {
   const { first, app, entries, limits } = await open(t);
   await app.app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.app.server.address() as AddressInfo;
@@ -133,7 +133,7 @@ t.test('a large page is read no faster than it is taken, and what changes meanwh
   t.match(rest.objects, [{ id: changed.objectId }], 'but behind its last date');
 });
 
-t.test('who goes away in the middle of a large page ends the reading', async (t) => {
+t.test('a reader that disconnects ends the reading of a large page', async (t) => {
   for (const coding of ['identity', 'gzip', 'zstd']) {
     const { app, limits } = await open(t);
     await app.app.listen({ host: '127.0.0.1', port: 0 });

@@ -205,7 +205,7 @@ t.test('every refusal is a TAXII error message of the TAXII type', async (t) => 
   t.ok(gateway.key.startsWith('slc_'));
 });
 
-t.test('each way to bring a key, and every Accept of the field', async (t) => {
+t.test('each way to bring a key, and every Accept of known clients', async (t) => {
   const { get, gateway } = await open(t);
   const { key } = gateway;
   const ways = [
@@ -233,7 +233,7 @@ t.test('each way to bring a key, and every Accept of the field', async (t) => {
   }
 });
 
-t.test('pages end exactly, in both ways of walking, whatever the limit', async (t) => {
+t.test('pages end exactly, by next and by added_after, whatever the limit', async (t) => {
   const { get, gateway } = await open(t);
   const everything = await readAll(gateway, 'all');
   const ids = everything.map((o) => o['id']);
@@ -262,7 +262,7 @@ t.test('pages end exactly, in both ways of walking, whatever the limit', async (
   }
 });
 
-t.test('an empty page keeps the reader where it is', async (t) => {
+t.test('an empty page keeps the client’s position', async (t) => {
   const { get } = await open(t);
   const after = '2999-01-01T00:00:00.000000Z';
   const reply = await get(`${ROOT}collections/all/objects/?added_after=${after}`);
@@ -353,7 +353,7 @@ t.test('manifest, one object and its versions', async (t) => {
   t.equal((await get(path, {}, 'OPTIONS')).statusCode, 204);
 });
 
-t.test('a token goes on with another limit, and forgives an added_after beside it', async (t) => {
+t.test('next works with another limit, and with an added_after beside it', async (t) => {
   const { get } = await open(t);
   const path = `${ROOT}collections/all/objects/`;
   const first = (await get(`${path}?limit=5&match[type]=indicator&added_after=2020-01-01T00:00:00Z`)).json();
@@ -399,7 +399,7 @@ t.test('the next of another collection begins the asked one anew, under its own 
   t.equal((await blue(`all/objects/?next=${foreign[1]}`)).statusCode, 404);
 });
 
-t.test('what Node itself refuses still gets an answer in form', async (t) => {
+t.test('requests that Node refuses are answered as TAXII errors', async (t) => {
   const { gateway } = await open(t);
   const { port } = new URL(await gateway.listen());
   const raw = await new Promise<string>((resolve, reject) => {
@@ -521,7 +521,7 @@ t.test('failed sign-ins are limited by address; a good key is not held up by the
   t.match(asking.headers['www-authenticate'], /^Basic /);
 });
 
-t.test('asking which key is wanted is no failed sign-in, however often it is done', async (t) => {
+t.test('requests without a key are no failed sign-ins', async (t) => {
   const { gateway } = await open(t);
   for (let i = 0; i < 50; i += 1) {
     if ((await gateway.app.inject({ url: '/taxii2/' })).statusCode !== 401) t.fail(`the ${i}th time`);
