@@ -7,77 +7,9 @@ import { relationshipEnds } from '../../stix/relationship.ts';
 import { misuse } from '../misuse.ts';
 import type { StoredObservation } from '../store.ts';
 import type { Value } from './connection.ts';
+import type { Incoming } from './feed-rows.ts';
 import { rangeKeyOf } from './range-key.ts';
 import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
-
-/** The two tables of what feeds said have the same life: found by (feed, name), compared by fingerprint, marked by id. */
-export interface Kind {
-  table: 'observations' | 'feed_objects';
-  index: string;
-  /** The index of rows that bear markings. */
-  byMarking: string;
-  /** The column that names a row within its feed, that column as text, and text as that column. */
-  name: string;
-  asText: string;
-  fromText(parameter: string): string;
-  /** What `Incoming.values` gives behind the first four, in its order. */
-  columns: readonly string[];
-  /** Rows of one name in one pull are one thing said in several rows; else the last of them stands. */
-  amended: boolean;
-  /** The column of `feeds` that counts them. */
-  count: 'observations' | 'objects';
-}
-
-export const OBSERVATIONS: Kind = {
-  table: 'observations',
-  index: 'observations_by_key',
-  byMarking: 'observations_by_marking',
-  name: 'key',
-  asText: 'lower(hex(o.key))',
-  fromText: (parameter) => `unhex(${parameter})`,
-  columns: [
-    'type',
-    'value',
-    'confidence',
-    'tlp',
-    'first_seen',
-    'last_seen',
-    'valid_from',
-    'valid_until',
-    'revoked',
-    'source_id',
-    'version',
-    'statement',
-    'heard_at',
-    'markings',
-    'range_key',
-    'detail',
-  ],
-  amended: true,
-  count: 'observations',
-};
-
-export const OBJECTS: Kind = {
-  table: 'feed_objects',
-  index: 'feed_objects_by_id',
-  byMarking: 'feed_objects_by_marking',
-  name: 'object_id',
-  asText: 'o.object_id',
-  fromText: (parameter) => parameter,
-  columns: ['type', 'version', 'markings', 'end_a', 'end_b', 'raw'],
-  amended: false,
-  count: 'objects',
-};
-
-/** A row on its way in: its name in the feed, and a hash over all that it says. */
-export interface Incoming {
-  name: string;
-  fingerprint: number;
-  /** Numbers of the objects beside the first that say it. */
-  shared: readonly number[];
-  /** All of its columns: id, feed, name, fingerprint, and then `Kind.columns`. Made only for rows that are written. */
-  values(id: number | null, feed: number): Value[];
-}
 
 /** What nothing is ever selected by: one JSON text, empty parts left out. */
 interface Detail {

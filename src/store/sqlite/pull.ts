@@ -111,3 +111,6 @@ export class SqlitePull implements Pull {
     this.#undo = null;
   }
 }
+
+/** Makes a pull's marks part of the running transaction. Throws `internal` for a pull of another store. */
+export type Touch = (pull: Pull) => SqlitePull;

@@ -4,11 +4,11 @@ import { MAX_REJECTED_ROW, type Rejection } from '../../model/observation.ts';
 import type { StoredRejection } from '../../model/state.ts';
 import { MAX_REJECTIONS_PER_FEED } from '../limits.ts';
 import { requireLimit } from '../misuse.ts';
-import type { Pull, Reader, Transaction } from '../store.ts';
+import type { Reader, Transaction } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
 import type { Connection } from './connection.ts';
 import { findFeed, openFeed } from './feeds.ts';
-import type { SqlitePull } from './pull.ts';
+import type { Touch } from './pull.ts';
 
 export function readRejections(connection: Connection): Sync<Pick<Reader, 'rejections'>> {
   return {
@@ -48,7 +48,7 @@ export function readRejections(connection: Connection): Sync<Pick<Reader, 'rejec
 
 export function writeRejections(
   connection: Connection,
-  touch: (pull: Pull) => SqlitePull,
+  touch: Touch,
 ): Sync<Pick<Transaction, 'reject' | 'forgetRejections'>> {
   return {
     reject(pull, rejections, at) {

@@ -1,6 +1,6 @@
 import type { Observed } from '../store.ts';
 import type { Connection } from './connection.ts';
-import type { Incoming, Kind } from './observation-rows.ts';
+import { countRows, type Incoming, type Kind } from './feed-rows.ts';
 import type { Seen } from './pull.ts';
 
 /** What an upsert is, of both kinds: rows are found by their names, compared by fingerprint, and marked as seen. */
@@ -104,9 +104,4 @@ export function keepShared(connection: Connection, id: number, feed: number, sha
 /** Of the columns behind the first four, whose parameters are ?1 to ?4. */
 export function assignments({ columns }: Kind): string {
   return columns.map((column, at) => `${column} = ?${at + 5}`).join(', ');
-}
-
-export function countRows(connection: Connection, kind: Kind, feed: number, change: number): void {
-  if (change === 0) return;
-  connection.run(`UPDATE feeds SET ${kind.count} = ${kind.count} + ? WHERE id = ?`, change, feed);
 }

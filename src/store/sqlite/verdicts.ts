@@ -4,9 +4,9 @@ import type { Reader, Transaction } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
 import { readCited } from './cited.ts';
 import type { Connection } from './connection.ts';
+import { type Kind, OBJECTS, OBSERVATIONS } from './feed-rows.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import { findJournal, requireJournal } from './journals.ts';
-import { type Kind, OBJECTS, OBSERVATIONS } from './observation-rows.ts';
 import { observableCodes, observableOfCode } from './rows.ts';
 
 /** Numbers on disk: never reused, never changed. 0 is live, which only objects are told of. */

@@ -10,8 +10,10 @@ import { writeEnded } from './ended.ts';
 import { writeEntries } from './entries.ts';
 import { writeFeeds } from './feeds.ts';
 import { type Reservations, writeJournals } from './journals.ts';
+import { writeObjects } from './objects.ts';
 import { writeObservations } from './observations.ts';
-import { SqlitePull } from './pull.ts';
+import { SqlitePull, type Touch } from './pull.ts';
+import { writePulls } from './pulls.ts';
 import { createReader, readAll } from './reader.ts';
 import { writeRejections } from './rejections.ts';
 import { writeRelations } from './relations.ts';
@@ -35,8 +37,7 @@ export function createWriter(
   const touched = new Set<SqlitePull>();
   const reservations: Reservations = new Map();
 
-  /** Makes the pull's marks part of the running transaction. Throws `internal` for a pull of another store. */
-  const touch = (pull: Pull): SqlitePull => {
+  const touch: Touch = (pull) => {
     if (!(pull instanceof SqlitePull) || !ownPulls.has(pull))
       throw misuse(`the pull of "${pull.feed}" belongs to another store`);
     touched.add(pull);
@@ -47,6 +48,8 @@ export function createWriter(
   const methods: Sync<Transaction> = {
     ...readAll(connection),
     ...writeObservations(connection, ids, touch),
+    ...writeObjects(connection, ids, touch),
+    ...writePulls(connection, touch),
     ...writeEnded(connection),
     ...writeJournals(connection, clock, reservations),
     ...writeEntries(connection, reservations),
