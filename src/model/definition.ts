@@ -7,55 +7,55 @@ import type { Tlp } from './tlp.ts';
 export const profiles = ['stix', 'elastic-agent'] as const;
 export type Profile = (typeof profiles)[number];
 
-/** `snapshot`: what a pull no longer holds is gone. `delta`: a pull holds news only; rows leave by age or by revocation. */
+/** `snapshot`: a pull holds all rows, and those that are missing are gone. `delta`: a pull holds new rows only; rows end by age or revocation. */
 export type FeedMode = 'snapshot' | 'delta';
 
 export interface FeedDefinition {
   name: string;
   format: string;
   mode: FeedMode;
-  /** Shown to readers as the source when a row names none. */
+  /** The source of rows that name none. */
   title: string;
-  /** Other names of its publisher, beside its title and its own name: those of its preset and format. */
+  /** Further names of its publisher, from its preset and format (publisher.ts). */
   aliases: readonly string[];
   /** Milliseconds between polls. */
   every: Millis;
-  /** For rows that say nothing themselves. */
+  /** For rows without a confidence of their own. */
   confidence: number | null;
   tlp: Tlp;
   /**
-   * Milliseconds an observation counts after it was last seen or confirmed; by observable type, `default` for the rest. A type
-   * without either has no end but its source's word.
+   * How long an observation counts after it was last seen or confirmed, by observable type; `default` for the others. A type without
+   * either ends only when its source says so.
    */
   lifetime: Partial<Record<ObservableType | 'default', Millis>>;
-  /** Milliseconds after the last good poll for which a lifetime that ends meanwhile is held, while the feed can't be read. */
+  /** While the feed can't be read, lifetimes do not end for this long after its last good poll. */
   outageLimit: Millis;
-  /** A snapshot that would withdraw more than this share (0 to 1) of the feed's rows is held back; null: no guard. */
+  /** A snapshot that would withdraw more than this share (0 to 1) of the feed's rows is not taken; null: no guard. */
   shrinkGuard: number | null;
-  /** Is a snapshot without a single row believable? */
+  /** A snapshot without rows is taken. */
   emptyAllowed: boolean;
   reach: Reach;
 }
 
-/** Which addresses and networks of a feed are indicators. */
+/** Which addresses and networks of a feed become indicators. */
 export interface Reach {
-  /** Shortest prefix of a network that is taken: shorter ones hold too much of the Internet. */
+  /** Shortest prefix of a network that is taken: shorter ones cover too much of the Internet. */
   minPrefix: { ipv4: number; ipv6: number };
-  /** Addresses that name no machine of another network (loopback, link-local, multicast, ...) are taken all the same. */
+  /** Reserved addresses (loopback, link-local, multicast, ...) are taken. */
   reserved: boolean;
 }
 
 export const defaultReach: Reach = { minPrefix: { ipv4: 8, ipv6: 16 }, reserved: false };
 
-/** `environment`: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. A Secret: the proxy's address, which may hold a password. */
+/** `environment`: from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. A Secret: the address of the proxy, which may hold a password. */
 export type ProxySetting = 'off' | 'environment' | Secret;
 
-/** How a feed's upstream is reached and when it is asked. Nothing of it changes what the feed says. */
+/** How a feed's upstream is reached. */
 export interface UpstreamDefinition {
-  /** The feed's own host may stand inside this network. */
+  /** The feed's host may have a private address. */
   internal: boolean;
   proxy: ProxySetting;
-  /** A reader who finds the feed overdue may bring its next try forward. */
+  /** A request of a reader may bring the next poll of an overdue feed forward. */
   refreshOnRead: boolean;
 }
 
@@ -64,22 +64,22 @@ export interface PoolDefinition {
   feeds: string[];
 }
 
-/** Which observations of a pool count in a journal, and which merged indicators enter it. */
+/** Which observations of a pool count in a journal, and which merged indicators it holds. */
 export interface JournalPolicy {
-  /** Observations above it are left out before merging. */
+  /** The ceiling: observations above it are left out before merging. */
   tlp: Tlp;
   minConfidence: number;
   /** At least so many independent sources. */
   minSources: number;
-  /** Null: every type. Set only on journals of their own; a view narrows at read time. */
+  /** Null: every type. Only collections with a journal of their own set it; others narrow types when they are read. */
   types: ObservableType[] | null;
   /** The version of TLP whose markings are referred to. */
   tlpVersion: 1 | 2;
-  /** `indicators`: merged indicators only. `all`: other STIX objects pass verbatim as well. */
+  /** `indicators`: merged indicators only. `all`: other STIX objects are passed on as well. */
   objects: 'indicators' | 'all';
   /**
-   * Networks of this prefix length or longer are told as their addresses (publish/expand.ts): 22 to 31, of IPv6 those of as many
-   * addresses. Null: networks are networks.
+   * Networks of this prefix length or longer are served as their addresses (publish/expand.ts): 22 to 31, and IPv6 networks of as
+   * many addresses. Null: networks are served as networks.
    */
   expandCidr: number | null;
   /** Own assets (suppress/own.ts): canonical addresses, networks and domains whose indicators don't enter. Absent: none. */
@@ -92,7 +92,7 @@ export interface JournalDefinition {
   pool: string;
   profile: Profile;
   policy: JournalPolicy;
-  /** Milliseconds a tombstone stays. */
+  /** How long a tombstone stays. */
   keep: Millis;
   keepVersions: 'last' | 'all';
 }
@@ -105,32 +105,32 @@ export interface CollectionDefinition {
   title: string;
   description: string | null;
   journal: string;
-  /** The view: null reads the whole journal. */
+  /** The types that the collection shows of its journal; null: all. */
   types: ObservableType[] | null;
-  /** Its journal's ceiling: a client whose own is lower does not see it. */
+  /** The ceiling of its journal. Clients with a lower ceiling don't see the collection. */
   tlp: Tlp;
   /** Its journal's; absent: 2. */
   tlpVersion?: 1 | 2;
-  /** Answer as the letter of TAXII 2.1 says where the field's clients need otherwise. */
+  /** Answers to the letter of TAXII 2.1, also where common clients need something else. */
   strict: boolean;
-  /** Objects in a page when a client names no limit, and most of them; absent: as the whole server (TaxiiDefinition). */
+  /** Objects in a page without and with a limit; absent: as TaxiiDefinition has it. */
   pageSize?: number;
   maxPage?: number;
 }
 
 /** A collection that a sink delivers. */
 export interface DeliveredCollection extends CollectionDefinition {
-  /** Whose intelligence it is, as ECS `threat.feed.*` words it: of the pool's only feed, else of the pool. */
+  /** ECS `threat.feed.*`: the pool's only feed, else the pool. */
   feed: { name: string; reference: string | null; description: string | null };
 }
 
 export interface ClientRate {
+  /** Requests in a period of `per`. */
   max: number;
-  /** Milliseconds. */
   per: Millis;
 }
 
-/** What the TAXII server says of itself, and how large its pages are. */
+/** The TAXII server's description, and the sizes of its pages. */
 export interface TaxiiDefinition {
   title: string;
   description: string | null;

@@ -2,16 +2,17 @@ import Type from 'typebox';
 import type { Millis } from './clock.ts';
 
 const millisecondsPer = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
-type Unit = keyof typeof millisecondsPer;
+const unitLengths: ReadonlyMap<string, Millis> = new Map(Object.entries(millisecondsPer));
 
-/** Longest duration that is ever read: ten years. */
+/** Longest duration that is read: ten years. */
 export const MAX_DURATION = 3650 * millisecondsPer.d;
 
 /** `500ms`, `90s`, `10m`, `1h`, `30d`, `2w` to milliseconds; undefined for anything else, and for more than ten years. */
 export function parseDuration(text: string): Millis | undefined {
   const match = /^(\d{1,12})(ms|s|m|h|d|w)$/.exec(text);
   if (match === null) return undefined;
-  const milliseconds = Number(match[1]) * millisecondsPer[match[2] as Unit];
+  const [, count, unit] = match;
+  const milliseconds = Number(count) * (unitLengths.get(unit ?? '') ?? 0);
   return milliseconds <= MAX_DURATION ? milliseconds : undefined;
 }
 
@@ -23,8 +24,8 @@ export function formatDuration(milliseconds: Millis): string {
 }
 
 /**
- * How a schema says "a duration stands here": text like `10m` in the configuration file, whole milliseconds for the
- * schema's owner. `default`, `minimum` and `maximum` are texts too.
+ * The schema of a duration: text such as `10m` in the configuration file, whole milliseconds once it was read. `default`, `minimum`
+ * and `maximum` are texts as well.
  */
 export function durationSchema(options: {
   default?: string;

@@ -1,4 +1,4 @@
-/** Every way a request, a poll or a command can fail in a manner we foresaw. Anything else is `internal`. */
+/** The failures of a request, a poll or a command that are foreseen. Any other is `internal`. */
 export type ErrorCode =
   // what a caller did
   | 'bad-request'
@@ -33,20 +33,20 @@ export type ErrorCode =
   | 'unavailable'
   | 'internal';
 
-/** What can be wrong with a store as a whole: its disk is full, so nothing new is kept; or its file is damaged. */
+/** Faults of a store as a whole: its disk is full, or its file is damaged. */
 export type StoreFault = Extract<ErrorCode, 'store-full' | 'store-damaged'>;
 
 export interface ErrorOptions {
   cause?: unknown;
   /** Seconds after which trying again makes sense; becomes Retry-After. */
   retryAfter?: number;
-  /** Short facts for the reader, without secrets: shown in TAXII `details` and problem+json members. */
+  /** Short facts for the caller, without secrets: TAXII `details` and members of problem+json. */
   details?: Record<string, string>;
-  /** How what came instead begins. For the operator alone: readers of a feed must not read whatever file it was pointed at. */
+  /** The beginning of what was received, for the operator only: a feed may point at a file that readers must not see. */
   excerpt?: string;
 }
 
-/** The only error type that crosses a boundary on purpose. Its message is fit to be shown to whoever called. */
+/** An error of a known code. Its message may be shown to the caller. */
 export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly retryAfter: number | undefined;
@@ -63,7 +63,7 @@ export class GatewayError extends Error {
   }
 }
 
-/** What went wrong with a feed, for its operator: with the beginning of what came instead. */
+/** The message of a feed's error with its excerpt, for the operator. */
 export function errorText({ message, excerpt }: { message: string; excerpt?: string | undefined }): string {
   return excerpt === undefined ? message : `${message} It begins with: ${excerpt}`;
 }
@@ -74,7 +74,7 @@ export function systemErrorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** One table makes a code HTTP (RFC 9110 section 15, RFC 6585). */
+/** HTTP status by code (RFC 9110 section 15, RFC 6585). */
 export const httpStatusOf: Record<ErrorCode, number> = {
   'bad-request': 400,
   unauthenticated: 401,

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 
-/** What an indicator can be about. Configuration, REST and the store all use these words. */
+/** Types of observables, as the configuration, REST and the store name them. */
 export const observableTypes = [
   'ipv4',
   'ipv6',
@@ -20,7 +20,7 @@ export const observableTypes = [
 export type ObservableType = (typeof observableTypes)[number];
 
 /**
- * A type and its value in canonical form (normalise/canonical.ts makes it): two spellings of the same thing are equal here.
+ * A type and its value in canonical form (normalise/canonical.ts), so that two spellings of one value are equal.
  * ipv4 and ipv6 hold an address or a CIDR; asn holds digits; x509 holds the certificate's MD5, SHA-1 or SHA-256, told
  * apart by length; cve holds `CVE-YYYY-N`.
  */
@@ -36,7 +36,7 @@ export function isCve(text: string): boolean {
   return CVE.test(text);
 }
 
-/** 32 hex digits that name an observable everywhere: the first half of SHA-1 over `type:value`. */
+/** 32 hex digits that identify an observable: the beginning of SHA-1 over `type:value`. */
 export type ObservableKey = string;
 
 export function observableKey(observable: Observable): ObservableKey {

@@ -11,17 +11,17 @@ export interface ExternalReference {
   external_id?: string;
 }
 
-/** Where an observation comes from, in the words of SOC Defenders' `source` object; only the name is always known. */
+/** The source of an observation, in the words of SOC Defenders' `source` object. */
 export interface Source {
   /** The publisher inside the feed ("URLhaus"), else the feed's own title. */
   feed_name: string;
   category?: string;
-  /** `feed`: re-published from another feed; `article`: extracted from a text. */
+  /** `feed`: republished from another feed; `article`: extracted from a text. */
   origin?: string;
   article_id?: string;
   article_title?: string;
   article_url?: string;
-  /** The URL that is the indicator as the source wrote it, where its canonical form is another. */
+  /** The URL as the source wrote it, where its canonical form differs. */
   url_original?: string;
   /** The port at the address or host, 1 to 65535. */
   port?: number;
@@ -30,45 +30,45 @@ export interface Source {
   malware_family?: string;
 }
 
-/** An upstream object in one of its versions. */
+/** A version of an upstream STIX object. */
 export interface SourceObject {
   /** `type--uuid`. */
   id: string;
   version: Micros | null;
 }
 
-/** What a further object says for itself of the observable: when it leaves, the end of those that stay is theirs. */
+/** A further object of the feed on the same observable, with its own end. */
 export interface OtherSourceObject extends SourceObject {
   /** Its own `valid_until`; null where it has none. */
   validUntil: Micros | null;
-  /** When the feed was first heard to say this version of it. It is no part of what is said. */
+  /** When the feed first reported this version. */
   reportedAt: Micros;
 }
 
-/** What one feed says about one observable. Its identity is (feed, key). */
+/** What one feed reports of one observable. It is identified by (feed, key). */
 export interface Observation {
   key: ObservableKey;
   observable: Observable;
-  /** 0 to 100 (STIX 2.1 section 3.2 and appendix A); null when the row says nothing, so that the feed's own counts. */
+  /** 0 to 100 (STIX 2.1 section 3.2 and appendix A); null when the row has none, so that the feed's applies. */
   confidence: number | null;
-  /** Null likewise: what a feed's configuration says applies when merging, to rows that were read long ago as well. */
+  /** Null when the row has none: then the feed's applies when observations are merged, to old rows as well. */
   tlp: Tlp | null;
   firstSeen: Micros | null;
-  /** The last sighting that the feed dates; when its row was written or changed is no sighting. */
+  /** The last sighting that the feed dates. The time when a row was written or changed is not one. */
   lastSeen: Micros | null;
-  /** Only when the feed itself says so; a lifetime from configuration is applied when merging. */
+  /** Only from the feed itself; the configured lifetime is applied when observations are merged. */
   validFrom: Micros | null;
-  /** Of the object that it was made from; `others` have their own. It ends with the last of them (publish/lifetime.ts). */
+  /** Of the object that it was made from. `others` have their own, and the observation ends with the last (publish/lifetime.ts). */
   validUntil: Micros | null;
-  /** The feed itself took it back: it no longer speaks for the indicator. */
+  /** The feed revoked it. */
   revoked: boolean;
   /** The upstream's own id of the row, a UUID or anything else. */
   sourceId: string | null;
-  /** `modified`, else `created`, of the upstream object: orders the versions of one id. Null for rows, and where none is given. */
+  /** `modified`, else `created`, of the upstream object, by which versions of one id are ordered. Null without these, and for rows. */
   version: Micros | null;
-  /** Further objects of the feed that say the same, at most MAX_OTHER_OBJECTS. */
+  /** Further objects of the feed on the same observable, at most MAX_OTHER_OBJECTS. */
   others: OtherSourceObject[];
-  /** When the feed was first heard to say this, or last said something new of it. It is no part of what is said. */
+  /** When the feed first reported this, or last changed it. It is not compared when an observation comes again. */
   reportedAt: Micros;
   source: Source;
   name: string | null;
@@ -78,27 +78,24 @@ export interface Observation {
   references: ExternalReference[];
   /** ATT&CK technique ids, e.g. T1059.001. */
   techniques: string[];
-  /** Properties of an upstream STIX indicator that we don't model; served while this feed is the sole source. */
+  /** Properties of an upstream STIX indicator that are not modelled. They are served while this feed is the only source. */
   kept: JsonObject | null;
 }
 
-/**
- * What the store finds an observation by is bounded: objects on one observable beyond it are not told apart, and count towards
- * the end of the last that is.
- */
+/** Objects on one observable that are kept apart. The ends of any more count as the end of the last of these. */
 export const MAX_OTHER_OBJECTS = 15;
 
-/** A STIX 2.1 object that holds no observation of ours; it passes verbatim. */
+/** A STIX 2.1 object that is passed on as it is, because it holds no observation. */
 export interface StixObject {
   id: string;
   type: string;
   /** `modified`, else `created`, else null: then its version is the date it was added (TAXII 2.1 section 3.4.1). */
   version: string | null;
-  /** The object as it was sent, re-serialised without change of content. */
+  /** The object as it was sent or repaired. */
   raw: JsonObject;
 }
 
-/** Why a row is not served. The words are closed so that counts per reason mean something. */
+/** Why a row is not taken: a closed list, so that rows are counted by reason. */
 export type RejectionReason =
   | 'not-an-object'
   | 'no-value'
@@ -114,7 +111,7 @@ export type RejectionReason =
   | 'reserved'
   | 'too-wide';
 
-/** A row that was not taken, kept with the reason and enough of itself to be found upstream. */
+/** A row that was not taken, with the reason. */
 export interface Rejection {
   reason: RejectionReason;
   /** One line for a person. */
@@ -122,8 +119,7 @@ export interface Rejection {
   /** The row as it was read, at most MAX_REJECTED_ROW characters. */
   row: string;
   /**
-   * No row was refused: a part of one that was taken could not be read, or something could not be asked for. Kept beside the
-   * refused rows, so that it is not lost unsaid.
+   * A note, not a refused row: a part of a row that was taken could not be read, or something could not be requested.
    */
   isNote?: true;
 }

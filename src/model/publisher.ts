@@ -1,18 +1,15 @@
-/**
- * Publishers are known by names that everybody spells in his own way: "URLhaus" to itself, "urlhaus" or "URL haus" to those who
- * pass its rows on.
- */
+/** Publishers are compared by a key of their names, because feeds spell them differently: "URLhaus", "urlhaus", "URL haus". */
 
-/** Feeds name few publishers, and normalising costs more than a look-up. */
+/** Keys by name. Feeds name few publishers, and normalising costs more than a look-up. */
 const known = new Map<string, string>();
 const MOST_KNOWN = 2000;
 
-/** The name as names are compared: NFKC (UAX #15), without case, spaces and punctuation. */
+/** The name in NFKC (UAX #15), in lower case, without spaces and punctuation. */
 export function publisherKey(name: string): string {
   let key = known.get(name);
   if (key === undefined) {
     const plain = name.normalize('NFKC').toLowerCase();
-    // A name of nothing but punctuation is still a name.
+    // A name of punctuation only is kept as it is.
     key = plain.replace(/[^\p{L}\p{M}\p{N}]+/gu, '') || plain;
     if (known.size >= MOST_KNOWN) known.clear();
     known.set(name, key);
@@ -20,7 +17,7 @@ export function publisherKey(name: string): string {
   return key;
 }
 
-/** One name for each publisher, as it is spelt first. */
+/** One name per publisher, in its first spelling. */
 export function differentPublishers(names: Iterable<string>): string[] {
   const byKey = new Map<string, string>();
   for (const name of names) {

@@ -1,18 +1,18 @@
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from './clock.ts';
 import { parseHttpDate } from './timestamp.ts';
 
-/** Machines behind one address don't agree on the second: a date that lies no further ahead may be right. */
-const APART = 300 * MICROS_PER_SECOND;
+/** Clocks of the machines behind one address differ: a date this much later is still taken for the past. */
+const TOLERANCE: Micros = 300 * MICROS_PER_SECOND;
 
 /**
- * When an answer was made, by its own clock: its Date header (RFC 9110 section 6.6.1), or `now` where it has none. A Date
- * more than a day ahead of our clock counts as a day ahead, so that no header makes dates in a far future believable.
+ * Returns when a response was made by the server's clock: its Date header (RFC 9110 section 6.6.1), or `now` without one. At most a
+ * day after `now`, so that no header makes dates in a far future plausible.
  */
 export function responseDate(date: string | undefined, now: Micros): Micros {
   return Math.min(parseHttpDate(date ?? '') ?? now, now + MICROS_PER_DAY);
 }
 
-/** Does a time that must have passed when the answer was made lie ahead of it? */
+/** True when a time lies after the response that reports it. */
 export function isInFuture(time: Micros, at: Micros): boolean {
-  return time > at + APART;
+  return time > at + TOLERANCE;
 }

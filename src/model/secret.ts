@@ -4,7 +4,7 @@ import Type from 'typebox';
 
 const REDACTED = '[redacted]';
 
-/** A value that never prints: only `reveal()` gives it, at the place where it is sent. */
+/** A value that is never printed. Only `reveal()` returns it, and it is called where the value is sent. */
 export class Secret {
   readonly #value: string;
 
@@ -34,20 +34,17 @@ export class Secret {
   }
 }
 
-/**
- * How a schema says "a secret stands here". The configuration file holds `{env: NAME}` or `{file: PATH}` there; what the
- * schema's owner is handed is a Secret.
- */
+/** The schema of a secret: `{env: NAME}` or `{file: PATH}` in the configuration file, a Secret once it was read. */
 export function secretSchema(description: string) {
   return Type.Unsafe<Secret>({ 'x-secret': true, description });
 }
 
-/** The same for a private key in PEM. */
+/** The schema of a private key in PEM. */
 export function privateKeySchema(description: string) {
   return Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true, description });
 }
 
-/** The same for certificates in PEM, which everybody may know. */
+/** The schema of certificates in PEM, which need not be secret. */
 export function certificateSchema(description: string) {
   return Type.Unsafe<Secret>({ 'x-secret': true, 'x-pem': true, 'x-public': true, description });
 }

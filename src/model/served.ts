@@ -1,9 +1,9 @@
 import type { ObservableKey, ObservableType } from './observable.ts';
 
 /**
- * Why something that a feed said, and that is held, is not served in a journal. The first that applies, in this order: what
- * the journal's readers may know at all, then the feed's own word, then the journal's policy and profile. Of objects that a
- * journal doesn't take nothing else is asked.
+ * Why an observation or object that the store holds is left out of a journal: the first reason that applies, in this order. The
+ * ceiling comes first, then what the feed itself says, then the journal's policy and profile. For objects that a journal doesn't take,
+ * nothing else is checked.
  */
 export const leftOutReasons = [
   'above-ceiling',
@@ -21,10 +21,10 @@ export const leftOutReasons = [
 ] as const;
 export type LeftOutReason = (typeof leftOutReasons)[number];
 
-/** What is counted: observations by type, STIX objects that pass verbatim, and marking definitions, which every view shows. */
+/** What is counted: observations by type, STIX objects that are passed on, and marking definitions, which every collection shows. */
 export type ServedKind = ObservableType | 'object' | 'marking';
 
-/** How many of a feed's observations and objects have this fate in a journal. `reason` null: they are live. */
+/** How many of a feed's observations and objects are live in a journal (`reason` null) or left out of it. */
 export interface ServedCount {
   journal: string;
   feed: string;
@@ -41,7 +41,7 @@ export interface LeftOut {
   reason: LeftOutReason;
 }
 
-/** What became of an object in a journal; `reason` null: it is live. */
+/** The verdict on an object in a journal; `reason` null: it is live. */
 export interface ObjectVerdict {
   feed: string;
   id: string;
@@ -63,16 +63,16 @@ export interface Served {
   leftOut: { reason: LeftOutReason; kind: ServedKind; rows: number }[];
 }
 
-interface View {
+interface ServedCollection {
   journal: string;
-  /** Null: the whole journal. */
+  /** The types that it shows; null: all. */
   types: readonly ObservableType[] | null;
 }
 
-/** What a collection serves of a feed: a view leaves out what its types don't name, beside what its journal does. */
-export type ServedIn = (feed: string, view: View) => Served;
+/** Returns what a collection serves of a feed. It leaves out what its journal leaves out, and types that it does not name. */
+export type ServedIn = (feed: string, collection: ServedCollection) => Served;
 
-/** `counts` by what is asked of them. */
+/** Indexes counts by feed and journal. */
 export function indexServed(counts: readonly ServedCount[]): ServedIn {
   const byFeed = new Map<string, ServedCount[]>();
   for (const count of counts) {
@@ -85,7 +85,7 @@ export function indexServed(counts: readonly ServedCount[]): ServedIn {
     const served: Served = { live: 0, leftOut: [] };
     for (const { kind, reason, rows } of byFeed.get(`${feed} ${journal}`) ?? []) {
       if (reason !== null) served.leftOut.push({ reason, kind, rows });
-      else if (isInView(kind, types)) served.live += rows;
+      else if (isShown(kind, types)) served.live += rows;
       else served.leftOut.push({ reason: 'type-not-taken', kind, rows });
     }
     served.leftOut.sort(
@@ -95,7 +95,7 @@ export function indexServed(counts: readonly ServedCount[]): ServedIn {
   };
 }
 
-function isInView(kind: ServedKind, types: View['types']): boolean {
+function isShown(kind: ServedKind, types: ServedCollection['types']): boolean {
   return types === null || kind === 'marking' || (kind !== 'object' && types.includes(kind));
 }
 

@@ -3,7 +3,7 @@ import type { ClientRate } from './definition.ts';
 import type { ErrorCode } from './error.ts';
 import type { Tlp } from './tlp.ts';
 
-/** Why the last poll failed. `excerpt`: how what came instead begins, for the operator alone. */
+/** Why the last poll failed. `excerpt`: the beginning of what was received, for the operator only. */
 export interface FeedError {
   code: ErrorCode;
   message: string;
@@ -11,37 +11,37 @@ export interface FeedError {
   at: Micros;
 }
 
-/** What is remembered of a feed between polls. */
+/** The state of a feed between polls. */
 export interface FeedState {
   feed: string;
-  /** The format's own bookmark; commits with the rows it stands for. */
+  /** The format's own cursor, committed with the rows up to it. */
   cursor: string | null;
   /**
-   * When the last whole pull began that moved the cursor. Where a cursor stands still, each pull may bring once more what came
-   * with the last. Null: none has moved it.
+   * When the last whole pull began that moved the cursor. While a cursor does not move, each pull may repeat the rows of the last.
+   * Null: no pull has moved it.
    */
   movedAt: Micros | null;
   /** Validators of the last whole pull (RFC 9110 section 8.8), and a SHA-256 over its bodies. */
   etag: string | null;
   lastModified: string | null;
   bodyHash: string | null;
-  /** A snapshot feed confirmed all its rows at this time (a whole pull, a 304 or an equal body). */
+  /** When a snapshot feed last confirmed all its rows: by a whole pull, a 304 or an equal body. */
   confirmedAt: Micros | null;
-  /** Feed's data are fresh as of this time: the last poll that ended whole. */
+  /** The last poll that ended whole. */
   succeededAt: Micros | null;
   attemptedAt: Micros | null;
-  /** When the next poll is due; survives a restart so that a restart never polls early. */
+  /** When the next poll is due. It is stored, so a restart does not poll early. */
   nextPollAt: Micros | null;
   /** Polls that failed since the last good one. */
   failures: number;
   error: FeedError | null;
-  /** The last stretch of time whose news can't be had any more, and when that was found. */
+  /** The last time span whose rows upstream no longer has, and when that was found. */
   gap: { from: Micros; to: Micros; at: Micros } | null;
-  /** What is not as it should be about a feed that is read all the same, and when that was found; null after a pull without. */
+  /** What is wrong with a feed that can be read, and when that was found; null when the last pull found nothing. */
   note: { text: string; at: Micros } | null;
   /**
-   * When a lifetime of its rows last ended or was held back: what the feed confirms, or no longer does, is looked at after its
-   * next good poll. Null: nothing of it waits for that.
+   * When a lifetime of its rows last ended or was extended by an outage: its rows are checked again after the next good poll. Null:
+   * no row waits for that.
    */
   lapsedAt: Micros | null;
   /** Of the last whole pull. */
@@ -53,13 +53,13 @@ export interface FeedState {
    * way or were cut off; of a delta feed it runs since the first poll.
    */
   read: number;
-  /** What rows became beyond one each: an object that names several values. */
+  /** Observations beyond one per row, from objects that name several values. */
   split: number;
-  /** Rows that say more of what another row said, or say it again. */
+  /** Rows that were merged with another row of the feed on the same observable. */
   folded: number;
-  /** Observations that aged out of the store, each after its journals told so. */
+  /** Observations that aged out of the store, after their journals withdrew them. */
   gone: number;
-  /** Held now: what the feed says of observables, and STIX objects that pass verbatim. */
+  /** Held now: observations, and STIX objects that are passed on. */
   observations: number;
   objects: number;
 }
@@ -144,20 +144,20 @@ export const MAX_CERTIFICATES = 32;
 /** How far a sink has come in a collection. */
 export interface Checkpoint {
   sink: string;
-  /** Names collection, journal and types (delivery/deliver.ts): a collection that means something else begins anew. */
+  /** The collection's alias, journal and types, and the target (delivery/checkpoint.ts). When one changes, delivery starts again. */
   scope: string;
-  /** Of the last entry that was delivered. */
+  /** dateAdded of the last entry that was delivered. */
   dateAdded: Micros;
-  /** When that was last known to be all there is, or to be progress. */
+  /** When the sink was last up to date. */
   updatedAt: Micros;
-  /** When everything live was last seen to be written young enough (Sink.needsRenewal). */
+  /** When live documents were last renewed (Sink.needsRenewal). */
   renewedAt: Micros;
 }
 
-/** Something a sink's target refused for good. */
+/** An entry that a sink's target refused for good. */
 export interface DeadLetter {
   sink: string;
-  /** As in Checkpoint. */
+  /** The collection's alias, journal and types. */
   scope: string;
   dateAdded: Micros;
   objectId: string;

@@ -1,34 +1,34 @@
-/** Work that would hold up the event loop is done in pieces; each waits for a turn. */
+/** Lets long work run in pieces, one piece per iteration of the event loop, so that other work can run in between. */
 export interface Turns {
-  /** Resolves when everything else that is ready had its say, one waiting piece in each turn of the event loop, in the order they came. */
+  /** Resolves when the caller's next piece may run: one per iteration of the event loop, in the order of the calls. */
   next(): Promise<void>;
-  /** A new connection came: the next piece waits until none did, or until `MAX_CONNECTIONS_FIRST` came since the piece before. */
+  /** Reports a new connection. Connections go before pieces, up to MAX_CONNECTIONS_FIRST between two pieces. */
   connectionArrived(): void;
-  /** Pieces that wait. */
+  /** Callers that wait. */
   readonly waiting: number;
 }
 
 /**
- * libuv takes one new connection in a turn of the event loop (uv__server_io since 1.50). If each were followed by a piece of some
- * milliseconds, the last of 500 that come together would wait for seconds. More than these are not let by: who connects without
- * end must not keep answers from being made.
+ * Connections accepted between two pieces. libuv accepts one connection per iteration of the event loop (uv__server_io since 1.50).
+ * With a piece of some milliseconds after each, the last of 500 connections would wait for seconds. The limit keeps a client that
+ * connects without end from stopping the work.
  */
 export const MAX_CONNECTIONS_FIRST = 16;
 
 export function createTurns(): Turns {
   const waiting: (() => void)[] = [];
-  let isLettingBy = false;
-  let connectionArrived = 0;
+  let hasNewConnection = false;
+  let connections = 0;
   const run = (): void => {
-    if (isLettingBy && connectionArrived < MAX_CONNECTIONS_FIRST) {
-      isLettingBy = false;
-      connectionArrived += 1;
+    if (hasNewConnection && connections < MAX_CONNECTIONS_FIRST) {
+      hasNewConnection = false;
+      connections += 1;
       setImmediate(run);
       return;
     }
-    connectionArrived = 0;
+    connections = 0;
     const first = waiting.shift();
-    // An immediate that is asked for in one comes in the next turn of the event loop.
+    // An immediate that is set in an immediate runs in the next iteration.
     if (waiting.length > 0) setImmediate(run);
     first?.();
   };
@@ -38,7 +38,7 @@ export function createTurns(): Turns {
         if (waiting.push(resolve) === 1) setImmediate(run);
       }),
     connectionArrived() {
-      isLettingBy = true;
+      hasNewConnection = true;
     },
     get waiting() {
       return waiting.length;
@@ -46,8 +46,5 @@ export function createTurns(): Turns {
   };
 }
 
-/**
- * All pieces of one thread: were each request to wait for its own immediate, all of them would run in the same turn, and five
- * hundred readers make a health probe wait for five hundred pieces.
- */
+/** The turns of this thread. One queue for all callers: with an immediate each, the pieces of 500 requests would run in one iteration. */
 export const eventLoop: Turns = createTurns();
