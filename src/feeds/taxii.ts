@@ -6,7 +6,7 @@ import { formatMicros, parseTimestamp } from '../model/timestamp.ts';
 import { rowText } from '../stix/validate.ts';
 import type { FeedBatch, FeedContext, FeedFormat, FeedItem } from './feed.ts';
 import { type Bookmark, type Place, readBookmark, writeBookmark } from './taxii/bookmark.ts';
-import { findCollections, tellNeighbours, wantedNames } from './taxii/find.ts';
+import { findCollections, tellNeighbours, wantedNames } from './taxii/discovery.ts';
 import { accountOf, checkOptions, type Options, optionsSchema } from './taxii/options.ts';
 import { readPage } from './taxii/page.ts';
 import { isMissing, openServer, type Server } from './taxii/server.ts';

@@ -4,9 +4,9 @@ import type { Json } from '../../model/json.ts';
 import { isInFuture } from '../../model/response-date.ts';
 import { parseTimestamp } from '../../model/timestamp.ts';
 import { isCut, restartsBehind } from './bookmark.ts';
-import { smallerLimit, toldLimit } from './limit.ts';
 import { MAX_PAGE } from './options.ts';
 import type { Page } from './page.ts';
+import { smallerLimit, toldLimit } from './page-size.ts';
 
 /**
  * Reading one collection page by page, oldest first, however a server pages: by `next`, by X-TAXII-Date-Added-Last, or by
