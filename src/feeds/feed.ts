@@ -7,9 +7,8 @@ import type { Rejection } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
 
 /**
- * The contract of a feed format: how one kind of upstream is read. The format drives, the runner owns the network and the
- * disk, so no format can spend budget unseen, escape a cap or forget a validator.
- * test/contracts/feed.contract.ts is the proof each format runs.
+ * The contract of a feed format: how one kind of upstream is read. The format drives; the runner owns the network and the disk,
+ * so no format can spend budget unseen, escape a cap or forget a validator. Every format runs test/contracts/feed.contract.ts.
  */
 export interface FeedFormat<Options = any> {
   name: string;
@@ -19,24 +18,24 @@ export interface FeedFormat<Options = any> {
   options: TSchema;
   /** What `mode`, `every`, `tlp` … are when the configuration doesn't say. */
   defaults(options: Options): FeedDefaults;
-  /** Whose allowance requests spend; null for feeds that never use the network. */
+  /** Whose budget requests spend; null for feeds that never use the network. */
   account(options: Options): FeedAccount | null;
   /**
-   * Yields batches in an order that may be committed one by one. The last has `last: true`, and only a pull that got there
-   * counts as whole. Throws GatewayError `upstream-*`; what was yielded before stays.
+   * Yields batches that may be committed one by one, in this order. The last has `last: true`; only a pull that reached it is
+   * whole. Throws GatewayError `upstream-*`; batches that were yielded before stay committed.
    */
   read(feed: FeedContext<Options>): AsyncIterable<FeedBatch>;
 }
 
 export interface FeedDefaults {
-  /** Who publishes it, where the format reads only one publisher's. Without it the feed's title is its name. */
+  /** The publisher, where the format reads only one publisher's feeds. Without it the feed's title is its name. */
   title?: string;
   mode: FeedMode;
-  /** Milliseconds; also the shortest that is allowed where `minEvery` is set. */
   every: Millis;
-  minEvery?: number;
+  /** The shortest `every` that may be configured. */
+  minEvery?: Millis;
   emptyAllowed: boolean;
-  /** Milliseconds by type, as in FeedDefinition; absent: the usual ages. Empty for what says itself when it ends. */
+  /** Milliseconds by type, as in FeedDefinition. Absent: the usual lifetimes. Empty: only the source ends its rows. */
   lifetime?: FeedDefinition['lifetime'];
 }
 
@@ -49,7 +48,7 @@ export interface FeedAccount {
   tls?: ConnectionTls;
 }
 
-/** PEM texts: a client certificate with its key, both or neither, and the authorities that are trusted in place of the usual. */
+/** PEM texts: a client certificate with its key (both or neither), and the authorities to trust in place of the usual. */
 export interface ConnectionTls {
   cert?: Secret;
   key?: Secret;
@@ -60,7 +59,7 @@ export interface ConnectionTls {
 
 /** What an upstream's plan allows. All of it is configuration with a default. */
 export interface AccountLimits {
-  /** Shortest time between two requests, in milliseconds. */
+  /** Shortest time between two requests. */
   minInterval: Millis;
   /** At most `requests` (weighted) in any `seconds`; a daily quota is a window of 86,400. */
   windows: { seconds: number; requests: number }[];
@@ -68,7 +67,7 @@ export interface AccountLimits {
 
 export interface FeedContext<Options> {
   options: Options;
-  /** What the last committed batch left, null at first. */
+  /** The cursor of the last committed batch that had one; null at first. */
   cursor: string | null;
   now(): Micros;
   fetch: FeedFetch;
@@ -86,17 +85,17 @@ export interface FeedRequest {
    */
   authorization?: { header: string | null; scheme: string | null; key: Secret; hosts?: readonly string[] };
   body?: string;
-  /** What it costs the account; 1 unless the upstream says otherwise. */
+  /** Requests that it counts as in the account; default 1. */
   weight?: number;
-  /** Send the validators of the last whole pull; only for the single request of a one-request pull. */
+  /** Sends the validators of the last whole pull (RFC 9110 section 13.1); only for a pull of a single request. */
   conditional?: boolean;
-  /** Turns an upstream's own error body into our words; null: the runner's default by status. `body` is cut at 4 kB. */
+  /** Makes an error of an upstream's own error body, cut at 4 kB; null: the runner's default by status. */
   explain?(status: number, body: string): GatewayError | null;
 }
 
 /**
- * Waits for the budget, sends, retries what may be retried; equal requests that are on their way together are one.
- * Null: 304, or a body equal to the last whole pull's.
+ * Waits for the budget, sends, and retries what may be retried; equal requests at the same time are sent once.
+ * Null: the answer is 304, or its body is equal to the last whole pull's.
  */
 export type FeedFetch = (request: FeedRequest) => Promise<FeedResponse | null>;
 
@@ -105,53 +104,56 @@ export interface FeedResponse {
   /** Lower-case names; repeated fields joined by ", ". */
   headers: Record<string, string>;
   /**
-   * Read it once; throws `upstream-too-large`, `upstream-timeout`, `upstream-failed` on the way. An empty piece says that
-   * nothing comes for a while and others wait: whoever gives batches on the way gives what has come, though it be nothing,
-   * so that it is committed and not held meanwhile.
+   * To be read once. Throws `upstream-too-large`, `upstream-timeout`, `upstream-failed` on the way. An empty chunk says that the
+   * upstream pauses while other feeds wait: a format that yields batches on the way then yields what has come, even nothing, so
+   * that it is committed and not held.
    */
   body: AsyncIterable<Uint8Array>;
-  /** Reads and parses the whole body; throws `upstream-malformed`, its excerpt the first characters of what came instead. */
+  /** Reads and parses the whole body. Throws `upstream-malformed` with an excerpt of what came instead. */
   json(): Promise<unknown>;
 }
 
-/** Files at a path: itself, or what a directory holds (hidden and unfinished `.part`/`.tmp` files left out), by name. */
+/**
+ * Lists the file at a path, or the files of a directory by name, without hidden and unfinished (`.part`, `.tmp`) ones. Null: nothing
+ * changed since the last whole pull.
+ */
 export type FeedFiles = (path: string) => Promise<FeedFile[] | null>;
 
 export interface FeedFile {
   name: string;
   size: number;
-  /** Why it has no content to read, which costs this file alone: a format rejects it as `unreadable-file`. Null: it has. */
+  /** Why its content can't be read; the format then rejects this file alone, as `unreadable-file`. Null: it can. */
   fault: string | null;
   body: AsyncIterable<Uint8Array>;
 }
 
 export interface FeedBatch {
   items: FeedItem[];
-  /** Rows the format itself could not read, and notes on what it could not ask for. */
+  /** Rows that the format could not read, and notes on rows that it could not ask for. */
   rejected: Rejection[];
-  /** Committed with this batch's rows when not null; null leaves the bookmark as it is. */
+  /** Where the next pull goes on, committed with this batch; null leaves the stored cursor as it is. */
   cursor: string | null;
-  /** This is the whole pull's end: validators commit, and for a snapshot what was not seen has vanished. */
+  /** The pull is whole: its validators are committed, and in a snapshot rows that did not come have vanished. */
   last: boolean;
   /**
-   * What was updated between these moments can't be asked for any more: the feed was away for longer than its upstream
-   * looks back. Told once, with the batch whose cursor lies behind it.
+   * The upstream no longer gives what was updated between these times: the feed was not read for longer than the upstream looks
+   * back. Set once, with the batch whose cursor lies behind it.
    */
   gap?: { from: Micros; to: Micros } | null;
-  /** The feed is read, and something about it is not as it should be: one sentence, shown until a whole pull has none. */
+  /** A problem with a feed that is read all the same: one sentence, shown until a whole pull has none. */
   note?: string | null;
 }
 
-/** A row in the feed's words, or a STIX object as it came. */
+/** A row in the feed's own words, or a STIX object as it came. */
 export type FeedItem = FeedRow | { stix: JsonObject };
 
 /**
- * A row as the feed words it. Formats only name the columns; normalise/ checks and converts every one of them, so any of
- * them may hold anything. Absent, null and empty text mean the same.
+ * A row in the feed's own words. A format only names the columns; src/normalise checks and converts all of them, so each may hold
+ * anything. Absent, null and empty text mean the same.
  */
 export interface FeedRow {
   value: unknown;
-  /** The feed's word for the type ("ipv4", "md5_hash"); absent: told from the value. */
+  /** The feed's word for the type ("ipv4", "md5_hash"); absent: detected from the value. */
   type?: unknown;
   /** 0 to 100, or one of STIX 2.1 appendix A's words. */
   confidence?: unknown;
@@ -180,14 +182,14 @@ export interface FeedRow {
 }
 
 /**
- * Rows per batch: one transaction of the writer each. Twice as many take 40 MB more, and in a store of half a million rows a
- * tenth more of the processor, because the pages that they change no longer fit beside each other (measured).
+ * Rows of a batch, which is one transaction of the writer. Twice as many take 40 MB more and, in a store of half a million rows, a
+ * tenth more processor time, because the changed pages no longer fit into the cache (measured).
  */
 export const BATCH_ROWS = 10_000;
-/** The same for objects of any size, as they were sent. */
+/** Bytes of a batch, as they were sent: objects may be of any size. */
 export const BATCH_BYTES = 16 * 1024 * 1024;
 
-/** A feed of the configuration with its format and what its format was told. */
+/** A feed of the configuration with its format and the format's options. */
 export interface ConfiguredFeed {
   definition: FeedDefinition;
   format: FeedFormat;

@@ -23,9 +23,9 @@ export type Preset = Static<typeof presetSchema>;
 /** Parses the text of a preset file. Throws `internal`, naming the file, for what the schema refuses. */
 export function parsePreset(file: string, text: string): Preset {
   const preset: unknown = parse(text);
+  if (Value.Check(presetSchema, preset)) return preset;
   const [error] = Value.Errors(presetSchema, preset);
-  if (error === undefined) return preset as Preset;
-  throw new GatewayError('internal', `${file}: ${error.instancePath || 'the preset'} ${error.message}.`);
+  throw new GatewayError('internal', `${file}: ${error?.instancePath || 'the preset'} ${error?.message}.`);
 }
 
 /** Every preset by its name, which is its file's, read once at start. */

@@ -3,10 +3,10 @@ import { socdefenders } from './socdefenders.ts';
 import { stix } from './stix.ts';
 import { taxii } from './taxii.ts';
 
-/** Every feed format there is. */
+/** All feed formats by name. */
 export const feedFormats = { socdefenders, stix, taxii } satisfies Record<string, FeedFormat>;
 
-/** Feeds that are polled, each with its format. */
+/** The feeds that are polled, each with its format. */
 export function configuredFeeds(config: { feeds: readonly Omit<ConfiguredFeed, 'format'>[] }): ConfiguredFeed[] {
   return config.feeds.map(({ definition, options, upstream }) => ({
     definition,

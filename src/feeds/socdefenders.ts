@@ -9,7 +9,7 @@ import { checkKey } from './key.ts';
 import { type Page, readPage, readRows } from './socdefenders/page.ts';
 import { type Window, walk } from './socdefenders/walk.ts';
 
-/** What each plan allows: the lower of SOC Defenders' two documents (rate limits, openapi.json) wherever they differ. */
+/** Limits of each plan. Where SOC Defenders' two documents (rate limits, openapi.json) differ, the lower one. */
 const plans = {
   free: { perMinute: 10, perDay: 1000, pageSize: 100, maxPage: 100, lookback: MICROS_PER_DAY, every: 15 * 60_000 },
   pro: {
@@ -22,7 +22,7 @@ const plans = {
   },
 } as const;
 
-/** Both appear in the documents, and one may redirect to the other. */
+/** Both hosts appear in the documents, and one may redirect to the other. */
 const HOSTS = ['socdefenders.ai', 'www.socdefenders.ai'];
 
 const word = (description: string) =>
@@ -71,9 +71,9 @@ const optionsSchema = Type.Object(
 );
 type Options = Static<typeof optionsSchema>;
 
-/** Clocks differ, and rows appear late: each poll goes back a little behind the last one. Repeated rows change nothing. */
+/** Each poll begins a little before the end of the last one: clocks differ, and rows appear late. Repeated rows change nothing. */
 const OVERLAP = 300 * MICROS_PER_SECOND;
-/** The first instant of the look-back may have passed before the request arrives. */
+/** Kept from the limit of the look-back, which moves on before the request arrives. */
 const MARGIN = 60 * MICROS_PER_SECOND;
 
 /** SOC Defenders' `GET /api/v1/iocs`: what was added or updated since the last poll, oldest first. */
@@ -99,11 +99,12 @@ export const socdefenders: FeedFormat<Options> = {
   },
   async *read(feed) {
     const { options, now } = feed;
-    const of = questionOf(options);
-    const { since, lost, note } = startOf(feed, of);
-    const bookmark = (time: Micros): string => JSON.stringify({ since: formatMillis(Math.max(time, since)), of });
+    const query = queryOf(options);
+    const { since, lost, note } = startOf(feed, query);
+    const bookmark = (time: Micros): string =>
+      JSON.stringify({ since: formatMillis(Math.max(time, since)), of: query });
     let began: Micros | null = null;
-    let told = lost === null;
+    let isGapReported = lost === null;
     const steps = walk({
       since,
       limit: options.page_size ?? plans[options.plan].pageSize,
@@ -112,18 +113,18 @@ export const socdefenders: FeedFormat<Options> = {
       async read(window, offset) {
         const before = now();
         const page = await ask(feed, window, offset);
-        // The earliest of all clocks: the next poll rather repeats rows than misses one.
+        // The earliest of both clocks: the next poll repeats rows rather than misses one.
         began ??= Math.min(page.at ?? before, before);
         return page;
       },
     });
     for await (const { rows, notes, done } of steps) {
-      // Only now is it sure that the upstream answers again. With the bookmark behind the gap it is told once.
-      const gap = told ? null : lost;
+      // Only now it is certain that the upstream answers again. The cursor moves behind the gap with it, so it is reported once.
+      const gap = isGapReported ? null : lost;
       const cursor = done === null ? (gap === null ? null : bookmark(since)) : bookmark(done);
-      told = true;
+      isGapReported = true;
       if (notes.length > 0 || cursor !== null) yield { items: [], rejected: notes, cursor, last: false, gap };
-      // An upstream that ignores `limit` must not make a batch larger than the writer takes.
+      // An upstream that ignores `limit` may send more rows than a batch may hold.
       for (let i = 0; i < rows.length; i += BATCH_ROWS) {
         yield { ...readRows(rows.slice(i, i + BATCH_ROWS)), cursor: null, last: false };
       }
@@ -132,23 +133,23 @@ export const socdefenders: FeedFormat<Options> = {
   },
 };
 
-/** What is asked for, but for the time: a bookmark is worth nothing for another question. */
-function questionOf({ url, filter = {} }: Options): string {
+/** Identifies the query without its time: a cursor is only valid for the same query. */
+function queryOf({ url, filter = {} }: Options): string {
   return JSON.stringify([new URL(url).host.replace(/^www\./, ''), ...Object.entries(filter).sort()]);
 }
 
-/** Where to go on; when the plan no longer looks back that far, what is lost between. */
+/** Returns where to go on, and the gap that is lost where the plan no longer looks back that far. */
 function startOf(
   { cursor, now, options }: FeedContext<Options>,
-  of: string,
+  query: string,
 ): { since: Micros; lost: NonNullable<FeedBatch['gap']> | null; note: string | null } {
   const { lookback_days: days, plan } = options;
   const horizon = now() - (days === undefined ? plans[plan].lookback : days * MICROS_PER_DAY);
   const earliest = horizon + MARGIN;
-  const stored = storedSince(cursor, of);
+  const stored = storedSince(cursor, query);
   if (stored === null) return { since: earliest, lost: null, note: null };
   if (stored > now()) {
-    // It is made of the earliest clock there is, so some clock was wrong then; nothing new would come behind it.
+    // A clock was wrong when it was stored. Nothing new would come behind it.
     const note = `The bookmark ${formatMillis(stored)} lay ahead of our clock; all that the plan looks back to was read again.`;
     return { since: earliest, lost: null, note };
   }
@@ -156,11 +157,11 @@ function startOf(
   return { since: earliest, lost: { from: stored, to: earliest }, note: null };
 }
 
-function storedSince(cursor: string | null, of: string): Micros | null {
+function storedSince(cursor: string | null, query: string): Micros | null {
   if (cursor === null) return null;
   try {
     const stored: unknown = JSON.parse(cursor);
-    if (!isJsonObject(stored) || stored['of'] !== of || typeof stored['since'] !== 'string') return null;
+    if (!isJsonObject(stored) || stored['of'] !== query || typeof stored['since'] !== 'string') return null;
     return parseTimestamp(stored['since']) ?? null;
   } catch {
     return null;
@@ -187,7 +188,7 @@ async function ask({ options, fetch }: FeedContext<Options>, window: Window, off
   return readPage(response);
 }
 
-/** Its documents' three codes of a 401; none of the upstream's own words is repeated, since they may hold the key. */
+/** The documented codes of a 401. The upstream's own text is not repeated, since it may hold the key. */
 const unauthorized = new Map([
   ['missing_api_key', 'SOC Defenders got no key: is a proxy between that takes the Authorization header away?'],
   ['invalid_api_key', 'SOC Defenders does not know the key: check it for a cut, and that it was not deleted.'],

@@ -5,19 +5,19 @@ import type { Rejection } from '../model/observation.ts';
 import { formatMicros, parseTimestamp } from '../model/timestamp.ts';
 import { rowText } from '../stix/validate.ts';
 import type { FeedBatch, FeedContext, FeedFormat, FeedItem } from './feed.ts';
-import { type Bookmark, type Place, readBookmark, writeBookmark } from './taxii/bookmark.ts';
-import { findCollections, tellNeighbours, wantedNames } from './taxii/discovery.ts';
+import { type Bookmark, type Position, readBookmark, writeBookmark } from './taxii/bookmark.ts';
+import { findCollections, wantedNames, withOtherCollections } from './taxii/discovery.ts';
 import { accountOf, checkOptions, type Options, optionsSchema } from './taxii/options.ts';
 import { readPage } from './taxii/page.ts';
 import { isMissing, openServer, type Server } from './taxii/server.ts';
-import { type Question, type Step, walk } from './taxii/walk.ts';
+import { type PageRequest, type Step, walk } from './taxii/walk.ts';
 
 const HOUR_MS = 3_600_000;
 
 type Found = Map<string, string | GatewayError>;
 type Batch = Omit<FeedBatch, 'cursor'>;
 
-/** Collections of a TAXII 2.1 server: what was added since the last poll, or all of it. */
+/** Collections of a TAXII 2.1 server: the objects added since the last poll (delta), or all objects (snapshot). */
 export const taxii: FeedFormat<Options> = {
   name: 'taxii',
   title: 'Collections of a TAXII 2.1 server',
@@ -30,47 +30,48 @@ export const taxii: FeedFormat<Options> = {
   account: accountOf,
   async *read(feed) {
     const { options } = feed;
-    const of = questionOf(options);
-    const bookmark = readBookmark(feed.cursor, of);
+    const query = queryOf(options);
+    const bookmark = readBookmark(feed.cursor, query);
     const server = openServer(feed, bookmark.accept);
     // A collection that can't be read must not keep the others from being read.
     let failure: GatewayError | null = null;
-    // Looked up at most once a pull, failed or not.
+    // The server is asked at most once a pull, whether that fails or not.
     let finding: Promise<Found> | null = null;
     const find = (): Promise<Found> => {
       finding ??= findCollections(server, options);
       return finding;
     };
-    const remembered = [...bookmark.places.keys()];
+    const remembered = [...bookmark.positions.keys()];
     for (const name of wantedNames(options) ?? (await namesOf(bookmark, find))) {
       try {
         for await (const batch of readCollection(name, feed, server, bookmark, find)) {
-          yield { ...batch, cursor: writeBookmark({ ...bookmark, accept: server.accept() }, of) };
+          yield { ...batch, cursor: writeBookmark({ ...bookmark, accept: server.accept() }, query) };
         }
       } catch (error) {
         if (!isOfOneCollection(error)) throw error;
-        failure ??= isMissing(error) ? await tellNeighbours(server, options, error) : error;
+        failure ??= isMissing(error) ? await withOtherCollections(server, options, error) : error;
       }
     }
-    const cursor = writeBookmark({ ...bookmark, accept: server.accept() }, of);
+    const cursor = writeBookmark({ ...bookmark, accept: server.accept() }, query);
     if (failure !== null) {
-      // What is no longer where it was is not looked for there again.
-      if (remembered.some((name) => !bookmark.places.has(name))) yield { items: [], rejected: [], cursor, last: false };
+      // The address of a collection that has moved is forgotten.
+      if (remembered.some((name) => !bookmark.positions.has(name)))
+        yield { items: [], rejected: [], cursor, last: false };
       throw failure;
     }
     yield { items: [], rejected: [], cursor, last: true };
   },
 };
 
-/** What is asked for, but for the time and the place: a bookmark is worth nothing for another question. */
-function questionOf({ url, api_root, match = {} }: Options): string {
+/** Identifies the query without its time and collection: a cursor is only valid for the same query. */
+function queryOf({ url, api_root, match = {} }: Options): string {
   const { host, pathname } = new URL(url);
   return JSON.stringify([host, pathname, api_root ?? null, ...Object.entries(match).sort()]);
 }
 
-/** Where the configuration names none, the only collection that there is, asked for when it isn't remembered. */
-async function namesOf({ places }: Bookmark, find: () => Promise<Found>): Promise<string[]> {
-  return places.size > 0 ? [...places.keys()] : [...(await find()).keys()];
+/** Where the configuration names no collection: the one that was found before, else the only one of the server. */
+async function namesOf({ positions }: Bookmark, find: () => Promise<Found>): Promise<string[]> {
+  return positions.size > 0 ? [...positions.keys()] : [...(await find()).keys()];
 }
 
 function isOfOneCollection(error: unknown): error is GatewayError {
@@ -78,7 +79,7 @@ function isOfOneCollection(error: unknown): error is GatewayError {
   return isMissing(error) || /^upstream-(?:forbidden|malformed|too-large)$/.test(error.code);
 }
 
-/** Batches with `bookmark` moved on by what they hold. */
+/** Yields the batches of a collection; each moves `bookmark` on. */
 async function* readCollection(
   name: string,
   feed: FeedContext<Options>,
@@ -86,15 +87,15 @@ async function* readCollection(
   bookmark: Bookmark,
   find: () => Promise<Found>,
 ): AsyncGenerator<Batch> {
-  const known = bookmark.places.get(name);
+  const known = bookmark.positions.get(name);
   if (known !== undefined) {
     try {
-      yield* readPlace(name, known, feed, server, bookmark);
+      yield* readFrom(name, known, feed, server, bookmark);
       return;
     } catch (error) {
-      // The server was set up anew: look where the collection is now.
+      // The server was set up anew: the collection is looked up again.
       if (!isMissing(error)) throw error;
-      bookmark.places.delete(name);
+      bookmark.positions.delete(name);
     }
   }
   const url = (await find()).get(name);
@@ -104,15 +105,15 @@ async function* readCollection(
     throw new GatewayError('upstream-failed', message, { details: { status: '404' } });
   }
   const after = known?.url === url ? known.after : null;
-  yield* readPlace(name, { url, after, isPrecise: false, limit: null }, feed, server, bookmark);
+  yield* readFrom(name, { url, after, isPrecise: false, limit: null }, feed, server, bookmark);
 }
 
-async function* readPlace(
+async function* readFrom(
   name: string,
-  start: Place,
+  start: Position,
   { options, now, signal }: FeedContext<Options>,
   server: Server,
-  { places }: Bookmark,
+  { positions }: Bookmark,
 ): AsyncGenerator<Batch> {
   const isSnapshot = options.mode === 'snapshot';
   const host = new URL(start.url).host;
@@ -127,9 +128,9 @@ async function* readPlace(
     limit: Math.min(options.page_size, start.limit ?? options.page_size),
     isCapped: start.limit !== null,
     now,
-    async *read(question) {
+    async *read(request) {
       signal.throwIfAborted();
-      const response = await server.open(addressOf(start.url, question, options), subject);
+      const response = await server.open(addressOf(start.url, request, options), subject);
       return yield* readPage(response, host, subject.name, now());
     },
   });
@@ -137,21 +138,21 @@ async function* readPlace(
   for await (const step of steps) {
     const { objects, done, isPrecise, gap, isAnew } = step;
     if (gap !== null && isSnapshot) {
-      // What was not seen is not what vanished.
+      // Objects that were not read have not vanished.
       throw new GatewayError('upstream-malformed', `${host} can't be read as a whole: ${gap} (${subject.name}).`);
     }
     const notes: Rejection[] =
       gap === null ? [] : [{ reason: 'not-served', detail: gap, row: subject.name, isNote: true }];
     after = isSnapshot ? null : (done ?? (isAnew ? null : after));
     const limit = step.limit < options.page_size ? step.limit : null;
-    places.set(name, { url: start.url, after, isPrecise, limit });
+    positions.set(name, { url: start.url, after, isPrecise, limit });
     const batch = batchOf(objects);
     yield { ...batch, rejected: [...batch.rejected, ...notes], gap: lost, note: noteOf(step, after, subject.name) };
     lost = null;
   }
 }
 
-/** What is wrong with a collection that is read all the same. */
+/** The note on a collection that is read all the same. */
 function noteOf({ ahead, gap, isAnew }: Step, after: string | null, subject: string): string | null {
   if (gap !== null) return `Of ${subject} something may be missing: ${gap}.`;
   if (ahead === null) return null;
@@ -161,15 +162,15 @@ function noteOf({ ahead, gap, isAnew }: Step, after: string | null, subject: str
   return `The server dates rows of ${subject} ahead of its own clock (${date}), which is not believed: ${since} is read each time.`;
 }
 
-/** An absence longer than the server looks back, told once it answers again. */
+/** The gap of an outage that was longer than the look-back. */
 function lostSince(after: string | null, horizon: Micros | null): NonNullable<FeedBatch['gap']> | null {
   const since = after === null ? undefined : parseTimestamp(after);
   if (since === undefined || horizon === null || since >= horizon) return null;
   return { from: since, to: horizon };
 }
 
-/** TAXII 2.1 section 3.4: `next` goes with the filters of the question it came from. */
-function addressOf(collection: string, { after, next, limit }: Question, { match = {} }: Options): URL {
+/** TAXII 2.1 section 3.4: `next` is sent with the filters of the request that it came from. */
+function addressOf(collection: string, { after, next, limit }: PageRequest, { match = {} }: Options): URL {
   const url = new URL('objects/', collection);
   url.searchParams.set('limit', String(limit));
   for (const [field, values] of Object.entries(match)) url.searchParams.set(`match[${field}]`, values.join(','));

@@ -115,7 +115,7 @@ function observe(
     else found.push({ ...(read as Canonical), labels, value });
   }
   const [first] = refused;
-  if (found.length === 0) return { ...(first as Refusal), row: rowText(object) };
+  if (found.length === 0 && first !== undefined) return { ...first, row: rowText(object) };
   const faults: string[] = [];
   const common = readObject(object, feed, now, (property, fault) => faults.push(`${property}: ${fault}`));
   const observations = new Map<string, Observation>();

@@ -564,7 +564,7 @@ t.test('a page is an envelope, a bundle or a list, and its dates are only what c
       ...(first === undefined ? {} : { 'x-taxii-date-added-first': first }),
       ...(last === undefined ? {} : { 'x-taxii-date-added-last': last }),
     };
-    const { print: _, count, ...rest } = await pageOf(JSON.stringify(body), dates);
+    const { fingerprint: _, count, ...rest } = await pageOf(JSON.stringify(body), dates);
     t.equal(count, rest.objects.length);
     return rest;
   };
@@ -835,9 +835,10 @@ t.test('a refusal in the middle of a walk is about the size only when it says so
 t.test('what tells pages apart stands whatever an object holds', async (t) => {
   const deep = '['.repeat(200_000) + ']'.repeat(200_000);
   const textOf = (value: unknown): string => (value === deep ? deep : JSON.stringify(value));
-  const print = async (objects: unknown[]) => (await pageOf(`{"objects":[${objects.map(textOf).join()}]}`)).print;
+  const fingerprint = async (objects: unknown[]) =>
+    (await pageOf(`{"objects":[${objects.map(textOf).join()}]}`)).fingerprint;
   const prints = [[deep], ['b', 'a'], [{ id: 'a' }], [{ id: 'a', modified: 'b' }], ['a'], [7]];
-  t.equal(new Set(await Promise.all(prints.map(print))).size, prints.length);
+  t.equal(new Set(await Promise.all(prints.map(fingerprint))).size, prints.length);
 });
 
 t.test('behind a date that is cut, reading goes on from the last full second', async (t) => {

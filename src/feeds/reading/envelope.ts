@@ -1,13 +1,13 @@
 import type { JsonObject } from '../../model/json.ts';
 
-/** Members that servers add to an envelope, beside those of the standard. */
+/** Members of an envelope: those of the standard, and those that servers add. */
 const ENVELOPE = /^(?:more|next|objects|id|spec_version|count|total)$/;
-/** Members that tell of a failure, whatever else is there (TAXII 2.1 section 3.6.1 and what servers say instead). */
+/** Members of an error message (TAXII 2.1 section 3.6.1, and the spellings of servers). */
 const FAILURE = /^(?:errors?|error_(?:id|code)|http_status|exception)$/;
 
 /**
- * Is an object without a list of objects an empty envelope (TAXII 2.1 section 3.7: `objects` is optional)? What says `more`
- * may have members that the standard doesn't know; an error message that comes with status 200 is none.
+ * Is an object without a list of objects an empty envelope (TAXII 2.1 section 3.7: `objects` is optional)? One with `more` may have
+ * other members as well. An error message with status 200 is no envelope.
  */
 export function isEmptyEnvelope(value: JsonObject): boolean {
   const { objects = null, more } = value;

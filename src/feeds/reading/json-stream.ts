@@ -1,6 +1,6 @@
 import { GatewayError } from '../../model/error.ts';
 import { hasTooManyValues, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
-import { inOneList, malformed } from './stream.ts';
+import { inOneList, malformed, textOf } from './stream.ts';
 
 /**
  * Reads JSON texts of any length, one behind the other. Members of a root list, or of one list in a root object, are given as
@@ -182,7 +182,7 @@ class JsonValue {
 
   /** Returns its text and makes room for the next value. */
   take(): string {
-    const text = (this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held)).toString();
+    const text = textOf(this.#held);
     this.#held = [];
     this.#depth = 0;
     this.#isText = false;

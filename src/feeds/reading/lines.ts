@@ -1,4 +1,4 @@
-import { asBuffer, inOneList } from './stream.ts';
+import { asBuffer, inOneList, textOf } from './stream.ts';
 
 /** Most bytes of one line. */
 export const MAX_LINE = 16 * 1024 * 1024;
@@ -56,8 +56,7 @@ class LineSplitter {
   #take(isEnded: boolean): Line {
     this.#number += 1;
     const bytes = this.#size;
-    const whole = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held);
-    const text = bytes > MAX_LINE ? null : (whole as Buffer).toString().replace(/\r$/, '');
+    const text = bytes > MAX_LINE ? null : textOf(this.#held).replace(/\r$/, '');
     this.#held = [];
     this.#size = 0;
     return { number: this.#number, text, bytes, isEnded };

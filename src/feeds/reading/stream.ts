@@ -33,6 +33,12 @@ function excerptOf(text: string): string {
   return line.slice(0, MAX_EXCERPT).toWellFormed();
 }
 
+/** The text in UTF-8 of bytes that came in pieces. */
+export function textOf(pieces: readonly Buffer[]): string {
+  const [first] = pieces;
+  return (first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces)).toString();
+}
+
 /**
  * Collects all that a chunk holds into one list: a promise for each item would cost as much as reading it. When reading
  * throws, what was found before is given first.

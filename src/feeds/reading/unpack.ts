@@ -34,11 +34,11 @@ const SIGNATURE_BYTES = 4;
 
 /** The chunks that hold the first bytes, as one. */
 async function readStart(chunks: AsyncGenerator<Buffer>): Promise<Buffer> {
-  let start = Buffer.alloc(0);
+  let start: Buffer = Buffer.alloc(0);
   while (start.length < SIGNATURE_BYTES) {
     const next = await chunks.next();
     if (next.done) break;
-    start = start.length === 0 ? (next.value as Buffer<ArrayBuffer>) : Buffer.concat([start, next.value]);
+    start = start.length === 0 ? next.value : Buffer.concat([start, next.value]);
   }
   return start;
 }
@@ -65,10 +65,11 @@ async function* gunzip(name: string, packed: AsyncIterable<Buffer>): AsyncGenera
     }
   })();
   try {
-    for await (const chunk of pipeline(counted, createGunzip({ chunkSize: 256 * 1024 }), () => undefined)) {
+    const chunks: AsyncIterable<Buffer> = pipeline(counted, createGunzip({ chunkSize: 256 * 1024 }), () => undefined);
+    for await (const chunk of chunks) {
       size += chunk.length;
       checkUnpackedSize(name, packedSize, size);
-      yield chunk as Buffer;
+      yield chunk;
     }
   } catch (error) {
     const { code } = error as { code?: unknown };

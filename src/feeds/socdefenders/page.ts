@@ -6,15 +6,15 @@ import { parseHttpDate, parseTimestamp } from '../../model/timestamp.ts';
 import { rowText, wholeText } from '../../stix/validate.ts';
 import type { FeedItem, FeedResponse } from '../feed.ts';
 
-/** One answer of `GET /api/v1/iocs`. Of `meta` and `links` everything may be absent. */
+/** One answer of `GET /api/v1/iocs`. `meta`, `links` and all of their members are optional. */
 export interface Page {
   rows: unknown[];
   total: number | null;
-  /** The page size that the upstream used, which may be below what was asked for. */
+  /** The page size that the upstream used, which may be smaller than the one asked for. */
   limit: number | null;
-  /** `links.next` is set: informational, and a hint that there is more. */
+  /** `links.next` is set: there is more. It is not followed. */
   hasNext: boolean;
-  /** The upstream's own time, the earlier of what it tells in its body and in its header. */
+  /** The upstream's own time: the earlier of `meta.generated_at` and the Date header. */
   at: Micros | null;
 }
 
@@ -44,7 +44,7 @@ function countOf(value: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
-/** Every row is an item or a rejection. */
+/** Turns each row into an item or a rejection. */
 export function readRows(rows: readonly unknown[]): { items: FeedItem[]; rejected: Rejection[] } {
   const items: FeedItem[] = [];
   const rejected: Rejection[] = [];
@@ -55,7 +55,7 @@ export function readRows(rows: readonly unknown[]): { items: FeedItem[]; rejecte
   return { items, rejected };
 }
 
-/** Everything but type and value is optional (the documents show two shapes); what is unknown is left out. */
+/** Everything but type and value is optional: the documents show two shapes of a row. */
 function itemOf(row: JsonObject): FeedItem {
   const source = isJsonObject(row['source']) ? row['source'] : {};
   const { article_url: url, article_title: title, feed_name: name } = source;
@@ -79,7 +79,7 @@ function itemOf(row: JsonObject): FeedItem {
   };
 }
 
-/** What tells a row from its neighbours: enough to find one's place in a list again. */
+/** Identifies a row among others of a list. */
 export function identityOf(row: unknown): string {
   if (!isJsonObject(row)) return rowText(row);
   return typeof row['id'] === 'string' ? row['id'] : wholeText([row['type'], row['value'], row['source']]);

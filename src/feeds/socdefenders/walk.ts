@@ -4,15 +4,15 @@ import { formatMillis } from '../../model/timestamp.ts';
 import { identityOf, type Page } from './page.ts';
 
 /**
- * Reading a list that changes under one's hands, by offset, without losing a row and without deep offsets.
+ * Reads a list by offset while it changes, without losing a row and without deep offsets.
  *
  * Each page begins with the last row of the page before. When that row isn't there, rows have moved and some may have been
- * skipped: the window is read again. What needs offsets past `maxOffset` is read in narrower windows, which share a second
- * at their seams, whichever side of it the upstream counts in.
+ * skipped: the window is read again. A window that needs offsets beyond `maxOffset` is split into narrower ones, which overlap
+ * by a second, since the upstream may count either bound in.
  */
 export interface Window {
   since: Micros;
-  /** Null: open, up to the newest. */
+  /** Null: no upper bound. */
   until: Micros | null;
 }
 
@@ -20,7 +20,7 @@ export interface WalkOptions {
   since: Micros;
   /** Rows asked for. */
   limit: number;
-  /** A window that would need an offset beyond it is narrowed. */
+  /** A window that would need an offset beyond it is split. */
   maxOffset: number;
   read(window: Window, offset: number): Promise<Page>;
   now(): Micros;
@@ -29,22 +29,22 @@ export interface WalkOptions {
 export interface Step {
   rows: unknown[];
   notes: Rejection[];
-  /** Everything updated before has been read; null: as before. The last step has none. */
+  /** Everything updated before it has been read; null: nothing more than before. The last step has none. */
   done: Micros | null;
 }
 
-/** A window is never narrowed below this; offsets go up to DEEPEST_OFFSET instead. */
+/** A window of this width is not split; its offsets go up to DEEPEST_OFFSET instead. */
 const NARROWEST = 2 * MICROS_PER_SECOND;
 const SEAM = MICROS_PER_SECOND;
 const DEEPEST_OFFSET = 10_000;
 const MOST_PIECES = 16;
-/** A window whose rows keep moving is read so often before it is narrowed. */
+/** Times that a window whose rows move is read before it is split. */
 const READINGS = 3;
 
-/** Before any feed: a window in which there is nothing, unless the time is ignored. */
+/** A window of 1970: it holds rows only where the upstream ignores the time. */
 const NOTHING_YET: Window = { since: 0, until: 24 * 3600 * MICROS_PER_SECOND };
 
-/** Steps from the oldest window to the newest, so that what is finished can be kept. */
+/** Yields steps from the oldest window to the newest, so that finished ones can be committed. */
 export async function* walk(options: WalkOptions): AsyncGenerator<Step> {
   const windows: Window[] = [{ since: options.since, until: null }];
   let narrows = true;
@@ -56,7 +56,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Step> {
       continue;
     }
     if (outcome.isRepeated) {
-      // Two windows that hold the same. Where time doesn't filter, narrowing would only repeat itself.
+      // Two windows hold the same rows. Where the upstream ignores the time, splitting has no use.
       narrows = (await options.read(NOTHING_YET, 0)).rows.length === 0;
       if (!narrows) windows.length = 0;
       windows.push(narrows ? window : { since: window.since, until: null });
@@ -71,9 +71,9 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Step> {
 interface Outcome {
   /** Narrower windows to read instead, oldest first. */
   pieces: Window[] | null;
-  /** Stands for the first page when that was full. */
+  /** Identifies the first page when it was full. */
   fullPage: string | null;
-  /** The first page was full and the very one of the window before. */
+  /** The first page was full and equal to that of the window before. */
   isRepeated: boolean;
 }
 
@@ -89,7 +89,7 @@ async function* readWindow(
   let offset = 0;
   let received = 0;
   let anchor: string | null = null;
-  let isSettled = true;
+  let isUnreported = true;
   const seen = new Set<string>();
   for (;;) {
     const page = await read(window, offset);
@@ -110,8 +110,8 @@ async function* readWindow(
         continue;
       }
       if (mayNarrow) return { pieces: split(window, null, page, options), fullPage, isRepeated: false };
-      if (isSettled) yield { rows: [], notes: [unsettled(window)], done: null };
-      isSettled = false;
+      if (isUnreported) yield { rows: [], notes: [unsettled(window)], done: null };
+      isUnreported = false;
     }
 
     for (const name of names) seen.add(name);
@@ -132,8 +132,8 @@ async function* readWindow(
 }
 
 /**
- * Does this page go on where the last one ended? What stands before the row they share was pushed down by newer rows, so it
- * was seen; what stands behind it is mostly new, since only rows updated meanwhile can have come from before.
+ * Does this page continue the last one, whose last row is `anchor`? Rows before the anchor were pushed down by newer rows, so they
+ * must have been seen; rows behind it must mostly be new.
  */
 function follows(names: readonly string[], anchor: string, seen: ReadonlySet<string>): boolean {
   const at = names.indexOf(anchor);
@@ -143,8 +143,8 @@ function follows(names: readonly string[], anchor: string, seen: ReadonlySet<str
 }
 
 /**
- * Is there more behind this page? Totals and links are believed when they say that there is; that there isn't is only
- * believed of a total that can't be the page's own size.
+ * Is there more behind this page? A total or a link that says so is believed. A total that says that there is no more is not
+ * believed where it is the page's own size.
  */
 function isMore({ rows, total, hasNext }: Page, isFull: boolean, received: number): boolean {
   if (hasNext) return true;
@@ -157,7 +157,7 @@ function widthOf(window: Window, page: Page, options: WalkOptions): Micros {
   return (window.until ?? Math.min(page.at ?? now, now + MICROS_PER_DAY)) - window.since;
 }
 
-/** Equal parts, as many as the total asks for: two when it is unknown. */
+/** Splits a window into equal parts, as many as the total needs; into two when it is unknown. */
 function split(window: Window, total: number | null, page: Page, options: WalkOptions): Window[] {
   const width = widthOf(window, page, options);
   const wanted = total === null ? 2 : Math.ceil(total / Math.max(options.maxOffset, options.limit));

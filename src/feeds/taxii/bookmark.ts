@@ -2,55 +2,55 @@ import { MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../../model/clock
 import { isJsonObject } from '../../model/json.ts';
 import { formatMicros, parseTimestamp } from '../../model/timestamp.ts';
 
-/** What a feed remembers between pulls; committed with the rows that it stands for. */
+/** The cursor of a TAXII feed, read: where each collection's reading goes on. It is committed with the rows before it. */
 export interface Bookmark {
-  /** The spelling of the media type that the server takes. */
+  /** The spelling of the media type that the server accepts. */
   accept: string | null;
   /** By the collection's name in the configuration. */
-  places: Map<string, Place>;
+  positions: Map<string, Position>;
 }
 
-export interface Place {
+export interface Position {
   /** The collection's own address, ending in a slash. */
   url: string;
-  /** X-TAXII-Date-Added-Last of the last page that was kept, verbatim: never our clock. */
+  /** X-TAXII-Date-Added-Last of the last committed page, verbatim. It is never made from our clock. */
   after: string | null;
-  /** The server was seen to tell microseconds, so nothing is asked for twice. */
+  /** The server was seen to send dates with microseconds, so no stretch has to be read twice. */
   isPrecise: boolean;
-  /** Objects a page that the server takes, where it refuses as many as the configuration says; else null. */
+  /** The page size that the server accepts, where it refuses the configured one; else null. */
   limit: number | null;
 }
 
-/** Never throws: a bookmark that can't be read, or that was made for another question, costs time and no row. */
-export function readBookmark(cursor: string | null, of: string): Bookmark {
-  const none: Bookmark = { accept: null, places: new Map() };
+/** Never throws: a cursor that can't be read, or that belongs to another query, begins anew, which costs time and no row. */
+export function readBookmark(cursor: string | null, query: string): Bookmark {
+  const none: Bookmark = { accept: null, positions: new Map() };
   if (cursor === null) return none;
   try {
     const stored: unknown = JSON.parse(cursor);
-    if (!isJsonObject(stored) || stored['of'] !== of || !isJsonObject(stored['places'])) return none;
-    const places = Object.entries(stored['places']).flatMap(([name, place]) => {
-      if (!isJsonObject(place) || typeof place['url'] !== 'string' || !URL.canParse(place['url'])) return [];
-      const { after, limit } = place;
+    if (!isJsonObject(stored) || stored['of'] !== query || !isJsonObject(stored['places'])) return none;
+    const positions = Object.entries(stored['places']).flatMap(([name, position]) => {
+      if (!isJsonObject(position) || typeof position['url'] !== 'string' || !URL.canParse(position['url'])) return [];
+      const { after, limit } = position;
       const date = typeof after === 'string' && parseTimestamp(after) !== undefined ? after : null;
       const taken = typeof limit === 'number' && Number.isSafeInteger(limit) && limit > 0 ? limit : null;
-      const isPrecise = place['isPrecise'] === true;
-      return [[name, { url: place['url'], after: date, isPrecise, limit: taken }] as const];
+      const isPrecise = position['isPrecise'] === true;
+      return [[name, { url: position['url'], after: date, isPrecise, limit: taken }] as const];
     });
     const { accept } = stored;
-    return { accept: typeof accept === 'string' ? accept : null, places: new Map(places) };
+    return { accept: typeof accept === 'string' ? accept : null, positions: new Map(positions) };
   } catch {
     return none;
   }
 }
 
-export function writeBookmark({ accept, places }: Bookmark, of: string): string {
-  return JSON.stringify({ of, accept, places: Object.fromEntries(places) });
+export function writeBookmark({ accept, positions }: Bookmark, query: string): string {
+  return JSON.stringify({ of: query, accept, places: Object.fromEntries(positions) });
 }
 
 /**
- * Where reading may go on behind a date, the safest first, the date itself last. `added_after` is exclusive: a server that
- * cuts its dates to seconds or milliseconds has more rows of that date than it has shown, so what is asked for begins at
- * the last full second before.
+ * Values of `added_after` to go on behind a date, the safest first, the date itself last. `added_after` is exclusive, and a server
+ * that cuts its dates to seconds or milliseconds may have more rows of that date than it has sent. So reading goes on at the last
+ * full second before.
  */
 export function restartsBehind(date: string, isPrecise: boolean): string[] {
   const micros = parseTimestamp(date);
@@ -62,7 +62,7 @@ export function restartsBehind(date: string, isPrecise: boolean): string[] {
   return [...new Set([...earlier, date])];
 }
 
-/** A date that shows no microseconds: of one in a thousand servers that have them, and of every one that hasn't. */
+/** Has the date no microseconds? Dates of servers that cut them never have; dates of others rarely end in zeros. */
 export function isCut(date: string): boolean {
   return /^\d{0,3}0*$/.test(fractionOf(date));
 }

@@ -4,13 +4,13 @@ import { collectionOf, type Options } from './options.ts';
 import { isMissing, type Server } from './server.ts';
 
 /**
- * From what the configuration names to the collections' addresses: discovery, API root, collections (TAXII 2.1 sections
- * 4.1, 4.2, 5.1). What the answers name is only followed to the server itself.
+ * Finds the addresses of the collections that the configuration names: by discovery, API root and collections (TAXII 2.1 sections
+ * 4.1, 4.2, 5.1). Addresses in the answers are followed to the same server only.
  */
 
 const MOST_ROOTS = 16;
 const MOST_COLLECTIONS = 10_000;
-/** Collections that a message names. */
+/** Most collections that a message lists. */
 const MOST_TITLES = 20;
 
 interface Collection {
@@ -22,8 +22,8 @@ interface Collection {
 }
 
 /**
- * Addresses by the names in the configuration; in an address' place why there is none, so that one name that nobody knows
- * keeps no other from being read. Throws `upstream-*` when nothing can be found at all.
+ * Returns addresses by the names in the configuration, or for a name the error that it has none, so that other collections can
+ * be read all the same. Throws `upstream-*` when nothing can be found at all.
  */
 export async function findCollections(server: Server, options: Options): Promise<Map<string, string | GatewayError>> {
   const direct = collectionOf(new URL(options.url));
@@ -35,8 +35,8 @@ export async function findCollections(server: Server, options: Options): Promise
   for (const root of roots) {
     known.push(...(await listCollections(server, root)));
     for (const name of wanted ?? []) {
-      const place = found.has(name) ? null : choose(name, known, server, options);
-      if (place !== null) found.set(name, place);
+      const address = found.has(name) ? null : choose(name, known, server, options);
+      if (address !== null) found.set(name, address);
     }
     if (wanted !== undefined && found.size === wanted.length) return found;
   }
@@ -48,8 +48,12 @@ export async function findCollections(server: Server, options: Options): Promise
   return found;
 }
 
-/** Why the collection that an address names can't be read, with what there is beside it where the server tells. */
-export async function tellNeighbours(server: Server, { url }: Options, missing: GatewayError): Promise<GatewayError> {
+/** The error for a missing collection that `url` names, with the collections that the server lists beside it. */
+export async function withOtherCollections(
+  server: Server,
+  { url }: Options,
+  missing: GatewayError,
+): Promise<GatewayError> {
   const direct = collectionOf(new URL(url));
   if (direct === null) return missing;
   const known = await listCollections(server, new URL('../../', direct.url)).catch(() => []);
@@ -58,13 +62,13 @@ export async function tellNeighbours(server: Server, { url }: Options, missing: 
   return new GatewayError('upstream-failed', message, { details: { status: '404' } });
 }
 
-/** The names that the configuration asks for, as a bookmark keeps them; null when only the server knows. */
+/** The names that the configuration asks for, as a bookmark has them; null where it names none. */
 export function wantedNames({ url, collections }: Options): string[] | null {
   const direct = collectionOf(new URL(url));
   return direct === null ? (collections ?? null) : [direct.name];
 }
 
-/** By id, alias or title, the first of the names that is known; ids and aliases win over titles. */
+/** Looks a name and its aliases up by id, alias or title; ids and aliases win over titles. Null: the server has none. */
 function choose(
   name: string,
   known: Collection[],
@@ -113,17 +117,17 @@ function listTitles(known: Collection[], server: Server): string {
   return shown.join(', ') + (others > 0 ? ` and ${others} more` : '');
 }
 
-/** The API roots to look in, the default first. `url` may itself be one, or what stands over or under it. */
+/** The API roots to look in, the default first. `url` may be an API root itself, or an address above or below it. */
 async function findRoots(server: Server, options: Options): Promise<URL[]> {
   const base = new URL(options.url);
-  // TAXII 2.1 section 8.2.1 fixes where a server alone has its discovery.
+  // TAXII 2.1 section 8.2.1: the discovery of a server stands at /taxii2/.
   const url = base.pathname === '/' ? new URL('/taxii2/', base) : withSlash(base);
   if (url.pathname.endsWith('/collections/')) return [new URL('../', url)];
   let body: unknown;
   try {
     body = await server.get(url, { name: 'its discovery or API root' });
   } catch (error) {
-    // Some serve collections under a root that itself answers nothing.
+    // Some servers have collections under an API root that itself answers 404.
     if (!isMissing(error)) throw error;
     return [url];
   }
@@ -146,14 +150,17 @@ async function findRoots(server: Server, options: Options): Promise<URL[]> {
   return chooseRoots([...roots.values()], server, options);
 }
 
-/** A root at another host is looked for at ours: behind a proxy servers tell their inner name, and a key goes nowhere else. */
+/**
+ * An API root at another host is asked for at the configured host: servers behind a proxy send their inner name, and the key goes
+ * nowhere else.
+ */
 function rootAt(root: string, discovery: URL, { hosts = [] }: Options): [string, URL][] {
   if (!URL.canParse(root, discovery.href)) return [];
-  const told = withSlash(new URL(root, discovery));
+  const named = withSlash(new URL(root, discovery));
   const isOurs =
-    told.origin === discovery.origin ||
-    (hosts.includes(told.hostname) && told.protocol === discovery.protocol && told.port === discovery.port);
-  const url = isOurs ? told : new URL(told.pathname, discovery);
+    named.origin === discovery.origin ||
+    (hosts.includes(named.hostname) && named.protocol === discovery.protocol && named.port === discovery.port);
+  const url = isOurs ? named : new URL(named.pathname, discovery);
   return [[url.href, url]];
 }
 
@@ -194,7 +201,7 @@ function readCollection({ id, alias, title, can_read: mayRead }: JsonObject, lis
       id,
       alias: typeof alias === 'string' ? alias : null,
       title: typeof title === 'string' ? title : '',
-      // Only a plain no is one: some servers leave it out or send null.
+      // Some servers leave it out or send null, which means nothing.
       mayRead: mayRead !== false,
       url: new URL(`${encodeURIComponent(id)}/`, list),
     },

@@ -25,7 +25,7 @@ const words = (description: string) =>
     }),
   );
 
-/** The largest page that is asked for, whatever the configuration says. */
+/** The largest page that is asked for. */
 export const MAX_PAGE = 10_000;
 
 export const optionsSchema = Type.Object(
@@ -105,7 +105,7 @@ export const optionsSchema = Type.Object(
 );
 export type Options = Static<typeof optionsSchema>;
 
-/** What no schema says. Throws `config-invalid`. */
+/** Checks what the schema can't. Throws `config-invalid`. */
 export function checkOptions(options: Options): void {
   const { url, collections, tls, mode, match } = options;
   const refuse = (message: string): never => {
@@ -123,7 +123,7 @@ export function checkOptions(options: Options): void {
   if (tls !== undefined && !url.startsWith('https://')) refuse('tls goes with an https address');
 }
 
-/** Whose allowance is spent, and how it is reached. Throws `config-invalid` for a key or certificate of no use. */
+/** Whose budget is spent, and how the server is reached. Throws `config-invalid` for a key or certificate of no use. */
 export function accountOf(options: Options): FeedAccount {
   const { url, key, per_minute, per_day, tls, hosts = [] } = options;
   checkKey(options);
@@ -145,7 +145,7 @@ function checkCertificates(tls: NonNullable<Options['tls']>): void {
   throw new GatewayError('config-invalid', `${part === 'pair' ? 'tls.cert and tls.key' : `tls.${part}`} ${message}`);
 }
 
-/** The collection that an address itself names (TAXII 2.1 section 5.2), with its address; null for any other. */
+/** The collection that an address names (TAXII 2.1 section 5.2), with the collection's own address; null for other addresses. */
 export function collectionOf(url: URL): { name: string; url: URL } | null {
   const match = /^(.*\/collections\/([^/]+)\/)(?:objects\/?|manifest\/?)?$/.exec(
     url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/`,

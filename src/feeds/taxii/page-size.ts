@@ -1,23 +1,23 @@
 import { GatewayError } from '../../model/error.ts';
 
 /**
- * Servers that don't give as many objects a page as were asked for should cap the page (TAXII 2.1 section 3.4); some refuse
- * it: 413, 400 or 422. Then the next smaller of these sizes is asked for, round ones, as servers have them.
+ * A server that does not give as many objects as were asked for should cap the page (TAXII 2.1 section 3.4). Some refuse it with
+ * 413, 400 or 422: then the next smaller of these sizes is tried.
  */
 const SIZES = [5000, 2000, 1000, 500, 200, 100, 50, 20, 10];
 
 /**
- * What to ask for after a refusal; null when that can't be about the size. `isTaken`: the server has answered pages of this
- * size before, so that only 413, of larger objects, is about it.
+ * The size to try after a refusal; null when the refusal can't be about the size. `isAccepted`: the server has answered pages of
+ * this size before, so only 413 (larger objects) can be about it.
  */
-export function smallerLimit(error: unknown, limit: number, isTaken: boolean): number | null {
+export function smallerLimit(error: unknown, limit: number, isAccepted: boolean): number | null {
   const status = statusOf(error);
-  if (status !== '413' && (isTaken || (status !== '400' && status !== '422'))) return null;
+  if (status !== '413' && (isAccepted || (status !== '400' && status !== '422'))) return null;
   return SIZES.find((size) => size < limit) ?? null;
 }
 
-/** What is thrown when no size was taken: the last refusal, with the name of the option. */
-export function toldLimit(error: unknown, asked: number, last: number): unknown {
+/** The error to throw when no size was accepted: the last refusal, with a hint at the option. */
+export function explainLimit(error: unknown, asked: number, last: number): unknown {
   const status = statusOf(error);
   if (!(error instanceof GatewayError) || (status !== '413' && last === asked)) return error;
   const sizes = last === asked ? `${asked} objects` : `${asked} objects, and of fewer down to ${last}`;

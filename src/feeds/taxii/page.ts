@@ -8,37 +8,38 @@ import { wholeText } from '../../stix/validate.ts';
 import { BATCH_BYTES, BATCH_ROWS, type FeedResponse } from '../feed.ts';
 import { isEmptyEnvelope } from '../reading/envelope.ts';
 import { type JsonStreamPart, readJsonStream } from '../reading/json-stream.ts';
+import { asBuffer } from '../reading/stream.ts';
 
 /** One answer of `GET .../objects/`, read to its end. */
 export interface Page {
-  /** Those that were not given in pieces before. */
+  /** The objects that were not yielded in pieces before. */
   objects: Json[];
   /** All objects of the page. */
   count: number;
-  /** What tells the page from any other: its objects and their versions. */
-  print: string;
-  /** Null: not said. The standard means false by it (TAXII 2.1 section 3.7); servers in the field mean nothing. */
+  /** A hash of the ids and versions of its objects: tells the page from any other. */
+  fingerprint: string;
+  /** Null: absent, which the standard defines as false (TAXII 2.1 section 3.7) and many servers do not mean as such. */
   more: boolean | null;
   next: string | null;
-  /** X-TAXII-Date-Added-First and -Last, verbatim (section 3.2); null when absent, no time, or ahead of the answer's clock. */
+  /** X-TAXII-Date-Added-First and -Last, verbatim (section 3.2); null when absent, no time, or ahead of the server's clock. */
   first: string | null;
   last: string | null;
-  /** The date that was ahead of the answer's clock. */
+  /** The date that was ahead of the server's clock. */
   ahead: string | null;
   /** When the page was made, by the server's clock. */
   at: Micros;
-  /** A STIX bundle came in the envelope's place. */
+  /** The answer is a STIX bundle or a bare list, not an envelope. */
   isBundle: boolean;
 }
 
-/** A page's notes, of which there are at most two, go with its last rows. */
+/** Leaves room in a batch for the page's notes, at most two. */
 const MOST_ROWS = BATCH_ROWS - 2;
 const MAX_NEXT = 4096;
 
 /**
- * Reads an envelope, a bundle or a bare list of any length. Yields the objects of a page that is longer than a batch in
- * pieces, and what has come when the server pauses; returns the page with the rest of them. What the page says of itself may
- * stand before or behind its objects, so it is known at the end only.
+ * Reads an envelope, a bundle or a bare list of any length. Yields the objects of a page that is longer than a batch in pieces,
+ * and what has come when the server pauses; returns the page with the remaining objects. `more` and `next` may stand behind the
+ * objects, so they are known at the end only.
  * Throws `upstream-malformed`.
  */
 export async function* readPage(
@@ -47,7 +48,7 @@ export async function* readPage(
   subject: string,
   now: Micros,
 ): AsyncGenerator<Json[], Page> {
-  const print = createHash('sha1');
+  const fingerprint = createHash('sha1');
   let count = 0;
   let bytes = 0;
   let objects: Json[] = [];
@@ -55,7 +56,7 @@ export async function* readPage(
     objects.push(object);
     bytes += size;
     count += 1;
-    print.update(`${wholeText(isJsonObject(object) ? [object['id'], object['modified']] : object)}\n`);
+    fingerprint.update(`${wholeText(isJsonObject(object) ? [object['id'], object['modified']] : object)}\n`);
   };
   const takeAll = (): Json[] => {
     const all = objects;
@@ -85,7 +86,7 @@ export async function* readPage(
   return {
     objects,
     count,
-    print: print.digest('hex'),
+    fingerprint: fingerprint.digest('hex'),
     more: typeof more === 'boolean' ? more : null,
     next: nextOf(next),
     ...datesOf(headers, now),
@@ -99,7 +100,7 @@ async function* partsOf(
   subject: string,
 ): AsyncGenerator<JsonStreamPart[]> {
   const chunks = (async function* () {
-    for await (const chunk of body) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    for await (const chunk of body) yield asBuffer(chunk);
   })();
   try {
     yield* readJsonStream(`The answer of ${host} for ${subject}`, chunks, { list: 'objects', format: 'TAXII' });
@@ -109,26 +110,26 @@ async function* partsOf(
   }
 }
 
-/** Nothing of what came is quoted: a page that repeats the request repeats the password in it. */
+/** The answer is not quoted: an error page may repeat the request, with the password in it. */
 export function noWholeJson(host: string, subject: string): GatewayError {
   return new GatewayError('upstream-malformed', `${host} sent no whole JSON for ${subject}.`);
 }
 
-/** The objects of a root in which they were not found on the way: `objects` may be written with escapes. */
+/** The objects of a root in which the stream reader found no list: the name `objects` may be written with escapes. */
 function listIn(root: Json): Json[] {
   const list = isJsonObject(root) ? root['objects'] : root;
   return Array.isArray(list) ? list : [];
 }
 
-/** Some servers send it as a number. */
+/** `next` as text: some servers send a number. */
 function nextOf(next: Json | undefined): string | null {
   const text = typeof next === 'number' ? String(next) : next;
   return typeof text === 'string' && text !== '' && text.length <= MAX_NEXT ? text : null;
 }
 
 /**
- * Nothing can have been added after the answer was made. A date that says so would be asked for ever after, and nothing new
- * would come; the date of the page's first row then stands for it, which is never too late.
+ * Reads the dates of a page. A date after the answer was made is not believed: with it as `added_after` nothing new would ever
+ * come.
  */
 function datesOf(headers: Record<string, string>, now: Micros): Pick<Page, 'first' | 'last' | 'ahead' | 'at'> {
   const at = responseDate(headers['date'], now);
@@ -136,30 +137,30 @@ function datesOf(headers: Record<string, string>, now: Micros): Pick<Page, 'firs
   const [first, last] = ['first', 'last'].map((name) => {
     const date = timestampOf(headers[`x-taxii-date-added-${name}`]?.trim() ?? '');
     const time = parseTimestamp(date);
-    // Servers send `undefined`, `null` and the like.
+    // Some servers send `undefined` or `null` as text.
     if (time === undefined) return null;
     if (!isInFuture(time, at)) return date;
     ahead = date;
     return null;
   }) as [string | null, string | null];
-  // The OASIS server tells a page of one object by its first date alone; as a last date it is never too late.
+  // The OASIS server sends the first date alone for a page of one object; as the last date it is never too late.
   return { first, last: last ?? first, ahead, at };
 }
 
-/** `Thu Feb 20 2020 22:10:20 GMT+0000 (…)` as JavaScript writes a Date, and an HTTP-date: both to the second. */
-const SPOKEN =
+/** `Thu Feb 20 2020 22:10:20 GMT+0000 (…)` as JavaScript prints a date, and an HTTP-date; both to the second. */
+const PRINTED_DATE =
   /^[A-Z][a-z]{2},? (?:(\d{2}) )?([A-Z][a-z]{2}) (?:(\d{2}) )?(\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4})?(?: \(.*\))?$/;
 const MONTHS = 'JanFebMarAprMayJunJulAugSepOctNovDec';
 
 /**
- * What servers write in place of a timestamp (TAXII 2.1 section 2), as one: without the offset, which then is that of UTC, or
- * as a language prints a date. Any other text comes back as it is.
+ * Makes a timestamp (TAXII 2.1 section 2) of what some servers send instead: one without offset, which then is UTC, or a date as a
+ * programming language prints it. Any other text is returned as it is.
  */
 function timestampOf(text: string): string {
   if (/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?$/.test(text)) return `${text}Z`;
-  const spoken = SPOKEN.exec(text);
-  if (spoken === null) return text;
-  const [, before, name = '', behind, year, time, offset = '+0000'] = spoken;
+  const printed = PRINTED_DATE.exec(text);
+  if (printed === null) return text;
+  const [, before, name = '', behind, year, time, offset = '+0000'] = printed;
   const month = String(MONTHS.indexOf(name) / 3 + 1).padStart(2, '0');
   const zone = Number(offset) === 0 ? 'Z' : `${offset.slice(0, 3)}:${offset.slice(3)}`;
   return `${year}-${month}-${before ?? behind}T${time}${zone}`;

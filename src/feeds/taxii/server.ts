@@ -4,27 +4,27 @@ import { authorizationOf } from '../key.ts';
 import type { Options } from './options.ts';
 import { noWholeJson } from './page.ts';
 
-/** One TAXII server as a pull asks it: signed in, in a spelling of the media type that it takes, its refusals in our words. */
+/** A TAXII server as one pull asks it: with the key, with a media type that the server accepts, and with its errors explained. */
 export interface Server {
-  /** Throws `upstream-*`; for what isn't there, with which `isMissing` answers true. */
+  /** Throws `upstream-*`. For an address that isn't there the error is one that `isMissing` recognises. */
   get(url: URL, subject: Subject): Promise<unknown>;
-  /** The same for an answer that is read as it comes. */
+  /** The same for an answer whose body is read as it comes. */
   open(url: URL, subject: Subject): Promise<FeedResponse>;
-  /** The spelling that was last taken; null before any answer. */
+  /** The spelling of the media type that was last accepted; null before any answer. */
   accept(): string | null;
-  /** Upstream's own text as it may stand in a message: short, one line, without the key. */
+  /** Text of the upstream as it may stand in a message: short, one line, without the key. */
   quote(text: string): string;
 }
 
 export interface Subject {
-  /** What is asked for, in the words of a message: "the collections". */
+  /** What is asked for, as messages name it: "the collections". */
   name: string;
   weight?: number;
 }
 
 /**
- * TAXII 2.1 section 3.1 fixes the first; servers in the field compare it as text, know only their own spelling, or serve
- * objects as what they are.
+ * Media types to accept, in the order in which they are tried. The first is that of TAXII 2.1 section 3.1. Some servers compare it
+ * as text and know another spelling only, or send STIX or JSON.
  */
 const spellings = [
   'application/taxii+json;version=2.1',
@@ -37,11 +37,11 @@ const spellings = [
 
 const MAX_QUOTE = 60;
 
-/** `accept`: the spelling that the last pull found, tried first. */
+/** `accept`: the spelling that the server accepted in the last pull; it is tried first. */
 export function openServer({ options, fetch }: FeedContext<Options>, accept: string | null): Server {
-  let taken = accept;
+  let accepted = accept;
   const open = async (url: URL, subject: Subject): Promise<FeedResponse> => {
-    const order = new Set([...(taken === null ? [] : [taken]), ...spellings]);
+    const order = new Set([...(accepted === null ? [] : [accepted]), ...spellings]);
     for (const spelling of order) {
       let status = 0;
       try {
@@ -57,17 +57,17 @@ export function openServer({ options, fetch }: FeedContext<Options>, accept: str
         });
         if (response === null) throw malformed(`${url.host} answered 304 to an unconditional request`);
         await requireTaxii(response, url.host, subject.name);
-        taken = spelling;
+        accepted = spelling;
         return response;
       } catch (error) {
-        // RFC 9110 section 15.5.16: 415 is for what was sent, but some say it of Accept.
+        // RFC 9110 section 15.5.16: 415 is about the request's content, but some servers send it for Accept.
         if (status !== 406 && status !== 415) throw error;
       }
     }
     throw malformed(`${url.host} takes none of the media types of TAXII 2.1: does it speak another version?`);
   };
   return {
-    accept: () => taken,
+    accept: () => accepted,
     quote: (text) => quote(text, options),
     open,
     async get(url, subject) {
@@ -82,7 +82,7 @@ export function openServer({ options, fetch }: FeedContext<Options>, accept: str
   };
 }
 
-/** Is this the refusal of something that isn't there? */
+/** Is this the error for an address that isn't there? */
 export function isMissing(error: unknown): boolean {
   return error instanceof GatewayError && error.details?.['status'] === '404';
 }
@@ -115,14 +115,14 @@ function explain(status: number, host: string, subject: string, { key }: Options
 }
 
 async function requireTaxii({ headers, body }: FeedResponse, host: string, subject: string): Promise<void> {
-  const other = foreign(headers['content-type'] ?? '');
+  const other = otherFormat(headers['content-type'] ?? '');
   if (other === null) return;
   await drop(body);
   throw malformed(`${host} answered ${other} for ${subject}`);
 }
 
-/** What an answer is that is no TAXII 2.1, by its media type; null for all that may be. */
-function foreign(type: string): string | null {
+/** Describes an answer that is no TAXII 2.1, by its media type; null where it may be. */
+function otherFormat(type: string): string | null {
   if (/^\s*(?:text\/html|application\/xhtml)/i.test(type)) {
     return 'a page for people (HTML): is url right, or does a proxy between ask to sign in';
   }
@@ -131,7 +131,7 @@ function foreign(type: string): string | null {
   return null;
 }
 
-/** Ends an answer whose body nobody reads. */
+/** Closes the body of an answer without reading it. */
 async function drop(body: AsyncIterable<Uint8Array>): Promise<void> {
   await body[Symbol.asyncIterator]().return?.();
 }
