@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import Type, { type Static, type TSchema } from 'typebox';
 import type { Entry } from '../model/entry.ts';
-import { GatewayError } from '../model/error.ts';
+import { GatewayError, systemErrorCode } from '../model/error.ts';
 import { optionsOf, readOptions } from '../outputs/options.ts';
 import type { Output } from '../outputs/output.ts';
 import { outputs } from '../outputs/registry.ts';
@@ -125,6 +125,5 @@ async function* once<T>(value: T): AsyncGenerator<T> {
 }
 
 function unavailable(name: string, error: unknown): GatewayError {
-  const { code } = error as NodeJS.ErrnoException;
-  return new GatewayError('sink-unavailable', `${name} can't be written (${code ?? 'unknown'}).`);
+  return new GatewayError('sink-unavailable', `${name} can't be written (${systemErrorCode(error) ?? 'unknown'}).`);
 }

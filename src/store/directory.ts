@@ -1,13 +1,13 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { GatewayError } from '../model/error.ts';
+import { GatewayError, systemErrorCode } from '../model/error.ts';
 
 /** Makes a directory that only its owner can use (0700), and those above it. Throws `store-failed` when that is impossible. */
 export function makeDirectory(dir: string): void {
   try {
     makeLevel(dir);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
+    const code = systemErrorCode(cause);
     throw new GatewayError('store-failed', `The data directory ${dir} cannot be used: ${code}.`, { cause });
   }
 }
@@ -17,7 +17,7 @@ function makeLevel(dir: string): void {
   try {
     mkdirSync(dir, { mode: 0o700 });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = systemErrorCode(error);
     if (code === 'EEXIST' && statSync(dir).isDirectory()) return;
     if (code !== 'ENOENT' || dirname(dir) === dir) throw error;
     makeLevel(dirname(dir));

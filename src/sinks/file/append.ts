@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemErrorCode } from '../../model/error.ts';
 
 export interface LineFile {
   directory: string;
@@ -64,6 +65,6 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  if (systemErrorCode(error) === 'ENOENT') return undefined;
   throw error;
 }
