@@ -6,10 +6,10 @@ import type { Rejection } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
 import type { FeedState } from '../model/state.ts';
 import { addPublished, type Changes, type Published } from '../publish/changes.ts';
+import { freshnessWhileRead } from '../publish/context.ts';
 import type { Journals } from '../publish/journals.ts';
 import { publish } from '../publish/publish.ts';
 import { review } from '../publish/review.ts';
-import { feedViewWhileRead } from '../publish/view.ts';
 import type { Writer } from '../store/store.ts';
 import { redact, withoutKey } from '../upstream/redact.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -139,10 +139,10 @@ async function commitBatch(
   const now = clock.now();
   const { published, counters } = await writer.transaction(async (tx) => {
     const before = await tx.feedState(feed.name);
-    const views = await journals.viewsOf(tx, feedViewWhileRead(feed, now), now);
+    const contexts = await journals.contextsOf(tx, freshnessWhileRead(feed, now), now);
     const published: Published = { entries: 0, withdrawn: 0 };
     const publishAll = async (all: AsyncIterable<Changes>): Promise<void> => {
-      for await (const changes of all) addPublished(published, await publish(tx, views, changes, now));
+      for await (const changes of all) addPublished(published, await publish(tx, contexts, changes, now));
     };
 
     await publishAll(saveRows(tx, pull, rows, batch.last, now));
@@ -155,7 +155,7 @@ async function commitBatch(
     const ofBatch = countersOf(part, first);
     const counters = sumOf(running.counters, ofBatch);
     if (isWholeSnapshot) {
-      const isExpanded = views.some(({ definition }) => definition.policy.expandCidr !== null);
+      const isExpanded = contexts.some(({ definition }) => definition.policy.expandCidr !== null);
       await publishAll(removeVanished(tx, pull, outcomeOf(counters).accepted, isExpanded));
       await tx.forgetRejections(pull.mark);
     }

@@ -4,11 +4,11 @@ import type { ObservableKey } from '../model/observable.ts';
 import { sourceObjectsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 import { addPublished, type Published, withdrawalsOf } from './changes.ts';
+import { freshnessOf } from './context.ts';
 import type { Journals } from './journals.ts';
 import { expiryOf } from './lifetime.ts';
 import { publish } from './publish.ts';
 import { isReviewDue } from './review.ts';
-import { feedView } from './view.ts';
 
 /** Rows of each delta feed that are looked at in a tick: a million come round in three hours. */
 const SLICE = 5000;
@@ -54,13 +54,13 @@ export class AgedRows {
     const { name } = feed;
     const keys = await tx.observedKeys([name], after, SLICE);
     const state = await tx.feedState(name);
-    const view = feedView(feed, state, this.#journals.isIdle(name), now);
+    const freshness = freshnessOf(feed, state, this.#journals.isIdle(name), now);
     const expired = (await tx.observations([name], keys)).filter((observation) => {
       const { revoked, reportedAt } = observation;
       // A STIX object that the next pull may bring once more stays known: else it would be new, and live another lifetime.
       if (sourceObjectsOf(observation).some((one) => state.movedAt !== null && one.reportedAt >= state.movedAt))
         return false;
-      const end = revoked ? reportedAt + REVOKED_KEPT : expiryOf(observation, view, until);
+      const end = revoked ? reportedAt + REVOKED_KEPT : expiryOf(observation, freshness, until);
       return end !== null && end < until;
     });
     await tx.removeObservations(
@@ -68,8 +68,8 @@ export class AgedRows {
       expired.map(({ key }) => key),
     );
     if (expired.length > 0) {
-      const views = await this.#journals.viewsOf(tx, view, now);
-      addPublished(published, await publish(tx, views, withdrawalsOf(name, expired), now));
+      const contexts = await this.#journals.contextsOf(tx, freshness, now);
+      addPublished(published, await publish(tx, contexts, withdrawalsOf(name, expired), now));
     }
     await tx.forgetEnded(name, until - REVOKED_KEPT, SLICE);
     return keys.length < SLICE ? null : (keys.at(-1) ?? null);

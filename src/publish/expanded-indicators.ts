@@ -2,10 +2,10 @@ import type { Micros } from '../model/clock.ts';
 import { type Observable, type ObservableKey, observableKey } from '../model/observable.ts';
 import type { Transaction } from '../store/store.ts';
 import { addPublished, type Changes, type Published } from './changes.ts';
+import type { JournalContext } from './context.ts';
 import { addressesOfAll, isExpanded, observationsOfNetworks, slices } from './expand.ts';
 import { addObservation, decideAndAppend, readLive, readObservations } from './indicators.ts';
 import type { FeedObservation } from './merge.ts';
-import type { JournalView } from './view.ts';
 
 /** Keys and addresses that are brought up to date at once: a batch may hold millions of addresses. */
 const AT_ONCE = 1000;
@@ -16,7 +16,7 @@ const AT_ONCE = 1000;
  */
 export async function publishExpanded(
   tx: Transaction,
-  view: JournalView,
+  context: JournalContext,
   expandCidr: number,
   { keys, latest, gone = [] }: Changes,
   now: Micros,
@@ -27,28 +27,28 @@ export async function publishExpanded(
       // Each once: networks may lie in each other.
       const byKey = new Map(addresses.map((address) => [observableKey(address), address]));
       const keys = [...byKey.keys()];
-      const observations = await readObservations(tx, view, keys);
-      await addNetworks(tx, view, expandCidr, observations, byKey.values());
-      const live = await readLive(tx, view, keys);
-      addPublished(published, await decideAndAppend(tx, view, keys, observations, live, now));
+      const observations = await readObservations(tx, context, keys);
+      await addNetworks(tx, context, expandCidr, observations, byKey.values());
+      const live = await readLive(tx, context, keys);
+      addPublished(published, await decideAndAppend(tx, context, keys, observations, live, now));
     }
   };
   for (const slice of slices(keys, AT_ONCE)) {
-    const live = await readLive(tx, view, slice);
-    const observations = await readObservations(tx, view, slice, latest);
+    const live = await readLive(tx, context, slice);
+    const observations = await readObservations(tx, context, slice, latest);
     // An observable that is not live and that nobody says by itself stands as the networks over it left it.
     const observables = slice.flatMap((key): Observable[] => {
       const known = observations.get(key)?.[0]?.observation.observable ?? live.get(key);
       return known === undefined ? [] : [{ type: known.type, value: known.value }];
     });
     const networks = observables.filter((observable) => isExpanded(observable, expandCidr));
-    const over = await addNetworks(tx, view, expandCidr, observations, observables);
-    addPublished(published, await decideAndAppend(tx, view, slice, observations, live, now));
+    const over = await addNetworks(tx, context, expandCidr, observations, observables);
+    addPublished(published, await decideAndAppend(tx, context, slice, observations, live, now));
     // Where time made the change: the networks over what ended, ended as well, and have no entry that would come due.
     const ended = latest === undefined ? [...over].filter((key) => !observations.has(key)) : [];
     if (ended.length > 0) {
-      const [observations, live] = [await readObservations(tx, view, ended), await readLive(tx, view, ended)];
-      addPublished(published, await decideAndAppend(tx, view, ended, observations, live, now));
+      const [observations, live] = [await readObservations(tx, context, ended), await readLive(tx, context, ended)];
+      addPublished(published, await decideAndAppend(tx, context, ended, observations, live, now));
     }
     await publishAddresses(networks);
   }
@@ -59,7 +59,7 @@ export async function publishExpanded(
 /** Adds what is said of the networks over these observables; returns the keys of those networks. */
 async function addNetworks(
   tx: Transaction,
-  { feeds }: JournalView,
+  { feeds }: JournalContext,
   expandCidr: number,
   observations: Map<ObservableKey, FeedObservation[]>,
   observables: Iterable<Observable>,

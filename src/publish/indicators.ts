@@ -4,30 +4,30 @@ import type { ObservableKey } from '../model/observable.ts';
 import type { LeftOut, LeftOutReason } from '../model/served.ts';
 import type { AppendEntry, Transaction } from '../store/store.ts';
 import type { Changes, Published } from './changes.ts';
+import type { JournalContext } from './context.ts';
 import { materialOf } from './fingerprint.ts';
 import { type Issue, issue, tombstone } from './issue.ts';
 import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
 import { resolveMarkings } from './markings.ts';
 import { membershipOf } from './membership.ts';
 import { type FeedObservation, type LeftOutObservation, merge } from './merge.ts';
-import type { JournalView } from './view.ts';
 
 /** Brings one journal up to date with changed observables: indicators that are new, changed, renewed, re-issued or withdrawn. */
 export async function publishIndicators(
   tx: Transaction,
-  view: JournalView,
+  context: JournalContext,
   { keys, latest }: Changes,
   now: Micros,
 ): Promise<Published> {
   if (keys.length === 0) return { entries: 0, withdrawn: 0 };
-  const live = await readLive(tx, view, keys);
-  return decideAndAppend(tx, view, keys, await readObservations(tx, view, keys, latest), live, now);
+  const live = await readLive(tx, context, keys);
+  return decideAndAppend(tx, context, keys, await readObservations(tx, context, keys, latest), live, now);
 }
 
 /** The live entries of the journal on these observables, by key. */
 export async function readLive(
   tx: Transaction,
-  { definition }: JournalView,
+  { definition }: JournalContext,
   keys: readonly ObservableKey[],
 ): Promise<Map<ObservableKey, IndicatorEntry>> {
   return new Map((await tx.liveEntries(definition.name, keys)).map((entry) => [entry.key, entry]));
@@ -36,7 +36,7 @@ export async function readLive(
 /** What the pool's feeds say on these observables: what one says as it was handed over (`latest`), all else from the store. */
 export async function readObservations(
   tx: Transaction,
-  { feeds }: JournalView,
+  { feeds }: JournalContext,
   keys: readonly ObservableKey[],
   latest?: Changes['latest'],
 ): Promise<Map<ObservableKey, FeedObservation[]>> {
@@ -62,20 +62,20 @@ export function addObservation(byKey: Map<ObservableKey, FeedObservation[]>, one
 /** Decides about each observable, now that all that is said of it is known, and writes what follows. */
 export async function decideAndAppend(
   tx: Transaction,
-  view: JournalView,
+  context: JournalContext,
   keys: readonly ObservableKey[],
   observations: ReadonlyMap<ObservableKey, readonly FeedObservation[]>,
   live: ReadonlyMap<ObservableKey, IndicatorEntry>,
   now: Micros,
 ): Promise<Published> {
-  const { name } = view.definition;
+  const { name } = context.definition;
   const resolved = await resolveMarkings(tx, observations);
   const decided: Decided = { steps: [], dues: [], leftOut: [], lapsed: new Set() };
-  for (const key of keys) decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, view, now, decided);
+  for (const key of keys) decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, context, now, decided);
   if (decided.dues.length > 0) await tx.setDue(name, decided.dues);
   for (const feed of decided.lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
   await tx.judge(name, keys, decided.leftOut);
-  return append(tx, view, decided.steps, now);
+  return append(tx, context, decided.steps, now);
 }
 
 const NOTHING: readonly FeedObservation[] = [];
@@ -100,19 +100,19 @@ function decide(
   key: ObservableKey,
   observations: readonly FeedObservation[],
   live: IndicatorEntry | null,
-  view: JournalView,
+  context: JournalContext,
   now: Micros,
   { steps, dues, leftOut, lapsed }: Decided,
 ): void {
-  const { definition } = view;
-  const result = merge(observations, view, now, lapsed);
-  const member = result.merged === null ? null : membershipOf(result.merged, view);
+  const { definition } = context;
+  const result = merge(observations, context, now, lapsed);
+  const member = result.merged === null ? null : membershipOf(result.merged, context);
   const refused = member !== null && 'leftOut' in member ? member.leftOut : null;
   if (refused !== null || result.leftOut.length > 0) {
     leftOut.push(...leftOutOf(key, observations, result.leftOut, refused));
   }
   if (member === null || 'leftOut' in member) {
-    const reason = refused ?? (live === null ? 'vanished' : withdrawalReasonOf(live, result.leftOut, view));
+    const reason = refused ?? (live === null ? 'vanished' : withdrawalReasonOf(live, result.leftOut, context));
     if (live !== null) steps.push({ do: 'withdraw', old: live, reason });
     return;
   }
@@ -161,7 +161,7 @@ function leftOutOf(
 function withdrawalReasonOf(
   live: IndicatorEntry,
   leftOut: readonly LeftOutObservation[],
-  { feeds }: JournalView,
+  { feeds }: JournalContext,
 ): WithdrawalReason {
   const [strongest] = JSON.parse(live.sources) as Claim[];
   if (strongest === undefined) return 'vanished';
@@ -172,7 +172,7 @@ function withdrawalReasonOf(
 
 async function append(
   tx: Transaction,
-  { definition, namespace }: JournalView,
+  { definition, namespace }: JournalContext,
   steps: readonly Step[],
   now: Micros,
 ): Promise<Published> {

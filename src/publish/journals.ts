@@ -4,8 +4,8 @@ import type { StixObject } from '../model/observation.ts';
 import type { Transaction, Writer } from '../store/store.ts';
 import { openSuppressors, suppressorKinds } from '../suppress/registry.ts';
 import type { Suppressor, SuppressorKind } from '../suppress/suppressor.ts';
+import { dependsOnState, type FeedFreshness, freshnessOf, type JournalContext } from './context.ts';
 import { type Publishers, publishersOf } from './publisher.ts';
-import { dependsOnState, type FeedView, feedView, type JournalView } from './view.ts';
 
 export interface JournalsParts {
   clock: Clock;
@@ -53,42 +53,42 @@ export class Journals {
     );
   }
 
-  /** The view of one journal, as the states of its feeds stand. */
-  view(tx: Transaction, definition: JournalDefinition, now: Micros): Promise<JournalView> {
-    return this.#view(tx, definition, now, new Map());
+  /** The context of one journal, as the states of its feeds stand. */
+  context(tx: Transaction, definition: JournalDefinition, now: Micros): Promise<JournalContext> {
+    return this.#context(tx, definition, now, new Map());
   }
 
-  /** The views of all journals whose pool holds a feed, of which the view is known. */
-  async viewsOf(tx: Transaction, feed: FeedView, now: Micros): Promise<JournalView[]> {
+  /** The contexts of all journals whose pool holds this feed. Each feed's state is read once. */
+  async contextsOf(tx: Transaction, feed: FeedFreshness, now: Micros): Promise<JournalContext[]> {
     this.decidedAt = Math.max(this.decidedAt, now);
     const { name } = feed.definition;
     const known = new Map([[name, feed]]);
-    const views: JournalView[] = [];
-    for (const definition of this.ofFeed(name)) views.push(await this.#view(tx, definition, now, known));
-    return views;
+    const contexts: JournalContext[] = [];
+    for (const definition of this.ofFeed(name)) contexts.push(await this.#context(tx, definition, now, known));
+    return contexts;
   }
 
   /** `known`: feeds whose state has been read in this transaction. */
-  async #view(
+  async #context(
     tx: Transaction,
     definition: JournalDefinition,
     now: Micros,
-    known: Map<string, FeedView>,
-  ): Promise<JournalView> {
-    const feeds = new Map<string, FeedView>();
+    known: Map<string, FeedFreshness>,
+  ): Promise<JournalContext> {
+    const feeds = new Map<string, FeedFreshness>();
     for (const feed of this.feedsOf(definition)) {
-      const view = known.get(feed.name) ?? (await this.#feedView(tx, feed, now));
-      known.set(feed.name, view);
-      feeds.set(feed.name, view);
+      const freshness = known.get(feed.name) ?? (await this.#freshness(tx, feed, now));
+      known.set(feed.name, freshness);
+      feeds.set(feed.name, freshness);
     }
     const publishers = this.#publishers.get(definition.pool) ?? publishersOf([]);
     const suppressors = this.#suppressors.get(definition.name) ?? [];
     return { definition, feeds, publishers, suppressors, namespace: this.parts.namespace };
   }
 
-  async #feedView(tx: Transaction, feed: FeedDefinition, now: Micros): Promise<FeedView> {
+  async #freshness(tx: Transaction, feed: FeedDefinition, now: Micros): Promise<FeedFreshness> {
     const state = dependsOnState(feed) ? await tx.feedState(feed.name) : null;
-    return feedView(feed, state, this.isIdle(feed.name), now);
+    return freshnessOf(feed, state, this.isIdle(feed.name), now);
   }
 
   isIdle(feed: string): boolean {

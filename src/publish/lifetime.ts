@@ -3,7 +3,7 @@ import type { Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
-import type { FeedView } from './view.ts';
+import type { FeedFreshness } from './context.ts';
 
 /** Elastic's prebuilt rules look back 30 days by `created`: living indicators are issued anew well before. */
 const REISSUE_AFTER = 20 * MICROS_PER_DAY;
@@ -33,7 +33,7 @@ type Dates = Pick<OtherSourceObject, 'validUntil' | 'reportedAt'>;
  * without either from when the feed first reported it. A lifetime that ends while the feed can't be read is held until the feed's
  * outage limit.
  */
-export function expiryOf(observation: Observation, feed: FeedView, now: Micros): Micros | null {
+export function expiryOf(observation: Observation, feed: FeedFreshness, now: Micros): Micros | null {
   let last = endOf(observation, observation, feed, now);
   for (const other of observation.others) {
     if (last === null) return null;
@@ -43,21 +43,21 @@ export function expiryOf(observation: Observation, feed: FeedView, now: Micros):
   return last;
 }
 
-function endOf(observation: Observation, said: Dates, feed: FeedView, now: Micros): Micros | null {
+function endOf(observation: Observation, said: Dates, feed: FeedFreshness, now: Micros): Micros | null {
   if (said.validUntil !== null) return said.validUntil;
   const end = lifeEndOf(observation, said, feed);
   return end !== null && isHeld(observation, end, feed, now) ? heldUntil(end, feed) : end;
 }
 
 /** Has its lifetime ended, or is it held, so that it is to be reviewed after the feed's next good poll? */
-export function hasLapsed(observation: Observation, feed: FeedView, now: Micros): boolean {
+export function hasLapsed(observation: Observation, feed: FeedFreshness, now: Micros): boolean {
   return (
     mayBeSaidAgain(observation, observation, feed, now) ||
     observation.others.some((other) => mayBeSaidAgain(observation, other, feed, now))
   );
 }
 
-function mayBeSaidAgain(observation: Observation, said: Dates, feed: FeedView, now: Micros): boolean {
+function mayBeSaidAgain(observation: Observation, said: Dates, feed: FeedFreshness, now: Micros): boolean {
   if (said.validUntil !== null) return false;
   const end = lifeEndOf(observation, said, feed);
   if (end === null) return false;
@@ -66,12 +66,12 @@ function mayBeSaidAgain(observation: Observation, said: Dates, feed: FeedView, n
   return isHeld(observation, end, feed, now) && heldUntil(end, feed) > now;
 }
 
-function lifetimeOf({ observable: { type } }: Observation, { definition: { lifetime } }: FeedView): Micros | null {
+function lifetimeOf({ observable: { type } }: Observation, { definition: { lifetime } }: FeedFreshness): Micros | null {
   const milliseconds = lifetime[type] ?? lifetime.default;
   return milliseconds === undefined ? null : milliseconds * MICROS_PER_MS;
 }
 
-function lifeEndOf(observation: Observation, { reportedAt }: Dates, feed: FeedView): Micros | null {
+function lifeEndOf(observation: Observation, { reportedAt }: Dates, feed: FeedFreshness): Micros | null {
   const lifetime = lifetimeOf(observation, feed);
   if (lifetime === null) return null;
   const { lastSeen } = observation;
@@ -81,13 +81,13 @@ function lifeEndOf(observation: Observation, { reportedAt }: Dates, feed: FeedVi
 }
 
 /** Only a lifetime that ends after the feed was last read is held. */
-function isHeld(observation: Observation, end: Micros, feed: FeedView, now: Micros): boolean {
+function isHeld(observation: Observation, end: Micros, feed: FeedFreshness, now: Micros): boolean {
   if (feed.unreadSince === null || end <= feed.unreadSince) return false;
   const ahead = Math.max(LAST_LOOK, Math.min(HOLD_AHEAD, (lifetimeOf(observation, feed) ?? 0) / 4));
   return end <= now + ahead;
 }
 
-function heldUntil(end: Micros, { unreadSince, definition }: FeedView): Micros {
+function heldUntil(end: Micros, { unreadSince, definition }: FeedFreshness): Micros {
   return Math.max(end, (unreadSince ?? 0) + definition.outageLimit * MICROS_PER_MS);
 }
 

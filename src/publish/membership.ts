@@ -1,9 +1,9 @@
 import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
+import type { JournalContext } from './context.ts';
 import { isExpanded } from './expand.ts';
 import type { Merged } from './merge.ts';
-import type { JournalView } from './view.ts';
 
 /** The observable and the merged indicator as this journal issues them, or why it doesn't. */
 export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOutReason };
@@ -11,7 +11,7 @@ export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOut
 /** Decides whether a merged indicator enters this journal, and in which form. */
 export function membershipOf(
   merged: Merged,
-  { definition: { policy, profile }, suppressors }: Pick<JournalView, 'definition' | 'suppressors'>,
+  { definition: { policy, profile }, suppressors }: Pick<JournalContext, 'definition' | 'suppressors'>,
 ): Membership {
   if (suppressors.some((suppressor) => suppressor.match(merged.observable) !== null)) return { leftOut: 'suppressed' };
   if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { leftOut: 'type-not-taken' };

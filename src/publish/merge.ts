@@ -10,9 +10,9 @@ import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { sourceReferences } from '../stix/external-reference.ts';
 import { withOtherMarkings } from '../stix/marking.ts';
+import type { FeedFreshness, JournalContext } from './context.ts';
 import { expiryOf, hasLapsed } from './lifetime.ts';
 import type { Publishers } from './publisher.ts';
-import type { FeedView, JournalView } from './view.ts';
 
 /** What one feed says about an observable. */
 export interface FeedObservation {
@@ -71,7 +71,7 @@ const CONFIDENCE_CAP = 95;
  */
 export function merge(
   observations: readonly FeedObservation[],
-  { definition: { policy }, feeds, publishers }: Pick<JournalView, 'definition' | 'feeds' | 'publishers'>,
+  { definition: { policy }, feeds, publishers }: Pick<JournalContext, 'definition' | 'feeds' | 'publishers'>,
   now: Micros,
   lapsed?: Set<string>,
 ): MergeResult {
@@ -111,7 +111,7 @@ function reasonOf(
 interface Admitted {
   observation: Observation;
   network: string | undefined;
-  feed: FeedView;
+  feed: FeedFreshness;
   confidence: number | null;
   tlp: Tlp;
   expires: Micros | null;

@@ -11,10 +11,10 @@ import { tlpOfDefinition } from '../stix/marking-definition.ts';
 import { isRelationshipId, relationshipEnds } from '../stix/relationship.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Published } from './changes.ts';
+import type { FeedFreshness, JournalContext } from './context.ts';
 import { levelOf, readDefinitions, translate } from './markings.ts';
 import { isMarkingDefinition, objectTombstone, standingObjects, versionEntry } from './object-entries.ts';
 import { readEnds, type ServedRelation } from './relation-ends.ts';
-import type { FeedView, JournalView } from './view.ts';
 
 /**
  * Brings a journal up to date with what its feeds hold under these ids: of each the newest version of its own author within the
@@ -27,11 +27,11 @@ import type { FeedView, JournalView } from './view.ts';
  */
 export async function publishObjects(
   tx: Transaction,
-  view: JournalView,
+  context: JournalContext,
   ids: readonly string[],
   now: Micros,
 ): Promise<Published> {
-  const { definition, feeds } = view;
+  const { definition, feeds } = context;
   const { name, policy, keep } = definition;
   if (ids.length === 0) return { entries: 0, withdrawn: 0 };
   const standing = await standingObjects(tx, name, ids);
@@ -61,8 +61,8 @@ export async function publishObjects(
     ...revoked.map((entry) => ({ entry: objectTombstone(entry, nextDate(), keep), replaces: entry.dateAdded })),
   ];
   const rest = policy.objects === 'all' ? [] : ids.filter((id) => !isMarkingDefinition(id));
-  const verdicts = verdictsOn(held, wanted, standing, view);
-  await tx.judgeObjects(name, ids, [...verdicts, ...(await notTaken(tx, view, rest))]);
+  const verdicts = verdictsOn(held, wanted, standing, context);
+  await tx.judgeObjects(name, ids, [...verdicts, ...(await notTaken(tx, context, rest))]);
   await pointRelations(tx, name, ids, wanted);
   if (entries.length > 0) await tx.append(name, entries);
   if (silent.length > 0) {
@@ -88,7 +88,7 @@ interface Held extends StixObject, Pick<ServedRelation, 'keys' | 'isMerged'> {
 async function readHeld(
   tx: Transaction,
   { name, policy }: JournalDefinition,
-  feeds: JournalView['feeds'],
+  feeds: JournalContext['feeds'],
   ids: readonly string[],
 ): Promise<Held[]> {
   const all = (await tx.objectsById([...feeds.keys()], ids)).map((object) => ({
@@ -105,7 +105,7 @@ async function readHeld(
     const level = stricter(own, levelOf(feed, marked.others, definitions));
     return {
       ...object,
-      level: level ?? (feeds.get(feed) as FeedView).definition.tlp,
+      level: level ?? (feeds.get(feed) as FeedFreshness).definition.tlp,
       shown: pointed === null ? null : translate(pointed.raw, feed, definitions, policy.tlpVersion),
       keys: pointed?.keys ?? [],
       isMerged: pointed?.isMerged ?? true,
@@ -119,7 +119,7 @@ function verdictsOn(
   held: readonly Held[],
   wanted: ReadonlyMap<string, Wanted>,
   standing: ReadonlyMap<string, ObjectEntry>,
-  { definition }: JournalView,
+  { definition }: JournalContext,
 ): ObjectVerdict[] {
   return held.map(({ id, feed, raw, level, shown, isTlpDefinition }) => {
     const served = wanted.get(id)?.raw ?? null;
@@ -135,7 +135,7 @@ function verdictsOn(
 }
 
 /** Verdicts on objects that the journal doesn't take. */
-async function notTaken(tx: Transaction, { feeds }: JournalView, ids: readonly string[]): Promise<ObjectVerdict[]> {
+async function notTaken(tx: Transaction, { feeds }: JournalContext, ids: readonly string[]): Promise<ObjectVerdict[]> {
   if (ids.length === 0) return [];
   const verdicts: ObjectVerdict[] = [];
   for (const feed of feeds.keys()) {

@@ -114,7 +114,7 @@ async function republishObjects(
   const { writer, clock } = journals.parts;
   const publishSlice = async (tx: Transaction, ids: readonly string[]): Promise<void> => {
     const now = clock.now();
-    await publishObjects(tx, await journals.view(tx, definition, now), ids, now);
+    await publishObjects(tx, await journals.context(tx, definition, now), ids, now);
   };
   await walk(signal, (after: string | null) =>
     writer.transaction(async (tx) => {

@@ -1,7 +1,7 @@
 import type { ObservableKey } from '../model/observable.ts';
 import { sourceObjectsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
-import type { JournalView } from './view.ts';
+import type { JournalContext } from './context.ts';
 
 /** There is no bound to how many relations point at one indicator: they are read in slices of this size. */
 const SLICE = 1000;
@@ -12,12 +12,12 @@ const SLICE = 1000;
  */
 export async function* relationsOn(
   tx: Transaction,
-  { definition, feeds }: JournalView,
+  { definition, feeds }: JournalContext,
   keys: readonly ObservableKey[],
   ids: readonly string[],
 ): AsyncGenerator<string[]> {
-  const { name, policy } = definition;
-  if (policy.objects !== 'all' || (keys.length === 0 && ids.length === 0)) return;
+  const { name } = definition;
+  if (keys.length === 0 && ids.length === 0) return;
   yield* inSlices((after) => tx.pointing(name, keys, after, SLICE));
   const relating = await tx.relatingFeeds([...feeds.keys()]);
   if (relating.length === 0) return;

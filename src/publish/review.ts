@@ -67,8 +67,8 @@ export async function republish(
     writer.transaction(async (tx) => {
       const now = clock.now();
       const keys = await next(tx, after, limit);
-      const views = [await journals.view(tx, definition, now)];
-      addPublished(published, await publish(tx, views, { keys, objects: [] }, now));
+      const contexts = [await journals.context(tx, definition, now)];
+      addPublished(published, await publish(tx, contexts, { keys, objects: [] }, now));
       return keys.at(-1) ?? null;
     }),
   );

@@ -47,8 +47,8 @@ export class Ticks {
     const dates = over.map(({ dateAdded }) => dateAdded);
     if (dates.length > 0) await tx.purge(name, dates);
     const keys = due.flatMap((entry) => (entry.kind === 'indicator' && !entry.revoked ? [entry.key] : []));
-    const views = [await this.#journals.view(tx, definition, now)];
-    addPublished(published, await publish(tx, views, { keys, objects: [] }, now));
+    const contexts = [await this.#journals.context(tx, definition, now)];
+    addPublished(published, await publish(tx, contexts, { keys, objects: [] }, now));
     return due.length;
   }
 }

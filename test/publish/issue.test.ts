@@ -21,8 +21,8 @@ const elastic = journal({}, { profile: 'elastic-agent', keep: 5 * 86_400_000 });
 function wanted(said: Partial<Observation>, previous: IndicatorEntry | null = null): Issue {
   const one = observation({ firstSeen: null, lastSeen: null, ...said });
   const feeds = new Map([['f', { definition: feed('f'), confirmedAt: null, unreadSince: null }]]);
-  const view = { definition: stix, feeds, publishers: publishersOf([]) };
-  const { merged, leftOut } = merge([{ feed: 'f', observation: one }], view, START);
+  const context = { definition: stix, feeds, publishers: publishersOf([]) };
+  const { merged, leftOut } = merge([{ feed: 'f', observation: one }], context, START);
   if (merged === null) throw new Error(leftOut[0]?.reason);
   const as = one.observable;
   return { key: observableKey(as), as, merged, material: materialOf(as, merged), previous };

@@ -6,10 +6,10 @@ import type { Suppressor } from '../suppress/suppressor.ts';
 import type { Publishers } from './publisher.ts';
 
 /** A journal and what deciding about it takes, read once per transaction. */
-export interface JournalView {
+export interface JournalContext {
   definition: JournalDefinition;
   /** The pool's feeds by name. */
-  feeds: ReadonlyMap<string, FeedView>;
+  feeds: ReadonlyMap<string, FeedFreshness>;
   /** Which names stand for one publisher in this pool. */
   publishers: Publishers;
   /** What keeps indicators out, whoever says them. */
@@ -19,7 +19,7 @@ export interface JournalView {
 }
 
 /** A feed's definition, when it last confirmed all its rows, and whether it can be read. */
-export interface FeedView {
+export interface FeedFreshness {
   definition: FeedDefinition;
   /** Set for snapshot feeds only; a pull under way confirms the rows that it brings. */
   confirmedAt: Micros | null;
@@ -32,8 +32,13 @@ export function dependsOnState({ lifetime }: FeedDefinition): boolean {
   return Object.keys(lifetime).length > 0;
 }
 
-/** The view of a feed in this state. `isIdle`: it is not to be polled, so nobody waits for it and what it said ages. */
-export function feedView(definition: FeedDefinition, state: FeedState | null, isIdle: boolean, now: Micros): FeedView {
+/** The freshness of a feed in this state. `isIdle`: it is not to be polled, so nobody waits for it and what it said ages. */
+export function freshnessOf(
+  definition: FeedDefinition,
+  state: FeedState | null,
+  isIdle: boolean,
+  now: Micros,
+): FeedFreshness {
   if (state === null || !dependsOnState(definition)) return { definition, confirmedAt: null, unreadSince: null };
   return {
     definition,
@@ -42,8 +47,8 @@ export function feedView(definition: FeedDefinition, state: FeedState | null, is
   };
 }
 
-/** The view of a feed that is being read: the rows of a snapshot under way are confirmed by being in it. */
-export function feedViewWhileRead(definition: FeedDefinition, now: Micros): FeedView {
+/** The freshness of a feed that is being read: the rows of a snapshot under way are confirmed by being in it. */
+export function freshnessWhileRead(definition: FeedDefinition, now: Micros): FeedFreshness {
   const isConfirmed = definition.mode === 'snapshot' && dependsOnState(definition);
   return { definition, confirmedAt: isConfirmed ? now : null, unreadSince: null };
 }
