@@ -5,7 +5,7 @@ import { addDocs } from './docs.ts';
 import { getHealth, getReadiness } from './health.ts';
 import { getMetrics } from './metrics.ts';
 import type { RouteParts } from './parts.ts';
-import type { RouteScope } from './register.ts';
+import type { RouteScope } from './route-scope.ts';
 import {
   addObjects,
   deleteObject,

@@ -5,8 +5,7 @@ import { requireOperator } from './control/operators.ts';
 import { setDefaultHeaders } from './default-headers.ts';
 import { documentOptions } from './document.ts';
 import { routeTable } from './index.ts';
-import { addResource, knowAllMethods, type Operation, type Operations } from './methods.ts';
-import type { Access } from './operation.ts';
+import { addResource, knowAllMethods, type Operations } from './methods.ts';
 import type { RouteContext, RouteParts } from './parts.ts';
 import { replyWithProblem } from './problem.ts';
 import { checkQuery } from './query.ts';
@@ -14,29 +13,10 @@ import { createRates } from './rates.ts';
 import { refuseWhileUnready, unavailable } from './readiness.ts';
 import { countReads } from './reads.ts';
 import { paceRefusals } from './refusals.ts';
+import type { RouteScope } from './route-scope.ts';
 import { protect } from './sign-in.ts';
 import { replyWithErrorMessage } from './taxii/error-message.ts';
 import { compileValidator } from './validation.ts';
-
-/** Makes the operation of a route from what the application gives its routes. */
-export type MakeOperation = (context: RouteContext, scope: FastifyInstance) => Operation;
-
-/** Routes with a common prefix, which are called by the same people and word their errors alike. */
-export interface RouteScope {
-  /** Without the slash at its end. */
-  prefix: string;
-  access: Access;
-  /** How errors are worded: as TAXII error messages, or as problem details (RFC 9457). */
-  protocol: 'taxii' | 'rest';
-  /** Appended to the names of operations, where the same ones stand under several prefixes. */
-  idSuffix?: string;
-  /** Answered also while others are refused with 503 (readiness.ts): figures are for such times. */
-  isAlwaysServed?: boolean;
-  /** Hooks and parsers of the scope. Runs before its routes are registered. */
-  prepare?(scope: FastifyInstance, context: RouteContext): void | Promise<void>;
-  /** By method and path. `prepared`: `prepare` registers it. */
-  routes: Record<`${'GET' | 'POST' | 'DELETE'} /${string}`, MakeOperation | 'prepared'>;
-}
 
 const errorRenderers: Record<
   RouteScope['protocol'],
