@@ -357,6 +357,10 @@ t.test('what only STIX has is kept while one feed says it; statements are kept f
   const marked = (id: string) => ({ object_marking_refs: [`marking-definition--${id}`], lang: 'en' });
   t.strictSame(merged({ by: one, kept: marked('a') }).kept, marked('a'));
   t.equal(merged({ by: one }).kept, null);
+  const unsorted = { object_marking_refs: ['marking-definition--b', 'marking-definition--a'] };
+  t.strictSame(merged({ by: one, kept: unsorted }).kept, {
+    object_marking_refs: ['marking-definition--a', 'marking-definition--b'],
+  });
   t.strictSame(merged({ by: one, kept: marked('b') }, { by: two, kept: marked('a') }).kept, {
     object_marking_refs: ['marking-definition--a', 'marking-definition--b'],
   });
