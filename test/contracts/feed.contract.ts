@@ -64,7 +64,7 @@ export function testFeedFormat(t: Test, name: string, format: FeedFormat, open: 
     t.equal(batches.at(-1)?.last, true);
   });
 
-  t.test(`${name}: an interrupted pull fails in a foreseen way and has no last batch`, async (t) => {
+  t.test(`${name}: an interrupted pull fails with an upstream error and has no last batch`, async (t) => {
     const { bench, serve, breakDown } = await open(t);
     serve(2500);
     breakDown();
@@ -73,7 +73,7 @@ export function testFeedFormat(t: Test, name: string, format: FeedFormat, open: 
     t.notOk(batches.some(({ last }) => last));
   });
 
-  t.test(`${name}: goes on from its own bookmark`, async (t) => {
+  t.test(`${name}: goes on from its own cursor`, async (t) => {
     const { bench, serve } = await open(t);
     serve(10);
     const first = await pull(format, bench.context());
@@ -85,7 +85,7 @@ export function testFeedFormat(t: Test, name: string, format: FeedFormat, open: 
     t.equal(second.items.filter((item) => !known.has(JSON.stringify(item))).length, 2, 'what is new arrives');
   });
 
-  t.test(`${name}: a bookmark that can't be read costs time, not rows`, async (t) => {
+  t.test(`${name}: a cursor that can't be read costs time, not rows`, async (t) => {
     const { bench, serve } = await open(t);
     serve(10);
     const { error, items, batches } = await pull(format, bench.context({ cursor: '{"half' }));

@@ -87,7 +87,7 @@ for (const [name, format] of Object.entries(feedFormats)) {
   testFeedFormat(t, name, format, scenarios[name as keyof typeof feedFormats]);
 }
 
-t.test('every preset is a feed that the configuration takes as it is, given a key', async (t) => {
+t.test('every preset loads as a feed when it has a key', async (t) => {
   for (const name of Object.keys(presets)) {
     const yaml = `
 data: ./data
@@ -126,7 +126,7 @@ t.test('a preset file has a title, a format and options, and nothing else', asyn
   }
 });
 
-t.test('a feed of anybody’s STIX is called by its own name: a format is no publisher', async (t) => {
+t.test('a stix or taxii feed without a title is called by its name', async (t) => {
   const yaml = `
 data: ./data
 feeds:
@@ -155,7 +155,7 @@ collections: { all: { pool: main } }
   );
 });
 
-t.test('what a format refuses is told by the configuration, with its place', async (t) => {
+t.test('options that a format refuses are reported by the configuration, with their line', async (t) => {
   const cases: [string, RegExp][] = [
     ['{ preset: socdefenders, key: { env: KEY }, page_size: 1000 }', /page_size is at most 100 on the free plan/],
     ['{ preset: socdefenders, key: { env: BAD } }', /key holds a space/],
@@ -203,7 +203,7 @@ collections: { all: { pool: main } }
   }
 });
 
-t.test('a batch of STIX ends by its size as well as by its rows', async (t) => {
+t.test('a batch of STIX is bounded by its bytes as well as by its rows', async (t) => {
   const large = (n: number) => ({
     type: 'note',
     id: `note--${uuidOf(String(n))}`,

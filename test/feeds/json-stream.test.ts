@@ -23,7 +23,7 @@ async function membersOf(text: string, sizes: readonly number[] = []): Promise<u
   return members;
 }
 
-t.test('members are what JSON.parse finds, wherever the text is cut into pieces', async () => {
+t.test('the stream reader finds what JSON.parse finds, wherever the text is cut into chunks', async () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 });
   const indent = fc.constantFrom(0, 1, 2);
   const head = fc.dictionary(fc.string(), fc.jsonValue(), { maxKeys: 3 });
@@ -48,14 +48,14 @@ const bundle = JSON.stringify({
   objects: [object(1, { objects: [1, 2], text: 'a "quoted" \\ ]}, [{' }), object(2, { objects: { 0: [] } })],
 });
 
-t.test('a text that stops anywhere is malformed', async (t) => {
+t.test('a text that is cut at any byte is malformed', async (t) => {
   t.equal((await membersOf(bundle)).length, 2);
   for (let end = 1; end < bundle.length; end += 1) {
     await t.rejects(membersOf(bundle.slice(0, end), [7]), { code: 'upstream-malformed' }, `${end}`);
   }
 });
 
-t.test('what stands between members is one comma and nothing else', async (t) => {
+t.test('anything but one comma between members is malformed', async (t) => {
   const texts = [
     '[{} {}]',
     '[{},,{}]',
@@ -100,7 +100,7 @@ t.test('`objects` is a list of members only at the root, and only as a name', as
   ]);
 });
 
-t.test('a member and a root are held up to a size, a list is not', async (t) => {
+t.test('the size of a member and of a root is bounded, that of a list is not', async (t) => {
   const large = 'x'.repeat(1024 * 1024);
   const many = JSON.stringify(Array.from({ length: 40 }, () => [large]));
   t.equal((await membersOf(many, [65_536])).length, 40);
@@ -108,7 +108,7 @@ t.test('a member and a root are held up to a size, a list is not', async (t) => 
   await t.rejects(membersOf(JSON.stringify({ a: large.repeat(17) }), [65_536]), { code: 'upstream-too-large' });
 });
 
-t.test('what would take memory out of all proportion once it is parsed is not parsed', async (t) => {
+t.test('a value that would take too much memory is refused before it is parsed', async (t) => {
   const many = `[${'{},'.repeat(1_000_000)}{}]`;
   await t.rejects(membersOf(`[${many}]`, [65_536]), { code: 'upstream-too-large', message: /1000000 values/ });
   t.equal((await membersOf(many, [65_536])).length, 1_000_001, 'a list of members may be as long as it likes');

@@ -40,7 +40,7 @@ const gapsOf = ({ batches }: { batches: FeedBatch[] }) => batches.flatMap(({ gap
 const asked = (requests: { url: URL }[], name: string): string[] =>
   requests.map(({ url }) => url.searchParams.get(name) ?? '');
 
-t.test('both documented shapes are read, and nothing but type and value is needed', async (t) => {
+t.test('both documented shapes of a row are read; only type and value are required', async (t) => {
   const { upstream, bench } = await openSoc(t);
   const at = START - HOUR;
   upstream.rows = [
@@ -77,7 +77,7 @@ t.test('both documented shapes are read, and nothing but type and value is neede
   t.same(valuesOf(items), new Set(['host-1.example.com', '198.51.0.2', 'CVE-2026-1']));
 });
 
-t.test('a row that is no object is a rejection that shows it', async (t) => {
+t.test('a row that is no object is rejected and shown', async (t) => {
   const { upstream, bench } = await openSoc(t);
   upstream.rows = [null, 'text', 7, ['list'], {}].map((row, i) => ({ updated: START - HOUR + i, row }));
   const { items, rejected } = await pull(socdefenders, bench.context());
@@ -90,7 +90,7 @@ t.test('a row that is no object is a rejection that shows it', async (t) => {
   ]);
 });
 
-t.test('a row deeper than any stack costs itself and no other', async (t) => {
+t.test('a row that is nested too deeply is rejected alone', async (t) => {
   const { upstream, bench } = await openSoc(t);
   const deep = '['.repeat(200_000) + ']'.repeat(200_000);
   const rows = [
@@ -115,7 +115,7 @@ t.test('the key travels as a Bearer header and never in an address', async (t) =
   }
 });
 
-t.test('a walk that would need deep offsets narrows its time window, oldest first', async (t) => {
+t.test('a window that would need deep offsets is split, and read oldest first', async (t) => {
   const { upstream, bench } = await openSoc(t);
   upstream.rows = rowsBetween(5000, START - 20 * MICROS_PER_DAY, START);
   const { items, batches } = await pull(socdefenders, bench.context());
@@ -127,7 +127,7 @@ t.test('a walk that would need deep offsets narrows its time window, oldest firs
   t.same(cursors, [...cursors].sort(), 'and the bookmark only moves on');
 });
 
-t.test('a pull that is cut goes on behind the last finished window', async (t) => {
+t.test('an interrupted pull goes on behind the last finished window', async (t) => {
   const { upstream, bench } = await openSoc(t);
   upstream.rows = rowsBetween(5000, START - 20 * MICROS_PER_DAY, START);
   upstream.onRequest = () => {
@@ -145,7 +145,7 @@ t.test('a pull that is cut goes on behind the last finished window', async (t) =
   t.ok(upstream.requests.length - sent < 45, 'and what was finished is not asked for again');
 });
 
-t.test('however an upstream sorts, counts and caps, every row arrives', async (t) => {
+t.test('every row arrives, whatever order, totals and page sizes the upstream has', async (t) => {
   const variants = fc.record({
     order: fc.constantFrom('newest', 'oldest') as fc.Arbitrary<'newest' | 'oldest'>,
     total: fc.constantFrom('right', 'absent', 'everything', 'page') as fc.Arbitrary<
@@ -170,7 +170,7 @@ t.test('however an upstream sorts, counts and caps, every row arrives', async (t
   t.pass('in 40 combinations');
 });
 
-t.test('an answer without meta and links is enough', async (t) => {
+t.test('meta and links are optional', async (t) => {
   const { upstream, bench } = await openSoc(t, { meta: false });
   upstream.rows = rowsBetween(1730, START - 9 * HOUR, START);
   const { items, batches } = await pull(socdefenders, bench.context());
@@ -220,7 +220,7 @@ t.test('a list in no order at all is read in windows that fit one page', async (
   }
 });
 
-t.test('rows of one instant are walked by deeper offsets, and what those do not reach is told', async (t) => {
+t.test('rows of one instant are read by deeper offsets; rows beyond them are reported as not served', async (t) => {
   const { upstream, bench } = await openSoc(t, {}, { page_size: 1000 });
   upstream.rows = Array.from({ length: 3000 }, (_, n) => fullRow(n, START - HOUR));
   const reachable = await pull(socdefenders, bench.context());
@@ -235,7 +235,7 @@ t.test('rows of one instant are walked by deeper offsets, and what those do not 
   t.match(beyond.rejected[0], { reason: 'not-served', detail: /12000/, row: /2025-12-31T2[23]/ });
 });
 
-t.test('an upstream that ignores the time costs no more than a bounded walk', async (t) => {
+t.test('an upstream that ignores the time is read in a bounded number of requests', async (t) => {
   const { upstream, bench } = await openSoc(t, { timeFilter: false, total: 'everything' });
   upstream.rows = rowsBetween(4000, START - 5 * MICROS_PER_DAY, START);
   const { items, error } = await pull(socdefenders, bench.context());
@@ -252,7 +252,7 @@ t.test('an upstream that ignores the limit fills several batches', async (t) => 
   t.ok(batches.every(({ items }) => items.length <= BATCH_ROWS));
 });
 
-t.test('the first pull begins where the plan begins to look back', async (t) => {
+t.test('the first pull begins at the limit of the plan’s look-back', async (t) => {
   for (const [options, days] of [
     [{ plan: 'free' }, 1],
     [{ plan: 'pro' }, 30],
@@ -278,7 +278,7 @@ t.test('the next pull begins a little before the earliest clock of this one', as
   }
 });
 
-t.test('an outage beyond the look-back is told once, when the upstream answers again', async (t) => {
+t.test('an outage longer than the look-back is reported as a gap, once, when the upstream answers again', async (t) => {
   const { upstream, bench, clock } = await openSoc(t);
   const { cursor } = await pull(socdefenders, bench.context());
   clock.set(START + 40 * MICROS_PER_DAY);
@@ -298,7 +298,7 @@ t.test('an outage beyond the look-back is told once, when the upstream answers a
   t.same(gapsOf(after), [], 'the gap commits with the bookmark behind it');
 });
 
-t.test('a filter is asked for upstream, and another one begins anew', async (t) => {
+t.test('a filter is sent upstream, and a changed filter begins anew', async (t) => {
   const { upstream, bench, clock } = await openSoc(t, {}, { filter: { type: 'domain', category: 'community' } });
   upstream.rows = [fullRow(1, START - HOUR), shortRow(2, START - HOUR)];
   const { items, cursor } = await pull(socdefenders, bench.context());
@@ -310,7 +310,7 @@ t.test('a filter is asked for upstream, and another one begins anew', async (t) 
   t.same(valuesOf(changed.items), new Set(['198.51.0.2']), 'what the old filter left out is not skipped');
 });
 
-t.test('each refusal says what to do, in words that hold no key', async (t) => {
+t.test('each refusal says what to do, and its message never holds the key', async (t) => {
   const { upstream, bench } = await openSoc(t, { plan: 'free', expiredKey: 'sk_live_expired' });
   const openWith = (key: string) =>
     openFeedBench(t, socdefenders, { key: new Secret(key), url: upstream.url }, { writer: bench.writer });
@@ -342,7 +342,7 @@ t.test('each refusal says what to do, in words that hold no key', async (t) => {
   }
 });
 
-t.test('a day on the free plan, restarts among it, is never refused for asking too much', async (t) => {
+t.test('a day on the free plan, with restarts, stays within its limits', async (t) => {
   const clock = scriptedClock(START + 17 * MINUTE, { auto: true });
   const upstream = await startUpstream(t, { clock, plan: 'free', limits: { minute: 10, day: 1000 } });
   const options = { plan: 'free', key: new Secret(UPSTREAM_KEY), url: upstream.url };
@@ -372,7 +372,7 @@ t.test('a day on the free plan, restarts among it, is never refused for asking t
   t.equal(seen.size, 96 * 600, 'with every row');
 });
 
-t.test('a bookmark that lies ahead begins anew, and a page from the far future makes none', async (t) => {
+t.test('a cursor that lies in the future begins anew, and a page from the far future makes none', async (t) => {
   const { upstream, bench } = await openSoc(t);
   upstream.rows = rowsBetween(30, START - HOUR, START - MINUTE);
   const first = await pull(socdefenders, bench.context());

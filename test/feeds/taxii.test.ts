@@ -114,7 +114,7 @@ t.test('a collection is named by id, alias, title, or another name that the conf
   }
 });
 
-t.test('without a name the only readable collection is meant, and two are a question', async (t) => {
+t.test('without a name the only readable collection is read, and with two a name is asked for', async (t) => {
   const others = [{ id: 'closed', title: 'Closed', can_read: false }];
   const { server, bench, fill } = await openTaxii(t, { others }, { collections: undefined });
   fill(3);
@@ -127,7 +127,7 @@ t.test('without a name the only readable collection is meant, and two are a ques
   t.notMatch(messageOf(error), /Closed/);
 });
 
-t.test('several collections are one feed, and one that fails keeps no other from being read', async (t) => {
+t.test('several collections are one feed; when one fails, the others are read', async (t) => {
   const others = [
     { id: 'closed', title: 'Closed', can_read: false },
     { id: 'second', title: 'Second', can_read: true },
@@ -145,7 +145,7 @@ t.test('several collections are one feed, and one that fails keeps no other from
   t.match(JSON.parse(cursor ?? '{}').places, { all: {}, second: {} }, 'and goes on from where it was');
 });
 
-t.test('a name that is unknown is told with the titles that there are, a bounded number of them', async (t) => {
+t.test('the error for an unknown name lists the titles of the server, a bounded number of them', async (t) => {
   const others = Array.from({ length: 500 }, (_, n) => ({ id: `c${n}`, title: `Title ${n} ${'x'.repeat(500)}\n` }));
   const { bench } = await openTaxii(t, { others }, { collections: ['al'] });
   const { error } = await pull(taxii, bench.context());
@@ -177,7 +177,7 @@ t.test('a full page that says it is the last is believed', async (t) => {
   t.equal(asked(server.requests, 'next').length, 2);
 });
 
-t.test('a pull that is cut goes on behind the last page that is known to be whole', async (t) => {
+t.test('an interrupted pull goes on behind the last page that is known to be whole', async (t) => {
   const { server, bench, fill } = await openTaxii(t);
   fill(95);
   server.onRequest = ({ url }) => {
@@ -194,7 +194,7 @@ t.test('a pull that is cut goes on behind the last page that is known to be whol
   t.equal(second.items.length, 55, 'one page comes again');
 });
 
-t.test('a server that begins with the newest loses nothing when it breaks off', async (t) => {
+t.test('a server that sends the newest first loses nothing when a pull is interrupted', async (t) => {
   const { server, bench, fill } = await openTaxii(t, { order: 'newest' });
   fill(50);
   for (const at of ['10', '20', '40']) {
@@ -212,7 +212,7 @@ t.test('a server that begins with the newest loses nothing when it breaks off', 
   }
 });
 
-t.test('however a server pages, dates and answers, every row arrives, and every new one later', async (t) => {
+t.test('every row arrives, and every new one later, however the server pages and dates', async (t) => {
   const variants = fc.record({
     paging: fc.constantFrom('next', 'cursorless') as fc.Arbitrary<'next' | 'cursorless'>,
     shape: fc.constantFrom('envelope', 'bundle', 'list') as fc.Arbitrary<'envelope' | 'bundle' | 'list'>,
@@ -252,7 +252,7 @@ t.test('however a server pages, dates and answers, every row arrives, and every 
 });
 
 t.test(
-  'more rows of one second than a page holds: a larger page is asked for, and what is stepped over is told',
+  'more rows of one second than a page holds: a larger page is asked for, and skipped rows are reported',
   async (t) => {
     const dates = { digits: 0, cut: 'stored' } as const;
     const { server, bench, fill } = await openTaxii(t, { dates, paging: 'cursorless' });
@@ -274,7 +274,7 @@ t.test(
   },
 );
 
-t.test('a server that repeats a page for ever is left after a few, and told', async (t) => {
+t.test('a server that repeats a page is given up after a few pages, and reported', async (t) => {
   const { server, bench, fill } = await openTaxii(t, { nextRepeats: true, dates: 'absent' });
   fill(30);
   const { items, rejected, error, batches } = await pull(taxii, bench.context());
@@ -291,7 +291,7 @@ t.test('a server that repeats a page for ever is left after a few, and told', as
   t.ok(server.requests.length < 20);
 });
 
-t.test('empty pages are passed over, as long as there are not too many of them', async (t) => {
+t.test('empty pages are skipped, up to a bound', async (t) => {
   const { server, bench, fill } = await openTaxii(t);
   fill(3);
   let empty = 100;
@@ -312,7 +312,7 @@ t.test('empty pages are passed over, as long as there are not too many of them',
   t.ok(server.requests.length < 220);
 });
 
-t.test('an address of a collection that is not there is answered with those that are', async (t) => {
+t.test('the error for a missing collection in the address lists those that exist', async (t) => {
   const { bench } = await openTaxii(t, {}, { collections: undefined });
   const context = bench.context();
   context.options = { ...context.options, url: `${context.options.url}/api/root/collections/al/objects/` };
@@ -320,7 +320,7 @@ t.test('an address of a collection that is not there is answered with those that
   t.match(messageOf(error), /has no collection al; it has Everything \(91a7/);
 });
 
-t.test('more without next and without a date is told, and in a snapshot fails', async (t) => {
+t.test('`more` without `next` and without a date is reported, and fails a snapshot', async (t) => {
   const { bench, server, fill } = await openTaxii(t, { paging: 'cursorless', dates: 'undefined' });
   fill(30);
   const { items, rejected } = await pull(taxii, bench.context());
@@ -344,7 +344,7 @@ t.test('a server without dates is read as a whole each time, so that no row is m
   t.equal(second.items.length, 26);
 });
 
-t.test('a snapshot reads everything again, whatever the bookmark says', async (t) => {
+t.test('a snapshot reads everything again, whatever the cursor', async (t) => {
   const { server, bench, fill } = await openTaxii(t, {}, { mode: 'snapshot' });
   fill(25);
   t.equal(taxii.defaults(bench.context().options).mode, 'snapshot');
@@ -354,7 +354,7 @@ t.test('a snapshot reads everything again, whatever the bookmark says', async (t
   t.same(new Set(asked(server.requests, 'added_after')), new Set([null]));
 });
 
-t.test('the spelling of Accept that a server takes is found once and remembered', async (t) => {
+t.test('the media type that a server accepts is found once and remembered', async (t) => {
   for (const [accept, refusal] of [
     ['application/taxii+json; version=2.1', 406],
     ['application/json', 415],
@@ -378,7 +378,7 @@ t.test('the spelling of Accept that a server takes is found once and remembered'
   t.equal(server.requests.length, 6, 'each spelling once');
 });
 
-t.test('the key travels as the server wants it', async (t) => {
+t.test('the key is sent as the options say', async (t) => {
   const basic = `Basic ${Buffer.from(`apikey:${UPSTREAM_KEY}`).toString('base64')}`;
   for (const [header, value, options] of [
     ['authorization', `Bearer ${UPSTREAM_KEY}`, {}],
@@ -408,7 +408,7 @@ t.test('a root at another host is looked for at the configured one, and the key 
   t.equal(stranger.requests.length, 0);
 });
 
-t.test('the only collection of a server may become another', async (t) => {
+t.test('the only collection of a server may be replaced by another', async (t) => {
   const { server, bench, fill } = await openTaxii(t, {}, { collections: undefined });
   fill(5);
   const first = await pull(taxii, bench.context());
@@ -465,7 +465,7 @@ t.test(
   },
 );
 
-t.test('match options are passed through, and another question begins anew', async (t) => {
+t.test('match options are sent to the server, and changed ones begin anew', async (t) => {
   const match = { type: ['indicator', 'malware'], version: ['all'] };
   const { server, bench, fill } = await openTaxii(t, {}, { match });
   fill(25);
@@ -477,7 +477,7 @@ t.test('match options are passed through, and another question begins anew', asy
   t.equal((await pull(taxii, other)).items.length, 25);
 });
 
-t.test('a first pull goes back as far as the server looks, and a longer absence is told once', async (t) => {
+t.test('a first pull goes back by the look-back, and a longer outage is reported once', async (t) => {
   const { clock, server, bench, fill } = await openTaxii(t, {}, { lookback: 30 * 86_400_000 });
   fill(5);
   const first = await pull(taxii, bench.context());
@@ -492,7 +492,7 @@ t.test('a first pull goes back as far as the server looks, and a longer absence 
   t.same(gaps(third.batches), []);
 });
 
-t.test('a server that was set up anew is looked at anew', async (t) => {
+t.test('a server that was set up anew is discovered anew', async (t) => {
   const { server, bench, fill } = await openTaxii(t);
   fill(5);
   const { cursor } = await pull(taxii, bench.context());
@@ -503,7 +503,7 @@ t.test('a server that was set up anew is looked at anew', async (t) => {
   t.match(pathsOf(server.requests).slice(-4), [/was-here-once/, /taxii2/, /collections\/$/, OBJECTS]);
 });
 
-t.test('every refusal is told in our words, without the key', async (t) => {
+t.test('every refusal has a message of ours, without the key', async (t) => {
   const echo = `no ${UPSTREAM_KEY}`;
   const type = { 'content-type': 'application/taxii+json;version=2.1' };
   const of = (status: number, body = `{"title":"${echo}"}`, headers: Record<string, string> = type) => ({
@@ -558,7 +558,7 @@ t.test('every refusal is told in our words, without the key', async (t) => {
   t.match(messageOf((await pull(taxii, bench.context())).error), /set key/);
 });
 
-t.test('a page is an envelope, a bundle or a list, and its dates are only what can be read', async (t) => {
+t.test('a page is an envelope, a bundle or a list; dates that can’t be read are ignored', async (t) => {
   const page = async (body: unknown, first?: string, last?: string) => {
     const dates = {
       ...(first === undefined ? {} : { 'x-taxii-date-added-first': first }),
@@ -633,7 +633,7 @@ t.test('a date that lies ahead of the answer is not believed', async (t) => {
   t.match(await read({ date: never, [last]: far }), { last: null, ahead: far }, 'and not by one that can not be right');
 });
 
-t.test('dates that are written as no timestamp is are read as what they say', async (t) => {
+t.test('dates in other forms than a timestamp are read', async (t) => {
   const dates = { digits: 0, cut: 'stored' } as const;
   for (const writeDate of [
     (date: string) =>
@@ -674,7 +674,7 @@ t.test('a server that answers the rows of the date in added_after again is read 
   }
 });
 
-t.test('a date in the far future moves no bookmark, and news still come', async (t) => {
+t.test('a date in the far future does not move the cursor, and new objects still come', async (t) => {
   const { clock, server, bench, fill } = await openTaxii(t);
   fill(15);
   server.rows.push({ added: Date.UTC(9999, 0) * 1000, object: indicatorOf(900) });
@@ -711,7 +711,7 @@ t.test('a date in the far future moves no bookmark, and news still come', async 
   );
 });
 
-t.test('a bookmark that is ahead of one clock only stands', async (t) => {
+t.test('a cursor that is ahead of one clock only is kept', async (t) => {
   for (const [server, ours] of [
     [-600, 0],
     [0, -600],
@@ -730,7 +730,7 @@ t.test('a bookmark that is ahead of one clock only stands', async (t) => {
   }
 });
 
-t.test('header paging past a date that is not believed ends, and tells what may be missing', async (t) => {
+t.test('paging by header ends at a date that is not believed, and reports that objects may be missing', async (t) => {
   const { server, bench, fill } = await openTaxii(t, { paging: 'cursorless', maxLimit: 10 });
   fill(5);
   for (let n = 100; n < 130; n += 1) server.rows.push({ added: Date.UTC(9999, 0) * 1000 + n, object: indicatorOf(n) });
@@ -742,7 +742,7 @@ t.test('header paging past a date that is not believed ends, and tells what may 
   t.ok(server.requests.length < 30);
 });
 
-t.test('an envelope of any size is read in pieces, whatever page_size says', async (t) => {
+t.test('an envelope of any size is read in pieces, whatever page_size is', async (t) => {
   const { server, bench, fill } = await openTaxii(t, {}, { page_size: 100 });
   fill(40_000);
   const text = JSON.stringify({
@@ -771,7 +771,7 @@ t.test('an envelope of any size is read in pieces, whatever page_size says', asy
   t.equal((await pull(taxii, bench.context({ cursor }))).items.length, 0);
 });
 
-t.test('an envelope that breaks off moves no bookmark', async (t) => {
+t.test('an envelope that breaks off does not move the cursor', async (t) => {
   const { server, bench, fill } = await openTaxii(t, {}, { page_size: 1000 });
   fill(12_000);
   const text = JSON.stringify({ objects: server.rows.map(({ object }) => object) });
@@ -789,7 +789,7 @@ t.test('an envelope that breaks off moves no bookmark', async (t) => {
   t.equal(idsOf((await pull(taxii, bench.context({ cursor }))).items).size, 12_000);
 });
 
-t.test('a server that refuses a large limit is asked for less, and that is remembered', async (t) => {
+t.test('a server that refuses a large page is asked for smaller ones, and the size is remembered', async (t) => {
   for (const status of [413, 400, 422]) {
     const { server, bench, fill } = await openTaxii(t, {}, { page_size: 1000 });
     fill(150);
@@ -814,7 +814,7 @@ t.test('a server that refuses a large limit is asked for less, and that is remem
   }
 });
 
-t.test('a refusal in the middle of a walk is about the size only when it says so', async (t) => {
+t.test('a refusal in the middle of a collection is about the page size only for 413', async (t) => {
   for (const [status, more] of [
     [413, ['50', '20']],
     [400, []],
@@ -832,7 +832,7 @@ t.test('a refusal in the middle of a walk is about the size only when it says so
   }
 });
 
-t.test('what tells pages apart stands whatever an object holds', async (t) => {
+t.test('the fingerprint of a page differs for different objects, whatever they hold', async (t) => {
   const deep = '['.repeat(200_000) + ']'.repeat(200_000);
   const textOf = (value: unknown): string => (value === deep ? deep : JSON.stringify(value));
   const fingerprint = async (objects: unknown[]) =>

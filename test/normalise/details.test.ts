@@ -44,7 +44,7 @@ t.test('port, protocol, malware family and end of a row reach REST, STIX and ECS
   t.match(iocOf(changed ?? entry).source, { port: 8443 }, 'a change of one of them is a new version');
 });
 
-t.test('what a row does not say, or says unreadably, is absent everywhere', async (t) => {
+t.test('properties that a row lacks, or that can’t be read, are absent', async (t) => {
   const read = (row: Partial<FeedRow>): { observation: Observation; note: string | undefined } => {
     const result = normalise({ value: '198.51.100.7', ...row }, feed('news'), START);
     if (result.kind !== 'observations') throw new Error('rejected');

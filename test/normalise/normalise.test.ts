@@ -121,7 +121,7 @@ t.test('a URL is kept as its source wrote it, where that is not its canonical fo
   t.equal(take({ stix }).observation.observable.value, canonical);
 });
 
-t.test('type and value are enough: what a row leaves open is for its feed to say', async (t) => {
+t.test('only type and value are required; defaults come from the feed', async (t) => {
   t.match(take({ type: 'ipv4', value: '1.2.3.4' }), {
     observation: {
       confidence: null,
@@ -281,7 +281,7 @@ t.test('times in all forms of the field', async (t) => {
   t.equal(take({ value: '1.2.3.4', expires: '2030-01-01' }).observation.validUntil, time('2030-01-01T00:00:00Z'));
 });
 
-t.test('of times that contradict each other the later stands', async (t) => {
+t.test('of two times that contradict each other the later is kept', async (t) => {
   const seen = take({ value: '1.2.3.4', firstSeen: '2026-11-02', lastSeen: '2026-11-01' });
   t.match(seen, { observation: { firstSeen: null, lastSeen: time('2026-11-01T00:00:00Z') }, note: /firstSeen/ });
   const valid = take({ value: '1.2.3.4', validFrom: '2026-11-01', expires: '2026-11-01' });
@@ -462,7 +462,7 @@ t.test('an indicator of one comparison becomes an observation; its id a referenc
   t.equal(Object.keys(observation.kept ?? {})[0], 'object_marking_refs', 'where the renderer looks for it');
 });
 
-t.test('upstream ids that are none are tolerated where ids are made anew', async (t) => {
+t.test('invalid upstream ids are accepted where ids are made anew', async (t) => {
   const { observation, note } = take(
     indicator({ id: 'indicator--1', created_by_ref: 'identity--socdefenders', spec_version: null, pattern_type: null }),
   );
@@ -474,7 +474,7 @@ t.test('upstream ids that are none are tolerated where ids are made anew', async
   t.equal(marked.observation.tlp, null);
 });
 
-t.test('an indicator is as secret as its marking, its parts and its labels say', async (t) => {
+t.test('the TLP of an indicator is the strictest of its marking, its parts and its labels', async (t) => {
   const tlp = (changes: JsonObject) => take(indicator(changes)).observation.tlp;
   t.equal(tlp({}), null, 'else the feed’s, when merging');
   t.equal(tlp({ object_marking_refs: [markingId('clear')] }), 'clear');
@@ -625,7 +625,7 @@ t.test('a pattern of several values becomes an observation for each, all with th
   t.equal(reason(indicator({ pattern: "[mutex:name = 'a\\b']" })), 'unsupported-pattern', 'no STIX: not passed on');
 });
 
-t.test('addresses that name nobody and networks of half the world are refused, whatever they stand in', async (t) => {
+t.test('reserved addresses and networks that are too wide are refused, in URLs and names too', async (t) => {
   const refused: [string, string][] = [
     ...[
       '0.0.0.0',
@@ -702,7 +702,7 @@ t.test('addresses that name nobody and networks of half the world are refused, w
   for (const value of taken) t.equal(reason({ value }), 'observations', value);
 });
 
-t.test('a feed may take what others must not', async (t) => {
+t.test('a feed may accept reserved addresses and wider networks', async (t) => {
   const taken = (value: string, reach: FeedDefinition['reach']) =>
     normalise({ value }, { ...feed, reach }, now).kind === 'observations';
   const open = { minPrefix: { ipv4: 1, ipv6: 1 }, reserved: true };
@@ -724,7 +724,7 @@ t.test('a feed may take what others must not', async (t) => {
   t.ok(taken('4000::/2', { ...open, reserved: false }));
 });
 
-t.test('an object whose id is none is served under one that is always the same within its feed', async (t) => {
+t.test('an object with an invalid id gets an id that is always the same within its feed', async (t) => {
   const times = { created: '2026-11-01T10:00:00.000Z', modified: '2026-11-02T10:00:00.000Z', spec_version: '2.1' };
   const rawOf = (object: JsonObject, name = feed.name): JsonObject => {
     const result = normalise({ stix: { ...times, ...object } }, { ...feed, name }, now);
@@ -768,7 +768,7 @@ t.test('an object whose id is none is served under one that is always the same w
   t.same(marked.observation.kept?.['object_marking_refs'], [(link['object_marking_refs'] as string[])[0]]);
 });
 
-t.test('nesting without end is refused or noted, wherever it stands', async (t) => {
+t.test('endless nesting is refused or noted, wherever it stands', async (t) => {
   let deep: JsonObject = {};
   for (let i = 0; i < 20_000; i += 1) deep = { a: deep };
   t.equal(reason({ value: deep }), 'bad-value');
@@ -780,7 +780,7 @@ t.test('nesting without end is refused or noted, wherever it stands', async (t) 
   t.match(take(indicator({ x_deep: deep, extensions: deep, labels: deep, kill_chain_phases: [deep] })).note, 'x_deep');
 });
 
-t.test('no item makes it throw, and what it makes is within bounds', async () => {
+t.test('no item makes it throw, and its results are within bounds', async () => {
   const anything = fc.anything({ maxDepth: 2 });
   const row = fc.record(
     {
@@ -842,7 +842,7 @@ t.test('no item makes it throw, and what it makes is within bounds', async () =>
   );
 });
 
-t.test('what was read from messy upstream objects is issued as valid STIX', async (t) => {
+t.test('messy upstream objects are issued as valid STIX', async (t) => {
   const messy = [
     indicator({
       labels: [],
