@@ -149,7 +149,7 @@ t.test('rows on different observables stay apart', async (t) => {
   );
 });
 
-t.test('of more objects than are told apart none is lost for the end, whatever their order', async (t) => {
+t.test('of more objects than are kept apart, the latest end counts, whatever their order', async (t) => {
   // The later by their ids end later: those that are not told apart have the last ends.
   const objects = Array.from({ length: 40 }, (_, n) =>
     observation({

@@ -251,7 +251,7 @@ for (const profile of ['stix', 'elastic-agent']) {
     t.equal(live(await readAll(gateway, 'all')).length, 50);
   });
 
-  t.test(`${profile}: expiry is told by a tombstone, which leaves when its time to be told is over`, async (t) => {
+  t.test(`${profile}: expiry appends a tombstone, which is purged when its keep is over`, async (t) => {
     const { side, gateway, write, clock } = await openFiles(t, profile);
     write('one', bundle([stixIndicator('198.51.100.1', { valid_until: formatMillis(START + MICROS_PER_DAY) })]));
     await side.poll('one');
@@ -321,7 +321,7 @@ t.test('elastic-agent: a living indicator is issued anew between 20 and 25 days'
   t.equal(await renewed(25), 20, 'all by then');
 });
 
-t.test('SOC Defenders: pages, narrows its window, and asks for news only', async (t) => {
+t.test('SOC Defenders: pages, narrows its window, and asks for changes only', async (t) => {
   const clock = scriptedClock(START, { auto: true });
   const upstream = await startUpstream(t, { key: CANARY, clock });
   const hour = 3600 * MICROS_PER_SECOND;
@@ -479,7 +479,7 @@ collections: { all: { pool: main } }
   t.notOk(written.includes(CANARY), 'the key is nowhere in what is told');
 });
 
-t.test('an outage beyond what the upstream looks back is told as a gap, in status and as a row', async (t) => {
+t.test('an outage beyond what the upstream looks back is a gap, in status and as a note', async (t) => {
   const clock = scriptedClock(START, { auto: true });
   const upstream = await startUpstream(t, { key: CANARY, clock });
   upstream.rows = [{ updated: START - MICROS_PER_SECOND, row: { type: 'ipv4', value: '203.0.113.9' } }];

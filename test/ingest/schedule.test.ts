@@ -63,7 +63,7 @@ t.test('a restart never polls early', async (t) => {
   t.strictSame(polls, [10]);
 });
 
-t.test('what was due while nobody ran is polled once', async (t) => {
+t.test('a feed that came due while no process ran is polled once', async (t) => {
   const { polls, runUntil } = open(t, { attemptedAt: START - 90 * MINUTE, nextPollAt: START - 75 * MINUTE });
   await runUntil(10);
   t.strictSame(polls, [0]);
@@ -97,7 +97,7 @@ t.test('somebody else’s poll meanwhile counts as the schedule’s', async (t) 
   t.strictSame(polls, [20]);
 });
 
-t.test('what fails unforeseen is told and tried again after a minute; an abort ends everything', async (t) => {
+t.test('an unforeseen failure is reported and tried again after a minute; an abort ends everything', async (t) => {
   let times = 0;
   const { polls, errors, runUntil, stop, schedule } = open(t, { nextPollAt: null, attemptedAt: null }, (state) => {
     times += 1;

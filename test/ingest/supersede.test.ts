@@ -133,45 +133,48 @@ for (const mode of ['delta', 'snapshot'] as FeedMode[]) {
 
 for (const mode of ['delta', 'snapshot'] as FeedMode[]) {
   for (const inPages of [false, true]) {
-    t.test(`${mode}, ${inPages ? 'pages' : 'one page'}: each object ends its own word on a value`, async (t) => {
-      const ends = (days: number): JsonObject => ({ valid_until: formatMillis(START + days * MICROS_PER_DAY) });
-      const one = feed('one', { mode });
-      // Both, the one that stays, and the end of what is left: a later one counts, and none is the last.
-      for (const [both, left, stays, leaves] of [
-        [70, 2, ends(2), ends(70)],
-        [70, 70, ends(70), ends(2)],
-        [null, 2, ends(2), {}],
-        [null, null, {}, ends(2)],
-      ] as [number | null, number | null, JsonObject, JsonObject][]) {
-        for (const isFirst of [true, false]) {
-          for (const over of [{}, { revoked: true }, { pattern: 'no pattern' }] as JsonObject[]) {
-            const bench = await openBench(t, [one], [journal()]);
-            const until = async () =>
-              (await bench.indicators()).live
-                .filter(({ value }) => value.endsWith('.1'))
-                .map(({ validUntil }) => (validUntil === null ? null : (validUntil - START) / MICROS_PER_DAY));
-            const [a, b] = [said('a', 1, isFirst ? 1 : 2, stays), said('b', 1, isFirst ? 2 : 1, leaves)];
-            const items = isFirst ? [a, b] : [b, a];
-            await bench.pull(one, ...(inPages ? items.map((item) => [item]) : [items]));
-            t.strictSame(await until(), [both]);
-            await bench.pull(one, [said('b', 2, 3, over), ...(mode === 'snapshot' ? [a] : [])]);
-            t.strictSame(await until(), [left], JSON.stringify({ isFirst, stays, leaves, over }));
+    t.test(
+      `${mode}, ${inPages ? 'pages' : 'one page'}: each object ends for itself what it says on a value`,
+      async (t) => {
+        const ends = (days: number): JsonObject => ({ valid_until: formatMillis(START + days * MICROS_PER_DAY) });
+        const one = feed('one', { mode });
+        // Both, the one that stays, and the end of what is left: a later one counts, and none is the last.
+        for (const [both, left, stays, leaves] of [
+          [70, 2, ends(2), ends(70)],
+          [70, 70, ends(70), ends(2)],
+          [null, 2, ends(2), {}],
+          [null, null, {}, ends(2)],
+        ] as [number | null, number | null, JsonObject, JsonObject][]) {
+          for (const isFirst of [true, false]) {
+            for (const over of [{}, { revoked: true }, { pattern: 'no pattern' }] as JsonObject[]) {
+              const bench = await openBench(t, [one], [journal()]);
+              const until = async () =>
+                (await bench.indicators()).live
+                  .filter(({ value }) => value.endsWith('.1'))
+                  .map(({ validUntil }) => (validUntil === null ? null : (validUntil - START) / MICROS_PER_DAY));
+              const [a, b] = [said('a', 1, isFirst ? 1 : 2, stays), said('b', 1, isFirst ? 2 : 1, leaves)];
+              const items = isFirst ? [a, b] : [b, a];
+              await bench.pull(one, ...(inPages ? items.map((item) => [item]) : [items]));
+              t.strictSame(await until(), [both]);
+              await bench.pull(one, [said('b', 2, 3, over), ...(mode === 'snapshot' ? [a] : [])]);
+              t.strictSame(await until(), [left], JSON.stringify({ isFirst, stays, leaves, over }));
+            }
           }
         }
-      }
-      // A later version that moves its end only.
-      const bench = await openBench(t, [one], [journal()]);
-      const [a, b] = [said('a', 1, 1, ends(2)), said('b', 1, 5, ends(3))];
-      await bench.pull(one, ...(inPages ? [[a], [b]] : [[a, b]]));
-      const moved = said('a', 1, 2, ends(9));
-      await bench.pull(one, ...(inPages ? [[moved], [b]] : [[moved, b]]));
-      bench.clock.set(START + 4 * MICROS_PER_DAY);
-      await bench.tick();
-      t.equal(await values(bench), '1', 'the last of them ends it');
-      bench.clock.set(START + 10 * MICROS_PER_DAY);
-      await bench.tick();
-      t.equal(await values(bench), '');
-    });
+        // A later version that moves its end only.
+        const bench = await openBench(t, [one], [journal()]);
+        const [a, b] = [said('a', 1, 1, ends(2)), said('b', 1, 5, ends(3))];
+        await bench.pull(one, ...(inPages ? [[a], [b]] : [[a, b]]));
+        const moved = said('a', 1, 2, ends(9));
+        await bench.pull(one, ...(inPages ? [[moved], [b]] : [[moved, b]]));
+        bench.clock.set(START + 4 * MICROS_PER_DAY);
+        await bench.tick();
+        t.equal(await values(bench), '1', 'the last of them ends it');
+        bench.clock.set(START + 10 * MICROS_PER_DAY);
+        await bench.tick();
+        t.equal(await values(bench), '');
+      },
+    );
   }
 
   t.test(`${mode}: a page behind one with a newer version that can’t be read brings no older one`, async (t) => {
@@ -199,7 +202,7 @@ t.test('what a snapshot held back and then said in a newer version elsewhere is 
   t.equal(await values(bench), '2');
 });
 
-t.test('an older version that comes again in a delta brings nothing back, wherever the newer one went', async (t) => {
+t.test('an older version that comes again in a delta feed changes nothing, whatever the newer one named', async (t) => {
   const one = feed('one', { mode: 'delta' });
   const bench = await openBench(t, [one], [journal()]);
   await bench.pull(one, [said('a', 1, 1)]);

@@ -114,7 +114,7 @@ t.test('an id that names nothing is no reason to keep what is revoked', async (t
   t.equal(live(await readAll(gateway, 'all')).length, 0);
 });
 
-t.test('a snapshot withdraws what vanished, by its own word also what it says in an older version', async (t) => {
+t.test('a snapshot withdraws what vanished, and what it says in an older version of an object', async (t) => {
   const { side, server, add, gateway } = await openPool(t, { mode: 'snapshot' });
   add(server, laterOf(1, 5, { confidence: 60 }), laterOf(2, 0), laterOf(3, 0));
   await side.poll('f0');

@@ -61,13 +61,16 @@ t.test('a later version keeps id, created and valid_from, and is later even wher
   t.equal(issued({}, stix, DATE - DAY, next).version, START + DAY + MS);
 });
 
-t.test('valid_until: the source’s, behind valid_from; Elastic has a year where nobody says', async (t) => {
-  t.equal(issued({ validUntil: START + DAY + 5 }).validUntil, START + DAY);
-  t.equal(issued({}).validUntil, null);
-  t.equal(issued({}, elastic).validUntil, START + 365 * DAY);
-  t.equal(issued({ validUntil: START + DAY }, elastic).validUntil, START + DAY);
-  t.equal(issued({ validUntil: START + 5 }).validUntil, START + MS, 'an end within the millisecond lies behind it');
-});
+t.test(
+  'valid_until is the source’s, behind valid_from; for Elastic it is a year where no source has one',
+  async (t) => {
+    t.equal(issued({ validUntil: START + DAY + 5 }).validUntil, START + DAY);
+    t.equal(issued({}).validUntil, null);
+    t.equal(issued({}, elastic).validUntil, START + 365 * DAY);
+    t.equal(issued({ validUntil: START + DAY }, elastic).validUntil, START + DAY);
+    t.equal(issued({ validUntil: START + 5 }).validUntil, START + MS, 'an end within the millisecond lies behind it');
+  },
+);
 
 t.test('the last version of an id is later than all before, and says when and why', async (t) => {
   const live = issued({ validUntil: START + 9 * DAY });

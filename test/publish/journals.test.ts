@@ -47,7 +47,7 @@ t.test('one observable in two batches of a pull is one observation, and the next
   t.match(await bench.pull(one, rows[0] as FeedItem[]), { outcome: 'whole', withdrawn: 0 });
 });
 
-t.test('what was heard at once reads the same when it is read back, however its members were ordered', async (t) => {
+t.test('an observation reads the same when it is read back, however its members were ordered', async (t) => {
   const [one, two] = [feed('one'), feed('two', { confidence: 20 })];
   const bench = await openBench(t, [one, two], [journal()]);
   const indicator: FeedItem = {
@@ -159,7 +159,7 @@ t.test(
   },
 );
 
-t.test('when one of several sources stops to say it, what the others say together is told at once', async (t) => {
+t.test('when one of several sources expires, what the others say together is published at once', async (t) => {
   for (const profile of ['stix', 'elastic-agent'] as const) {
     const [one, two, three] = [feed('one'), feed('two'), feed('three')];
     const agreed = journal({ minSources: 2 }, { name: 'collection:agreed', profile });
@@ -186,7 +186,7 @@ t.test('when one of several sources stops to say it, what the others say togethe
   }
 });
 
-t.test('what a delta feed said long ago leaves the store once every reader was told', async (t) => {
+t.test('aged rows of a delta feed leave the store once every journal has withdrawn them', async (t) => {
   const news = feed('news', { mode: 'delta', lifetime: { default: 2 * 86_400_000 }, outageLimit: 0 });
   const bench = await openBench(t, [news], [journal()]);
   await bench.pull(news, [{ value: '198.51.100.1' }, { value: '198.51.100.2', expires: '2026-06-01' }]);
@@ -230,7 +230,7 @@ t.test('a sweep goes on where it stopped, and round again', async (t) => {
   t.equal((await bench.writer.feedState('news')).observations, 0);
 });
 
-t.test('what a view admits from now on is news to its readers, once', async (t) => {
+t.test('what a collection admits from now on is appended again for its readers, once', async (t) => {
   const one = feed('one');
   const view = (types: ObservableType[] | null) => ({ collections: [{ id: 'ips', journal: 'pool:main', types }] });
   const first = await openBench(t, [one], [journal()], undefined, view(['ipv4']));
@@ -330,7 +330,7 @@ t.test(
   },
 );
 
-t.test('what nobody foresaw is reported with its cause, and told as such', async (t) => {
+t.test('an unforeseen error is reported with its cause, and as internal in the report', async (t) => {
   const one = feed('one');
   const { clock, writer, journals } = await openBench(t, [one], [journal()]);
   const cause = new TypeError('x is not a function');

@@ -134,7 +134,7 @@ t.test('what is left out says why', (t) => {
   t.end();
 });
 
-t.test('of two feeds one that ends ends its own word only', (t) => {
+t.test('of two feeds, one that expires takes only its own observation with it', (t) => {
   const [one, two] = feeds(2) as [FeedDefinition, FeedDefinition];
   const kept = { by: two, confidence: 40, labels: ['kept'] };
   for (const gone of [
@@ -280,7 +280,7 @@ t.test('an end counts only where every source has one; equals stand in the order
   t.end();
 });
 
-t.test('what one feed says is told whole, without what it does not say, and changes when it ends', (t) => {
+t.test('what one feed says is merged whole, and changes when it expires', (t) => {
   const [one] = feeds(1) as [FeedDefinition];
   const vendor = { source_name: 'Vendor', url: 'https://vendor.example/1' };
   const told = merged({ by: one, sourceId: 'row-7', references: [vendor], firstSeen: null, validUntil: START + 5 });

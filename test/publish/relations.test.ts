@@ -101,7 +101,7 @@ t.test('a relation whose end never came is counted, and is served when it comes 
   await pointsAt(t, bench, 'a.example');
 });
 
-t.test('either end, sightings and vulnerabilities are told with served ids', async (t) => {
+t.test('either end, sightings and vulnerabilities are published with served ids', async (t) => {
   const bench = await open(t);
   const cve = object('vulnerability', 'v', { name: 'CVE-2025-12345' });
   await pull(bench, house, [
@@ -160,7 +160,7 @@ t.test('relations to each of two indicators on one value point at it', async (t)
   t.match(await told(bench, idOf('relationship', 'o')), { source_ref: id });
 });
 
-t.test('of two feeds that hold a relation, the newest word of its author counts, known end or not', async (t) => {
+t.test('of two feeds that hold a relation, the newest version of its author counts, known end or not', async (t) => {
   const other = feed('other', { mode: 'delta' });
   const bench = await open(t, [house, other]);
   const author = { created_by_ref: idOf('identity', 'author') };
@@ -170,7 +170,7 @@ t.test('of two feeds that hold a relation, the newest word of its author counts,
   t.match(await told(bench), { revoked: true, source_ref: await servedId(bench, 'a.example') });
 });
 
-t.test('a relation that its author revoked before it was served is never heard of', async (t) => {
+t.test('a relation that its author revoked before it was served is never published', async (t) => {
   const bench = await open(t);
   await pull(bench, house, [indicator('x', ['a.example']), link('r', X, MALWARE, { revoked: true })]);
   t.equal(await told(bench), null);
@@ -223,7 +223,7 @@ t.test('feeds that merge on one value each have their relations on its one id', 
   t.notOk((await told(bench, idOf('relationship', 'o')))?.['revoked']);
 });
 
-t.test('an indicator of several values is told by the one with the smallest key that is served', async (t) => {
+t.test('an indicator of several values is served by the entry with the smallest key', async (t) => {
   const bench = await open(t);
   await pull(bench, house, [indicator('x', ['a.example', 'b.example', 'c.example']), malware, relation]);
   const order = (await bench.indicators()).live.toSorted((a, b) => (a.key < b.key ? -1 : 1)).map(({ value }) => value);

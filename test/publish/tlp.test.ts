@@ -229,7 +229,7 @@ t.test(
   },
 );
 
-t.test('a marking whose definition never came is red until it comes, which is told in a line', async (t) => {
+t.test('a marking whose definition never came is red until it comes, which a note says', async (t) => {
   const { gateway, keys, write } = await openFiles(t);
   const over = { object_marking_refs: [refTo('licence')] };
   write('a.json', [indicator('i', over), indicator('plain'), malware('m', over)]);
