@@ -1,3 +1,4 @@
+// slow (30 s): compiles a copy of the project for each toy
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { testFiles } from './files.ts';
@@ -21,6 +21,13 @@ t.test('fast files run first, then slow ones, longest first', async (t) => {
     seconds,
     seconds.toSorted((a, b) => (a === b ? 0 : b - a)),
   );
+});
+
+t.test('only the tests of storage know what an engine is made of', async (t) => {
+  const engines = /from '[./]*\/src\/store\/(?!contract\/)[^/']+\/[^']+'/;
+  for (const path of globSync('test/**/*.ts').filter((path) => !path.startsWith(join('test', 'store', '/')))) {
+    t.notMatch(readFileSync(path, 'utf8'), engines, `${path}: engines are reached by src/store/registry.ts`);
+  }
 });
 
 /** By itself or by what it imports of the tests. Helpers don't count: their programs are short, or left out of test:fast. */

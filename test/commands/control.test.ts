@@ -1,5 +1,5 @@
 // slow (5 s): gateways in processes of their own
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -25,7 +25,7 @@ import { connectServer, serve } from '../../src/gateway.ts';
 import { loadConfigFile } from '../../src/load.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { lockDirectory } from '../../src/store/sqlite/lock.ts';
+import { storeEngines } from '../../src/store/registry.ts';
 import { openBackend } from '../../src/writer/backend.ts';
 import { keepFirstClient } from '../../src/writer/first-client.ts';
 import { scriptedClock } from '../helpers/clock.ts';
@@ -226,45 +226,6 @@ t.test('a place where no socket can be made is an error, not a crash', async (t)
   await t.rejects(serveControl(socketPathOf(join(dir, 'none')), echo()), { code: 'unavailable' });
 });
 
-/** A process that holds the lock of `dir` until it is killed. */
-async function holdLock(dir: string): Promise<ChildProcess> {
-  const lock = new URL('../../src/store/sqlite/lock.ts', import.meta.url).href;
-  // What is returned is dropped, and the garbage collected: the lock must not go with it.
-  const code = `import { lockDirectory } from ${JSON.stringify(lock)}; lockDirectory(${JSON.stringify(dir)});
-    for (let i = 0; i < 3; i += 1) { gc(); await new Promise(setImmediate); } console.log('held'); process.stdin.resume();`;
-  const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', code], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  await once(child.stdout as NodeJS.ReadableStream, 'data');
-  return child;
-}
-
-t.test('one process at a time has the data directory, and a killed one lets go of it', async (t) => {
-  const dir = join(t.testdir(), 'a', 'data');
-  const child = await holdLock(dir);
-  t.equal(statSync(dir).mode & 0o777, 0o700, 'made for the owner alone');
-  t.throws(() => lockDirectory(dir), { code: 'data-locked', message: `Another process is using ${dir}.` });
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-  const lock = lockDirectory(dir);
-  t.throws(() => lockDirectory(dir), { code: 'data-locked' }, 'within a process as well');
-  lock.release();
-  lock.release();
-  lockDirectory(dir).release();
-  t.strictSame(readdirSync(dir), ['lock'], 'nothing stale is left');
-});
-
-t.test('a data directory that cannot be is told in words', async (t) => {
-  const dir = t.testdir({ file: 'x', taken: { lock: {} } });
-  for (const data of [join(dir, 'file'), join(dir, 'file', 'below'), join(dir, 'taken')]) {
-    t.throws(() => lockDirectory(data), {
-      code: 'store-failed',
-      message: new RegExp(`^The data directory ${data} cannot be used: `),
-    });
-  }
-  if (process.platform === 'linux') t.throws(() => lockDirectory('/proc/none/data'), { code: 'store-failed' });
-});
-
 t.test('a listener that speaks no HTTP is no server of ours', async (t) => {
   const path = socketPathOf(shortDirectory(t));
   const other = createServer((socket) => {
@@ -386,7 +347,8 @@ collections: { c: { pool: p } }
   await serve(await loadConfigFile(join(dir, 'sluice.yaml')), { say, isTerminal: false, signal: AbortSignal.abort() });
   t.strictSame(said, [], 'no welcome');
   t.notOk(existsSync(join(dir, 'data', 'initial.key')), 'no first client');
-  lockDirectory(join(dir, 'data')).release();
+  const lock = await storeEngines.sqlite.at({}, { base: dir, data: join(dir, 'data') }).lock();
+  lock.release();
 });
 
 t.test('both threads go by one reading of the file, whatever became of it since', async (t) => {
