@@ -71,7 +71,7 @@ module.exports = {
         pathNot: [
           '^src/(auth|config|stix|model)/',
           '^src/outputs/(registry|options|selection|ioc)\\.ts$',
-          '^src/status/(feed-facts|json)\\.ts$',
+          '^src/status/(feeds|json)\\.ts$',
           '^src/control/verbs\\.ts$',
           CONTRACTS,
         ],

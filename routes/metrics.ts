@@ -2,8 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { MICROS_PER_SECOND } from '../src/model/clock.ts';
 import { GatewayError } from '../src/model/error.ts';
-import { byReason, indexServed } from '../src/model/served.ts';
+import { byReason } from '../src/model/served.ts';
 import type { Client } from '../src/model/state.ts';
+import { readFeeds } from '../src/status/feeds.ts';
 import type { Operation } from './methods.ts';
 import type { RouteParts } from './parts.ts';
 
@@ -74,7 +75,7 @@ export function getMetrics(parts: RouteParts): Operation {
 
 /** Registers the metrics that are read on request: of caches, feeds, journals and accounts. Returns the function that reads them. */
 function readMetrics(register: Registry, parts: RouteParts): () => Promise<void> {
-  const { reader, pages, inFlight, allowances, feeds: facts, collections } = parts;
+  const { clock, reader, pages, inFlight, allowances, feeds: facts, collections } = parts;
   const gauge = (name: string, help: string, ...labelNames: string[]) =>
     new Gauge({ name: `sluice_${name}`, help, labelNames, registers: [register] });
   // Counted elsewhere and set on each request; the values only rise, so they are counters.
@@ -138,9 +139,8 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
   return async () => {
     const journals = await reader.journals();
     const counts = await Promise.all(journals.map(({ name }) => reader.countLive(name)));
-    const feeds = await reader.feedStates();
-    const refusals = await Promise.all(feeds.map(async ({ feed }) => (await reader.rejections(feed, 0)).counts));
-    const servedIn = indexServed(await reader.served());
+    const feeds = await readFeeds(reader, { feeds: facts, collections, now: clock.now() });
+    const refusals = await Promise.all(feeds.map(async ({ state }) => (await reader.rejections(state.feed, 0)).counts));
     const accounts = await reader.accounts();
     const budgets = await allowances();
     // No `await` from here on: two requests at a time never see half of the values.
@@ -151,8 +151,17 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
       if (newest !== null) head.set({ journal }, newest / MICROS_PER_SECOND);
       for (const [type, count] of Object.entries(counts[i] ?? {})) live.set({ journal, type }, count);
     }
-    for (const [i, state] of feeds.entries()) {
+    for (const [i, report] of feeds.entries()) {
+      const { state, wasPolled } = report;
       const { feed } = state;
+      for (const found of report.served) {
+        const { collection } = found;
+        served.set({ feed, collection }, found.live);
+        for (const [reason, count] of Object.entries(byReason(found.leftOut))) {
+          leftOut.set({ feed, collection, reason }, count);
+        }
+      }
+      if (!wasPolled) continue;
       for (const [moment, at] of [
         [succeeded, state.succeededAt],
         [attempted, state.attemptedAt],
@@ -167,16 +176,6 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
       rows.set({ feed, outcome: 'rejected' }, state.rejected);
       for (const { reason, count, isNote } of refusals[i] ?? [])
         (isNote ? notes : refused).set({ feed, reason }, count);
-    }
-    for (const { definition, collections: aliases } of facts) {
-      const feed = definition.name;
-      for (const { alias: collection, ...of } of collections.filter(({ alias }) => aliases.includes(alias))) {
-        const found = servedIn(feed, of);
-        served.set({ feed, collection }, found.live);
-        for (const [reason, rows] of Object.entries(byReason(found.leftOut))) {
-          leftOut.set({ feed, collection, reason }, rows);
-        }
-      }
     }
     for (const budget of budgets) {
       const labels = { origin: budget.origin, feeds: budget.feeds.join(','), seconds: budget.seconds };

@@ -6,7 +6,7 @@ import type { Clock } from '../src/model/clock.ts';
 import type { CollectionDefinition, TaxiiDefinition } from '../src/model/definition.ts';
 import type { Observable, ObservableType } from '../src/model/observable.ts';
 import type { Allowance } from '../src/model/state.ts';
-import type { FeedFacts } from '../src/status/feed-facts.ts';
+import type { FeedFacts } from '../src/status/feeds.ts';
 import type { Reader } from '../src/store/store.ts';
 import type { InFlight } from './in-flight.ts';
 import type { PageCache } from './page-cache.ts';

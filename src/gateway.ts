@@ -15,7 +15,7 @@ import { systemClock } from './model/clock.ts';
 import { GatewayError } from './model/error.ts';
 import { canonical } from './normalise/canonical.ts';
 import { answerBytesWithin, connectionsWithin } from './process-limits.ts';
-import { feedFactsOf } from './status/feed-facts.ts';
+import { feedFactsOf } from './status/feeds.ts';
 import { identityId } from './stix/id.ts';
 import { Commits } from './store/commits.ts';
 import { makeDirectory } from './store/directory.ts';

@@ -2,12 +2,11 @@ import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
 import { mayRead } from '../../src/auth/clients.ts';
 import type { Micros } from '../../src/model/clock.ts';
-import type { CollectionDefinition } from '../../src/model/definition.ts';
-import { isStale } from '../../src/model/freshness.ts';
-import { byReason, indexServed, type LeftOutReason, leftOutReasons, type ServedIn } from '../../src/model/served.ts';
+import type { ServedReport } from '../../src/model/control.ts';
+import { byReason, type LeftOutReason, leftOutReasons } from '../../src/model/served.ts';
 import type { AccountState, FeedState } from '../../src/model/state.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
-import type { FeedFacts } from '../../src/status/feed-facts.ts';
+import { type FeedFacts, type FeedReport, readFeeds } from '../../src/status/feeds.ts';
 import type { Operation } from '../methods.ts';
 import type { RouteContext } from '../parts.ts';
 import { nullable, restOperation, timestamp } from './schemas.ts';
@@ -112,28 +111,27 @@ export function getFeeds(
     async ({ client }) => {
       const now = clock.now();
       const readable = new Set(collections.filter((each) => mayRead(client, each)).map(({ alias }) => alias));
-      const states = new Map((await reader.feedStates()).map((state) => [state.feed, state]));
       const accounts = new Map((await reader.accounts()).map((account) => [account.account, account]));
-      const servedIn = indexServed(await reader.served());
       const isReadable = ({ collections }: FeedFacts): boolean => collections.some((alias) => readable.has(alias));
       // What is spent on an account tells of all feeds that draw on it.
       const closed = new Set(feeds.flatMap((facts) => (isReadable(facts) ? [] : (facts.account?.name ?? []))));
-      const data = feeds.filter(isReadable).map((facts) => {
-        const behind = collections.filter(({ alias }) => readable.has(alias) && facts.collections.includes(alias));
-        const aliases = behind.map(({ alias }) => alias);
-        const isClosed = facts.account !== null && closed.has(facts.account.name);
-        const account = facts.account === null ? undefined : accounts.get(facts.account.name);
-        const sent = account === undefined ? 0 : account.requests - (sentBefore.get(account.account) ?? 0);
+      const reports = await readFeeds(reader, { feeds: feeds.filter(isReadable), collections, now });
+      const data = reports.toSorted(byName).map((report) => {
+        const { account } = report.facts;
+        const served = report.served.filter(({ collection }) => readable.has(collection));
+        const aliases = served.map(({ collection }) => collection);
+        const isAll = served.length === report.served.length;
+        const isClosed = account !== null && closed.has(account.name);
+        const state = account === null ? undefined : accounts.get(account.name);
+        const sent = state === undefined ? 0 : state.requests - (sentBefore.get(state.account) ?? 0);
         const read = reads.of(aliases);
         return {
-          ...describe(facts, states.get(facts.definition.name), now),
-          counts: behind.map((collection) =>
-            countsOf(servedIn, facts, collection, behind.length === facts.collections.length),
-          ),
-          budget: isClosed ? null : budgetOf(facts, account, now),
+          ...describe(report),
+          counts: served.map((each) => countsOf(each, isAll)),
+          budget: isClosed ? null : budgetOf(report.facts, state, now),
           reads: read,
           upstream_requests: isClosed ? null : sent,
-          calls_saved: facts.account === null || isClosed ? null : Math.max(0, read - sent),
+          calls_saved: account === null || isClosed ? null : Math.max(0, read - sent),
           collections: aliases,
         };
       });
@@ -142,39 +140,34 @@ export function getFeeds(
   );
 }
 
-function describe({ definition, idle }: FeedFacts, state: FeedState | undefined, now: Micros) {
+function byName({ facts: a }: FeedReport, { facts: b }: FeedReport): number {
+  return a.definition.name < b.definition.name ? -1 : 1;
+}
+
+function describe({ facts: { definition, idle }, state, stale }: FeedReport) {
   const { name, title, format, every } = definition;
-  const succeededAt = state?.succeededAt ?? null;
-  const error = state?.error ?? null;
+  const { succeededAt, error } = state;
   return {
     name,
     title,
     format,
-    status:
-      idle ??
-      (succeededAt === null && error === null ? 'waiting' : isStale({ succeededAt }, every, now) ? 'stale' : 'fresh'),
+    status: idle ?? (succeededAt === null && error === null ? 'waiting' : stale ? 'stale' : 'fresh'),
     every_seconds: every / 1000,
-    attempted_at: timeOf(state?.attemptedAt),
+    attempted_at: timeOf(state.attemptedAt),
     succeeded_at: timeOf(succeededAt),
-    next_poll_at: idle === null ? timeOf(state?.nextPollAt) : null,
-    failures: state?.failures ?? 0,
+    next_poll_at: idle === null ? timeOf(state.nextPollAt) : null,
+    failures: state.failures,
     // Without what the file or page that was read instead begins with.
     error: error === null ? null : { code: error.code, message: error.message, at: formatMillis(error.at) },
-    gap: gapOf(state?.gap ?? null),
-    note: noteOf(state?.note ?? null),
+    gap: gapOf(state.gap),
+    note: noteOf(state.note),
   };
 }
 
-/** `isAll`: the caller may read whatever the feed stands behind. */
-function countsOf(
-  servedIn: ServedIn,
-  { definition }: FeedFacts,
-  { alias, journal, types }: CollectionDefinition,
-  isAll: boolean,
-) {
-  const { live, leftOut } = servedIn(definition.name, { journal, types });
+/** `isAll`: the caller may read all collections of the feed. */
+function countsOf({ collection, live, leftOut }: ServedReport, isAll: boolean) {
   const shown = leftOut.filter(({ reason }) => !hidden.has(reason));
-  return { collection: alias, live, left_out: isAll ? byReason(shown) : null };
+  return { collection, live, left_out: isAll ? byReason(shown) : null };
 }
 
 function gapOf(gap: FeedState['gap']) {
@@ -197,6 +190,6 @@ function budgetOf({ account }: FeedFacts, state: AccountState | undefined, now: 
   };
 }
 
-function timeOf(micros: Micros | null | undefined): string | null {
-  return micros === null || micros === undefined ? null : formatMillis(micros);
+function timeOf(micros: Micros | null): string | null {
+  return micros === null ? null : formatMillis(micros);
 }

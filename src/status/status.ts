@@ -1,14 +1,10 @@
 import type { Config } from '../config/config.ts';
-import { configuredFeeds } from '../feeds/registry.ts';
 import type { Clock, Micros } from '../model/clock.ts';
-import type { RejectionReport, ServedReport, SinkStatus, StatusReport } from '../model/control.ts';
-import type { CollectionDefinition, FeedDefinition } from '../model/definition.ts';
+import type { RejectionReport, SinkStatus, StatusReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
-import { isStale } from '../model/freshness.ts';
-import { indexServed, type ServedIn } from '../model/served.ts';
-import type { FeedState } from '../model/state.ts';
 import type { Reader } from '../store/store.ts';
 import { version } from '../version.ts';
+import { feedFactsOf, readFeeds, unaccountedOf } from './feeds.ts';
 
 export interface StatusSources {
   config: Config;
@@ -23,32 +19,20 @@ export interface StatusSources {
 export async function readStatus({ config, clock, store, startedAt, sinks }: StatusSources): Promise<StatusReport> {
   const now = clock.now();
   const heads = new Map((await store.journals()).map(({ name, head }) => [name, head]));
-  const servedIn = indexServed(await store.served());
-  const stateOf = async ({ name, every }: FeedDefinition) => {
-    const state = await store.feedState(name);
-    const refused = (await store.rejections(name, 0)).counts.filter(({ isNote }) => !isNote);
-    const { read, split, folded, gone } = state;
+  const read = await readFeeds(store, { feeds: feedFactsOf(config), collections: config.collections, now });
+  const feeds = read.map(async ({ facts, state, stale, served }) => {
+    const { counts } = await store.rejections(state.feed, 0);
     return {
       ...state,
-      pools: config.pools.filter((pool) => pool.feeds.includes(name)).map((pool) => pool.name),
-      stale: isStale(state, every, now),
-      refused,
-      unaccounted: read + split - heldOf(state) - folded - gone - sumOf(refused.map(({ count }) => count)),
-      served: servedOf(config, servedIn, state),
+      account: facts.account?.origin ?? null,
+      idle: facts.idle,
+      pools: config.pools.filter((pool) => pool.feeds.includes(state.feed)).map((pool) => pool.name),
+      stale,
+      refused: counts.filter(({ isNote }) => !isNote),
+      unaccounted: unaccountedOf(state, counts),
+      served,
     };
-  };
-  const states = await Promise.all([
-    ...configuredFeeds(config).map(async ({ definition, format, options }) => ({
-      ...(await stateOf(definition)),
-      account: format.account(options)?.origin ?? null,
-      idle: null,
-    })),
-    ...config.idleFeeds.map(async ({ definition, reason }) => ({
-      ...(await stateOf(definition)),
-      account: null,
-      idle: reason,
-    })),
-  ]);
+  });
   const collections = config.collections.map(async ({ alias, id, title, journal, types }) => {
     const live = heads.has(journal) ? await store.countLive(journal) : {};
     const seen = Object.entries(live).filter(([type]) => types === null || types.includes(type as never));
@@ -59,7 +43,7 @@ export async function readStatus({ config, clock, store, startedAt, sinks }: Sta
     startedAt,
     now,
     storeFault: store.fault(),
-    feeds: states,
+    feeds: await Promise.all(feeds),
     accounts: await store.accounts(),
     sinks: [...(await sinks.status()), ...config.idleSinks.map(idleStatus)],
     collections: await Promise.all(collections),
@@ -72,15 +56,14 @@ function idleStatus({ name, kind, reason }: Config['idleSinks'][number]): SinkSt
 
 /** Rows of a feed that were refused, and rows that are held and that some collection leaves out. Throws `not-found`. */
 export async function readRejections(
-  { config, store }: Pick<StatusSources, 'config' | 'store'>,
+  { config, clock, store }: Pick<StatusSources, 'config' | 'clock' | 'store'>,
   feed: string,
   limit: number,
 ): Promise<RejectionReport> {
-  if (![...config.feeds, ...config.idleFeeds].some(({ definition }) => definition.name === feed)) {
-    throw new GatewayError('not-found', `No feed is called ${feed}.`);
-  }
+  const facts = feedFactsOf(config).find(({ definition }) => definition.name === feed);
+  if (facts === undefined) throw new GatewayError('not-found', `No feed is called ${feed}.`);
   const { counts, rows } = await store.rejections(feed, limit);
-  const collections = collectionsBehind(config, feed);
+  const collections = config.collections.filter(({ alias }) => facts.collections.includes(alias));
   const leftOut = new Map<string, RejectionReport['leftOut'][number]>();
   for (const journal of new Set(collections.map((collection) => collection.journal))) {
     const aliases = collections.filter((collection) => collection.journal === journal).map(({ alias }) => alias);
@@ -91,28 +74,6 @@ export async function readRejections(
       else known.collections = [...known.collections, ...aliases];
     }
   }
-  const served = servedOf(config, indexServed(await store.served()), await store.feedState(feed));
-  return { counts, rows, served, leftOut: [...leftOut.values()].slice(0, limit) };
-}
-
-function servedOf(config: Config, servedIn: ServedIn, state: FeedState): ServedReport[] {
-  return collectionsBehind(config, state.feed).map((collection) => {
-    const { live, leftOut } = servedIn(state.feed, collection);
-    const unaccounted = heldOf(state) - live - sumOf(leftOut.map(({ rows }) => rows));
-    return { collection: collection.alias, live, leftOut, unaccounted };
-  });
-}
-
-function collectionsBehind({ pools, journals, collections }: Config, feed: string): CollectionDefinition[] {
-  const holding = new Set(pools.filter((pool) => pool.feeds.includes(feed)).map(({ name }) => name));
-  const told = new Set(journals.filter(({ pool }) => holding.has(pool)).map(({ name }) => name));
-  return collections.filter(({ journal }) => told.has(journal));
-}
-
-function heldOf({ observations, objects }: FeedState): number {
-  return observations + objects;
-}
-
-function sumOf(numbers: readonly number[]): number {
-  return numbers.reduce((sum, number) => sum + number, 0);
+  const [read] = await readFeeds(store, { feeds: [facts], collections: config.collections, now: clock.now() });
+  return { counts, rows, served: read?.served ?? [], leftOut: [...leftOut.values()].slice(0, limit) };
 }

@@ -12,7 +12,7 @@ import { type Clock, systemClock } from '../../src/model/clock.ts';
 import type { StoreFault } from '../../src/model/error.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
-import { feedFactsOf } from '../../src/status/feed-facts.ts';
+import { feedFactsOf } from '../../src/status/feeds.ts';
 import { collectionIdOf, identityId } from '../../src/stix/id.ts';
 import { Commits } from '../../src/store/commits.ts';
 import { storeEngines, storeOf } from '../../src/store/registry.ts';

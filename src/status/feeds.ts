@@ -1,0 +1,112 @@
+import type { Config } from '../config/config.ts';
+import { configuredFeeds } from '../feeds/registry.ts';
+import type { Micros } from '../model/clock.ts';
+import type { ServedReport } from '../model/control.ts';
+import type { CollectionDefinition, FeedDefinition } from '../model/definition.ts';
+import { isStale } from '../model/freshness.ts';
+import { indexServed } from '../model/served.ts';
+import type { AccountState, FeedState, RejectionCount } from '../model/state.ts';
+import type { Reader } from '../store/store.ts';
+import { type AccountAllowance, accountNameOf, accountsOf, allowanceOf } from '../upstream/account.ts';
+
+/** What the configuration says of a feed. */
+export interface FeedFacts {
+  definition: FeedDefinition;
+  /** Why it isn't polled; null when it is. */
+  idle: 'disabled' | 'no-key' | null;
+  /** Aliases of the collections it stands behind. */
+  collections: string[];
+  /** Null for a feed that asks nobody. */
+  account: {
+    name: string;
+    origin: string;
+    allowanceOf(state: AccountState | undefined, now: Micros): AccountAllowance;
+  } | null;
+}
+
+/** What the configuration says of each feed, idle ones last. Routes have it, for they know neither formats nor budgets. */
+export function feedFactsOf({ feeds, idleFeeds, pools, journals, collections }: Config): FeedFacts[] {
+  const collectionsOf = (feed: string): string[] => {
+    const holding = new Set(pools.filter((pool) => pool.feeds.includes(feed)).map(({ name }) => name));
+    const told = new Set(journals.filter(({ pool }) => holding.has(pool)).map(({ name }) => name));
+    return collections.filter(({ journal }) => told.has(journal)).map(({ alias }) => alias);
+  };
+  const configured = configuredFeeds({ feeds });
+  const accounts = accountsOf(configured);
+  const polled = configured.map((feed): FeedFacts => {
+    const { definition, format, options } = feed;
+    const account = accounts.get(accountNameOf(feed) ?? '');
+    return {
+      definition,
+      idle: null,
+      collections: collectionsOf(definition.name),
+      account:
+        account === undefined
+          ? null
+          : {
+              name: account.name,
+              origin: format.account(options)?.origin ?? account.origin,
+              allowanceOf: (state, now) => allowanceOf(state, account.limits, now),
+            },
+    };
+  });
+  const idle = idleFeeds.map(
+    ({ definition, reason }): FeedFacts => ({
+      definition,
+      idle: reason,
+      collections: collectionsOf(definition.name),
+      account: null,
+    }),
+  );
+  return [...polled, ...idle];
+}
+
+/** A feed as `sluice status`, `/api/v1/feeds` and `/metrics` report it. */
+export interface FeedReport {
+  facts: FeedFacts;
+  state: FeedState;
+  /** False before its first poll: nothing was ever saved of it. */
+  wasPolled: boolean;
+  /** No whole pull for twice its interval, or none ever. */
+  stale: boolean;
+  /** By collection, in the order of the configuration: held = live + left out + unaccounted. */
+  served: ServedReport[];
+}
+
+/** Reads the state of feeds, and what collections serve of them. */
+export async function readFeeds(
+  store: Pick<Reader, 'feedState' | 'feedStates' | 'served'>,
+  { feeds, collections, now }: { feeds: readonly FeedFacts[]; collections: CollectionDefinition[]; now: Micros },
+): Promise<FeedReport[]> {
+  const states = new Map((await store.feedStates()).map((state) => [state.feed, state]));
+  const servedIn = indexServed(await store.served());
+  return Promise.all(
+    feeds.map(async (facts) => {
+      const { name, every } = facts.definition;
+      const saved = states.get(name);
+      const state = saved ?? (await store.feedState(name));
+      const behind = collections.filter(({ alias }) => facts.collections.includes(alias));
+      const served = behind.map(({ alias, journal, types }) => {
+        const { live, leftOut } = servedIn(name, { journal, types });
+        const unaccounted = heldOf(state) - live - sumOf(leftOut.map(({ rows }) => rows));
+        return { collection: alias, live, leftOut, unaccounted };
+      });
+      return { facts, state, wasPolled: saved !== undefined, stale: isStale(state, every, now), served };
+    }),
+  );
+}
+
+/** Rows of a feed for which read + split = held + folded + gone + refused isn't so: a fault. Notes refuse no row. */
+export function unaccountedOf(state: FeedState, counts: readonly RejectionCount[]): number {
+  const refused = counts.filter(({ isNote }) => !isNote).map(({ count }) => count);
+  const { read, split, folded, gone } = state;
+  return read + split - heldOf(state) - folded - gone - sumOf(refused);
+}
+
+function heldOf({ observations, objects }: FeedState): number {
+  return observations + objects;
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}
