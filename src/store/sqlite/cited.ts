@@ -1,49 +1,29 @@
 import type { Claim, Entry } from '../../model/entry.ts';
 import type { ServedCount } from '../../model/served.ts';
+import { observableCodes, observableOfCode } from './codes.ts';
 import type { Connection } from './connection.ts';
-import { observableCodes, observableOfCode } from './rows.ts';
+import type { Changes } from './counts.ts';
 
 /**
  * How many live indicators of a journal name each feed. Counted from the entries themselves as they come and go: what the
  * journal really says, beside what it was judged to leave out.
  */
 
-/** By how much the rows of `cited` of one journal change: by feed, then by kind. */
-export type Cited = Map<string, Map<number, number>>;
+/** Of one journal, by the feed and the code of the observable type. */
+export type CitedChanges = Changes<[feed: string, kind: number]>;
 
-/** An entry that begins to be served. */
-export function cite(cited: Cited, entry: Entry): void {
+/** Counts an entry that begins to be served. */
+export function cite(changes: CitedChanges, entry: Entry): void {
   if (entry.kind === 'object' || entry.revoked || entry.superseded) return;
-  citeSources(cited, entry.sources, observableCodes[entry.type], 1);
+  citeSources(changes, entry.sources, observableCodes[entry.type], 1);
 }
 
 /** `sources`: a JSON array of Claim. */
-export function citeSources(cited: Cited, sources: string, kind: number, change: number): void {
-  for (const { feed, network } of JSON.parse(sources) as Claim[]) {
+export function citeSources(changes: CitedChanges, sources: string, kind: number, change: 1 | -1): void {
+  const claims: Claim[] = JSON.parse(sources);
+  for (const { feed, network } of claims) {
     // What the feed holds is the network, which has a verdict of its own.
-    if (network !== undefined) continue;
-    let kinds = cited.get(feed);
-    if (kinds === undefined) {
-      kinds = new Map();
-      cited.set(feed, kinds);
-    }
-    kinds.set(kind, (kinds.get(kind) ?? 0) + change);
-  }
-}
-
-export function countCited(connection: Connection, journal: number, cited: Cited): void {
-  for (const [feed, kinds] of cited) {
-    for (const [kind, change] of kinds) {
-      if (change === 0) continue;
-      connection.run('INSERT INTO cited VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING', journal, feed, kind);
-      connection.run(
-        'UPDATE cited SET entries = entries + ? WHERE journal = ? AND feed = ? AND kind = ?',
-        change,
-        journal,
-        feed,
-        kind,
-      );
-    }
+    if (network === undefined) changes.add([feed, kind], change);
   }
 }
 

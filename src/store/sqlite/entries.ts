@@ -3,33 +3,27 @@ import type { Entry } from '../../model/entry.ts';
 import { misuse, requireLimit } from '../misuse.ts';
 import type { AppendEntry, Transaction } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
-import { type Cited, cite, citeSources, countCited } from './cited.ts';
+import { type CitedChanges, cite, citeSources } from './cited.ts';
+import { NO_OBSERVABLE, observableCodes } from './codes.ts';
 import type { Connection } from './connection.ts';
+import { Changes, CITED, STANDING } from './counts.ts';
+import { type EntryRow, entryFromRow, entryValues, INSERT_ENTRY, TAKE_ENTRY } from './entry-rows.ts';
 import { findJournal, type JournalRow, type Reservations, requireJournal } from './journals.ts';
+import { markedUuid } from './object-id.ts';
 import { entriesOnKeys } from './pages.ts';
-import {
-  type EntryRow,
-  entryFromRow,
-  entryValues,
-  INSERT_ENTRY,
-  markedUuid,
-  NO_OBSERVABLE,
-  observableCodes,
-  TAKE_ENTRY,
-} from './rows.ts';
 import { countAppended, countChanges } from './segments.ts';
 import { readStanding } from './standing.ts';
 
 type Entries = Pick<Transaction, 'append' | 'liveEntries' | 'liveKeys' | 'setDue' | 'dueEntries' | 'nextDue' | 'purge'>;
 
-/** By how much the rows of `standing` change in a call, whose name is code, superseded and revoked in one number; and of `cited`. */
+/** By how much the counts of a journal's entries change in a call. */
 interface Tally {
-  standing: Map<number, number>;
-  cited: Cited;
+  standing: Changes<[type: number, superseded: number, revoked: number]>;
+  cited: CitedChanges;
 }
 
 function newTally(): Tally {
-  return { standing: new Map(), cited: new Map() };
+  return { standing: new Changes(), cited: new Changes() };
 }
 
 /** What the writer does with a journal's entries. */
@@ -45,7 +39,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
       connection.run('UPDATE journals SET head = ? WHERE id = ?', dates.at(-1) as Micros, journal.id);
       const replaced = appended.flatMap(({ replaces }) => (replaces === null ? [] : [replaces]));
       supersede(connection, journal, replaced, tally);
-      countStanding(connection, journal.id, tally);
+      saveTally(connection, journal.id, tally);
       if (journal.keepVersions === 'all') countKin(connection, journal.id, dates);
     },
 
@@ -101,7 +95,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
       if (journal.keepVersions === 'all') countKin(connection, journal.id, dates);
       const tally = newTally();
       countChanges(connection, journal.id, removeEntries(connection, journal.id, dates, tally));
-      countStanding(connection, journal.id, tally);
+      saveTally(connection, journal.id, tally);
     },
   };
 }
@@ -130,28 +124,28 @@ function insertEntries(
     if (at < 1) throw misuse(`"${objectId}" is no object id`);
     const code = codeOf(connection, codes, entry, objectId.slice(0, at));
     insert.run(...entryValues(journal.id, code, markedUuid(objectId, at + 2), entry));
-    add(tally, code, entry.superseded ? 1 : 0, entry.kind === 'indicator' && entry.revoked ? 1 : 0, 1);
+    tally.standing.add([code, entry.superseded ? 1 : 0, entry.kind === 'indicator' && entry.revoked ? 1 : 0], 1);
     cite(tally.cited, entry);
     return entry.dateAdded;
   });
 }
 
-/** Codes of `entry_types` by STIX type, then by observable and company in one number. */
-type Codes = Map<string, Map<number, number>>;
+/** Codes of `entry_types` that one call has met, by the columns that name them. */
+type Codes = Map<string, number>;
 
-/** The code of an entry's type, made when it is the first of its kind; `known` holds those of this call. */
+/** Returns the code of an entry's type, made when it is the first of its kind. */
 function codeOf(connection: Connection, known: Codes, entry: Entry, stixType: string): number {
   const observable = entry.kind === 'indicator' ? observableCodes[entry.type] : NO_OBSERVABLE;
   if (observable === undefined) throw misuse(`"${entry.kind === 'indicator' ? entry.type : ''}" is no observable type`);
   if (entry.kind === 'object' && entry.stixType !== stixType) {
     throw misuse(`object ${entry.objectId} cannot be of type "${entry.stixType}"`);
   }
-  const company = entry.kind === 'object' && entry.isProducerObject ? 1 : 0;
-  const ofType = known.get(stixType) ?? new Map<number, number>();
-  const standing = ofType.get(observable * 2 + company);
+  const isProducerObject = entry.kind === 'object' && entry.isProducerObject ? 1 : 0;
+  const name = `${stixType} ${observable} ${isProducerObject}`;
+  const standing = known.get(name);
   if (standing !== undefined) return standing;
-  const code = openCode(connection, stixType, observable, company);
-  known.set(stixType, ofType.set(observable * 2 + company, code));
+  const code = openCode(connection, stixType, observable, isProducerObject);
+  known.set(name, code);
   return code;
 }
 
@@ -186,7 +180,7 @@ function removeEntries(connection: Connection, journal: number, dates: readonly 
     JSON.stringify(dates),
   );
   for (const [, type, superseded, revoked, sources, observable] of rows) {
-    add(tally, type, superseded, revoked, -1);
+    tally.standing.add([type, superseded, revoked], -1);
     if (sources !== null) citeSources(tally.cited, sources, observable, -1);
   }
   return rows.map(([date]) => date);
@@ -202,8 +196,8 @@ function markSuperseded(connection: Connection, journal: number, dates: readonly
     JSON.stringify(dates),
   );
   for (const [, type, revoked, sources, observable] of rows) {
-    add(tally, type, 0, revoked, -1);
-    add(tally, type, 1, revoked, 1);
+    tally.standing.add([type, 0, revoked], -1);
+    tally.standing.add([type, 1, revoked], 1);
     if (sources !== null) citeSources(tally.cited, sources, observable, -1);
   }
   return rows.map(([date]) => date);
@@ -228,20 +222,7 @@ function countKin(connection: Connection, journal: number, dates: readonly Micro
   );
 }
 
-function add(tally: Tally, code: number, superseded: number, revoked: number, entries: number): void {
-  const name = code * 4 + superseded * 2 + revoked;
-  tally.standing.set(name, (tally.standing.get(name) ?? 0) + entries);
-}
-
-function countStanding(connection: Connection, journal: number, { standing, cited }: Tally): void {
-  countCited(connection, journal, cited);
-  for (const [name, entries] of standing) {
-    const row = [journal, Math.floor(name / 4), (name >> 1) & 1, name & 1];
-    connection.run('INSERT INTO standing VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING', ...row);
-    connection.run(
-      'UPDATE standing SET entries = entries + ? WHERE journal = ? AND type = ? AND superseded = ? AND revoked = ?',
-      entries,
-      ...row,
-    );
-  }
+function saveTally(connection: Connection, journal: number, { standing, cited }: Tally): void {
+  standing.save(connection, STANDING, journal);
+  cited.save(connection, CITED, journal);
 }

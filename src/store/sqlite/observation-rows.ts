@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { Micros } from '../../model/clock.ts';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ExternalReference, Observation, OtherSourceObject, Source, StixObject } from '../../model/observation.ts';
@@ -6,10 +5,11 @@ import { objectMarkings, otherMarkingsOf } from '../../stix/marking.ts';
 import { relationshipEnds } from '../../stix/relationship.ts';
 import { misuse } from '../misuse.ts';
 import type { StoredObservation } from '../store.ts';
+import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './codes.ts';
 import type { Value } from './connection.ts';
 import type { Incoming } from './feed-rows.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { rangeKeyOf } from './range-key.ts';
-import { observableCodes, observableOfCode, tlpCode, tlpOfCode } from './rows.ts';
 
 /** What nothing is ever selected by: one JSON text, empty parts left out. */
 interface Detail {
@@ -108,11 +108,6 @@ export function statementNumber(id: string | null): number | null {
 /** As the column `markings` keeps them. */
 function markingsText(ids: readonly string[]): string | null {
   return ids.length === 0 ? null : ids.join(' ');
-}
-
-/** 48 bits, compared only with the fingerprint that the same row had before: a change is missed once in 2^48. */
-function fingerprintOf(text: string): number {
-  return Number.parseInt(hash('sha1', text, 'hex').slice(0, 12), 16);
 }
 
 /** Appends a member to the text of an object that has some. */

@@ -5,6 +5,7 @@ import type { Sync } from '../synchronous.ts';
 import type { Connection } from './connection.ts';
 import { countRows, hasAny, OBSERVATIONS, walkMarked, walkNames } from './feed-rows.ts';
 import { findFeed, openFeed } from './feeds.ts';
+import { AMENDED } from './fingerprint.ts';
 import {
   IncomingObservation,
   OBSERVATION_COLUMNS,
@@ -40,7 +41,7 @@ export function writeObservations(connection: Connection, ids: RowIds, touch: To
       const standing = new Map(findObservations(connection, feed, observations.map(keyOf)).map((row) => [row[0], row]));
       const number = findFeed(connection, feed) as number;
       const update = `UPDATE observations INDEXED BY observations_by_key
-        SET fingerprint = -abs(fingerprint), ${assignments(OBSERVATIONS)} WHERE feed = ?2 AND key = unhex(?3) RETURNING id`;
+        SET fingerprint = ${AMENDED}, ${assignments(OBSERVATIONS)} WHERE feed = ?2 AND key = unhex(?3) RETURNING id`;
       return observations.flatMap((observation) => {
         const row = standing.get(observation.key);
         if (row === undefined) throw misuse(`"${feed}" has no observation to amend`);

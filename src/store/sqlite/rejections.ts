@@ -7,6 +7,7 @@ import { requireLimit } from '../misuse.ts';
 import type { Reader, Transaction } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
 import type { Connection } from './connection.ts';
+import { Changes, REJECTIONS_KEPT } from './counts.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import type { Touch } from './pull.ts';
 
@@ -167,20 +168,7 @@ function countKept(
   rows: readonly (readonly [reason: string, note: number, ...rest: unknown[]])[],
   change: 1 | -1,
 ): void {
-  const sums = new Map<string, [reason: string, note: number, count: number]>();
-  for (const [reason, note] of rows) {
-    const sum = sums.get(`${note} ${reason}`);
-    if (sum === undefined) sums.set(`${note} ${reason}`, [reason, note, change]);
-    else sum[2] += change;
-  }
-  for (const [reason, note, count] of sums.values()) {
-    connection.run('INSERT INTO rejections_kept VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING', feed, reason, note);
-    connection.run(
-      'UPDATE rejections_kept SET count = count + ? WHERE feed = ? AND reason = ? AND note = ?',
-      count,
-      feed,
-      reason,
-      note,
-    );
-  }
+  const changes = new Changes<[reason: string, note: number]>();
+  for (const [reason, note] of rows) changes.add([reason, note], change);
+  changes.save(connection, REJECTIONS_KEPT, feed);
 }

@@ -3,7 +3,7 @@ import type { EntryFilter, VersionFilter } from '../../model/entry-filter.ts';
 import type { LiveQuery } from '../store.ts';
 import type { Connection, Named } from './connection.ts';
 import type { JournalRow } from './journals.ts';
-import { splitObjectId, uuidFromWord } from './rows.ts';
+import { splitObjectId, uuidFromWord } from './object-id.ts';
 import { SEGMENT_ENTRIES, segmentAfter, segmentBefore } from './segments.ts';
 import { isLive, type Standing } from './standing.ts';
 

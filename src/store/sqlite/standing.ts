@@ -1,5 +1,6 @@
+import { NO_OBSERVABLE, observableOfCode } from './codes.ts';
 import type { Connection } from './connection.ts';
-import { type EntryType, NO_OBSERVABLE, observableOfCode } from './rows.ts';
+import type { EntryType } from './entry-rows.ts';
 
 /** How many entries of one type and state stand in a journal: a stretch of `entries_by_type`. */
 export interface Standing extends EntryType {

@@ -4,8 +4,8 @@ import { unusedAccount } from '../empty-state.ts';
 import { requireLimit } from '../misuse.ts';
 import type { Reader, Transaction } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
+import { tlpCode, tlpOfCode } from './codes.ts';
 import type { Connection } from './connection.ts';
-import { tlpCode, tlpOfCode } from './rows.ts';
 
 type ReadState = Pick<
   Reader,

@@ -1,6 +1,7 @@
 import type { Observed } from '../store.ts';
 import type { Connection } from './connection.ts';
 import { countRows, type Incoming, type Kind } from './feed-rows.ts';
+import { compareFingerprints } from './fingerprint.ts';
 import type { Seen } from './pull.ts';
 
 /** What an upsert is, of both kinds: rows are found by their names, compared by fingerprint, and marked as seen. */
@@ -42,7 +43,7 @@ export function compare<Row extends Incoming>(
   for (const [at, id, fingerprint] of standing) {
     const row = rows[at] as Row;
     isKnown[at] = 1;
-    if (row.fingerprint === fingerprint) seen.add(id);
+    if (compareFingerprints(fingerprint, row.fingerprint) === 'same') seen.add(id);
     else different.push({ row, id, fingerprint });
   }
   return { fresh: standing.length === 0 ? [...rows] : rows.filter((_, at) => isKnown[at] === 0), different };
@@ -65,7 +66,7 @@ export function upsert(
     const isAgain = kind.amended && seen.has(id);
     seen.add(id);
     // Amended since, but what came first is the same.
-    if (row.fingerprint === -fingerprint) continue;
+    if (compareFingerprints(fingerprint, row.fingerprint) === 'amended') continue;
     if (isAgain) again.push(row.name);
     else {
       update.run(...row.values(id, feed));

@@ -3,11 +3,12 @@ import { requireLimit } from '../misuse.ts';
 import type { Reader, Transaction } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
 import { readCited } from './cited.ts';
+import { observableCodes, observableOfCode } from './codes.ts';
 import type { Connection } from './connection.ts';
+import { Changes, VERDICT_COUNTS } from './counts.ts';
 import { type Kind, OBJECTS, OBSERVATIONS } from './feed-rows.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import { findJournal, requireJournal } from './journals.ts';
-import { observableCodes, observableOfCode } from './rows.ts';
 
 /** Numbers on disk: never reused, never changed. 0 is live, which only objects are told of. */
 const LIVE = 0;
@@ -86,7 +87,7 @@ export function writeVerdicts(connection: Connection): Sync<Verdicts> {
       const wanted = byFeed(connection, leftOut, ({ key, type, reason }) => {
         return { name: key, kind: observableCodes[type], reason: reasonCodes[reason] };
       });
-      settle(connection, OBSERVATIONS, journal, keys, wanted);
+      replaceVerdicts(connection, OBSERVATIONS, journal, keys, wanted);
     },
 
     judgeObjects(name, ids, verdicts) {
@@ -95,7 +96,7 @@ export function writeVerdicts(connection: Connection): Sync<Verdicts> {
         const code = kind === 'marking' ? MARKING : OBJECT;
         return { name: id, kind: code, reason: reason === null ? LIVE : reasonCodes[reason] };
       });
-      settle(connection, OBJECTS, journal, ids, wanted);
+      replaceVerdicts(connection, OBJECTS, journal, ids, wanted);
     },
 
     forgetVerdicts(name, feeds, limit) {
@@ -117,9 +118,9 @@ export function writeVerdicts(connection: Connection): Sync<Verdicts> {
         other,
         limit,
       );
-      const tally: Tally = new Map();
-      for (const [kind, reason] of rows) add(tally, kind, reason, -1);
-      count(connection, journal, other, tally);
+      const tally: Tally = new Changes();
+      for (const [kind, reason] of rows) tally.add([kind, reason], -1);
+      tally.save(connection, VERDICT_COUNTS, journal, other);
       return rows.length;
     },
   };
@@ -134,9 +135,9 @@ export function dropVerdicts(connection: Connection, kind: Kind, feed: number, n
   if (journals.length === 0) return;
   const list = JSON.stringify(names);
   for (const [journal] of journals) {
-    const tally: Tally = new Map();
+    const tally: Tally = new Changes();
     remove(connection, kind, journal, feed, list, tally);
-    count(connection, journal, feed, tally);
+    tally.save(connection, VERDICT_COUNTS, journal, feed);
   }
 }
 
@@ -161,8 +162,14 @@ function byFeed<T extends { feed: string }>(
   return wanted;
 }
 
-/** Makes the verdicts on these names what is wanted. Of feeds that have none, and shall have none, nothing is looked up. */
-function settle(connection: Connection, kind: Kind, journal: number, names: readonly string[], wanted: Wanted): void {
+/** Replaces the verdicts on these names. Feeds that have none, and get none, are not looked up. */
+function replaceVerdicts(
+  connection: Connection,
+  kind: Kind,
+  journal: number,
+  names: readonly string[],
+  wanted: Wanted,
+): void {
   const judged = connection.all<[number]>(
     `SELECT DISTINCT feed FROM verdict_counts WHERE journal = ? AND verdicts > 0
      AND ${kind === OBSERVATIONS ? `kind > ${OBJECT}` : `kind <= ${OBJECT}`}`,
@@ -180,7 +187,7 @@ function settle(connection: Connection, kind: Kind, journal: number, names: read
       journal,
       feed,
     );
-    const tally: Tally = new Map();
+    const tally: Tally = new Changes();
     const over: string[] = [];
     const known = new Set<string>();
     for (const [name, code, reason] of standing) {
@@ -197,7 +204,7 @@ function settle(connection: Connection, kind: Kind, journal: number, names: read
       [...ofFeed.values()].filter(({ name }) => !known.has(name)),
       tally,
     );
-    count(connection, journal, feed, tally);
+    tally.save(connection, VERDICT_COUNTS, journal, feed);
   }
 }
 
@@ -214,7 +221,7 @@ function insert(
   );
   for (const verdict of verdicts) {
     statement.run(journal, feed, verdict.name, verdict.kind, verdict.reason);
-    add(tally, verdict.kind, verdict.reason, 1);
+    tally.add([verdict.kind, verdict.reason], 1);
   }
 }
 
@@ -227,28 +234,8 @@ function remove(connection: Connection, kind: Kind, journal: number, feed: numbe
     feed,
     names,
   );
-  for (const [code, reason] of rows) add(tally, code, reason, -1);
+  for (const [code, reason] of rows) tally.add([code, reason], -1);
 }
 
-/** By how much the rows of `verdict_counts` of one journal and feed change, by kind and reason. */
-type Tally = Map<string, [kind: number, reason: number, change: number]>;
-
-function add(tally: Tally, kind: number, reason: number, change: number): void {
-  const name = `${kind} ${reason}`;
-  const known = tally.get(name);
-  if (known === undefined) tally.set(name, [kind, reason, change]);
-  else known[2] += change;
-}
-
-function count(connection: Connection, journal: number, feed: number, tally: Tally): void {
-  for (const [kind, reason, change] of tally.values()) {
-    if (change === 0) continue;
-    const row = [journal, feed, kind, reason];
-    connection.run('INSERT INTO verdict_counts VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING', ...row);
-    connection.run(
-      'UPDATE verdict_counts SET verdicts = verdicts + ? WHERE journal = ? AND feed = ? AND kind = ? AND reason = ?',
-      change,
-      ...row,
-    );
-  }
-}
+/** By how much the counts of one journal and feed change. */
+type Tally = Changes<[kind: number, reason: number]>;

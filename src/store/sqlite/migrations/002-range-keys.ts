@@ -1,7 +1,7 @@
 import type { ObservableType } from '../../../model/observable.ts';
+import { observableOfCode } from '../codes.ts';
 import type { Migration } from '../migration.ts';
 import { rangeKeyOf } from '../range-key.ts';
-import { observableOfCode } from '../rows.ts';
 
 /**
  * Observations are found by network and by domain. What names no host, such as a hash, is no part of the index, and keys are read from

@@ -1,55 +1,14 @@
 import type { Entry, IndicatorEntry, ObjectEntry, WithdrawalReason } from '../../model/entry.ts';
 import type { JsonText } from '../../model/json.ts';
 import type { ObservableType } from '../../model/observable.ts';
-import type { Tlp } from '../../model/tlp.ts';
-import { misuse } from '../misuse.ts';
+import { tlpCode, tlpOfCode } from './codes.ts';
 import type { Value } from './connection.ts';
+import { joinObjectId } from './object-id.ts';
 
-/** Numbers on disk: never reused, never changed, whatever order the model lists its words in. */
-export const observableCodes: Record<ObservableType, number> = {
-  ipv4: 1,
-  ipv6: 2,
-  domain: 3,
-  url: 4,
-  md5: 5,
-  sha1: 6,
-  sha256: 7,
-  sha512: 8,
-  email: 9,
-  asn: 10,
-  'registry-key': 11,
-  x509: 12,
-  'file-name': 13,
-  cve: 14,
-};
-/** `entry_types.observable` of what is no indicator. */
-export const NO_OBSERVABLE = 0;
-const tlpCodes: Record<Tlp, number> = { clear: 1, green: 2, amber: 3, 'amber+strict': 4, red: 5 };
-
-const observableByCode = new Map<number, ObservableType>(invert(observableCodes));
-const tlpByCode = new Map<number, Tlp>(invert(tlpCodes));
-
-function invert<Word extends string>(codes: Record<Word, number>): [number, Word][] {
-  return Object.entries(codes).map(([word, code]) => [code as number, word as Word]);
-}
-
-export function observableOfCode(code: number): ObservableType {
-  const type = observableByCode.get(code);
-  if (type === undefined) throw new Error(`unknown observable code ${code}`);
-  return type;
-}
-
-export function tlpCode(tlp: Tlp): number {
-  const code = tlpCodes[tlp];
-  if (code === undefined) throw misuse(`"${tlp}" is no TLP level`);
-  return code;
-}
-
-export function tlpOfCode(code: number): Tlp {
-  const tlp = tlpByCode.get(code);
-  if (tlp === undefined) throw new Error(`unknown TLP code ${code}`);
-  return tlp;
-}
+/**
+ * Rows of `entries` in and out. A page reads a thousand of them: they are taken by position, and the order of columns is known in
+ * this file only. test/contracts/store/views.ts holds what comes back against what was appended.
+ */
 
 /** A row of `entry_types`. */
 export interface EntryType {
@@ -58,40 +17,6 @@ export interface EntryType {
   /** Null for what is no indicator. */
   observable: ObservableType | null;
   isProducerObject: boolean;
-}
-
-const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/**
- * An object id as its STIX type and the word that stands for the rest in SQL: 32 hex digits of a UUID in canonical form,
- * or a colon and whatever else a foreign id has there, so that every id comes back as it came.
- */
-export function splitObjectId(objectId: string): { stixType: string; word: string } | undefined {
-  const at = objectId.indexOf('--');
-  if (at < 1) return undefined;
-  const uuid = markedUuid(objectId, at + 2);
-  return { stixType: objectId.slice(0, at), word: uuid.startsWith(':') ? uuid : uuid.replaceAll('-', '') };
-}
-
-/** What stands behind the type of an object id: as it is when it is a UUID in canonical form, else with a colon before it. */
-export function markedUuid(objectId: string, from: number): string {
-  const rest = objectId.slice(from);
-  return CANONICAL_UUID.test(rest) ? rest : `:${rest}`;
-}
-
-/** `word` as splitObjectId answers it, or its digits in capitals. */
-function joinObjectId(stixType: string, word: string): string {
-  if (word.startsWith(':')) return `${stixType}--${word.slice(1)}`;
-  const hex = word.toLowerCase();
-  // In pieces of twelve characters: V8 writes shorter strings out at once and only ties longer ones together.
-  const first = `${hex.slice(0, 8)}-${hex.slice(8, 11)}`;
-  const second = `${hex.slice(11, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-`;
-  return `${stixType}--${first}${second}${hex.slice(20)}`;
-}
-
-/** SQL that makes a word of splitObjectId the value of column `uuid`. */
-export function uuidFromWord(word: string): string {
-  return `iif(substr(${word}, 1, 1) = ':', substr(${word}, 2), unhex(${word}))`;
 }
 
 /** A row of `entries e` as an EntryRow, for `Connection.each`. Hex text is read twice as fast as a blob. */
