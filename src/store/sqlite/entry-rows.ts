@@ -25,14 +25,15 @@ export const TAKE_ENTRY = `take(e.date_added, e.type, CASE typeof(e.uuid) WHEN '
   e.valid_until, e.reason, e.confidence, e.tlp, e.first_seen, e.last_seen, e.name, e.description, e.labels, e.refs,
   e.sources, e.kept, e.fingerprint)`;
 
+// A column that only one kind of entry has is typed as that kind has it; `type` says which.
 // biome-ignore format: a line per group reads like the list above
 export type EntryRow = [
   dateAdded: number, type: number, word: string,
-  version: number, superseded: number, revoked: number, due: number | null, raw: string | null,
+  version: number, superseded: number, revoked: number, due: number | null, raw: JsonText,
   key: string, value: string, generation: number, created: number, validFrom: number,
-  validUntil: number | null, reason: string | null, confidence: number | null, tlp: number,
+  validUntil: number | null, reason: WithdrawalReason | null, confidence: number | null, tlp: number,
   firstSeen: number | null, lastSeen: number | null, name: string | null, description: string | null,
-  labels: string | null, refs: string | null, sources: string, kept: string | null, fingerprint: string,
+  labels: JsonText | null, refs: JsonText | null, sources: JsonText, kept: JsonText | null, fingerprint: string,
 ];
 
 export function entryFromRow(row: EntryRow, types: ReadonlyMap<number, EntryType>): Entry {
@@ -50,7 +51,7 @@ function objectFromRow(row: EntryRow, type: EntryType): ObjectEntry {
     superseded: row[4] === 1,
     stixType: type.stixType,
     isProducerObject: type.isProducerObject,
-    raw: row[7] as JsonText,
+    raw: row[7],
     due: row[6],
   };
 }
@@ -70,17 +71,17 @@ function indicatorFromRow(row: EntryRow, type: EntryType, observable: Observable
     validFrom: row[12],
     validUntil: row[13],
     revoked: row[5] === 1,
-    reason: row[14] as WithdrawalReason | null,
+    reason: row[14],
     confidence: row[15],
     tlp: tlpOfCode(row[16]),
     firstSeen: row[17],
     lastSeen: row[18],
     name: row[19],
     description: row[20],
-    labels: row[21] as JsonText | null,
-    references: row[22] as JsonText | null,
-    sources: row[23] as JsonText,
-    kept: row[24] as JsonText | null,
+    labels: row[21],
+    references: row[22],
+    sources: row[23],
+    kept: row[24],
     fingerprint: row[25],
     due: row[6],
   };
