@@ -13,19 +13,19 @@ import type { CollectionSection, ConfigFile } from './schema.ts';
 export interface ResolveContext {
   report: Report;
   warn: Report;
-  /** Where a value stands; for one that is not written down, where its section does. */
+  /** The position of a value, or of its section where the file does not have the value. */
   placeOf(path: readonly Step[]): Mark;
-  /** Nothing under this path has been reported: what it was read to can be relied upon. */
+  /** True when no problem under this path was reported, so its value can be used. */
   isSound(path: Step[]): boolean;
   collectionIdOf(name: string): string;
 }
 
 type Resolved = Pick<Config, 'pools' | 'journals' | 'collections'>;
 
-/** Elastic's integration reads the last 30 days of a collection at first start: withdrawals must last as long. */
+/** Elastic's integration first reads the last 30 days of a collection, so tombstones have to stay as long. */
 const ELASTIC_KEEP = parseDuration('30d') ?? 0;
 
-/** Pools, journals and collections out of the checked file, and what only shows when they are held against each other. */
+/** The pools, journals and collections of the file. Reports problems between them. */
 export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>, context: ResolveContext): Resolved {
   const known = Object.keys(file.pools ?? {});
   const sound = Object.entries(file.pools ?? {}).filter(([name]) => context.isSound(['pools', name]));
@@ -47,7 +47,7 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
     keep: pool.keep,
     keepVersions: 'last',
   }));
-  // A pool with something wrong has none of the rest, but its feeds are looked at.
+  // The feeds of an invalid pool are checked all the same.
   const listing = Object.entries(file.pools ?? {}).filter(
     ([name, pool]) => pool?.feeds !== undefined && context.isSound(['pools', name, 'feeds']),
   );
@@ -204,11 +204,11 @@ function checkCollections(
     context.warn(context.placeOf(['collections']), ['collections'], 'is empty: nothing is served');
 }
 
-/** Paths that the gateway itself answers under, whatever is configured: API roots may stand below the first two, not below the others. */
+/** Paths of the gateway itself. API roots may lie below the first two and not below the others. */
 const discoveries = ['/taxii2/', '/api/taxii2/'];
 const takenRoots = ['/api/v1/', '/assets/', '/docs/', '/healthz/', '/readyz/', '/metrics/'];
 
-/** An API root must not hide another route, nor stand inside another root where a collection could be taken for it. */
+/** Reports API roots that would hide another route, and those inside another root. */
 export function checkApiRoots(roots: readonly string[], context: ResolveContext): void {
   for (const root of roots) {
     const path = ['taxii', 'api_roots', root];

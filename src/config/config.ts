@@ -10,7 +10,7 @@ import type {
 } from '../model/definition.ts';
 import type { Secret } from '../model/secret.ts';
 
-/** The configuration, resolved: every default filled in, every name checked, every secret at hand. */
+/** The configuration with its defaults filled in, its names checked and its secrets read. */
 export interface Config {
   /** The directory of the configuration file, absolute: relative paths in feed options start there. */
   base: string;
@@ -20,12 +20,12 @@ export interface Config {
     tls: { cert: Secret; key: Secret; clientCa: Secret | null } | null;
     behindProxy: boolean;
     maxConnections: number;
-    /** Null behind a proxy: all connections are its own. */
+    /** Null behind a proxy, to which all connections belong. */
     maxConnectionsPerAddress: number | null;
-    /** Most bytes that answers under way may hold. */
+    /** Most bytes of responses that are being sent. */
     answerBytes: number;
   };
-  /** Scheme, host and port, without a slash behind; null: as each request says. */
+  /** Scheme, host and port, without a slash at the end; null: from each request. */
   publicUrl: string | null;
   /** Absolute. */
   data: string;
@@ -36,15 +36,15 @@ export interface Config {
   /** Polled, each with its format's options. */
   feeds: { definition: FeedDefinition; options: unknown; upstream: UpstreamDefinition }[];
   /**
-   * Configured but not polled now, switched off or without their optional key. Their rows stand until they age out: a
-   * restart without a key must not withdraw what is served. Pools name them like any other feed.
+   * Configured but not polled: disabled, or without their optional key. Their rows stay until they age out, so that a restart without
+   * a key withdraws nothing. Pools name them like any other feed.
    */
   idleFeeds: { definition: FeedDefinition; reason: 'disabled' | 'no-key' }[];
   pools: PoolDefinition[];
   /** One per pool, and one per collection with a policy of its own. */
   journals: JournalDefinition[];
   collections: CollectionDefinition[];
-  /** Bytes of pages that are kept ready to be sent. */
+  /** Bytes of the page cache. */
   cache: { bytes: number };
   /** Who may read /metrics: names of clients. */
   metrics: { access: string[] | 'anyone' };

@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { formatDuration } from '../model/duration.ts';
 
-/** What JSON Schema keywords we read from a schema node, ours among them. */
+/** A schema node with the JSON Schema keywords that are read from it, and keywords of Sluice (`x-`). */
 export type SchemaNode = TSchema & {
   type?: string;
   description?: string;
@@ -15,16 +15,16 @@ export type SchemaNode = TSchema & {
   properties?: Record<string, SchemaNode>;
   patternProperties?: Record<string, SchemaNode>;
   additionalProperties?: unknown;
-  /** Says in words what is expected, where the keyword alone would not. */
+  /** The expected value in words, for messages. */
   'x-expects'?: string;
   /** The same for the keys of a record. */
   'x-keys'?: string;
-  /** Read by somebody else. */
+  /** Not read with the file: feeds and sinks are read one by one. */
   'x-later'?: boolean;
   'x-secret'?: boolean;
   /** A secret of several lines, PEM. */
   'x-pem'?: boolean;
-  /** Kept like a secret but known to everybody: a certificate. */
+  /** Configured like a secret, but public: a certificate. */
   'x-public'?: boolean;
   'x-duration'?: boolean;
 };
@@ -38,7 +38,7 @@ const typeWords: Record<string, string> = {
   object: 'a mapping of keys to values',
 };
 
-/** Everything TypeBox holds against `value`, in words that never quote the value; each one line. */
+/** The violations of a schema, one line each. Never quotes the value. */
 export function complaintsAbout(schema: SchemaNode, value: unknown): string[] {
   const errors = Value.Errors(schema, value);
   if (errors.length === 0) return [];
@@ -102,7 +102,7 @@ export function listWords(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
-/** `; did you mean "port"?` when one of `known` is near, else nothing. Quotes only what is known, never what was given. */
+/** `; did you mean port?` when a known name is similar, else empty. Never quotes the given name. */
 export function didYouMean(given: unknown, known: readonly string[]): string {
   if (typeof given !== 'string' || given.length > 64) return '';
   const word = given.toLowerCase().replaceAll('-', '_');
@@ -113,7 +113,7 @@ export function didYouMean(given: unknown, known: readonly string[]): string {
   return best === undefined ? '' : `; did you mean ${best.name}?`;
 }
 
-/** Optimal string alignment: insertions, deletions, substitutions, and neighbours swapped. */
+/** Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours. */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

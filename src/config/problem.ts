@@ -1,12 +1,12 @@
 import { GatewayError } from '../model/error.ts';
 
-/** A place in the configuration file, both counted from 1. Line 0: it comes from the command line. */
+/** A position in the configuration file, counted from 1. Line 0: the command line. */
 export interface Mark {
   line: number;
   column: number;
 }
 
-/** One thing that is wrong with the configuration, or worth a warning. Never holds a configured value that may be a secret. */
+/** An error or warning about the configuration. Never holds a value that may be a secret. */
 export interface ConfigProblem extends Mark {
   /** Dotted, as in `collections.ips.types[1]`; empty for the file as a whole. */
   path: string;
@@ -15,10 +15,10 @@ export interface ConfigProblem extends Mark {
 
 export type Step = string | number;
 
-/** Told of every problem as it is found; reading goes on. */
+/** Called for each problem that is found; reading goes on. */
 export type Report = (at: Mark, path: readonly Step[], message: string) => void;
 
-/** More would scroll away the first. */
+/** Problems in the message of an error. */
 const MAX_PROBLEMS_SHOWN = 100;
 
 /** `feeds.house.url`, `collections.ips.types[1]`, `taxii.api_roots."/taxii/one/"`. */
@@ -31,7 +31,7 @@ export function pathText(path: readonly Step[]): string {
   return text;
 }
 
-/** Names are shown so that a typo can be found; what is far longer than a name is not. */
+/** Cuts a name for a message to 64 characters. */
 export function shorten(name: string): string {
   return name.length <= 64 ? name : `${name.slice(0, 61)}...`;
 }
@@ -46,7 +46,7 @@ export function sortProblems(problems: readonly ConfigProblem[]): ConfigProblem[
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column || (a.path < b.path ? -1 : 1));
 }
 
-/** `config-invalid`; its message has one line per problem, `problemsOf` gives them one by one. */
+/** A `config-invalid` error with one line per problem. `problemsOf` returns the problems. */
 export function configInvalid(file: string, problems: readonly ConfigProblem[]): GatewayError {
   const sorted = sortProblems(problems);
   const lines = sorted.slice(0, MAX_PROBLEMS_SHOWN).map((problem) => formatProblem(file, problem));

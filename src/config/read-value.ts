@@ -6,16 +6,16 @@ import { readSecret, type SecretContext } from './secret.ts';
 import { type ConfigNode, nodeOf, plainOf } from './yaml.ts';
 
 export interface ReadContext extends SecretContext {
-  /** A secret that may be absent, and is. */
+  /** Called for an optional secret that is absent. */
   absent(at: Mark, path: readonly Step[], why: string): void;
-  /** Where each value stands, by its dotted path: for checks that come after reading. */
+  /** The position of each value by its dotted path, for later checks. */
   places: Map<string, Mark>;
 }
 
 /**
- * Reads a node by its schema: defaults filled in, durations as milliseconds, secrets as Secret; unknown keys, wrong types
- * and values out of bounds are reported, all of them, each where it stands. The answer has the schema's static type when
- * nothing was reported, and is only good for finding further problems otherwise.
+ * Reads a node by its schema: fills in defaults, and turns durations into milliseconds and secrets into Secret. Reports every unknown
+ * key, wrong type and value out of bounds with its position. The result has the schema's static type if nothing was reported; else it
+ * serves only to find further problems.
  */
 export function readValue(schema: SchemaNode, node: ConfigNode, path: readonly Step[], context: ReadContext): unknown {
   context.places.set(pathText(path), node.at);
@@ -83,7 +83,7 @@ function readList(schema: SchemaNode, node: ConfigNode, path: readonly Step[], c
   return values;
 }
 
-/** Takes the one branch that has the value's form; among several scalars, TypeBox decides. */
+/** Reads a value by the branch of its kind (map, list or scalar). Among several scalars, TypeBox decides. */
 function readUnion(
   schema: SchemaNode,
   branches: SchemaNode[],
@@ -123,7 +123,7 @@ function formOf(schema: SchemaNode): ConfigNode['kind'] {
   return schema.type === 'array' ? 'list' : 'scalar';
 }
 
-/** A section without a value (`pools:` and nothing after it) is an empty section. */
+/** Reads a map. A section without a value (`pools:`) is empty. */
 function readObject(schema: SchemaNode, node: ConfigNode, path: readonly Step[], context: ReadContext): unknown {
   if (node.kind !== 'map' && !(node.kind === 'scalar' && node.value === null)) {
     complain({ ...schema, required: undefined }, plainOf(node), node.at, path, context);
@@ -154,7 +154,7 @@ function readObject(schema: SchemaNode, node: ConfigNode, path: readonly Step[],
   return value;
 }
 
-/** `__proto__` becomes a key like any other. */
+/** Defines a property, so that `__proto__` is a key like any other. */
 function define(target: Record<string, unknown>, key: string, value: unknown): void {
   Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
 }
@@ -163,7 +163,7 @@ const USERINFO = /^\s*[a-z][a-z0-9+.-]*:\/\/[^/?#\s]*@/i;
 const CREDENTIAL_PARAMETER =
   /^\s*[a-z][a-z0-9+.-]*:\/\/.*[?&](?:[a-z_-]*(?:key|token|secret|passw(?:or)?d)|auth|sig(?:nature)?)=/i;
 
-/** An address is logged and shown; whatever opens a door must not be part of one (RFC 3986 section 3.2.1). */
+/** Reports addresses with credentials, because addresses are logged and shown (RFC 3986 section 3.2.1). */
 function refuseCredentials(node: ConfigNode, path: readonly Step[], context: ReadContext): void {
   if (node.kind === 'list') node.items.forEach((item, i) => void refuseCredentials(item, [...path, i], context));
   if (node.kind === 'map')

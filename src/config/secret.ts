@@ -8,7 +8,7 @@ import type { ConfigEntry, ConfigNode } from './yaml.ts';
 
 const FORMS = '{env: NAME} or {file: PATH}';
 const MAX_SECRET_BYTES = 65_536;
-/** A bundle of certificate authorities is larger than any key. */
+/** Large enough for a bundle of certificate authorities. */
 const MAX_PEM_BYTES = 2_000_000;
 
 export interface SecretContext {
@@ -19,7 +19,7 @@ export interface SecretContext {
   warn: Report;
 }
 
-/** Where a secret came from, as the file words it; what print-config shows in its place. */
+/** The source of a secret as in the file. print-config shows it instead of the secret. */
 export type SecretReference = { env: string; optional?: true } | { file: string; optional?: true };
 
 const references = new WeakMap<Secret, SecretReference>();
@@ -30,14 +30,14 @@ export function referenceOf(secret: Secret): SecretReference | undefined {
 
 export type SecretReading =
   | { secret: Secret }
-  /** Not there, and marked `optional: true`: an empty secret stands in. `absent` says why. */
+  /** Absent with `optional: true`: the secret is empty, and `absent` is the reason. */
   | { secret: Secret; absent: string }
-  /** Reported. */
+  /** A problem was reported. */
   | 'broken';
 
 /**
- * Resolves `{env: NAME}` or `{file: PATH}`, with `optional: true` where its absence is foreseen. No message ever quotes
- * what stands in the file: a key pasted in the wrong place must not end up in a log.
+ * Reads `{env: NAME}` or `{file: PATH}`, each with or without `optional: true`. No message quotes the file, because a key that was
+ * pasted into the wrong place must not be logged.
  */
 export function readSecret(
   node: ConfigNode,
@@ -87,7 +87,7 @@ type Source = { text: string; reference: SecretReference; absent?: string } | { 
 
 function readEnv(node: ConfigNode, context: SecretContext): Source {
   const name = node.kind === 'scalar' ? node.value : null;
-  // Held to the shape of a name, because the name is shown.
+  // Only a valid name is shown in a message.
   if (typeof name !== 'string' || !/^[A-Z_][A-Z0-9_]{0,127}$/.test(name)) {
     return { problem: 'env must be the name of an environment variable: capitals, digits and _' };
   }

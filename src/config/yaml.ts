@@ -11,12 +11,12 @@ import {
 } from 'yaml';
 import { type Mark, type Report, type Step, shorten } from './problem.ts';
 
-/** A value of the configuration file together with where it stands. */
+/** A value of the configuration file with its position. */
 export type ConfigNode =
   | { kind: 'scalar'; value: string | number | boolean | null; at: Mark }
   | { kind: 'list'; items: ConfigNode[]; at: Mark }
   | { kind: 'map'; entries: Map<string, ConfigEntry>; at: Mark }
-  /** Reported already: nothing more is said about it. */
+  /** Its problem was already reported. */
   | { kind: 'broken'; at: Mark };
 
 export interface ConfigEntry {
@@ -27,8 +27,8 @@ export interface ConfigEntry {
 export const MAX_CONFIG_BYTES = 1_000_000;
 
 /**
- * Reads YAML 1.2 (core schema) without the parts that make one text mean another: one document; unique, plain keys; no
- * anchors, aliases, tags or merge keys. Reports everything it finds and answers null when there is nothing to go on with.
+ * Parses YAML 1.2 (core schema) without its surprising parts: one document; unique, plain keys; no anchors, aliases, tags or merge
+ * keys. Reports every problem. Null when the document can't be read.
  */
 export function readDocument(text: string, report: Report): ConfigNode | null {
   const start = { line: 1, column: 1 };
@@ -37,7 +37,7 @@ export function readDocument(text: string, report: Report): ConfigNode | null {
     return null;
   }
   const lines = new LineCounter();
-  // Keys are compared below: the parser's own comparison takes time that grows with the square of their number.
+  // Keys are compared below: the parser's own comparison takes quadratic time.
   const options = { version: '1.2', schema: 'core', resolveKnownTags: false, uniqueKeys: false } as const;
   const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
   const document = parseDocument(body, { ...options, prettyErrors: false, lineCounter: lines, logLevel: 'error' });
@@ -97,7 +97,7 @@ function convertPairs(pairs: Pair[], path: Step[], markOf: (offset: number) => M
       report(keyAt, path, 'has a key that is no plain text');
       continue;
     }
-    // `8080:` and `true:` are names too, spelt as they were written.
+    // `8080:` and `true:` are names, as they are written.
     const name = typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
     if (key.anchor !== undefined || key.tag !== undefined) report(keyAt, path, 'YAML anchors and tags are not allowed');
     if (name === '<<') {
@@ -117,7 +117,7 @@ function convertPairs(pairs: Pair[], path: Step[], markOf: (offset: number) => M
   return entries;
 }
 
-/** The parser's own messages quote the text, which may hold a secret: they are worded anew. */
+/** Messages by error code. The parser's own quote the text, which may hold a secret. */
 function wordingOf(error: YAMLError): string {
   return wordings[error.code] ?? 'is not valid YAML here';
 }
@@ -139,7 +139,7 @@ const wordings: Partial<Record<YAMLError['code'], string>> = {
   UNEXPECTED_TOKEN: 'has something unexpected here',
 };
 
-/** Turns defaults and presets, which stand in no file, into nodes that point at the line that brought them in. */
+/** Makes a node from a default or preset, with the position of the line that it comes from. */
 export function nodeOf(value: unknown, at: Mark): ConfigNode {
   if (Array.isArray(value)) return { kind: 'list', items: value.map((item) => nodeOf(item, at)), at };
   if (typeof value === 'object' && value !== null) {
@@ -149,7 +149,7 @@ export function nodeOf(value: unknown, at: Mark): ConfigNode {
   return { kind: 'scalar', value: value as string | number | boolean | null, at };
 }
 
-/** The value alone, without its places. */
+/** The value of a node without positions. */
 export function plainOf(node: ConfigNode): unknown {
   if (node.kind === 'scalar') return node.value;
   if (node.kind === 'list') return node.items.map(plainOf);

@@ -1,18 +1,18 @@
 import { isCve } from '../model/observable.ts';
 import type { ExternalReference, Observation } from '../model/observation.ts';
 
-/** External references (STIX 2.1 section 2.5) that any reader takes: safe links, and ids under the names they belong to. */
+/** External references (STIX 2.1 section 2.5) that every reader takes. */
 
 const MAX_URL = 2048;
-/** What RFC 3986 allows in a URI; WHATWG's serialisation leaves a few more as they are. */
+/** Characters that RFC 3986 does not allow in a URI; WHATWG's serialisation leaves some of them. */
 const OUTSIDE_URI = /[^\w\-.~:/?#@!$&'()*+,;=%[\]]/g;
 const encode = (character: string): string => encodeURIComponent(character.toWellFormed());
 
-/** Rows of one article or campaign share their link, and reading a URL costs as much as writing a row. */
+/** Results by text: rows of one article share their link, and parsing a URL takes as long as rendering a row. */
 const known = new Map<string, string | null>();
 const MOST_KNOWN = 2000;
 
-/** An absolute http(s) link as RFC 3986 text, or null. A link with a password in it is no reference. */
+/** An absolute http(s) URL as RFC 3986 text; null for other texts and for URLs with a user or password. */
 export function referenceUrl(text: string): string | null {
   if (text.length > MAX_URL) return null;
   let url = known.get(text);
@@ -43,8 +43,8 @@ function readUrl(text: string): string | null {
 const CAPEC = /^CAPEC-\d+$/;
 
 /**
- * The reference as it may be served: with at least one of description, url and id, a link that is one, and the source names
- * `cve` and `capec` for those ids and nothing else (section 2.5.2). Null when nothing is left of it.
+ * The reference as it is served: with a description, URL or id, a valid URL, and the source names `cve` and `capec` for such ids only
+ * (section 2.5.2). Null when nothing is left.
  */
 export function normaliseReference(reference: ExternalReference): ExternalReference | null {
   const url = reference.url === undefined ? null : referenceUrl(reference.url);
@@ -66,8 +66,8 @@ function honestName(name: string): string {
 }
 
 /**
- * What an observation's source and techniques say as references, most telling first: the publisher with its article or row
- * id, then ATT&CK. The observation's own `references` are not repeated.
+ * References made from an observation's source and techniques: the publisher with its article or row id, then ATT&CK. The observation's
+ * own `references` are not among them.
  */
 export function sourceReferences(observation: Observation): ExternalReference[] {
   const { source, sourceId, techniques } = observation;

@@ -4,8 +4,8 @@ import { formatMillis } from '../model/timestamp.ts';
 import { identityId } from './id.ts';
 
 /**
- * Who issues the objects (STIX 2.1 section 4.5): what `created_by_ref` of every indicator names. `at`: when it was issued,
- * should it not have been before (publish/producer-objects.ts).
+ * The identity object (STIX 2.1 section 4.5) that `created_by_ref` of every indicator names. `at`: its `created`; an identity that was
+ * issued before keeps its own (publish/producer-objects.ts).
  */
 export function producingIdentity(
   namespace: string,

@@ -3,16 +3,16 @@ import { stricter, type Tlp, tlpOfTag, tlpOfWord } from '../model/tlp.ts';
 import { TLP2_EXTENSION, tlpOfId } from './marking.ts';
 
 /**
- * What a marking definition means to what refers to it. TLP is told in many ways: as STIX 2.1 section 7.2.1.4 and OASIS' TLP 2.0
- * extension have it, with a publisher's own id or OpenCTI's own properties, or by the name alone. Its labels and its own markings
- * say who may read the definition, as with any other object.
+ * The TLP level that a marking definition gives to objects that refer to it. It may be in the form of STIX 2.1 section 7.2.1.4 or of
+ * OASIS' TLP 2.0 extension, with a publisher's own id, in OpenCTI's properties, or in the name only. The definition's own labels and
+ * markings are about the definition itself, as with any other object.
  */
 
-/** A level; null for one that is no TLP: a statement, a licence. One that claims to be TLP and names no level is red. */
+/** The level; null for a definition that is not TLP, such as a statement or licence. TLP of no known level is red. */
 export function tlpOfDefinition(definition: JsonObject): Tlp | null {
   const { id, name, definition_type: type } = definition;
   const known = typeof id === 'string' ? tlpOfId(id) : null;
-  // What everybody knows by its id, nobody defines anew.
+  // The ids of OASIS and OpenCTI keep their meaning, whatever the definition holds.
   if (known !== null) return known;
   const isTlp = typeof type === 'string' && /^tlp(?![a-z])/i.test(type.trim());
   const words = [...extensionWords(definition), ...definitionWords(definition, isTlp), ...openCtiWords(definition)];

@@ -3,9 +3,8 @@ import type { StixObject } from '../model/observation.ts';
 import { isWithin, stricter, type Tlp, tlpLevels, tlpOfTag, tlpOfWord } from '../model/tlp.ts';
 
 /**
- * TLP markings. TLP 2.0 as OASIS' extension definition 60a3c5c5 fixes it (cti-stix-common-objects,
- * extension-definition-specifications/tlp-2.0), TLP 1 as STIX 2.1 section 7.2.1.4 does. Both are read; which is written is a
- * setting.
+ * TLP markings: TLP 2.0 of OASIS' extension definition 60a3c5c5 (cti-stix-common-objects,
+ * extension-definition-specifications/tlp-2.0), and TLP 1 of STIX 2.1 section 7.2.1.4. Both are read. A setting selects which is written.
  */
 export type TlpVersion = 1 | 2;
 
@@ -26,7 +25,7 @@ const tlp1Ids: Record<Tlp, string> = {
   clear: 'marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9',
   green: 'marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da',
   amber: 'marking-definition--f88d31f6-486f-44da-b317-01333bde0b82',
-  // TLP 1 has no such level; a marking may become stricter on the way, never milder.
+  // TLP 1 has no such level, so the next stricter one is used.
   'amber+strict': RED_TLP1,
   red: RED_TLP1,
 };
@@ -38,10 +37,10 @@ const tlp1Words: Record<Exclude<Tlp, 'amber+strict'>, string> = {
   red: 'red',
 };
 
-/** OpenCTI's own for a level that TLP 1 doesn't have, the same in all of its platforms. */
+/** OpenCTI's id of a level that TLP 1 does not have, the same on all its platforms. */
 const OPENCTI_AMBER_STRICT = 'marking-definition--826578e1-40ad-459f-bc73-ede076f81f37';
 
-/** Every level by the ids that mean it wherever they come from; TLP 1's red is red. */
+/** Levels by the ids of their markings. TLP 1's red is red. */
 const tlpById = new Map<string, Tlp>([
   ...tlpLevels.flatMap((tlp) => [[tlp1Ids[tlp], tlp] as const, [tlp2Ids[tlp], tlp] as const]),
   [OPENCTI_AMBER_STRICT, 'amber+strict'],
@@ -52,7 +51,7 @@ export function markingId(tlp: Tlp, version: TlpVersion = 2): string {
   return version === 1 ? tlp1Ids[tlp] : tlp2Ids[tlp];
 }
 
-/** The level of a TLP marking that is known by its id, of either version; null for all others. */
+/** The level of a TLP marking by its id, of either version; null for other ids. */
 export function tlpOfId(ref: string): Tlp | null {
   return tlpById.get(ref) ?? tlpById.get(ref.toLowerCase()) ?? null;
 }
@@ -60,19 +59,19 @@ export function tlpOfId(ref: string): Tlp | null {
 /** The ids of all TLP markings that are ever issued, of both versions. */
 export const tlpMarkingIds: readonly string[] = [...tlpById.keys()].filter((id) => id !== OPENCTI_AMBER_STRICT);
 
-/** What an object's markings say, on itself or on any of its parts. */
+/** The markings of an object and of its parts. */
 export interface ObjectMarkings {
-  /** The strictest level that the object shows by itself; null when it shows none. */
+  /** The strictest level that can be read from the object alone; null for none. */
   tlp: Tlp | null;
-  /** Ids of markings that only their definitions explain: a level of the publisher's own, a licence, a statement. */
+  /** Ids of markings whose definitions are needed: a publisher's own level, a licence, a statement. */
   others: string[];
   /** References that are neither an id nor a level, and those beyond MAX_OTHER_MARKINGS; they count as red. */
   unreadable: Json[];
 }
 
 /**
- * A part that may not be shown makes the whole unshowable, so markings of parts count as the whole's. What stands where
- * markings belong and can't be read is red.
+ * Reads the markings of an object. The markings of a part count for the whole object, because a part can't be left out. A marking that
+ * can't be read is red.
  */
 export function objectMarkings(object: JsonObject): ObjectMarkings {
   const marked: ObjectMarkings = { tlp: null, others: [], unreadable: [] };
@@ -94,11 +93,11 @@ export function objectMarkings(object: JsonObject): ObjectMarkings {
   return marked;
 }
 
-/** STIX allows lists only; a single reference in the place of a list is taken for one. */
+/** The marking references of an object. STIX allows lists only; a single reference is read as a list of one. */
 function refsOf(object: JsonObject): Json[] {
   const refs = listOf(object['object_marking_refs']);
   for (const part of listOf(object['granular_markings'])) {
-    // Without a reference it tells a part's language (STIX 2.1 section 7.2.3.1).
+    // A granular marking without a reference names the language of a part (STIX 2.1 section 7.2.3.1).
     if (!isJsonObject(part)) refs.push(part);
     else if (part['marking_ref'] !== undefined && part['marking_ref'] !== null) refs.push(part['marking_ref']);
   }
@@ -110,7 +109,7 @@ function listOf(value: Json | undefined): Json[] {
   return Array.isArray(value) ? value.filter((item) => item !== null) : [value];
 }
 
-/** Also an id that is no UUID: it is given one (normalise/stix-id.ts). */
+/** Also true for an id without a UUID, which normalise/stix-id.ts replaces. */
 function isMarkingRef(ref: string): boolean {
   return ref.startsWith('marking-definition--') && ref.length > 20 && ref.length <= MAX_REF;
 }
@@ -119,7 +118,7 @@ const MAX_REF = 1024;
 /** Markings other than TLP that are read of one object. */
 export const MAX_OTHER_MARKINGS = 64;
 
-/** The strictest level among an object's labels: publishers tag with `tlp:red` what bears no marking. */
+/** The strictest level among an object's labels: some publishers use the label `tlp:red` instead of a marking. */
 export function tlpOfLabels(labels: Json | undefined): Tlp | null {
   let found: Tlp | null = null;
   for (const label of listOf(labels)) {
@@ -130,8 +129,8 @@ export function tlpOfLabels(labels: Json | undefined): Tlp | null {
 }
 
 /**
- * Kept properties with the markings that are not TLP of all the given. A marking binds whoever passes on, so none is lost
- * when sources merge. They come first, where the renderer looks for them.
+ * Adds to kept properties the markings other than TLP of all sources, so that none is lost when sources merge. They come first, where
+ * the renderer finds them fastest (json-columns.ts).
  */
 export function withOtherMarkings(kept: JsonObject | null, all: readonly (JsonObject | null)[]): JsonObject | null {
   const statements = [...new Set(all.flatMap((one) => textsOf(one?.['object_marking_refs'])))];
@@ -140,7 +139,7 @@ export function withOtherMarkings(kept: JsonObject | null, all: readonly (JsonOb
   return { object_marking_refs: statements.sort().slice(0, MAX_OTHER_MARKINGS), ...others };
 }
 
-/** The markings other than TLP that an observation bears, as `withOtherMarkings` keeps them. */
+/** The markings other than TLP among an observation's kept properties. */
 export function otherMarkingsOf(kept: JsonObject | null): string[] {
   return kept === null ? [] : textsOf(kept['object_marking_refs']);
 }
@@ -149,7 +148,7 @@ function textsOf(value: Json | undefined): string[] {
   return Array.isArray(value) ? value.filter((ref) => typeof ref === 'string') : [];
 }
 
-/** The marking definitions that objects up to a ceiling refer to, mildest first, exactly as their publishers issue them. */
+/** The TLP marking definitions up to a ceiling, mildest first, exactly as OASIS issues them. */
 export function markingsUpTo(ceiling: Tlp, version: TlpVersion = 2): StixObject[] {
   const levels = tlpLevels.filter((tlp) => isWithin(tlp, ceiling));
   if (version === 2) return levels.map(tlp2Object);

@@ -2,11 +2,11 @@ import { GatewayError } from '../model/error.ts';
 import type { Observable, ObservableType } from '../model/observable.ts';
 
 /**
- * STIX patterns of one comparison (STIX 2.1 section 9), written in the one form that every reader parses, Elastic's grok among
+ * Writes STIX patterns of one comparison (STIX 2.1 section 9), in the one form that every reader parses, Elastic's grok among
  * them (`[type:path = 'value']`, one space each side). pattern/read.ts reads what others write.
  */
 
-/** What stands before the value; asn is a number, x509 names its hash algorithm, cve has no pattern. */
+/** The pattern up to its value. The value of asn is a number, x509 depends on its hash algorithm, cve has no pattern. */
 const headOf: Record<Exclude<ObservableType, 'x509' | 'cve'>, string> = {
   ipv4: "[ipv4-addr:value = '",
   ipv6: "[ipv6-addr:value = '",
@@ -30,8 +30,8 @@ const certificateHead: Record<number, string> = {
 };
 
 /**
- * A pattern up to its value; after it comes `patternTail`. Neither needs an escape in JSON, so a renderer can write them as
- * they are. Throws `internal` for cve, which is a vulnerability in STIX, and for a fingerprint of no known length.
+ * The pattern up to its value, which `patternTail` follows. Neither needs an escape in JSON. Throws `internal` for cve, which is a
+ * vulnerability in STIX, and for a fingerprint of unknown length.
  */
 export function patternHead({ type, value }: Observable): string {
   const head = type === 'cve' ? undefined : type === 'x509' ? certificateHead[value.length] : headOf[type];
@@ -48,7 +48,7 @@ export function formatPattern(observable: Observable): string {
   return patternHead(observable) + escapeLiteral(observable.value) + patternTail(observable.type);
 }
 
-/** What an object's id is derived from: the pattern, or the CVE's own id. */
+/** The part of an object's id that identifies the observable: its pattern, or the CVE's id. */
 export function subjectOf(observable: Observable): string {
   return observable.type === 'cve' ? observable.value : formatPattern(observable);
 }

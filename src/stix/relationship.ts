@@ -1,17 +1,17 @@
 import type { StixObject } from '../model/observation.ts';
 
 /**
- * Relations (STIX 2.1 section 5) to objects that are merged when they are read: indicators and vulnerabilities, which are
- * served under ids of ours.
+ * Relationship objects (STIX 2.1 section 5) and their ends. Ends that are indicators or vulnerabilities are served under ids of Sluice,
+ * because these are merged.
  */
 
-/** The properties of a relation that name such an object. */
+/** The properties that name the ends, by type. */
 const ENDS: Readonly<Record<string, readonly string[]>> = {
   relationship: ['source_ref', 'target_ref'],
   sighting: ['sighting_of_ref'],
 };
 
-/** One end of a relation. */
+/** One end of a relationship or sighting. */
 export interface RelationshipEnd {
   property: string;
   id: string;
@@ -19,7 +19,7 @@ export interface RelationshipEnd {
 
 const NONE: readonly RelationshipEnd[] = [];
 
-/** The ends of a relation that may be merged; empty for any other object. At most two. */
+/** The ends of a relationship or sighting that are indicators or vulnerabilities, at most two; empty for any other object. */
 export function relationshipEnds({ type, raw }: Pick<StixObject, 'type' | 'raw'>): readonly RelationshipEnd[] {
   return (
     ENDS[type]?.flatMap((property) => {
@@ -29,12 +29,12 @@ export function relationshipEnds({ type, raw }: Pick<StixObject, 'type' | 'raw'>
   );
 }
 
-/** May what has this id be merged, instead of being served as it came? */
+/** True for the id of an indicator or vulnerability, which may be merged. */
 export function isMergeableId(id: string): boolean {
   return id.startsWith('indicator--') || id.startsWith('vulnerability--');
 }
 
-/** May what has this id have ends? */
+/** True for the id of a relationship or sighting. */
 export function isRelationshipId(id: string): boolean {
   return id.startsWith('relationship--') || id.startsWith('sighting--');
 }

@@ -4,15 +4,15 @@ import { timesOf } from './rules.ts';
 import { isScoType } from './sco.ts';
 
 /**
- * Brings into STIX 2.1's form what says the same in another: the shape of STIX 2.0, dates with an offset or without a fraction,
- * names with capitals, nulls. Nothing is guessed. Each repair is told in a line, but for nulls and empty lists, which many tools write for "nothing".
+ * Brings objects into the form of STIX 2.1 without changing their meaning: the form of STIX 2.0, dates with an offset or without a
+ * fraction, names with capitals, nulls. Each repair is reported in a line, except for nulls and empty lists, which many tools write.
  */
 export type Tell = (fault: string) => void;
 
 const MAX_DEPTH = 32;
 const PROPERTY = /^(?:[a-z][a-z0-9_]{2,249}|id)$/;
 
-/** A new object; undefined when it is nested too deep. */
+/** Returns a repaired copy; undefined when the object is nested too deep. */
 export function repair(sent: JsonObject, tell: Tell): JsonObject | undefined {
   const found = { isDamaged: false };
   const raw = withoutNothing(sent, 0, found);
@@ -26,7 +26,7 @@ export function repair(sent: JsonObject, tell: Tell): JsonObject | undefined {
   return named;
 }
 
-/** The value without nulls and empty lists at any depth, in well-formed Unicode; null for one that is nothing; undefined when it is too deep. */
+/** The value without nulls and empty lists at any depth, in well-formed Unicode. Null when nothing is left; undefined when it is too deep. */
 function withoutNothing(value: Json, depth: number, found: { isDamaged: boolean }): Json | undefined {
   if (typeof value === 'string') return wellFormed(value, found);
   if (typeof value !== 'object' || value === null) return value;
@@ -56,12 +56,12 @@ function wellFormed(text: string, found: { isDamaged: boolean }): string {
   return text.toWellFormed();
 }
 
-/** defineProperty's meaning, not an assignment's: `__proto__` is a name like any other. */
+/** Defines a property, so that `__proto__` is a name like any other. */
 function define(object: JsonObject, name: string, value: Json): void {
   Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
 }
 
-/** Names have no capitals (STIX 2.1 section 2.1): a name that is told apart without them loses them, any other its property. */
+/** Writes names of properties in lower case (STIX 2.1 section 2.1). A property whose name is then taken or still invalid is left out. */
 function withSoundNames(raw: JsonObject, tell: Tell): JsonObject {
   const object: JsonObject = {};
   for (const [name, value] of Object.entries(raw)) {
@@ -169,11 +169,11 @@ function repairTimes(raw: JsonObject, tell: Tell): void {
   }
 }
 
-/** Texts for people, in which characters that turn the direction of what follows can only deceive. */
+/** Texts for people. Characters that change the direction of text are removed from them, because they can deceive. */
 const readable = ['name', 'description', 'abstract', 'content', 'explanation', 'result_name', 'contact_information'];
 const readableLists = ['labels', 'aliases', 'goals', 'authors'];
 
-/** Observables are what they are: a file name that deceives is what is looked for. */
+/** Removes hidden characters from texts. Observables are left alone: a deceptive file name is itself the indicator. */
 function cleanTexts(raw: JsonObject, tell: Tell): void {
   if (isScoType(String(raw['type']))) return;
   const clean = (value: Json): Json => (typeof value === 'string' ? cleanText(value) : value);
@@ -194,7 +194,7 @@ export function cleanText(text: string): string {
   return text.replace(HIDDEN, '');
 }
 
-/** Granular markings that only tell a part's language are no markings, and readers who know only markings refuse them. */
+/** Removes granular markings that only name a language, because some readers refuse them. */
 function dropUnmarked(raw: JsonObject, tell: Tell): void {
   const parts = raw['granular_markings'];
   if (!Array.isArray(parts)) return;

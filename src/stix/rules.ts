@@ -3,7 +3,7 @@ import { parseTimestamp } from '../model/timestamp.ts';
 import { isUuid } from './id.ts';
 import { characterSets, languages, mediaTypes, type SchemaFault, softwareLanguages } from './schema.ts';
 
-/** What STIX 2.1 demands and no JSON schema says: the checks that OASIS' stix2-validator 3.3.2 makes beside its schemas. */
+/** The rules of STIX 2.1 that no JSON schema expresses: the checks of OASIS' stix2-validator 3.3.2 beside its schemas. */
 
 /** Properties that are timestamps (STIX 2.1 sections 4 to 6), beside those of all objects. */
 const timesByType: Record<string, readonly string[]> = {
@@ -39,10 +39,10 @@ export function timesOf(type: string): readonly string[] {
   return ['created', 'modified', ...(Object.hasOwn(timesByType, type) ? (timesByType[type] as string[]) : [])];
 }
 
-/** Timestamps inside of extensions (sections 6.7.6 and 6.18.3). */
+/** Timestamps inside extensions (sections 6.7.6 and 6.18.3). */
 const INNER_TIME = /^(?:time_date_stamp|private_key_usage_period_not_(?:before|after))$/;
 
-/** The first departure; null for none. Of an object that its schema takes. */
+/** The first violation of a rule; null for none. The object has to be valid by its schema. */
 export function ruleFault(raw: JsonObject): SchemaFault | null {
   return timeFault(raw) ?? orderFault(raw) ?? markingFault(raw) ?? valueFault(raw) ?? identityFault(raw);
 }
@@ -63,12 +63,12 @@ function innerTimes(value: Json | undefined): Json[] {
   return Object.entries(value).flatMap(([name, member]) => (INNER_TIME.test(name) ? [member] : innerTimes(member)));
 }
 
-/** A leap second is a time, and readers' date libraries refuse it. */
+/** False for a leap second as well: it is a time, but date libraries of readers refuse it. */
 function isTime(value: Json | undefined): boolean {
   return typeof value === 'string' && parseTimestamp(value) !== undefined && !/:60(?:\.|Z)/.test(value);
 }
 
-/** Pairs of which the first is not later than the second, and must be earlier where `strictly` says so. */
+/** Pairs of times: the first must not be later than the second, and must be earlier with `strictly`. */
 const orders: readonly (readonly [string, string, strictly?: true])[] = [
   ['created', 'modified'],
   ['first_seen', 'last_seen'],
@@ -102,7 +102,7 @@ function markingFault(raw: JsonObject): SchemaFault | null {
   return null;
 }
 
-/** Is there such a part (section 7.2.3)? */
+/** True when the selector of a granular marking selects something (section 7.2.3). */
 function selects(raw: JsonObject, selector: string): boolean {
   let value: Json | undefined = raw;
   for (const part of selector.split('.')) {
@@ -131,7 +131,7 @@ function valueFault(raw: JsonObject): SchemaFault | null {
     return fault('languages', 'list of known languages');
   if (cpe !== undefined && (String(cpe).length > MAX_CPE || !CPE.test(String(cpe))))
     return fault('cpe', 'CPE 2.3 name');
-  // What STIX 2.0 had in it, 2.1 deprecates (section 4.14); elsewhere readers take it for that.
+  // `objects` is of STIX 2.0's observed-data and deprecated (section 4.14); readers treat it so in other types as well.
   if (raw['objects'] !== undefined)
     return {
       path: type === 'observed-data' ? [] : ['objects'],
@@ -149,7 +149,7 @@ function contentsFault(contents: Json | undefined): SchemaFault | null {
   return null;
 }
 
-/** Properties from which observables of these types have their ids (section 2.9); with none of them, an id is random. */
+/** Properties that ids of these observables are made from (section 2.9). With none of them, the id is a random UUID. */
 const contributing: Record<string, readonly string[]> = {
   artifact: ['hashes', 'payload_bin'],
   'email-message': ['from_ref', 'subject', 'body'],

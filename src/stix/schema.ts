@@ -19,14 +19,14 @@ export const softwareLanguages: ReadonlySet<string> = new Set([...oasis.language
 export const characterSets: ReadonlySet<string> = new Set(oasis.characterSets);
 export const mediaTypes: ReadonlySet<string> = new Set(oasis.mediaTypes);
 
-/** Where an object departs from its schema. */
+/** A violation of the schema or of a rule. */
 export interface SchemaFault {
-  /** Property, and what is inside of it, to the value at fault; empty: the object as a whole. */
+  /** The path to the invalid value, its property first; empty: the object as a whole. */
   path: string[];
   fault: string;
 }
 
-/** The first departure from the schema of the object's type, a custom type's from what all have in common; null for none. */
+/** The first violation of the schema of the object's type, for custom types of the common schema; null for none. */
 export function schemaFault(raw: JsonObject): SchemaFault | null {
   const { type, created, modified } = raw;
   const isObservable = created === undefined && modified === undefined && type !== 'marking-definition';
@@ -56,7 +56,7 @@ function faultOf({ message, params, keyword }: ErrorObject, path: string[], raw:
   return `${where}: ${shown}${isForm ? 'is none that STIX 2.1 allows' : message}`;
 }
 
-/** May an indicator bear this property? */
+/** True when an indicator may have this property. */
 export function isPropertySound(property: string, value: Json): boolean {
   if (property.endsWith('_ref') && !isStixId(value)) return false;
   if (property.endsWith('_refs') && !(Array.isArray(value) && value.every((ref) => isStixId(ref)))) return false;

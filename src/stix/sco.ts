@@ -1,4 +1,4 @@
-/** Cyber-observable objects (STIX 2.1 section 6): `spec_version` is optional, and they have no `created`. */
+/** Types of STIX Cyber-observable Objects (STIX 2.1 section 6). Their `spec_version` is optional, and they have no `created`. */
 const types: ReadonlySet<string> = new Set([
   'artifact',
   'autonomous-system',

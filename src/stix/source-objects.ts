@@ -3,19 +3,19 @@ import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { parseTimestamp } from '../model/timestamp.ts';
 import { isStixId } from './id.ts';
 
-/** Which upstream objects say an observation, and which version is the older (STIX 2.1 section 3.6). */
+/** The upstream objects of an observation and their versions (STIX 2.1 section 3.6). */
 
-/** Is `a` an older version than `b`? False where one of them has no date that can be believed. */
+/** True when version `a` is older than `b`. False without a date, and when `b` is in the future. */
 export function isOlder(a: Micros | null, b: Micros | null, now: Micros): boolean {
   return a !== null && b !== null && b <= now && a < b;
 }
 
-/** The upstream object that an observation was made from; null for rows, and for ids that name nothing for sure. */
+/** The id of the upstream object that an observation was made from; null for rows, and for ids that are no STIX ids. */
 export function sourceObjectId({ sourceId }: Observation): string | null {
   return isStixId(sourceId) ? sourceId : null;
 }
 
-/** The objects of its feed that say it, the one that it was made from first. */
+/** All upstream objects of an observation, the one that it was made from first. */
 export function sourceObjectsOf(observation: Observation): OtherSourceObject[] {
   const id = sourceObjectId(observation);
   if (id === null) return observation.others;
@@ -31,7 +31,7 @@ export function timeOf(version: string | null | undefined): Micros | null {
   return version === null || version === undefined ? null : (parseTimestamp(version) ?? null);
 }
 
-/** What still stands of an observation when some of the objects that say it are gone: null for nothing. */
+/** Removes some of an observation's upstream objects; null when none is left. */
 export function withoutSourceObjects(known: Observation, gone: ReadonlySet<string | null>): Observation | null {
   const all = sourceObjectsOf(known);
   const standing = all.filter(({ id }) => !gone.has(id));
@@ -43,7 +43,7 @@ export function withoutSourceObjects(known: Observation, gone: ReadonlySet<strin
   return { ...known, ...own, sourceId, others, references };
 }
 
-/** A version that comes again was heard when it first came. */
+/** Keeps the `reportedAt` of a version that the feed reports again. */
 export function keepReportedAt(version: Observation, known: Observation | null): Observation {
   const before = known === null ? undefined : sourceObjectsOf(known).find(({ id }) => id === version.sourceId);
   const isAgain = before !== undefined && before.version !== null && before.version === version.version;

@@ -8,18 +8,18 @@ import { ruleFault } from './rules.ts';
 import { type SchemaFault, schemaFault } from './schema.ts';
 
 /**
- * Is this STIX that strict readers take? What can be repaired without a guess is (repair.ts); what is then at fault in a property
- * that the object stands without is left out of it, as rows are taken whose properties can't all be read; what remains is refused.
+ * Checks that strict readers take a STIX object. First it is repaired where that needs no guess (repair.ts). Then invalid properties are
+ * left out if the object is valid without them. Any other invalid object is refused.
  */
 
-/** Serialised size in characters; a report that refers to tens of thousands of objects is the largest known. */
+/** Largest object in characters of JSON: the largest that are known are reports that refer to tens of thousands of objects. */
 export const MAX_STIX_OBJECT = 1_000_000;
-/** Parts at fault that are left out of one object; more than that is no object worth passing on. */
+/** Invalid parts that are left out of one object. An object with more is refused. */
 const MOST_LEFT_OUT = 32;
 
 const TYPE = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
-/** Without these an object would say something else, or to others. */
+/** Properties that are never left out: without them the object would mean something else, or reach other readers. */
 const decisive: ReadonlySet<string> = new Set([
   'type',
   'id',
@@ -32,7 +32,7 @@ const decisive: ReadonlySet<string> = new Set([
   'granular_markings',
 ]);
 
-/** A STIX 2.1 object as it may be passed on, or why not. `tell` hears of all that is not as it was sent. */
+/** Returns the object as it may be passed on, or why it is refused. `tell` is called for each change. */
 export function checkStixObject(object: JsonObject, tell: Tell = () => undefined): StixObject | Rejection {
   const reject = (reason: RejectionReason, detail: string): Rejection => ({ reason, detail, row: rowText(object) });
   const raw = repair(object, tell);
@@ -53,13 +53,13 @@ export function checkStixObject(object: JsonObject, tell: Tell = () => undefined
   return { id, type, version: textOf(modified) ?? textOf(created), raw };
 }
 
-/** What says how far the object may go. */
+/** What the object's labels or definition say of its TLP level, to see whether a repair changed it. */
 function levelsOf(raw: JsonObject): string {
   const ofDefinition = raw['type'] === 'marking-definition' ? tlpOfDefinition(raw) : null;
   return JSON.stringify([tlpOfLabels(raw['labels']), ofDefinition]);
 }
 
-/** What an object is told by; null when nothing is wrong with it. */
+/** A fault in the object's type, id or version of STIX; null for none. */
 function identityFault({ type, id, spec_version: version }: JsonObject): string | null {
   if (typeof type !== 'string' || !TYPE.test(type) || type.length < 3 || type.length > 250) return 'no valid type';
   if (type === 'bundle') return 'a bundle inside of what should be objects';
@@ -68,7 +68,7 @@ function identityFault({ type, id, spec_version: version }: JsonObject): string 
   return null;
 }
 
-/** Leaves out what is at fault, as long as the object stands without it; answers the first fault that remains. */
+/** Leaves out invalid properties while the object is valid without them. Returns the first fault that remains; null for none. */
 function leaveOutFaults(raw: JsonObject, tell: Tell): string | null {
   for (let left = MOST_LEFT_OUT; ; left -= 1) {
     const found = schemaFault(raw) ?? refFault(raw) ?? ruleFault(raw);
@@ -84,7 +84,7 @@ function leaveOutFaults(raw: JsonObject, tell: Tell): string | null {
   }
 }
 
-/** Properties named `_ref` and `_refs` hold ids (STIX 2.1 section 2.9), also where no schema knows them. */
+/** A property named `_ref` or `_refs` without STIX ids (STIX 2.1 section 2.9). Custom properties are checked as well. */
 function refFault(raw: JsonObject): SchemaFault | null {
   for (const [name, value] of Object.entries(raw)) {
     const isBad = name.endsWith('_ref')
@@ -95,13 +95,13 @@ function refFault(raw: JsonObject): SchemaFault | null {
   return null;
 }
 
-/** A row as a rejection keeps it. */
+/** The text of a row as a rejection keeps it, cut to MAX_REJECTED_ROW. */
 export function rowText(row: unknown): string {
   const text = typeof row === 'string' ? row : wholeText(row);
   return text.slice(0, MAX_REJECTED_ROW).toWellFormed();
 }
 
-/** The JSON of anything that a feed may hold, uncut; never throws, however deep it is. */
+/** The JSON of any value, uncut. Never throws. */
 export function wholeText(row: unknown): string {
   try {
     return JSON.stringify(row) ?? String(row);

@@ -2,25 +2,25 @@ import type { ObservableType } from '../../model/observable.ts';
 import { algorithmOf, typeOfHash, typeOfPath } from './path.ts';
 import type { Comparison, Constant, Expression, Facts } from './syntax.ts';
 
-/** A value that a pattern names, as it is written there; not yet canonical. */
+/** A value in a pattern, as it is written there. */
 export interface PatternValue {
-  /** What the value is claimed to be: one type, or any of several. */
+  /** The possible types of the value. */
   types: readonly ObservableType[];
   value: string;
-  /** What the pattern says beside it: the port, the protocol, the file's name. */
+  /** Further facts of the pattern, as labels: port, protocol, file name. */
   labels: readonly string[];
 }
 
-/** More from one pattern are a list, which a feed should send as one. */
+/** A pattern with more values is not split. */
 export const MAX_VALUES = 1000;
 
-/** A pattern whose values do not stand for it. */
+/** The pattern can't be split: its values alone would match more than the pattern. */
 class Unsplittable extends Error {}
 
 /**
- * The values of a pattern where each by itself says what the pattern says: alternatives (OR, IN), and several facts about one
- * thing that its value alone names (hashes of one file, the address at one end of traffic). In one line why not, where a
- * value alone would say more than the pattern: two things at once or in order, a negation, a comparison, part of a text.
+ * The values of a pattern, if each value alone means what the pattern means: alternatives (OR, IN), and facts about one thing that its
+ * value identifies (hashes of one file, the address at one end of traffic). `fault`: in one line, why a value alone would match more
+ * than the pattern: two things at once or in order, a negation, a comparison, a part of a text.
  */
 export function splitPattern(root: Expression): PatternValue[] | { fault: string } {
   try {
@@ -39,7 +39,7 @@ function valuesOf(expression: Expression): PatternValue[] {
     if (expression.join === 'OR') return expression.of.flatMap(valuesOf);
     throw new Unsplittable(`${expression.join} of observations`);
   }
-  // One observation lies within any stretch of time; seen twice, or between two dates, is more than seen.
+  // One observation fits WITHIN any time span. REPEATS of more than one and START are narrower than the value.
   const bound = expression.bounds.find(({ word, times }) => word === 'START' || (word === 'REPEATS' && times !== 1));
   if (bound !== undefined) throw new Unsplittable(`observations bound by ${bound.word}`);
   return valuesOf(expression.of);
@@ -84,14 +84,14 @@ const endTypes = new Map<string, readonly ObservableType[]>([
   ['ipv6-addr', ['ipv6']],
   ['domain-name', ['domain']],
 ]);
-const placeTypes: readonly ObservableType[] = ['ipv4', 'ipv6', 'domain'];
+const endpointTypes: readonly ObservableType[] = ['ipv4', 'ipv6', 'domain'];
 const senders = new Set(['from_ref', 'sender_ref']);
 
-/** Null for a path whose value names nothing by itself. */
+/** The types that a path's value may have; null when the value alone identifies nothing. */
 function typesOf(path: readonly string[]): readonly ObservableType[] | null {
   const [object = '', property = '', key, more] = path;
   if (more !== undefined) return null;
-  if (object === 'network-traffic') return key === 'value' && endOf(property, '_ref') !== null ? placeTypes : null;
+  if (object === 'network-traffic') return key === 'value' && endOf(property, '_ref') !== null ? endpointTypes : null;
   if (object === 'email-message') return key === 'value' && senders.has(property) ? ['email'] : null;
   const type = property === 'hashes' && key !== undefined ? typeOfHash(object, key) : null;
   if (type !== null) return [type];
@@ -103,21 +103,21 @@ function endOf(property: string, suffix: string): (typeof ends)[number] | null {
   return ends.find((end) => property === end + suffix) ?? null;
 }
 
-/** Facts that all hold of one observation: read where they are about one thing that one of them names. */
+/** The values of facts joined by AND, if they are about one thing that one of them identifies. */
 function valuesOfOneThing(facts: Comparison[]): PatternValue[] {
   const wrong = facts.find((fact) => fact.isNegated || (fact.operator !== '=' && typesOf(fact.path) === null));
   if (wrong !== undefined) throw new Unsplittable(`AND with a comparison by ${operatorOf(wrong)}`);
-  const said = new Set(facts.map(({ path }) => textOf(path)));
-  if (said.size < facts.length) throw new Unsplittable('AND of two comparisons on one property');
+  const paths = new Set(facts.map(({ path }) => textOf(path)));
+  if (paths.size < facts.length) throw new Unsplittable('AND of two comparisons on one property');
   const [object, ...others] = new Set(facts.map(({ path }) => path[0]));
   const isHashed = object === 'file' || object === 'x509-certificate';
-  return isHashed && others.length === 0 ? valuesOfHashes(facts) : valuesOfPlace(facts);
+  return isHashed && others.length === 0 ? valuesOfHashes(facts) : valuesOfEndpoint(facts);
 }
 
-/** What a file or certificate is beside its hash; the hash alone says which it is. */
+/** Facts about a file that may stand beside its hash, which identifies it alone. */
 const beside = new Set(['file:name', 'file:size', 'file:mime_type']);
 
-/** Hashes of one thing are names of it, each as good as all of them together. */
+/** The hashes of one file or certificate. Each of them identifies it. */
 function valuesOfHashes(facts: Comparison[]): PatternValue[] {
   const hashes = facts.filter(({ path }) => path[1] === 'hashes' && path.length === 3);
   const asides = facts.filter((fact) => !hashes.includes(fact));
@@ -137,13 +137,13 @@ function valuesOfHashes(facts: Comparison[]): PatternValue[] {
 }
 
 /**
- * The address or host at one end of traffic, as MISP writes it: its type beside it, perhaps the port at that end and the
- * protocol. These narrow what is meant; they go along as labels, as they do for rows of `address:port`.
+ * The address or host at one end of traffic, as MISP writes it: with its type, and perhaps the port of that end and the protocol.
+ * Port and protocol become labels, as for rows of `address:port`.
  */
-function valuesOfPlace(facts: Comparison[]): PatternValue[] {
+function valuesOfEndpoint(facts: Comparison[]): PatternValue[] {
   const [named, ...others] = facts.filter(({ path }) => typesOf(path) !== null);
   const types = named === undefined ? null : typesOf(named.path);
-  if (named === undefined || others.length > 0 || !types?.some((type) => placeTypes.includes(type)))
+  if (named === undefined || others.length > 0 || !types?.some((type) => endpointTypes.includes(type)))
     throw new Unsplittable('AND of different things');
   const [object, property = ''] = named.path;
   // MISP's `ip|port` and `hostname|port` name a value by itself, and the port as that of traffic.
@@ -151,7 +151,7 @@ function valuesOfPlace(facts: Comparison[]): PatternValue[] {
   const asides = facts.filter((fact) => fact !== named).map((fact) => asideOf(fact, end));
   const labels = asides.flatMap(({ label }) => label ?? []);
   if (labels.filter((label) => label.startsWith('port:')).length > 1) throw new Unsplittable('AND of two ports');
-  const told = asides.find((aside) => aside.types !== undefined)?.types ?? placeTypes;
+  const told = asides.find((aside) => aside.types !== undefined)?.types ?? endpointTypes;
   return valuesOfComparison(named).map((value) => {
     const fitting = value.types.filter((type) => told.includes(type));
     if (fitting.length === 0) throw new Unsplittable(`a comparison by ${operatorOf(named)}`);

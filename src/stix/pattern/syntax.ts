@@ -13,7 +13,7 @@ export interface Comparison {
   values: Constant[];
 }
 
-/** What stands between brackets: it holds of one observation. */
+/** The comparisons between two brackets, which are about one observation. */
 export type Facts = Comparison | { join: 'AND' | 'OR'; of: Facts[] };
 
 export interface Qualifier {
@@ -29,7 +29,7 @@ export type Expression =
 
 export interface Syntax {
   root: Expression;
-  /** It holds a spelling of the field that STIX does not allow: it can be read, and must not be served as it came. */
+  /** It has a common spelling that STIX does not allow, so the pattern must not be passed on unchanged. */
   isLoose: boolean;
 }
 
@@ -38,7 +38,7 @@ export const MAX_PATTERN = 32_768;
 /** Parentheses in parentheses; people write three. */
 const MAX_DEPTH = 64;
 
-/** The pattern's tree; or in one line why there is none. Linear in the pattern's length, whatever it holds. */
+/** Parses a pattern, in time linear in its length. `fault`: in one line, why it is none. */
 export function parseSyntax(pattern: string): Syntax | { fault: string } {
   if (pattern.length > MAX_PATTERN) return { fault: `${pattern.length} characters, more than ${MAX_PATTERN}` };
   try {
@@ -55,5 +55,5 @@ interface Place {
   start: { offset: number };
 }
 
-/** As the grammar words it. */
+/** The message of the grammar. */
 const DEEP = 'nested too deep';
