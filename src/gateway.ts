@@ -30,9 +30,9 @@ export { loadConfigFile } from './load.ts';
 export { version } from './version.ts';
 
 export interface ServeOptions {
-  /** One line to a person at a time. */
+  /** Prints a line for the person who started it. */
   say(line: string): void;
-  /** Is a person watching? Only then is a new key itself shown. */
+  /** Output goes to a terminal. Only there a new key itself is shown. */
   isTerminal: boolean;
   signal: AbortSignal;
 }
@@ -82,11 +82,11 @@ export async function openControl(
   }
 }
 
-/** Readers are programs that wait for half a minute: only a process that is far behind serves them better by sending them away. */
-const OUT_OF_BREATH_MS = 2000;
+/** Delay of the event loop above which requests are refused. Readers are programs that wait for half a minute, so it is long. */
+const MAX_EVENT_LOOP_DELAY_MS = 2000;
 const FULL_HEAP = 0.9;
 
-/** Runs the gateway until the signal: lock, writer, application, socket, in that order, and back. */
+/** Runs the gateway until the signal: opens lock, writer, application and socket in this order, and closes them in reverse. */
 export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: ServeOptions): Promise<void> {
   const { config } = loaded;
   const store = storeOf(config);
@@ -121,7 +121,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       feeds: feedFactsOf(config),
       canonical,
       version,
-      pressure: { eventLoopDelay: OUT_OF_BREATH_MS, heapBytes: FULL_HEAP * getHeapStatistics().heap_size_limit },
+      pressure: { eventLoopDelay: MAX_EVENT_LOOP_DELAY_MS, heapBytes: FULL_HEAP * getHeapStatistics().heap_size_limit },
       cacheBytes: config.cache.bytes,
       answerBytes: answerBytesWithin(config.listen.answerBytes),
       metricsAccess: config.metrics.access,

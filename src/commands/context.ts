@@ -5,7 +5,7 @@ import type { Control } from '../control/verbs.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What commands need of the gateway; tests give a fake one. */
+/** What commands use of the gateway. */
 export type Gateway = Pick<
   typeof import('../gateway.ts'),
   'loadConfigFile' | 'connectServer' | 'openControl' | 'serve' | 'version'
@@ -70,8 +70,8 @@ async function findFile({ terminal }: CommandContext): Promise<string> {
 }
 
 /**
- * Runs `ask` against the running server, or against the store when there is none. A store that isn't there is made only by those
- * who say `mayMake`, and then it is told: a directory may be mistyped.
+ * Runs verbs on the running server, or on the store when no server runs. A store that isn't there is made only with `mayMake`, and
+ * then the command says so, for a directory may be mistyped.
  */
 export async function withControl<T>(
   context: CommandContext,

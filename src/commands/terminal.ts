@@ -2,11 +2,11 @@ import type { Micros, Millis } from '../model/clock.ts';
 import { MICROS_PER_SECOND } from '../model/clock.ts';
 import { formatMillis } from '../model/timestamp.ts';
 
-/** Where a command speaks and listens; tests give their own. */
+/** Output, signals and environment of a command. */
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
-  /** A person reads what `out` says. */
+  /** `out` is a terminal. */
   isTerminal: boolean;
   env: Record<string, string | undefined>;
   /** Starts listening for SIGINT and SIGTERM: aborts at the first. */
