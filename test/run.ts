@@ -45,7 +45,7 @@ if (isFast) {
 
 function noteSlow(path: string, millis: number): void {
   if (millis > FAST_MS)
-    t.comment(`${path} took ${Math.round(millis / 1000)} s: on an idle machine it would need a "// slow" line`);
+    t.comment(`longer than a fast file takes on an idle machine: ${path}, ${Math.round(millis / 1000)} s`);
 }
 
 /** Downloads and builds, while fast files run, what the slow ones need; those wait for it and say what is missing. */
