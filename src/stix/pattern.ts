@@ -3,7 +3,7 @@ import type { Observable, ObservableType } from '../model/observable.ts';
 
 /**
  * Writes STIX patterns of one comparison (STIX 2.1 section 9), in the one form that every reader parses, Elastic's grok among
- * them (`[type:path = 'value']`, one space each side). pattern/read.ts reads what others write.
+ * them (`[type:path = 'value']`, one space each side). pattern/values.ts reads the patterns of feeds.
  */
 
 /** The pattern up to its value. The value of asn is a number, x509 depends on its hash algorithm, cve has no pattern. */

@@ -365,7 +365,7 @@ t.test('each refusal names its line, its column and its path', async (t) => {
     ['public_url in the clear', 'public_url: http://ti.example\n', 1, 13, 'public_url', /must begin with https/],
     ['public_url that leads nowhere', 'public_url: "https://[::::]"\n', 1, 13, 'public_url', /no host/],
     ['public_url with a port that is none', 'public_url: https://ti.example:99999\n', 1, 13, 'public_url', /no host/],
-    ['a store that is none', 'store: sqllite\n', 1, 8, 'store', /must be sqlite; did you mean sqlite\?/],
+    ['a store that is none', 'store: sqllite\n', 1, 8, 'store', /must be sqlite or memory; did you mean sqlite\?/],
     [
       'beyond loopback in the clear',
       'listen:\n  host: 0.0.0.0\n',
