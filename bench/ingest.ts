@@ -50,7 +50,7 @@ const STEPS = [
   'readJsonDocument src/feeds/reading/json-document.ts',
   'readJsonTexts src/feeds/reading/json-document.ts',
   'readJsonStream src/feeds/reading/json-stream.ts',
-  'normaliseBatch src/ingest/batch-rows.ts',
+  'normaliseBatch src/ingest/batch.ts',
   'combineVersions src/ingest/stix-versions.ts',
   'combineRows src/ingest/combine.ts',
   'observe src/store/sqlite/observations.ts',

@@ -6,23 +6,24 @@ import type { Rejection } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
 import type { FeedState } from '../model/state.ts';
 import { addPublished, type Changes, type Published } from '../publish/changes.ts';
-import { freshnessWhileRead } from '../publish/context.ts';
 import type { Journals } from '../publish/journals.ts';
+import { freshnessWhileRead } from '../publish/journals.ts';
 import { publish } from '../publish/publish.ts';
 import { review } from '../publish/review.ts';
 import type { Writer } from '../store/store.ts';
 import { redact, withoutKey } from '../upstream/redact.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { type BatchPart, normaliseBatch } from './batch-rows.ts';
 import {
+  type BatchPart,
   type Counters,
   countersAfterBatch,
   countersOf,
   countersOfWhole,
   heldIn,
   NO_ROWS,
+  normaliseBatch,
   sumOf,
-} from './batch-state.ts';
+} from './batch.ts';
 import { saveDefinitions } from './markings.ts';
 import { describeGap, keepAttempt, keepConfirmed, keepFailure, succeeded } from './poll-state.ts';
 import { type FeedPull, startPull } from './pull.ts';

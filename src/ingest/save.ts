@@ -4,7 +4,7 @@ import type { Observation } from '../model/observation.ts';
 import { type Changes, changesOf } from '../publish/changes.ts';
 import { sourceObjectId } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
-import type { Rows } from './batch-rows.ts';
+import type { Rows } from './batch.ts';
 import { combineRows } from './combine.ts';
 import { forgetUnsaid, noteVersions, rememberEnded } from './ended-versions.ts';
 import { bearersOf, isMarking, noteMarkings } from './markings.ts';
@@ -36,34 +36,40 @@ export async function* saveRows(
   now: Micros,
 ): AsyncGenerator<Changes> {
   const { feed, mark } = pull;
-  const objects = await newestObjects(tx, feed, rows.objects, now);
+  const { plain, statements } = separate(rows.observations);
+  const objects = rows.objects.length === 0 ? [] : await newestObjects(tx, feed, rows.objects, now);
+  const ids = objects.length === 0 ? [] : (await tx.observeObjects(mark, objects)).map(({ id }) => id);
   // Before anything is published: the markings of observations may be explained by definitions behind them.
-  const changed = await tx.observeObjects(mark, objects);
-  noteMarkings(pull, rows.observations, objects);
-  for await (const observations of saveObservations(tx, pull, rows, isLast, now)) {
+  if (objects.length > 0 || statements.length > 0) noteMarkings(pull, rows.observations, objects);
+  const versions =
+    statements.length === 0 && rows.silent.length === 0 ? null : new BatchVersions(statements, rows.silent, now);
+  const withVersions = new Set(versions?.observations.map(({ key }) => key));
+  const combined = combineRows(plain, feed);
+  const alone = [...combined.values()].filter(({ key }) => !withVersions.has(key));
+  for (const slice of slices(alone)) yield changesOf(feed.name, await write(tx, pull, mapOf(slice), NONE));
+  for await (const observations of versions === null ? [] : saveVersionsOf(tx, pull, versions, combined, now)) {
     yield changesOf(feed.name, observations);
   }
-  const removed = await removeSuperseded(tx, feed, rows.observations, now);
-  const ids = [...changed.map(({ id }) => id), ...removed];
+  if (isLast) {
+    for await (const observations of saveHeldBack(tx, pull, now)) yield changesOf(feed.name, observations);
+    await forgetUnsaid(tx, pull, now);
+  }
+  if (statements.length > 0) ids.push(...(await removeSuperseded(tx, feed, statements, now)));
+  if (ids.length === 0) return;
   yield { keys: [], objects: ids };
   yield* bearersOf(tx, feed, ids.filter(isMarking));
 }
 
-/** Yields observations that changed, as they are kept now. */
-async function* saveObservations(
+/** Saves what STIX objects say, beside what rows say on the same observables. Yields observations that changed, as they are kept now. */
+async function* saveVersionsOf(
   tx: Transaction,
   pull: FeedPull,
-  { observations, silent }: Rows,
-  isLast: boolean,
+  batch: BatchVersions,
+  combined: Observations,
   now: Micros,
 ): AsyncGenerator<Observations> {
-  const { rows, statements } = separate(observations);
-  const batch = new BatchVersions(statements, silent, now);
   const byKey = new Map<ObservableKey, Observation[]>();
   for (const one of batch.observations) if (!byKey.get(one.key)?.push(one)) byKey.set(one.key, [one]);
-  const combined = combineRows(rows, pull.feed);
-  const rowsAlone = [...combined.values()].filter(({ key }) => !byKey.has(key));
-  for (const slice of slices(rowsAlone)) yield write(tx, pull, mapOf(slice), NONE);
   for (const slice of slices([...byKey.values()])) {
     const { versions, retracted } = await saveVersions(tx, pull, batch, slice, now);
     const beside = slice.flatMap(([first]) => combined.get(first?.key ?? '') ?? []);
@@ -72,16 +78,18 @@ async function* saveObservations(
     yield new Map([...written, ...[...retracted].filter(([key]) => !written.has(key))]);
   }
   if (batch.ended.length > 0) yield saveEnded(tx, pull, batch, now);
-  if (!isLast) return;
+}
+
+/** At the end of a pull: what waited until it was known what else the pull says on the same observables. */
+async function* saveHeldBack(tx: Transaction, pull: FeedPull, now: Micros): AsyncGenerator<Observations> {
   for (const slice of slices(await releaseHeld(tx, pull, now))) yield write(tx, pull, mapOf(slice), mapOf(slice));
-  await forgetUnsaid(tx, pull, now);
 }
 
 /** Rows say what they say once; statements are made by STIX objects, which come in versions. */
-function separate(observations: readonly Observation[]): { rows: Observation[]; statements: Observation[] } {
-  const [rows, statements] = [[] as Observation[], [] as Observation[]];
-  for (const one of observations) (sourceObjectId(one) === null ? rows : statements).push(one);
-  return { rows, statements };
+function separate(observations: readonly Observation[]): { plain: Observation[]; statements: Observation[] } {
+  const [plain, statements] = [[] as Observation[], [] as Observation[]];
+  for (const one of observations) (sourceObjectId(one) === null ? plain : statements).push(one);
+  return { plain, statements };
 }
 
 /** Takes back what is superseded; returns that as it is kept now, and what the objects say together, which is yet to be written. */

@@ -48,7 +48,7 @@ export interface IndicatorEntry extends EntryBase {
   sources: JsonText<Claim[]>;
   /** Upstream STIX properties that are kept while one feed is the only source. */
   kept: JsonText<JsonObject> | null;
-  /** Hash of everything whose change makes a new version (publish/fingerprint.ts). */
+  /** Hash of everything whose change makes a new version (publish/issue.ts). */
   fingerprint: string;
   /** When the writer has to process the entry again: renewal, re-issue, expiry. Of a tombstone: when it is deleted. */
   due: Micros | null;

@@ -2,9 +2,9 @@ import type { Micros } from '../model/clock.ts';
 import { type Observable, type ObservableKey, observableKey } from '../model/observable.ts';
 import type { Transaction } from '../store/store.ts';
 import { addPublished, type Changes, type Published } from './changes.ts';
-import type { JournalContext } from './context.ts';
 import { addressesOfAll, isExpanded, observationsOfNetworks, slices } from './expand.ts';
 import { addObservation, decideAndAppend, readLive, readObservations } from './indicators.ts';
+import type { JournalContext } from './journals.ts';
 import type { FeedObservation } from './merge.ts';
 
 /** Keys and addresses that are brought up to date at once: a batch may hold millions of addresses. */

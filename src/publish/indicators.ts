@@ -4,9 +4,8 @@ import type { ObservableKey } from '../model/observable.ts';
 import type { LeftOut, LeftOutReason } from '../model/served.ts';
 import type { AppendEntry, Transaction } from '../store/store.ts';
 import type { Changes, Published } from './changes.ts';
-import type { JournalContext } from './context.ts';
-import { materialOf } from './fingerprint.ts';
-import { type Issue, issue, tombstone } from './issue.ts';
+import { type Issue, issue, materialOf, tombstone } from './issue.ts';
+import type { JournalContext } from './journals.ts';
 import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
 import { resolveMarkings } from './markings.ts';
 import { membershipOf } from './membership.ts';
@@ -69,13 +68,18 @@ export async function decideAndAppend(
   now: Micros,
 ): Promise<Published> {
   const { name } = context.definition;
-  const resolved = await resolveMarkings(tx, observations);
+  const resolved = isMarked(observations) ? await resolveMarkings(tx, observations) : observations;
   const decided: Decided = { steps: [], dues: [], leftOut: [], lapsed: new Set() };
   for (const key of keys) decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, context, now, decided);
   if (decided.dues.length > 0) await tx.setDue(name, decided.dues);
   for (const feed of decided.lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
   await tx.judge(name, keys, decided.leftOut);
   return append(tx, context, decided.steps, now);
+}
+
+/** Only what came as STIX has properties of its own, and markings among them. */
+function isMarked(observations: ReadonlyMap<ObservableKey, readonly FeedObservation[]>): boolean {
+  return [...observations.values()].some((all) => all.some(({ observation }) => observation.kept !== null));
 }
 
 const NOTHING: readonly FeedObservation[] = [];

@@ -1,11 +1,34 @@
 import type { Clock, Micros } from '../model/clock.ts';
 import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
+import { unreadSince } from '../model/freshness.ts';
 import type { StixObject } from '../model/observation.ts';
+import type { FeedState } from '../model/state.ts';
 import type { Transaction, Writer } from '../store/store.ts';
 import { openSuppressors, suppressorKinds } from '../suppress/registry.ts';
 import type { Suppressor, SuppressorKind } from '../suppress/suppressor.ts';
-import { dependsOnState, type FeedFreshness, freshnessOf, type JournalContext } from './context.ts';
 import { type Publishers, publishersOf } from './publisher.ts';
+
+/** A journal and what deciding about it takes, read once per transaction. */
+export interface JournalContext {
+  definition: JournalDefinition;
+  /** The pool's feeds by name. */
+  feeds: ReadonlyMap<string, FeedFreshness>;
+  /** Which names stand for one publisher in this pool. */
+  publishers: Publishers;
+  /** What keeps indicators out, whoever says them. */
+  suppressors: readonly Suppressor[];
+  /** The namespace of all ids that this store issues. */
+  namespace: string;
+}
+
+/** A feed's definition, when it last confirmed all its rows, and whether it can be read. */
+export interface FeedFreshness {
+  definition: FeedDefinition;
+  /** Set for snapshot feeds only; a pull under way confirms the rows that it brings. */
+  confirmedAt: Micros | null;
+  /** While the feed can't be read: its last good poll. Null while it can. */
+  unreadSince: Micros | null;
+}
 
 export interface JournalsParts {
   clock: Clock;
@@ -98,4 +121,30 @@ export class Journals {
 
 function feedsIn(pool: PoolDefinition | undefined, feeds: readonly FeedDefinition[]): FeedDefinition[] {
   return pool === undefined ? [] : feeds.filter(({ name }) => pool.feeds.includes(name));
+}
+
+/** Without a lifetime nothing depends on when the feed was read, so its state need not be. */
+export function dependsOnState({ lifetime }: FeedDefinition): boolean {
+  return Object.keys(lifetime).length > 0;
+}
+
+/** The freshness of a feed in this state. `isIdle`: it is not to be polled, so nobody waits for it and what it said ages. */
+export function freshnessOf(
+  definition: FeedDefinition,
+  state: FeedState | null,
+  isIdle: boolean,
+  now: Micros,
+): FeedFreshness {
+  if (state === null || !dependsOnState(definition)) return { definition, confirmedAt: null, unreadSince: null };
+  return {
+    definition,
+    confirmedAt: definition.mode === 'snapshot' ? state.confirmedAt : null,
+    unreadSince: isIdle ? null : unreadSince(state, definition.every, now),
+  };
+}
+
+/** The freshness of a feed that is being read: the rows of a snapshot under way are confirmed by being in it. */
+export function freshnessWhileRead(definition: FeedDefinition, now: Micros): FeedFreshness {
+  const isConfirmed = definition.mode === 'snapshot' && dependsOnState(definition);
+  return { definition, confirmedAt: isConfirmed ? now : null, unreadSince: null };
 }

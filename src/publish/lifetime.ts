@@ -3,7 +3,7 @@ import type { Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
-import type { FeedFreshness } from './context.ts';
+import type { FeedFreshness } from './journals.ts';
 
 /** Elastic's prebuilt rules look back 30 days by `created`: living indicators are issued anew well before. */
 const REISSUE_AFTER = 20 * MICROS_PER_DAY;

@@ -1,8 +1,8 @@
 import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
-import type { JournalContext } from './context.ts';
 import { isExpanded } from './expand.ts';
+import type { JournalContext } from './journals.ts';
 import type { Merged } from './merge.ts';
 
 /** The observable and the merged indicator as this journal issues them, or why it doesn't. */
@@ -15,7 +15,7 @@ export function membershipOf(
 ): Membership {
   if (suppressors.some((suppressor) => suppressor.match(merged.observable) !== null)) return { leftOut: 'suppressed' };
   if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { leftOut: 'type-not-taken' };
-  const expanded = isExpanded(merged.observable, policy.expandCidr);
+  const expanded = policy.expandCidr !== null && isExpanded(merged.observable, policy.expandCidr);
   const fitting = profile === 'stix' || expanded ? merged.observable : elasticObservable(merged.observable);
   if (fitting === null) return { leftOut: 'not-for-elastic' };
   if ((merged.confidence ?? 0) < policy.minConfidence) return { leftOut: 'below-confidence' };

@@ -10,7 +10,7 @@ import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { sourceReferences } from '../stix/external-reference.ts';
 import { withOtherMarkings } from '../stix/marking.ts';
-import type { FeedFreshness, JournalContext } from './context.ts';
+import type { FeedFreshness, JournalContext } from './journals.ts';
 import { expiryOf, hasLapsed } from './lifetime.ts';
 import type { Publishers } from './publisher.ts';
 

@@ -11,7 +11,7 @@ import { tlpOfDefinition } from '../stix/marking-definition.ts';
 import { isRelationshipId, relationshipEnds } from '../stix/relationship.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Published } from './changes.ts';
-import type { FeedFreshness, JournalContext } from './context.ts';
+import type { FeedFreshness, JournalContext } from './journals.ts';
 import { levelOf, readDefinitions, translate } from './markings.ts';
 import { isMarkingDefinition, objectTombstone, standingObjects, versionEntry } from './object-entries.ts';
 import { readEnds, type ServedRelation } from './relation-ends.ts';

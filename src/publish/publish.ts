@@ -2,9 +2,9 @@ import type { Micros } from '../model/clock.ts';
 import { isMergeableId } from '../stix/relationship.ts';
 import type { Transaction } from '../store/store.ts';
 import { addPublished, type Changes, type Published } from './changes.ts';
-import type { JournalContext } from './context.ts';
 import { publishExpanded } from './expanded-indicators.ts';
 import { publishIndicators } from './indicators.ts';
+import type { JournalContext } from './journals.ts';
 import { publishObjects } from './objects.ts';
 import { relationsOn } from './relations.ts';
 

@@ -1,7 +1,7 @@
 import type { ObservableKey } from '../model/observable.ts';
 import { sourceObjectsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
-import type { JournalContext } from './context.ts';
+import type { JournalContext } from './journals.ts';
 
 /** There is no bound to how many relations point at one indicator: they are read in slices of this size. */
 const SLICE = 1000;

@@ -322,6 +322,8 @@ for (const profile of profiles) {
         let bench = await openBench(t, [...feeds], [journal({}, { profile })]);
         const list = new Set<number>();
         const news = new Map<number, Micros>();
+        /** The latest time at which aged rows may have left the store. */
+        let latest: Micros = START;
         const say = async (n: number, rows: readonly number[]): Promise<void> => {
           const now = bench.clock.now();
           const items = rows.map((r) =>
@@ -344,6 +346,7 @@ for (const profile of profiles) {
             bench.clock.set(Math.max(START, target));
             if (one.do === 'restart') bench = await openBench(t, [...feeds], [journal({}, { profile })], bench);
             if (one.do !== 'jump') await bench.tick();
+            latest = Math.max(latest, bench.clock.now());
           }
         }
         // All is well again: each feed has its say.
@@ -351,12 +354,15 @@ for (const profile of profiles) {
         await bench.pull(feeds[1], []);
         await bench.tick();
         const now = bench.clock.now();
-        const expected = [
-          ...[...list].map((r) => `198.51.100.${r}`),
-          ...[...news].flatMap(([r, at]) => (at + 5 * MICROS_PER_DAY > now ? [`192.0.2.${r}`] : [])),
-        ].sort();
-        const found = (await bench.indicators()).live.map(({ value }) => value).sort();
-        if (found.join() !== expected.join()) throw new Error(`${found} for ${expected}`);
+        const standing = [...news].filter(([, at]) => at + 5 * MICROS_PER_DAY > now);
+        // A day behind its end a row leaves the store: a clock that was ahead by more than that can't bring it back.
+        const kept = standing.filter(([, at]) => at + 6 * MICROS_PER_DAY > latest);
+        const allowed = new Set([...list].map((r) => `198.51.100.${r}`));
+        const required = [...allowed, ...kept.map(([r]) => `192.0.2.${r}`)];
+        for (const [r] of standing) allowed.add(`192.0.2.${r}`);
+        const found = (await bench.indicators()).live.map(({ value }) => value);
+        const isRight = found.every((value) => allowed.has(value)) && required.every((value) => found.includes(value));
+        if (!isRight) throw new Error(`${found} for ${required} of ${[...allowed]}`);
       }),
       { numRuns: 25 },
     );

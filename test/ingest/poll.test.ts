@@ -3,7 +3,7 @@ import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { BATCH_ROWS } from '../../src/feeds/feed.ts';
-import { normaliseBatch } from '../../src/ingest/batch-rows.ts';
+import { normaliseBatch } from '../../src/ingest/batch.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { defaultReach, type FeedDefinition } from '../../src/model/definition.ts';
 import { errorText } from '../../src/model/error.ts';

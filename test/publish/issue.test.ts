@@ -3,8 +3,7 @@ import { MICROS_PER_DAY, MICROS_PER_MS, type Micros } from '../../src/model/cloc
 import type { IndicatorEntry } from '../../src/model/entry.ts';
 import { observableKey } from '../../src/model/observable.ts';
 import type { Observation } from '../../src/model/observation.ts';
-import { materialOf } from '../../src/publish/fingerprint.ts';
-import { type Issue, issue, tombstone } from '../../src/publish/issue.ts';
+import { type Issue, issue, materialOf, tombstone } from '../../src/publish/issue.ts';
 import { merge } from '../../src/publish/merge.ts';
 import { publishersOf } from '../../src/publish/publisher.ts';
 import { feed, journal } from '../helpers/journals.ts';
