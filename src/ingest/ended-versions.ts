@@ -31,18 +31,36 @@ export async function rememberEnded(
   now: Micros,
 ): Promise<void> {
   if (ended.length === 0) return;
-  const { feed, versions } = pull;
-  const ids = ended.map(({ id }) => id);
-  const known = feed.mode === 'delta' ? await tx.endedVersions(feed.name, ids) : versions;
+  const { feed, versions, endedEarlier } = pull;
+  const isSnapshot = feed.mode === 'snapshot';
+  const remembered = await tx.endedVersions(
+    feed.name,
+    ended.map(({ id }) => id),
+  );
+  const known = isSnapshot ? versions : remembered;
   const newer = ended.filter(({ id, version }) => !isOlder(version, known.get(id) ?? null, now));
-  await tx.rememberEnded(feed.name, newer, now);
-  if (feed.mode !== 'snapshot') return;
+  // An earlier pull said a newer one, and this one may say it yet: until then older versions must be known as such.
+  const isEarlier = ({ id, version }: SourceObject) => isSnapshot && isOlder(version, remembered.get(id) ?? null, now);
+  const later = newer.filter((one) => !isEarlier(one));
+  for (const { id, version } of newer.filter(isEarlier)) {
+    if (endedEarlier.size < MOST_VERSIONS) endedEarlier.set(id, version);
+  }
+  await tx.rememberEnded(feed.name, later, now);
+  if (!isSnapshot) return;
   noteVersions(pull, newer, now);
-  pull.endedSince = Math.min(now, pull.endedSince ?? now);
+  if (later.length > 0) pull.endedSince = Math.min(now, pull.endedSince ?? now);
 }
 
-/** At the end of a pull of a snapshot: forgets ended versions that it has not said again. */
-export async function forgetUnsaid(tx: Transaction, { feed, endedSince }: FeedPull, now: Micros): Promise<void> {
+/** At the end of a pull of a snapshot: forgets ended versions that it has not said again, for those that it has said. */
+export async function forgetUnsaid(tx: Transaction, pull: FeedPull, now: Micros): Promise<void> {
+  const { feed, endedSince, versions, endedEarlier } = pull;
   if (feed.mode !== 'snapshot') return;
   while ((await tx.forgetEnded(feed.name, endedSince ?? now, SLICE)) === SLICE);
+  const newest = [...endedEarlier].filter(([id, version]) => versions.get(id) === version);
+  if (newest.length === 0) return;
+  await tx.rememberEnded(
+    feed.name,
+    newest.map(([id, version]) => ({ id, version })),
+    now,
+  );
 }

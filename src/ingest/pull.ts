@@ -18,6 +18,8 @@ export interface FeedPull {
    * is no longer the object.
    */
   versions: Map<string, Micros | null>;
+  /** Of a snapshot: versions in which objects ended that are older than what an earlier pull said, by id. */
+  endedEarlier: Map<string, Micros | null>;
   /** Of a snapshot: when the pull first remembered that an object ended. */
   endedSince: Micros | null;
   /** Markings that only their definitions explain, with the number of rows that bear them. */
@@ -31,6 +33,7 @@ export function startPull(feed: FeedDefinition, mark: Pull): FeedPull {
     heldBack: new Map(),
     doubtful: [],
     versions: new Map(),
+    endedEarlier: new Map(),
     endedSince: null,
     markings: new Map(),
   };

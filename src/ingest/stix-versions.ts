@@ -67,7 +67,11 @@ export async function combineVersions(
     const before = stored.get(key) ?? null;
     const isConfirmed = seen === null || seen.has(key);
     if (isConfirmed && before?.revoked === true) ended.push(...sourceObjectsOf(before));
-    const known = isConfirmed ? withoutFeed(before) : (heldBack.get(key) ?? null);
+    // A page between may have said a newer version of an object that was held back.
+    const isOutOfDate = ({ id, version }: SourceObject) => isOlder(version, pull.versions.get(id) ?? null, now);
+    const held = withoutObjects(heldBack.get(key) ?? null, isOutOfDate);
+    const confirmed = isConfirmed ? withoutFeed(before) : null;
+    const known = held === null ? confirmed : (combineOn(confirmed, [held], feed, now) ?? confirmed);
     const combined = combineOn(known, group, feed, now);
     if (combined === null) continue;
     heldBack.delete(key);
@@ -90,8 +94,7 @@ export async function releaseHeld(tx: Transaction, pull: FeedPull, now: Micros):
   const isOutOfDate = await outOfDate(tx, pull, [...held, ...doubtful], now);
   const released = new Map<ObservableKey, Observation>();
   for (const observation of held) {
-    const old = sourceObjectsOf(observation).filter(isOutOfDate);
-    const left = old.length === 0 ? observation : withoutSourceObjects(observation, new Set(old.map(({ id }) => id)));
+    const left = withoutObjects(observation, isOutOfDate);
     if (left !== null) released.set(left.key, left);
   }
   const current = doubtful.filter(({ sourceId, version }) => !isOutOfDate({ id: sourceId as string, version }));
@@ -105,6 +108,20 @@ export async function releaseHeld(tx: Transaction, pull: FeedPull, now: Micros):
     if (combined !== null) released.set(one.key, combined);
   }
   return [...released.values()];
+}
+
+/** Returns what the other objects say; null when there are none. */
+function withoutObjects(
+  observation: Observation | null,
+  isLeftOut: (object: SourceObject) => boolean,
+): Observation | null {
+  const ids =
+    observation === null
+      ? []
+      : sourceObjectsOf(observation)
+          .filter(isLeftOut)
+          .map(({ id }) => id);
+  return observation === null || ids.length === 0 ? observation : withoutSourceObjects(observation, new Set(ids));
 }
 
 /** Tells which versions are older than what the pull has said of the same objects, these observations included. */

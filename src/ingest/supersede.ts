@@ -125,6 +125,8 @@ export async function endObjects(
   for (const [id, version] of versions) {
     for (const { observation, isConfirmed } of before.get(id) ?? []) {
       if (isConfirmed || sourceObjectsOf(observation).length > 1) continue;
+      // An older version says nothing about it: the pull may say the newer one again, else the observation vanishes with its end.
+      if (isOlder(version, versionOfObject(observation, id) ?? null, now)) continue;
       const { feed: _, ...one } = observation;
       known.set(one.key, revokedAs(one, { id, version }, now));
     }
@@ -142,7 +144,7 @@ export async function endObjects(
  */
 async function endedAlone(
   tx: Transaction,
-  { feed: { name, mode } }: FeedPull,
+  { feed: { name, mode }, versions }: FeedPull,
   ended: readonly SourceObject[],
   known: Known,
   now: Micros,
@@ -150,7 +152,9 @@ async function endedAlone(
   const ids = ended.map(({ id }) => id);
   if (mode === 'snapshot') {
     const before = await tx.endedVersions(name, ids);
-    return ended.filter(({ id }) => before.has(id) || known.get(id)?.some(({ isConfirmed }) => isConfirmed) === true);
+    const isSaid = ({ id }: SourceObject) =>
+      versions.has(id) || known.get(id)?.some(({ isConfirmed }) => isConfirmed) === true;
+    return ended.filter((object) => before.has(object.id) || isSaid(object));
   }
   const verbatim = await tx.objectVersions(name, ids);
   return ended.filter(({ id, version }) => !verbatim.has(id) || isOlder(timeOf(verbatim.get(id)), version, now));
