@@ -144,6 +144,7 @@ async function write(
     const both = combineRows([...earlier, ...repeated.flatMap((key) => observations.get(key) ?? [])], feed);
     for (const [key, one] of await amend(tx, pull, new Map([...only(versions, again), ...both]))) written.set(key, one);
   }
+  if (versions.size === 0) return written;
   // Amended when more was said: what is left of it must be written even if that is what came first.
   const rest = new Map([...observations].filter(([key]) => versions.has(key) && !written.has(key)));
   for (const [key, one] of await amend(tx, pull, rest)) written.set(key, one);

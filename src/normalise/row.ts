@@ -52,7 +52,7 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
   const complain: Complain = (property, fault) => faults.push(`${property}: ${fault}`);
 
   const details = readDetails(row, port, complain);
-  const source = { ...withOriginal(readSource(row.source, feed, complain), observable, row.value), ...details };
+  const source = Object.assign(withOriginal(readSource(row.source, feed, complain), observable, row.value), details);
   const { labels, tlp: labelled } = readLabels(row.labels, complain);
   const observation: Observation = {
     key: observableKey(observable),

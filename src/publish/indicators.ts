@@ -79,7 +79,10 @@ export async function decideAndAppend(
 
 /** Only what came as STIX has properties of its own, and markings among them. */
 function isMarked(observations: ReadonlyMap<ObservableKey, readonly FeedObservation[]>): boolean {
-  return [...observations.values()].some((all) => all.some(({ observation }) => observation.kept !== null));
+  for (const all of observations.values()) {
+    if (all.some(({ observation }) => observation.kept !== null)) return true;
+  }
+  return false;
 }
 
 const NOTHING: readonly FeedObservation[] = [];

@@ -124,8 +124,9 @@ export function materialOf(as: Observable, merged: Merged): Material {
 
 /** A property that was added later counts only where it is said, so that claims without it keep their fingerprint. */
 function undated(claim: Claim): unknown[] {
-  const later = laterNames.flatMap((name) => (claim[name] === undefined ? [] : [[name, claim[name]]]));
-  return [...undatedNames.map((name) => claim[name]), ...later];
+  const values: unknown[] = undatedNames.map((name) => claim[name]);
+  for (const name of laterNames) if (claim[name] !== undefined) values.push([name, claim[name]]);
+  return values;
 }
 
 /** All of a claim but its dates. */

@@ -47,9 +47,16 @@ function startOf(network: string): string {
 }
 
 function prefixHex(network: string): string {
-  return hexOf([Number(withPrefix(network).split('/')[1])]);
+  const slash = network.indexOf('/');
+  const bits = slash < 0 ? (network.includes(':') ? 128 : 32) : Number(network.slice(slash + 1));
+  return HEX[bits] ?? '';
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Two digits for each byte. Every observation that is new is given a key. */
 function hexOf(bytes: readonly number[]): string {
-  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  let text = '';
+  for (const byte of bytes) text += HEX[byte];
+  return text;
 }
