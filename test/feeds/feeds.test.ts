@@ -1,3 +1,4 @@
+// slow (10 s): batches and archives as large as they may be
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

@@ -1,3 +1,4 @@
+// slow (8 s): every order and paging of versions, in both profiles
 import t, { type Test } from 'tap';
 import { MICROS_PER_MS, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import type { Json, JsonObject } from '../../src/model/json.ts';

@@ -1,3 +1,4 @@
+// slow (11 s): every door, level and order in which markings come
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

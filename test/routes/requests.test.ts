@@ -1,3 +1,4 @@
+// slow (8 s): hundreds of random URLs and header fields
 import { METHODS } from 'node:http';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';

@@ -1,3 +1,4 @@
+// slow (8 s): collections of thousands of rows
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';

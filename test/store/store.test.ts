@@ -1,3 +1,4 @@
+// slow (13 s): the whole contract on both engines
 import t from 'tap';
 import { storeEngines } from '../../src/store/registry.ts';
 import { proveStore } from '../contracts/store.contract.ts';
