@@ -12,7 +12,7 @@ export interface InFlight {
   admitInTurn(client: string): Promise<void>;
   /**
    * Counts bytes until the answer is sent or its connection is closed. Bytes that several answers share (`shared` is the same object)
-   * are counted once.
+   * are counted once. A connection that is closed already holds nothing: its reader left while the request waited for its turn.
    */
   reserve(response: ServerResponse, client: string, bytes: number, shared?: object): Reservation;
   counters(): { bytes: number; answers: number };
@@ -76,6 +76,8 @@ export function countInFlight(clock: Clock, maxBytes: number, signal: AbortSigna
       admit(client);
     },
     reserve(response, client, bytes, shared = {}) {
+      // Neither `finish` nor `close` comes any more, so what is counted now would be counted for ever.
+      if (response.destroyed) return { progress: () => undefined };
       const own = byClient.get(client) ?? createCounter();
       byClient.set(client, own);
       all.add(shared, bytes);

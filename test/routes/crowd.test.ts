@@ -77,6 +77,7 @@ function openCrowd(t: Test, size: number, path: string, { port, key }: { port: n
   const answers: Record<string, number> = {};
   const sockets: Socket[] = [];
   let all = 0;
+  let isOver = false;
   for (let i = 0; i < size; i += 1) {
     const socket = connect(port, '127.0.0.1');
     sockets.push(socket);
@@ -87,7 +88,7 @@ function openCrowd(t: Test, size: number, path: string, { port, key }: { port: n
       tail = '';
       socket.write(request(path, key));
     };
-    socket.on('error', (error) => t.error(error, `connection ${i}`));
+    socket.on('error', (error) => isOver || t.error(error, `connection ${i}`));
     socket.on('connect', begin);
     socket.on('data', (part) => {
       status ??= part.toString('latin1', 9, 12);
@@ -100,6 +101,7 @@ function openCrowd(t: Test, size: number, path: string, { port, key }: { port: n
     });
   }
   const end = (): void => {
+    isOver = true;
     for (const socket of sockets) socket.destroy();
   };
   t.teardown(end);
@@ -160,9 +162,10 @@ function openSilent(t: Test, size: number, { port, key }: { port: number; key: s
   const answers: Record<string, number> = {};
   const sockets: Socket[] = [];
   let all = 0;
+  let isOver = false;
   for (let i = 0; i < size; i += 1) {
     const socket = connect(port, '127.0.0.1', () => socket.write(request('/api/v1/iocs/stix?collection=all', key)));
-    socket.on('error', (error) => t.error(error, `connection ${i}`));
+    socket.on('error', (error) => isOver || t.error(error, `connection ${i}`));
     socket.once('data', (part) => {
       const status = part.toString('latin1', 9, 12);
       answers[status] = (answers[status] ?? 0) + 1;
@@ -172,6 +175,7 @@ function openSilent(t: Test, size: number, { port, key }: { port: number; key: s
     sockets.push(socket);
   }
   const end = (): void => {
+    isOver = true;
     for (const socket of sockets) socket.destroy();
   };
   t.teardown(end);

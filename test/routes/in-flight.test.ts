@@ -17,9 +17,9 @@ const MIB = 1024 * 1024;
 const OBJECTS = '/api/taxii2/api/collections/all/objects/';
 
 class Response extends EventEmitter {
-  isDestroyed = false;
+  destroyed = false;
   destroy(): void {
-    this.isDestroyed = true;
+    this.destroyed = true;
     this.emit('close');
   }
 }
@@ -57,6 +57,16 @@ t.test('answers are bounded in all and to a quarter for each client; an answer t
   t.end();
 });
 
+t.test('an answer that is closed already reserves nothing', (t) => {
+  const { inFlight } = openCount(t, 1000);
+  const response = new Response();
+  response.destroy();
+  inFlight.reserve(response as unknown as ServerResponse, 'a', 900);
+  t.strictSame(inFlight.counters(), { bytes: 0, answers: 0 });
+  t.doesNotThrow(() => inFlight.admit('a'));
+  t.end();
+});
+
 t.test('requests that wait for a turn see the bytes of those before them', async (t) => {
   const { inFlight, hold } = openCount(t, 1000);
   const asking = ['a', 'a', 'b'].map(async (who) => {
@@ -89,16 +99,16 @@ t.test('a reader that takes nothing in its time loses the connection, one that t
   const large = hold('a', 16_000_000);
   await clock.advance(60_000);
   slow.held.progress();
-  t.notOk(silent.response.isDestroyed, 'a minute, and a second for 16 kB');
+  t.notOk(silent.response.destroyed, 'a minute, and a second for 16 kB');
   await clock.advance(10_000);
   t.strictSame(
-    [silent, slow, large].map(({ response }) => response.isDestroyed),
+    [silent, slow, large].map(({ response }) => response.destroyed),
     [true, false, false],
   );
   await clock.advance(70_000);
-  t.ok(slow.response.isDestroyed);
+  t.ok(slow.response.destroyed);
   await clock.advance(1_000_000);
-  t.ok(large.response.isDestroyed);
+  t.ok(large.response.destroyed);
   await clock.advance(20_000);
   t.strictSame(
     [inFlight.counters(), clock.sleepers()],
@@ -150,8 +160,29 @@ async function openOnPort(t: Test, parts: Partial<AppParts> = {}) {
   const reached = async (answers: number): Promise<void> => {
     while ((await counters()).answers !== answers) await new Promise(setImmediate);
   };
-  return { ...opened, begin, counters, reached };
+  return { ...opened, port, begin, counters, reached };
 }
+
+t.test('an answer whose reader left before it was made keeps no bytes reserved', async (t) => {
+  const { append, app, port, counters, ask } = await openOnPort(t);
+  await append(Array.from({ length: 600 }, (_, i) => indicatorEntry({ value: `h${i}.example` })));
+  for (const path of ['/api/v1/iocs?limit=600', '/api/v1/iocs/stix', '/api/v1/lookup?ioc=h1.example']) {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.on('error', () => undefined);
+    const received = once(app.server, 'request');
+    // The request waits for its turn behind these, and its reader leaves meanwhile.
+    const ahead = Array.from({ length: MAX_WAITING - 1 }, () => eventLoop.next());
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${KEY}\r\n\r\n`);
+    const [, response] = (await received) as [unknown, ServerResponse];
+    socket.destroy();
+    await once(response, 'close');
+    t.ok(eventLoop.waiting > 0, 'the request still waits');
+    await Promise.all([...ahead, eventLoop.next()]);
+    t.strictSame(await counters(), { answers: 0, bytes: 0 }, path);
+    t.equal((await ask(path)).statusCode, 200);
+  }
+});
 
 t.test('streams that are not read are bounded per client and together, and end after a time', async (t) => {
   const { begin, counters, reached, clock, ask } = await openOnPort(t, {
