@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Micros } from '../src/model/clock.ts';
 import { createSemaphore } from '../src/model/semaphore.ts';
+import { type Flights, shareFlight } from '../src/model/single-flight.ts';
 import { eventLoop } from '../src/model/turns.ts';
 import type { PageValidity, Reader } from '../src/store/store.ts';
 import { type AcceptedCodings, encodeBody, SHORTEST_ENCODED } from './coding.ts';
@@ -83,7 +84,7 @@ export function createPageCache(
       if (reason === 'evict') counts.evictions += 1;
     },
   });
-  const flights = new Map<string, Promise<CachedPage>>();
+  const flights: Flights<CachedPage> = new Map();
   const permits = createSemaphore(MAX_RENDERING);
 
   const isValid = async ({ journal, after }: PageRequest, page: CachedPage): Promise<boolean> => {
@@ -124,22 +125,19 @@ export function createPageCache(
       return cached;
     }
     counts.misses += 1;
-    // Single flight. What is being rendered may have been read before this request came, so it is checked like a cached page.
+    // What is being rendered may have been read before this request came, so it is checked like a cached page.
     const running = await flights.get(id)?.catch(() => undefined);
     if (running !== undefined && (await isValid(request, running))) return running;
-    const begun = flights.get(id);
-    if (begun !== undefined) return begun;
-    if (permits.waiting >= MAX_WAITING_PAGES) {
+    if (!flights.has(id) && permits.waiting >= MAX_WAITING_PAGES) {
       throw unavailable('Too many pages are being made already; try again soon.');
     }
-    const made = permits
-      .run(async () => {
+    const { value } = await shareFlight(flights, id, () =>
+      permits.run(async () => {
         await eventLoop.next();
         return render(id, request, codings);
-      })
-      .finally(() => flights.delete(id));
-    flights.set(id, made);
-    return made;
+      }),
+    );
+    return value;
   };
 
   return {

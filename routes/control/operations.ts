@@ -8,6 +8,7 @@ import type { Operation } from '../methods.ts';
 import { numberParameter, type OperationText, operation } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { problemForm } from '../problem.ts';
+import { readLimit, readQuery } from '../query.ts';
 import { audit } from './operators.ts';
 import {
   deadLetterSchema,
@@ -26,12 +27,13 @@ import {
 const form = problemForm('Control', 'operators');
 const feedParams = Type.Object({ feed: nameSchema });
 const sinkParams = Type.Object({ sink: nameSchema });
+const STANDARD_LIMIT = 100;
 const limitQuery = Type.Object(
   {
     limit: numberParameter({
       minimum: 0,
       maximum: MAX_ROWS,
-      default: 100,
+      default: STANDARD_LIMIT,
       description: 'Rows of each kind.',
     }),
   },
@@ -167,7 +169,6 @@ function paramsOf(request: FastifyRequest): { feed: string; sink: string } {
   return request.params as { feed: string; sink: string };
 }
 
-function limitOf({ query }: FastifyRequest): number {
-  const { limit = '100' } = query as { limit?: string };
-  return Math.min(Number(limit), MAX_ROWS);
+function limitOf(request: FastifyRequest): number {
+  return readLimit(readQuery(request)['limit'], STANDARD_LIMIT, MAX_ROWS);
 }

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import type { CollectionDefinition } from '../model/definition.ts';
-import type { EntryFilter } from '../model/entry-filter.ts';
-import { lastVersions } from '../model/entry-filter.ts';
+import { type EntryFilter, lastVersions } from '../model/entry-filter.ts';
 import type { Checkpoint } from '../model/state.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Reader, Transaction } from '../store/store.ts';

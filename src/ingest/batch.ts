@@ -117,10 +117,6 @@ export function sumOf(a: Counters, b: Counters): Counters {
   };
 }
 
-export function heldIn({ observations, objects }: FeedState): number {
-  return observations + objects;
-}
-
 type StateCounters = Partial<Pick<FeedState, 'read' | 'split' | 'folded' | 'gone'>>;
 
 /**

@@ -4,7 +4,7 @@ import type { PollReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Rejection } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
-import type { FeedState } from '../model/state.ts';
+import { type FeedState, heldIn } from '../model/state.ts';
 import { addPublished, type Changes, type Published } from '../publish/changes.ts';
 import type { Journals } from '../publish/journals.ts';
 import { freshnessWhileRead } from '../publish/journals.ts';
@@ -19,7 +19,6 @@ import {
   countersAfterBatch,
   countersOf,
   countersOfWhole,
-  heldIn,
   NO_ROWS,
   normaliseBatch,
   sumOf,

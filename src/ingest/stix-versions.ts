@@ -62,13 +62,13 @@ export async function combineVersions(
   const keys = open.map(keyOf);
   const stored = new Map((await tx.observations([feed.name], keys)).map((one) => [one.key, one]));
   const seen = feed.mode === 'snapshot' ? await tx.seenKeys(mark, keys) : null;
+  // A page between may have said a newer version of an object that was held back.
+  const isOutOfDate = ({ id, version }: SourceObject) => isOlder(version, pull.versions.get(id) ?? null, now);
   for (const group of open) {
     const key = keyOf(group);
     const before = stored.get(key) ?? null;
     const isConfirmed = seen === null || seen.has(key);
     if (isConfirmed && before?.revoked === true) ended.push(...sourceObjectsOf(before));
-    // A page between may have said a newer version of an object that was held back.
-    const isOutOfDate = ({ id, version }: SourceObject) => isOlder(version, pull.versions.get(id) ?? null, now);
     const held = withoutObjects(heldBack.get(key) ?? null, isOutOfDate);
     const confirmed = isConfirmed ? withoutFeed(before) : null;
     const known = held === null ? confirmed : (combineOn(confirmed, [held], feed, now) ?? confirmed);

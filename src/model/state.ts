@@ -64,6 +64,11 @@ export interface FeedState {
   objects: number;
 }
 
+/** Rows that the store holds of a feed. */
+export function heldIn({ observations, objects }: FeedState): number {
+  return observations + objects;
+}
+
 /** How much of an account's allowance is spent. */
 export interface AccountState {
   account: string;

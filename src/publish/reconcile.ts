@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
 import { lastVersions } from '../model/entry-filter.ts';
@@ -164,16 +163,13 @@ async function dropUnknownFeeds({ parts }: Journals, signal: AbortSignal): Promi
   const { writer, feeds } = parts;
   const known = await writer.transaction((tx) => tx.knownFeeds());
   for (const feed of known.filter((name) => !feeds.some((definition) => definition.name === name))) {
-    for (;;) {
-      signal.throwIfAborted();
-      const keys = await writer.transaction(async (tx) => {
-        const slice = await tx.observedKeys([feed], null, SLICE);
-        await tx.removeObservations(feed, slice);
-        return slice;
-      });
-      if (keys.length === 0) break;
-      await nextTurn();
-    }
+    await walk(signal, () =>
+      writer.transaction(async (tx) => {
+        const keys = await tx.observedKeys([feed], null, SLICE);
+        await tx.removeObservations(feed, keys);
+        return keys.length === 0 ? null : true;
+      }),
+    );
     await writer.transaction((tx) => tx.removeFeed(feed));
   }
 }

@@ -5,7 +5,7 @@ import type { ServedReport } from '../model/control.ts';
 import type { CollectionDefinition, FeedDefinition } from '../model/definition.ts';
 import { isStale } from '../model/freshness.ts';
 import { indexServed } from '../model/served.ts';
-import type { AccountState, FeedState, RejectionCount } from '../model/state.ts';
+import { type AccountState, type FeedState, heldIn, type RejectionCount } from '../model/state.ts';
 import type { Reader } from '../store/store.ts';
 import { type AccountAllowance, accountNameOf, accountsOf, allowanceOf } from '../upstream/account.ts';
 
@@ -88,7 +88,7 @@ export async function readFeeds(
       const behind = collections.filter(({ alias }) => facts.collections.includes(alias));
       const served = behind.map(({ alias, journal, types }) => {
         const { live, leftOut } = servedIn(name, { journal, types });
-        const unaccounted = heldOf(state) - live - sumOf(leftOut.map(({ rows }) => rows));
+        const unaccounted = heldIn(state) - live - sumOf(leftOut.map(({ rows }) => rows));
         return { collection: alias, live, leftOut, unaccounted };
       });
       return { facts, state, wasPolled: saved !== undefined, stale: isStale(state, every, now), served };
@@ -100,11 +100,7 @@ export async function readFeeds(
 export function unaccountedOf(state: FeedState, counts: readonly RejectionCount[]): number {
   const refused = counts.filter(({ isNote }) => !isNote).map(({ count }) => count);
   const { read, split, folded, gone } = state;
-  return read + split - heldOf(state) - folded - gone - sumOf(refused);
-}
-
-function heldOf({ observations, objects }: FeedState): number {
-  return observations + objects;
+  return read + split - heldIn(state) - folded - gone - sumOf(refused);
 }
 
 function sumOf(numbers: readonly number[]): number {

@@ -15,7 +15,7 @@ import { classifyAddress } from './address-policy.ts';
  * Of undici's interceptors none is used:
  * - redirect follows to any site, and its requests are not admitted by the budget (send.ts).
  * - decompress bounds the size, but neither the ratio nor how slowly the bytes come (decode-body.ts).
- * - deduplicate sits below the budget: an equal request would be paid for before it is shared (single-flight.ts).
+ * - deduplicate sits below the budget: an equal request would be paid for before it is shared (model/single-flight.ts).
  * - retry waits by the machine's clock, and its attempts are not admitted by the budget (fetch.ts).
  * - dns keeps addresses for later connections; here each connection has its own lookup, and all addresses of it are checked.
  * - cache keeps validators apart from the rows they stand for; the store commits both together (upstream.ts).

@@ -5,6 +5,7 @@ import { GatewayError } from '../model/error.ts';
 import { hasTooManyValues, MAX_JSON_VALUES } from '../model/json.ts';
 import { responseDate } from '../model/response-date.ts';
 import type { Secret } from '../model/secret.ts';
+import { type Flights, shareFlight } from '../model/single-flight.ts';
 import { MAX_WAIT_MS, saveOutcome } from './admission.ts';
 import { type BufferedBody, bufferBody, readStart, readText } from './buffered-body.ts';
 import { type CookieJar, createCookieJar } from './cookies.ts';
@@ -12,7 +13,6 @@ import { type BodyCaps, bodyCaps, decodeBody } from './decode-body.ts';
 import { answerError, networkError, Retryable, withNetworkErrors } from './failure.ts';
 import { redact, withoutKey } from './redact.ts';
 import { type Answer, headersOf, pastDate, type SendParts, sendRequest, type Validators } from './send.ts';
-import { type Flights, shareFlight } from './single-flight.ts';
 
 export interface FetchParts extends SendParts {
   caps?: Partial<BodyCaps>;
@@ -116,6 +116,8 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
       return bodyHash === null ? NO_VALIDATORS : { etag, lastModified, bodyHash };
     },
     async fetch(request) {
+      // Two feeds on one account often ask for the same at the same moment, as two pools on one list do after every start. An answer that
+      // is larger than what is buffered can't be handed out twice; then each sends its own request.
       const flight = await shareFlight(flights, flightKey(request, cookies, parts), () => fetchWithRetries(request));
       const answer = flight.isShared ? copyOf(flight.value) : flight.value;
       const { status, headers, host, buffered } = answer ?? (await fetchWithRetries(request));

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { AccountLimits, ConfiguredFeed, FeedContext } from '../feeds/feed.ts';
 import type { Clock } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
+import type { Flights } from '../model/single-flight.ts';
 import type { Writer } from '../store/store.ts';
 import { accountNameOf } from './account.ts';
 import type { Dispatchers } from './dispatcher.ts';
@@ -9,7 +10,6 @@ import { createFetcher, type FetchedAnswer } from './fetch.ts';
 import { createFiles } from './files.ts';
 import { type ReadPermit, readWithPermit } from './read-semaphore.ts';
 import type { Validators } from './send.ts';
-import type { Flights } from './single-flight.ts';
 
 /** The network and the disk for one poll: budgeted, conditional, capped. */
 export interface Upstream {

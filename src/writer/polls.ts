@@ -7,13 +7,13 @@ import type { Clock } from '../model/clock.ts';
 import type { PollReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
 import { createSemaphore } from '../model/semaphore.ts';
+import { type Flights, shareFlight } from '../model/single-flight.ts';
 import type { Journals } from '../publish/journals.ts';
 import type { Writer } from '../store/store.ts';
 import { accountNameOf, accountsOf } from '../upstream/account.ts';
 import { createDispatchers, type ResolveAll } from '../upstream/dispatcher.ts';
 import type { FetchedAnswer } from '../upstream/fetch.ts';
 import { createReadSemaphore } from '../upstream/read-semaphore.ts';
-import type { Flights } from '../upstream/single-flight.ts';
 import { openUpstream } from '../upstream/upstream.ts';
 
 export interface Polls {
@@ -48,7 +48,7 @@ const POLLS_AT_ONCE = 16;
 export function openPolls(config: Config, parts: PollsParts): Polls {
   const { clock, writer, journals, onError, signal } = parts;
   const feeds = configuredFeeds(config);
-  const running = new Map<string, Promise<PollReport>>();
+  const running: Flights<PollReport> = new Map();
   const remotePolls = createSemaphore(POLLS_AT_ONCE);
   // Files on this machine wait for no upstream.
   const localPolls = createSemaphore(POLLS_AT_ONCE);
@@ -70,22 +70,15 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
       permit: openPermit(),
     });
 
-  const pollFeed = (name: string): Promise<PollReport> => {
+  const pollFeed = async (name: string): Promise<PollReport> => {
     const feed = feeds.find(({ definition }) => definition.name === name);
     if (feed === undefined) throw notPolled(name, config);
-    const known = running.get(name);
-    if (known !== undefined) return known;
     const polls = accountOf(feed) === null ? localPolls : remotePolls;
-    const started = polls.run(() =>
-      poll(feed, { clock, writer, journals, openUpstream: open, report: onError, signal }),
+    const { value: report, isShared } = await shareFlight(running, name, () =>
+      polls.run(() => poll(feed, { clock, writer, journals, openUpstream: open, report: onError, signal })),
     );
-    running.set(name, started);
-    return started
-      .then((report) => {
-        parts.onPoll(report);
-        return report;
-      })
-      .finally(() => running.delete(name));
+    if (!isShared) parts.onPoll(report);
+    return report;
   };
 
   const refreshing = new Map<string, Promise<void>>();

@@ -10,11 +10,11 @@ import type { AccountLimits, FeedRequest, FeedResponse } from '../../src/feeds/f
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Secret } from '../../src/model/secret.ts';
+import type { Flights } from '../../src/model/single-flight.ts';
 import { createCookieJar } from '../../src/upstream/cookies.ts';
 import { type BodyCaps, bodyCaps, decodeBody } from '../../src/upstream/decode-body.ts';
 import { createFetcher, type FeedFetcher, type FetchedAnswer } from '../../src/upstream/fetch.ts';
 import type { Validators } from '../../src/upstream/send.ts';
-import type { Flights } from '../../src/upstream/single-flight.ts';
 import { type ScriptedClock, scriptedClock } from '../helpers/clock.ts';
 import { openTemporaryStore, START } from '../helpers/store.ts';
 

@@ -127,3 +127,9 @@ export function countRows(connection: Connection, kind: Kind, feed: number, chan
   if (change === 0) return;
   connection.run(`UPDATE feeds SET ${kind.count} = ${kind.count} + ? WHERE id = ?`, change, feed);
 }
+
+/** Counts rows that left without the feed's word for it: what a delta feed let go. */
+export function countGone(connection: Connection, kind: Kind, feed: number, removed: number): void {
+  countRows(connection, kind, feed, -removed);
+  connection.run('UPDATE feeds SET gone = gone + ? WHERE id = ?', removed, feed);
+}

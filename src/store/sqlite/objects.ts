@@ -3,7 +3,7 @@ import type { StixObject } from '../../model/observation.ts';
 import type { ObjectWriter, StoredObject } from '../contract/objects.ts';
 import type { Sync } from '../synchronous.ts';
 import type { Connection } from './connection.ts';
-import { countRows, hasAny, OBJECTS, walkMarked, walkNames } from './feed-rows.ts';
+import { countGone, hasAny, OBJECTS, walkMarked, walkNames } from './feed-rows.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import { incomingObject } from './observation-rows.ts';
 import type { Touch } from './pull.ts';
@@ -38,8 +38,7 @@ export function writeObjects(connection: Connection, ids: RowIds, touch: Touch):
       const sql = `DELETE FROM feed_objects INDEXED BY feed_objects_by_id
         WHERE feed = ? AND object_id IN (SELECT value FROM json_each(?)) RETURNING object_id`;
       const removed = connection.all<[string]>(sql, id, JSON.stringify(wanted)).map(([name]) => name);
-      countRows(connection, OBJECTS, id, -removed.length);
-      connection.run('UPDATE feeds SET gone = gone + ? WHERE id = ?', removed.length, id);
+      countGone(connection, OBJECTS, id, removed.length);
       dropVerdicts(connection, OBJECTS, id, removed);
       return removed;
     },

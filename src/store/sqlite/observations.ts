@@ -3,7 +3,7 @@ import type { ObservationWriter } from '../contract/observations.ts';
 import { misuse, requireLimit } from '../misuse.ts';
 import type { Sync } from '../synchronous.ts';
 import type { Connection } from './connection.ts';
-import { countRows, hasAny, OBSERVATIONS, walkMarked, walkNames } from './feed-rows.ts';
+import { countGone, hasAny, OBSERVATIONS, walkMarked, walkNames } from './feed-rows.ts';
 import { findFeed, openFeed } from './feeds.ts';
 import { AMENDED } from './fingerprint.ts';
 import {
@@ -63,8 +63,7 @@ export function writeObservations(connection: Connection, ids: RowIds, touch: To
         id,
         JSON.stringify(keys),
       );
-      countRows(connection, OBSERVATIONS, id, -removed);
-      connection.run('UPDATE feeds SET gone = gone + ? WHERE id = ?', removed, id);
+      countGone(connection, OBSERVATIONS, id, removed);
       dropVerdicts(connection, OBSERVATIONS, id, keys);
     },
 

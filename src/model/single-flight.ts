@@ -1,8 +1,4 @@
-/**
- * Single flight: equal requests that are under way at the same time are sent once. Two feeds on one account often ask for the same
- * thing at the same moment, as two pools on one list do after every start. Whoever comes second gets what the first one gets, a
- * failure too. An answer that is larger than what is buffered can't be handed out twice; then each sends its own request.
- */
+/** Single flight: equal calls that are under way at the same time are made once. Whoever comes second gets what the first one gets, a failure too. */
 export type Flights<T> = Map<string, Promise<T>>;
 
 /** `isShared`: the value is of a call that somebody else made. */
