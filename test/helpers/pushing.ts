@@ -5,33 +5,23 @@ import { ecsDestination } from '../../src/ecs/data-stream.ts';
 import { type ScriptedClock, scriptedClock } from './clock.ts';
 import type { ElasticsearchNode } from './elasticsearch.ts';
 import { openGateway, readAll, type TestGateway } from './gateway.ts';
+import { stixIndicator } from './indicator.ts';
 import { START } from './store.ts';
-
-const indicator = (n: number, pattern: string) => ({
-  type: 'indicator',
-  spec_version: '2.1',
-  id: `indicator--00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
-  created: '2025-12-01T00:00:00.000Z',
-  modified: '2025-12-01T00:00:00.000Z',
-  valid_from: '2025-12-01T00:00:00.000Z',
-  pattern,
-  pattern_type: 'stix',
-});
 
 export const HASH = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 export const URL_VALUE = 'https://dl.evil.example.com:8443/a%20b/run.exe?id=1#top';
 /** One of each kind that analysts look for. */
 export const few = [
-  indicator(1, "[ipv4-addr:value = '198.51.100.7']"),
-  indicator(2, "[ipv4-addr:value = '198.51.100.8']"),
-  indicator(3, `[file:hashes.'SHA-256' = '${HASH}']`),
-  indicator(4, "[domain-name:value = 'login.evil.co.uk']"),
-  indicator(5, `[url:value = '${URL_VALUE}']`),
-  indicator(6, "[ipv4-addr:value = '203.0.113.0/24']"),
+  stixIndicator(1, "[ipv4-addr:value = '198.51.100.7']"),
+  stixIndicator(2, "[ipv4-addr:value = '198.51.100.8']"),
+  stixIndicator(3, `[file:hashes.'SHA-256' = '${HASH}']`),
+  stixIndicator(4, "[domain-name:value = 'login.evil.co.uk']"),
+  stixIndicator(5, `[url:value = '${URL_VALUE}']`),
+  stixIndicator(6, "[ipv4-addr:value = '203.0.113.0/24']"),
 ];
 export const addresses = (count: number) =>
   Array.from({ length: count }, (_, n) =>
-    indicator(1000 + n, `[ipv4-addr:value = '100.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}']`),
+    stixIndicator(1000 + n, `[ipv4-addr:value = '100.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}']`),
   );
 
 /** A sink on the node as the file words it. */

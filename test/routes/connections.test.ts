@@ -1,5 +1,5 @@
 // slow (5 s): servers in processes of their own
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { Secret } from '../../src/model/secret.ts';
 import { answerBytesWithin, connectionsWithin } from '../../src/process-limits.ts';
 import { KEY, openApp } from '../helpers/app.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
+import { BIN, startServe } from '../helpers/serve.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const OBJECTS = '/api/taxii2/api/collections/all/objects/';
@@ -176,17 +177,9 @@ t.test('more connections than descriptors are refused, and the process lives on'
   const dir = t.testdir({
     'sluice.yaml': 'listen: { port: 0, max_connections_per_address: 1000 }\nlog: { level: warn }\n',
   });
-  const args = [join(ROOT, 'bin', 'sluice.mjs'), 'serve', '--config', join(dir, 'sluice.yaml')];
-  const child = spawn('sh', [...limited(200), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  t.teardown(() => child.kill('SIGKILL'));
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (said += part));
-  const ended = once(child, 'exit');
-  while (!/listening on http:\/\/127\.0\.0\.1:(\d+)/.test(said)) {
-    await Promise.race([once(child.stdout, 'data'), ended.then(() => Promise.reject(new Error(said)))]);
-  }
-  t.match(said, /max_connections is 1000, but this process may open 200 files.*: 100 are in force/);
-  const port = Number(/127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
+  const args = [BIN, 'serve', '--config', join(dir, 'sluice.yaml')];
+  const { child, port, ended, printed } = await startServe(t, 'sh', [...limited(200), ...args]);
+  t.match(printed(), /max_connections is 1000, but this process may open 200 files.*: 100 are in force/);
   const sockets = Array.from({ length: 400 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();
@@ -197,8 +190,8 @@ t.test('more connections than descriptors are refused, and the process lives on'
     await once(probe, 'connect');
     t.equal((await ask(probe, '/healthz', null)).status, 200, `probe ${i}`);
   }
-  t.equal(child.exitCode, null, said);
-  t.notMatch(said, /EMFILE|"level":60/);
+  t.equal(child.exitCode, null, printed());
+  t.notMatch(printed(), /EMFILE|"level":60/);
   for (const socket of sockets) socket.destroy();
   child.kill('SIGTERM');
   t.strictSame(await ended, [0, null]);

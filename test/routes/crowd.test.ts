@@ -1,35 +1,25 @@
 // slow (15 s): hundreds of connections to a server in a process of its own
-import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { stixIndicator } from '../helpers/indicator.ts';
+import { BIN, startServe } from '../helpers/serve.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/sluice.mjs', import.meta.url));
 const ROWS = 20_000;
 /** The main thread's heap, and all that the process may hold beside what the kernel can take back: half of what compose.yaml gives. */
 const HEAP_MIB = 96;
 const MOST_MIB = 512;
 
-const indicator = (i: number) => ({
-  type: 'indicator',
-  spec_version: '2.1',
-  id: `indicator--00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
-  created: '2025-12-01T00:00:00.000Z',
-  modified: '2025-12-01T00:00:00.000Z',
-  valid_from: '2025-12-01T00:00:00.000Z',
-  pattern_type: 'stix',
-  pattern: `[domain-name:value = 'host-${i}.example.net']`,
-  labels: ['botnet'],
-});
-
 /** The real thing in a process of its own, with a small heap and a full collection. */
 async function startGateway(t: Test) {
-  const rows = Array.from({ length: ROWS }, (_, i) => `${JSON.stringify(indicator(i))}\n`).join('');
+  const rows = Array.from({ length: ROWS }, (_, i) => {
+    const indicator = stixIndicator(i, `[domain-name:value = 'host-${i}.example.net']`, { labels: ['botnet'] });
+    return `${JSON.stringify(indicator)}\n`;
+  }).join('');
   const dir = t.testdir({
     'rows.ndjson': rows,
     'sluice.yaml': `
@@ -42,22 +32,12 @@ collections: { all: { pool: main } }
   });
   const config = ['--config', join(dir, 'sluice.yaml')];
   const args = [`--max-old-space-size=${HEAP_MIB}`, BIN, 'serve', ...config];
-  const child: ChildProcessByStdio<null, Readable, Readable> = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  t.teardown(() => child.kill('SIGKILL'));
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (said += part));
-  const ended = once(child, 'exit').then(([code, signal]) => `${code} ${signal} ${said}`);
-  while (!/listening on http:\/\/127\.0\.0\.1:(\d+)/.test(said)) {
-    await Promise.race([once(child.stdout, 'data'), ended.then((end) => Promise.reject(new Error(end)))]);
-  }
+  const { child, port, ended, printed } = await startServe(t, process.execPath, args);
   const command = (...words: string[]) =>
     execFileSync(process.execPath, [BIN, ...words, ...config, '--json'], { encoding: 'utf8' });
   command('poll', 'house');
   const { key } = JSON.parse(command('client', 'add', 'crowd', '--rate', '1000000/s')) as { key: string };
-  const port = Number(/127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
-  return { child, ended, port, key };
+  return { child, ended: ended.then(([code, signal]) => `${code} ${signal} ${printed()}`), port, key };
 }
 
 /** What a process holds that only ending it would give back, in MiB (RssAnon, proc(5)); null where there is no /proc. */

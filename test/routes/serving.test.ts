@@ -21,6 +21,7 @@ import { NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway } from '../helpers/gateway.ts';
+import { stixIndicator } from '../helpers/indicator.ts';
 import { openJournalStore, START } from '../helpers/store.ts';
 
 const OBJECTS = '/api/taxii2/api/collections/all/objects/';
@@ -28,16 +29,7 @@ const OBJECTS = '/api/taxii2/api/collections/all/objects/';
 const bundle = {
   type: 'bundle',
   id: 'bundle--00000000-0000-4000-8000-000000000000',
-  objects: Array.from({ length: 30 }, (_, i) => ({
-    type: 'indicator',
-    spec_version: '2.1',
-    id: `indicator--00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
-    created: '2025-12-01T00:00:00.000Z',
-    modified: '2025-12-01T00:00:00.000Z',
-    valid_from: '2025-12-01T00:00:00.000Z',
-    pattern_type: 'stix',
-    pattern: `[ipv4-addr:value = '198.51.100.${i + 1}']`,
-  })),
+  objects: Array.from({ length: 30 }, (_, i) => stixIndicator(i, `[ipv4-addr:value = '198.51.100.${i + 1}']`)),
 };
 
 const collections = `

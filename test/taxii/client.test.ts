@@ -4,22 +4,14 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { makeCertificates } from '../helpers/certificates.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
+import { stixIndicator } from '../helpers/indicator.ts';
 import { judgeStix } from '../helpers/judge-stix.ts';
 import { runPython } from '../helpers/python.ts';
 
 const walk = new URL('./walk.py', import.meta.url);
 
-const indicator = (n: number, confidence = 50) => ({
-  type: 'indicator',
-  spec_version: '2.1',
-  id: `indicator--00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
-  created: '2025-12-01T00:00:00.000Z',
-  modified: '2025-12-01T00:00:00.000Z',
-  valid_from: '2025-12-01T00:00:00.000Z',
-  pattern_type: 'stix',
-  pattern: `[ipv4-addr:value = '10.${n >> 16}.${(n >> 8) & 255}.${n & 255}']`,
-  confidence,
-});
+const indicator = (n: number, confidence = 50) =>
+  stixIndicator(n, `[ipv4-addr:value = '10.${n >> 16}.${(n >> 8) & 255}.${n & 255}']`, { confidence });
 
 /** Files of STIX lines that the delta feed reads; what is written later comes on top. */
 function writeRows(dir: string, name: string, rows: unknown[]): void {

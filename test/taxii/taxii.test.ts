@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openApp } from '../helpers/app.ts';
 import { openGateway, readAll } from '../helpers/gateway.ts';
+import { stixIndicator } from '../helpers/indicator.ts';
 
 const ROOT = '/api/taxii2/api/';
 const TYPE = 'application/taxii+json;version=2.1';
@@ -28,16 +29,7 @@ const value = (i: number): string =>
 
 async function open(t: Test) {
   const dir = t.testdir();
-  const objects = Array.from({ length: COUNT }, (_, i) => ({
-    type: 'indicator',
-    spec_version: '2.1',
-    id: `indicator--00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
-    created: '2025-12-01T00:00:00.000Z',
-    modified: '2025-12-01T00:00:00.000Z',
-    valid_from: '2025-12-01T00:00:00.000Z',
-    pattern_type: 'stix',
-    pattern: value(i),
-  }));
+  const objects = Array.from({ length: COUNT }, (_, i) => stixIndicator(i, value(i)));
   writeFileSync(
     join(dir, 'one.json'),
     JSON.stringify({ type: 'bundle', id: 'bundle--00000000-0000-4000-8000-000000000000', objects }),
