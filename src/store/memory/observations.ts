@@ -2,6 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ObservableKey } from '../../model/observable.ts';
 import type { Observation } from '../../model/observation.ts';
+import { isStixId } from '../../stix/id.ts';
 import { otherMarkingsOf } from '../../stix/marking.ts';
 import type { EndedVersionWriter, ObservationWriter } from '../contract/observations.ts';
 import { hostOf } from '../host.ts';
@@ -76,6 +77,7 @@ export function writeObservations(database: Database, touch: Touch): Sync<Observ
     observations: (feeds, keys) =>
       [...new Set(feeds)].flatMap((feed) => [...new Set(keys)].flatMap((key) => stored(rowOf(feed, key)))),
 
+    // Ids of rows name no upstream object.
     saidBy(feed, ids) {
       const wanted = new Set(ids);
       const isWanted = ({ observation: { sourceId, others } }: ObservationRow): boolean =>
@@ -145,11 +147,6 @@ const keyOfRow = ({ observation }: ObservationRow): ObservableKey => observation
 
 function stored(row: ObservationRow | undefined): StoredObservation[] {
   return row === undefined ? [] : [{ feed: row.feed, ...row.observation }];
-}
-
-/** Ids of rows name no upstream object. */
-function isStixId(id: string | null): id is string {
-  return id !== null && id.slice(-38, -36) === '--';
 }
 
 /** Equal for observations of equal content: in which order members stand, and when it was heard, is no part of it. */
