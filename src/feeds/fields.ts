@@ -145,7 +145,7 @@ export function rowMaker({
   };
 }
 
-function labelsIn(value: unknown, separator = ','): unknown[] {
+function labelsIn(value: unknown, separator = ','): readonly unknown[] {
   return typeof value === 'string' ? value.split(separator) : listOf(value);
 }
 
