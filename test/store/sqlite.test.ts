@@ -13,8 +13,14 @@ import { Connection } from '../../src/store/sqlite/connection.ts';
 import { TAKE_ENTRY } from '../../src/store/sqlite/entry-rows.ts';
 import { requireJournal } from '../../src/store/sqlite/journals.ts';
 import { APPLICATION_ID, migrate, migrations } from '../../src/store/sqlite/migrate.ts';
-import { type Selection, select, selectNearby, wantFiltered, wantLive } from '../../src/store/sqlite/selection.ts';
-import { readStanding } from '../../src/store/sqlite/standing.ts';
+import {
+  filteredQuery,
+  liveEntriesQuery,
+  type Statement,
+  select,
+  selectNearby,
+} from '../../src/store/sqlite/selection.ts';
+import { readTypeCounts } from '../../src/store/sqlite/type-counts.ts';
 import { readVerdicts } from '../../src/store/sqlite/verdicts.ts';
 import type { Writer } from '../../src/store/store.ts';
 import { scriptedClock } from '../helpers/clock.ts';
@@ -152,8 +158,8 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
   const connection = Connection.openForReading(join(location, FILE));
   t.teardown(() => connection.close());
   const journal = requireJournal(connection, 'pool:main');
-  const standing = readStanding(connection, journal.id);
-  const planOf = (selection: Selection | null) =>
+  const typeCounts = readTypeCounts(connection, journal.id);
+  const planOf = (selection: Statement | null) =>
     connection
       .allNamed<[number, number, number, string]>(`EXPLAIN QUERY PLAN ${selection?.sql}`, selection?.values ?? {})
       .map(([, , , detail]) => detail);
@@ -168,7 +174,7 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
     versions({ exact: [START] }),
     { observableTypes: ['ipv4'] as const, ...versions({ last: true, exact: [START], first: true }) },
   ]) {
-    const wanted = wantFiltered(journal, standing, entryFilter(filter), START, 10);
+    const wanted = filteredQuery(journal, typeCounts, entryFilter(filter), START, 10);
     for (const each of [wanted, { ...wanted, newestFirst: true }]) {
       const plans = [planOf(select(each, TAKE_ENTRY))];
       const nearby = selectNearby(connection, each, TAKE_ENTRY);
@@ -182,10 +188,10 @@ t.test('no page sorts, or passes over entries that its filter leaves out', async
     { observableTypes: ['url'] as const, minConfidence: 50, maxConfidence: 60 },
     { observableTypes: null, minConfidence: 90, maxConfidence: null },
   ]) {
-    const wanted = wantLive(journal, standing, { journal: 'pool:main', ...query, ...bounds });
+    const wanted = liveEntriesQuery(journal, typeCounts, { journal: 'pool:main', ...query, ...bounds });
     proveOrdered(t, planOf(select(wanted, TAKE_ENTRY)), JSON.stringify(query));
   }
-  const byId = wantFiltered(journal, standing, entryFilter({ objectIds: [indicatorEntry().objectId] }), 0, 10);
+  const byId = filteredQuery(journal, typeCounts, entryFilter({ objectIds: [indicatorEntry().objectId] }), 0, 10);
   const plan = planOf(select(byId, TAKE_ENTRY));
   t.ok(
     plan.some((detail) => detail.includes('INDEX entries_by_uuid (journal=? AND uuid=?)')),
@@ -312,13 +318,13 @@ async function proveRecovery(
   // The clock has been set back: dates have to rise nevertheless.
   const clock = scriptedClock(START - MICROS_PER_SECOND);
   const writer = await storeIn(location).openWriter(clock);
-  const standing = await allEntries(writer);
+  const typeCounts = await allEntries(writer);
   const cursor = Number((await writer.feedState('house')).cursor);
   t.ok(cursor >= acknowledged && cursor <= acknowledged + 1, `${cursor} batches kept, ${acknowledged} acknowledged`);
   t.equal(readable, cursor, 'which a reader sees even before a writer has been there');
   t.equal((await writer.feedState('house')).observations, cursor * ROWS);
   t.strictSame(
-    standing.map(({ value }) => value).sort(),
+    typeCounts.map(({ value }) => value).sort(),
     Array.from({ length: cursor }, (_, batch) => rowsOf(batch).map(({ observable }) => observable.value))
       .flat()
       .sort(),
@@ -327,7 +333,7 @@ async function proveRecovery(
   t.strictSame(await writer.countLive('pool:main'), cursor === 0 ? {} : { domain: cursor * ROWS });
 
   // The pull is repeated whole.
-  const last = standing.at(-1)?.dateAdded ?? 0;
+  const last = typeCounts.at(-1)?.dateAdded ?? 0;
   const pull = await writer.beginPull('house');
   await writer.transaction(async (tx) => {
     await tx.openJournal({ name: 'pool:main', pool: 'main', keepVersions: 'last' });
@@ -337,9 +343,9 @@ async function proveRecovery(
   await writer.transaction(async (tx) => t.strictSame(await tx.removeUnseen(pull, 100), []));
   const all = await allEntries(writer);
   t.equal(all.length, BATCHES * ROWS);
-  t.strictSame(all.slice(0, standing.length), standing, 'what was there has not moved');
+  t.strictSame(all.slice(0, typeCounts.length), typeCounts, 'what was there has not moved');
   t.ok(
-    all.slice(standing.length).every(({ dateAdded }) => dateAdded > last),
+    all.slice(typeCounts.length).every(({ dateAdded }) => dateAdded > last),
     'what is new comes after it: an old cursor goes on',
   );
   await writer.close();

@@ -12,18 +12,18 @@ import { findJournal, type JournalRow, type Reservations, requireJournal } from 
 import { markedUuid } from './object-id.ts';
 import { entriesOnKeys } from './pages.ts';
 import { countAppended, countChanges } from './segments.ts';
-import { readStanding } from './standing.ts';
+import { readTypeCounts } from './type-counts.ts';
 
 type Entries = Pick<Transaction, 'append' | 'liveEntries' | 'liveKeys' | 'setDue' | 'dueEntries' | 'nextDue' | 'purge'>;
 
 /** By how much the counts of a journal's entries change in a call. */
 interface Tally {
-  standing: Changes<[type: number, superseded: number, revoked: number]>;
+  typeCounts: Changes<[type: number, superseded: number, revoked: number]>;
   cited: CitedChanges;
 }
 
 function newTally(): Tally {
-  return { standing: new Changes(), cited: new Changes() };
+  return { typeCounts: new Changes(), cited: new Changes() };
 }
 
 /** What the writer does with a journal's entries. */
@@ -46,7 +46,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
     liveEntries(name, keys) {
       const journal = findJournal(connection, name);
       if (journal === undefined) return [];
-      return entriesOnKeys(connection, journal, readStanding(connection, journal.id), keys, 'AND e.revoked = 0');
+      return entriesOnKeys(connection, journal, readTypeCounts(connection, journal.id), keys, 'AND e.revoked = 0');
     },
 
     liveKeys(name, after, limit) {
@@ -71,7 +71,7 @@ export function writeEntries(connection: Connection, reservations: Reservations)
     dueEntries(name, now, limit) {
       const journal = findJournal(connection, name);
       if (journal === undefined) return [];
-      const types = new Map(readStanding(connection, journal.id).map((type) => [type.code, type]));
+      const types = new Map(readTypeCounts(connection, journal.id).map((type) => [type.code, type]));
       const entries: Entry[] = [];
       connection.each<EntryRow>(
         `SELECT ${TAKE_ENTRY} FROM entries e INDEXED BY entries_by_due
@@ -124,7 +124,7 @@ function insertEntries(
     if (at < 1) throw misuse(`"${objectId}" is no object id`);
     const code = codeOf(connection, codes, entry, objectId.slice(0, at));
     insert.run(...entryValues(journal.id, code, markedUuid(objectId, at + 2), entry));
-    tally.standing.add([code, entry.superseded ? 1 : 0, entry.kind === 'indicator' && entry.revoked ? 1 : 0], 1);
+    tally.typeCounts.add([code, entry.superseded ? 1 : 0, entry.kind === 'indicator' && entry.revoked ? 1 : 0], 1);
     cite(tally.cited, entry);
     return entry.dateAdded;
   });
@@ -142,8 +142,8 @@ function codeOf(connection: Connection, known: Codes, entry: Entry, stixType: st
   }
   const isProducerObject = entry.kind === 'object' && entry.isProducerObject ? 1 : 0;
   const name = `${stixType} ${observable} ${isProducerObject}`;
-  const standing = known.get(name);
-  if (standing !== undefined) return standing;
+  const typeCounts = known.get(name);
+  if (typeCounts !== undefined) return typeCounts;
   const code = openCode(connection, stixType, observable, isProducerObject);
   known.set(name, code);
   return code;
@@ -180,7 +180,7 @@ function removeEntries(connection: Connection, journal: number, dates: readonly 
     JSON.stringify(dates),
   );
   for (const [, type, superseded, revoked, sources, observable] of rows) {
-    tally.standing.add([type, superseded, revoked], -1);
+    tally.typeCounts.add([type, superseded, revoked], -1);
     if (sources !== null) citeSources(tally.cited, sources, observable, -1);
   }
   return rows.map(([date]) => date);
@@ -196,8 +196,8 @@ function markSuperseded(connection: Connection, journal: number, dates: readonly
     JSON.stringify(dates),
   );
   for (const [, type, revoked, sources, observable] of rows) {
-    tally.standing.add([type, 0, revoked], -1);
-    tally.standing.add([type, 1, revoked], 1);
+    tally.typeCounts.add([type, 0, revoked], -1);
+    tally.typeCounts.add([type, 1, revoked], 1);
     if (sources !== null) citeSources(tally.cited, sources, observable, -1);
   }
   return rows.map(([date]) => date);
@@ -222,7 +222,7 @@ function countKin(connection: Connection, journal: number, dates: readonly Micro
   );
 }
 
-function saveTally(connection: Connection, journal: number, { standing, cited }: Tally): void {
-  standing.save(connection, STANDING, journal);
+function saveTally(connection: Connection, journal: number, { typeCounts, cited }: Tally): void {
+  typeCounts.save(connection, STANDING, journal);
   cited.save(connection, CITED, journal);
 }

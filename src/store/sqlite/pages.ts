@@ -9,8 +9,8 @@ import type { Connection } from './connection.ts';
 import { type EntryRow, type EntryType, entryFromRow, TAKE_ENTRY } from './entry-rows.ts';
 import { findJournal, type JournalRow } from './journals.ts';
 import { changesWithin } from './segments.ts';
-import { type Selection, select, selectNearby, type Wanted, wantFiltered, wantLive } from './selection.ts';
-import { isLive, readStanding, type Standing } from './standing.ts';
+import { type EntryQuery, filteredQuery, liveEntriesQuery, type Statement, select, selectNearby } from './selection.ts';
+import { isLive, readTypeCounts, type TypeCount } from './type-counts.ts';
 import { type Found, type Walk, walk, walkCount } from './walk.ts';
 
 type Pages = Pick<Reader, 'versions' | 'holds' | 'countLive' | 'lookup' | 'validity'>;
@@ -31,8 +31,8 @@ let torn = 0;
 export function walkPages(connection: Connection): Walks {
   const visitPage: Walks['visitPage'] = function* ({ journal: name, after, limit, ...filter }, visit) {
     requireLimit(limit);
-    const want = (journal: JournalRow, standing: Standing[]) =>
-      wantFiltered(journal, standing, filter, after, limit + 1);
+    const want = (journal: JournalRow, typeCounts: TypeCount[]) =>
+      filteredQuery(journal, typeCounts, filter, after, limit + 1);
     let left = limit;
     let last: Micros | null = null;
     const steps = walk(connection, name, want, (stretch) =>
@@ -73,8 +73,8 @@ export function walkPages(connection: Connection): Walks {
 
     *newest({ journal: name, ...filter }) {
       let newest: Micros | null = null;
-      const want = (journal: JournalRow, standing: Standing[]) => ({
-        ...wantFiltered(journal, standing, filter, 0, 1),
+      const want = (journal: JournalRow, typeCounts: TypeCount[]) => ({
+        ...filteredQuery(journal, typeCounts, filter, 0, 1),
         newestFirst: true,
       });
       yield* walk(connection, name, want, (stretch) => {
@@ -89,7 +89,7 @@ export function walkPages(connection: Connection): Walks {
       requireLimit(query.limit);
       requireLimit(query.offset, 0);
       const entries: IndicatorEntry[] = [];
-      const want = (journal: JournalRow, standing: Standing[]) => wantLive(journal, standing, query);
+      const want = (journal: JournalRow, typeCounts: TypeCount[]) => liveEntriesQuery(journal, typeCounts, query);
       yield* walk(connection, query.journal, want, (stretch) =>
         readEntries(connection, stretch, (entry) => entries.push(entry as IndicatorEntry)),
       );
@@ -102,8 +102,8 @@ export function walkPages(connection: Connection): Walks {
       requireLimit(query.offset, 0);
       const { limit, offset } = query;
       // All are passed over, up to so many.
-      const want = (journal: JournalRow, standing: Standing[]) => ({
-        ...wantLive(journal, standing, query),
+      const want = (journal: JournalRow, typeCounts: TypeCount[]) => ({
+        ...liveEntriesQuery(journal, typeCounts, query),
         offset: 0,
         limit: limit + offset,
       });
@@ -116,9 +116,9 @@ export function walkPages(connection: Connection): Walks {
 /** What readers ask of journals and is found at once. */
 export function readPages(connection: Connection): Sync<Pages> {
   /** `work` on the journal and what stands in it, or `nothing` when there is no such journal. */
-  const within = <T>(name: string, nothing: T, work: (journal: JournalRow, standing: Standing[]) => T): T => {
+  const within = <T>(name: string, nothing: T, work: (journal: JournalRow, typeCounts: TypeCount[]) => T): T => {
     const journal = findJournal(connection, name);
-    return journal === undefined ? nothing : work(journal, readStanding(connection, journal.id));
+    return journal === undefined ? nothing : work(journal, readTypeCounts(connection, journal.id));
   };
 
   return {
@@ -132,8 +132,8 @@ export function readPages(connection: Connection): Sync<Pages> {
     versions(filter, after, limit) {
       requireLimit(limit);
       const nothing = { entries: [] as { version: Micros; dateAdded: Micros }[], more: false };
-      return within(filter.journal, nothing, (journal, standing) => {
-        const wanted = wantFiltered(journal, standing, { ...filter, versions: EVERY_VERSION }, after, limit + 1);
+      return within(filter.journal, nothing, (journal, typeCounts) => {
+        const wanted = filteredQuery(journal, typeCounts, { ...filter, versions: EVERY_VERSION }, after, limit + 1);
         const rows = fetchRows<[Micros, Micros]>(connection, wanted, 'e.version, e.date_added');
         const entries = rows.map(([version, dateAdded]) => ({ version, dateAdded })).sort(byDate);
         const more = cut(entries, limit);
@@ -142,16 +142,16 @@ export function readPages(connection: Connection): Sync<Pages> {
     },
 
     holds(filter) {
-      return within(filter.journal, false, (journal, standing) => {
-        const wanted = wantFiltered(journal, standing, { ...filter, versions: EVERY_VERSION }, 0, 1);
+      return within(filter.journal, false, (journal, typeCounts) => {
+        const wanted = filteredQuery(journal, typeCounts, { ...filter, versions: EVERY_VERSION }, 0, 1);
         return fetchRows(connection, wanted, 'e.date_added').length > 0;
       });
     },
 
     countLive(name) {
-      return within(name, {} as Partial<Record<ObservableType, number>>, (_journal, standing) => {
+      return within(name, {} as Partial<Record<ObservableType, number>>, (_journal, typeCounts) => {
         const counts: Partial<Record<ObservableType, number>> = {};
-        for (const part of standing) {
+        for (const part of typeCounts) {
           if (part.observable === null || !isLive(part)) continue;
           counts[part.observable] = (counts[part.observable] ?? 0) + part.entries;
         }
@@ -160,14 +160,14 @@ export function readPages(connection: Connection): Sync<Pages> {
     },
 
     lookup(name, keys) {
-      return within(name, [] as IndicatorEntry[], (journal, standing) =>
-        entriesOnKeys(connection, journal, standing, keys, ''),
+      return within(name, [] as IndicatorEntry[], (journal, typeCounts) =>
+        entriesOnKeys(connection, journal, typeCounts, keys, ''),
       );
     },
   };
 }
 
-/** The standing entries on these keys, ascending by date; `and` narrows them further. */
+/** The typeCounts entries on these keys, ascending by date; `and` narrows them further. */
 export function entriesOnKeys(
   connection: Connection,
   journal: JournalRow,
@@ -187,11 +187,11 @@ export function entriesOnKeys(
 }
 
 /** Visits what is wanted, in its order. */
-function readEntries(connection: Connection, wanted: Wanted, visit: (entry: Entry) => void): Found {
-  const byCode = byCodeOf(wanted.standing);
+function readEntries(connection: Connection, wanted: EntryQuery, visit: (entry: Entry) => void): Found {
+  const byCode = byCodeOf(wanted.typeCounts);
   const sign = wanted.newestFirst ? -1 : 1;
   let last: Micros | null = null;
-  const read = (selection: Selection | null): number => {
+  const read = (selection: Statement | null): number => {
     if (selection === null) return 0;
     return connection.each<EntryRow>(selection.sql, selection.values, (row) => {
       const entry = entryFromRow(row, byCode);
@@ -208,7 +208,7 @@ function readEntries(connection: Connection, wanted: Wanted, visit: (entry: Entr
   return { count: count + read(select({ ...nearby.beyond, limit: wanted.limit - count }, TAKE_ENTRY)), last };
 }
 
-function fetchRows<Row extends readonly unknown[]>(connection: Connection, wanted: Wanted, columns: string): Row[] {
+function fetchRows<Row extends readonly unknown[]>(connection: Connection, wanted: EntryQuery, columns: string): Row[] {
   const selection = select(wanted, columns);
   return selection === null ? [] : connection.allNamed<Row>(selection.sql, selection.values);
 }

@@ -5,19 +5,19 @@ import type { Connection, Named } from './connection.ts';
 import type { JournalRow } from './journals.ts';
 import { splitObjectId, uuidFromWord } from './object-id.ts';
 import { SEGMENT_ENTRIES, segmentAfter, segmentBefore } from './segments.ts';
-import { isLive, type Standing } from './standing.ts';
+import { isLive, type TypeCount } from './type-counts.ts';
 
 /** Most arms of a UNION; SQLite takes 500 (https://sqlite.org/limits.html), and merging many is slower than skipping. */
 const MAX_ARMS = 48;
 /** From this share of a journal on, passing over what is not admitted is faster than picking out what is. */
 const LARGE_SHARE = 0.25;
 
-/** Which entries of a journal, in which order. */
-export interface Wanted {
+/** Which entries of a journal are wanted, and in which order. */
+export interface EntryQuery {
   journal: JournalRow;
-  /** All that stands in the journal, and what of it may match. */
-  standing: readonly Standing[];
-  admitted: readonly Standing[];
+  /** Counts of all types and states of the journal, and of those that may match. */
+  typeCounts: readonly TypeCount[];
+  admitted: readonly TypeCount[];
   objectIds: readonly string[] | null;
   /** Null: nothing satisfies it. */
   condition: Condition | null;
@@ -33,33 +33,33 @@ export interface Wanted {
 interface Condition {
   sql: string;
   values: Named;
-  /** It may leave out nearly everything: to be checked on the narrow index, never on whole rows. */
+  /** It may leave out nearly everything, so it is checked on the narrow index and never on whole rows. */
   isRare: boolean;
-  /** What an admitted entry is judged by: nothing (each passes), its own columns in the index, or others of its object. */
-  judged: 'not' | Judged;
+  /** What must be read to check an admitted entry: nothing, its own columns in the index, or other entries of its object. */
+  checkedBy: 'not' | CheckedBy;
 }
 
-/** What it takes to judge an entry. */
-export type Judged = 'index' | 'others';
+/** What must be read to check an entry. */
+export type CheckedBy = 'index' | 'others';
 
-/** A query and its named values. */
-export interface Selection {
+/** An SQL statement and its named values. */
+export interface Statement {
   sql: string;
   values: Named;
 }
 
-/** `limit` entries that pass a filter, ascending, strictly after a date. */
-export function wantFiltered(
+/** Queries `limit` entries that pass a filter, oldest first, strictly after a date. */
+export function filteredQuery(
   journal: JournalRow,
-  standing: readonly Standing[],
+  typeCounts: readonly TypeCount[],
   filter: Omit<EntryFilter, 'journal'>,
   after: Micros,
   limit: number,
-): Wanted {
+): EntryQuery {
   const { observableTypes, stixTypes, objectIds, versions } = filter;
   const onlyLast = versions.last && !versions.all && !versions.first && versions.exact.length === 0;
-  // A view keeps the isProducerObject, `match[type]` does not.
-  const admitted = standing.filter(({ observable, stixType, isProducerObject, superseded }) => {
+  // A view keeps producer objects; `match[type]` does not.
+  const admitted = typeCounts.filter(({ observable, stixType, isProducerObject, superseded }) => {
     const inView =
       observableTypes === null || isProducerObject || (observable !== null && observableTypes.includes(observable));
     return inView && (stixTypes === null || stixTypes.includes(stixType)) && !(onlyLast && superseded);
@@ -67,7 +67,7 @@ export function wantFiltered(
   const condition = whereVersion(journal, versions);
   return {
     journal,
-    standing,
+    typeCounts,
     admitted,
     objectIds,
     condition,
@@ -79,16 +79,16 @@ export function wantFiltered(
   };
 }
 
-/** Live indicators, newest first; one more than the query's limit. */
-export function wantLive(journal: JournalRow, standing: readonly Standing[], query: LiveQuery): Wanted {
+/** Queries live indicators, newest first: one more than the limit, which shows whether there are more. */
+export function liveEntriesQuery(journal: JournalRow, typeCounts: readonly TypeCount[], query: LiveQuery): EntryQuery {
   const { observableTypes, minConfidence, maxConfidence } = query;
   const conditions = ['e.superseded = 0 AND e.revoked = 0'];
   if (minConfidence !== null) conditions.push('e.confidence >= :least');
   if (maxConfidence !== null) conditions.push('e.confidence <= :most');
   return {
     journal,
-    standing,
-    admitted: standing.filter(
+    typeCounts,
+    admitted: typeCounts.filter(
       (part) =>
         isLive(part) &&
         (observableTypes === null || (part.observable !== null && observableTypes.includes(part.observable))),
@@ -98,7 +98,7 @@ export function wantLive(journal: JournalRow, standing: readonly Standing[], que
       sql: conditions.join(' AND '),
       values: { least: minConfidence, most: maxConfidence },
       isRare: conditions.length > 1,
-      judged: conditions.length > 1 ? 'index' : 'not',
+      checkedBy: conditions.length > 1 ? 'index' : 'not',
     },
     after: query.since ?? 0,
     before: query.before,
@@ -112,7 +112,7 @@ export function wantLive(journal: JournalRow, standing: readonly Standing[], que
 function whereVersion(journal: JournalRow, versions: VersionFilter): Condition | null {
   // Where only last versions stand, each entry is the first and the last of its object.
   if (versions.all || (versions.first && journal.keepVersions === 'last'))
-    return { sql: '1', values: {}, isRare: false, judged: 'not' };
+    return { sql: '1', values: {}, isRare: false, checkedBy: 'not' };
   const parts: string[] = [];
   if (versions.last) parts.push('e.superseded = 0');
   if (versions.exact.length > 0) parts.push('e.version IN (SELECT value FROM json_each(:exact))');
@@ -127,47 +127,50 @@ function whereVersion(journal: JournalRow, versions: VersionFilter): Condition |
     values: { exact: JSON.stringify(versions.exact) },
     isRare: !versions.last && !versions.first,
     // Where last versions alone are wanted, no others are admitted.
-    judged: versions.first ? 'others' : versions.exact.length > 0 ? 'index' : 'not',
+    checkedBy: versions.first ? 'others' : versions.exact.length > 0 ? 'index' : 'not',
   };
 }
 
 /**
- * What the entries are judged by that reading may pass over without end, be it for a condition, for an offset of more than `most`, or
- * for types that are too many to be picked out. Null: all that is read is wanted, or found by its id.
+ * What must be read to check the entries, where a read may pass over any number of them: for a condition, for an offset of more than
+ * `most`, or because too many types are admitted to pick them out. Null: every entry that is read matches, or is found by its id.
  */
-export function mayPassOver({ admitted, standing, objectIds, condition, offset }: Wanted, most: number): Judged | null {
+export function checkOf(
+  { admitted, typeCounts, objectIds, condition, offset }: EntryQuery,
+  most: number,
+): CheckedBy | null {
   if (admitted.length === 0 || condition === null || objectIds !== null) return null;
-  if (condition.judged !== 'not') return condition.judged;
-  return offset > most || (admitted.length > MAX_ARMS && admitted.length < standing.length) ? 'index' : null;
+  if (condition.checkedBy !== 'not') return condition.checkedBy;
+  return offset > most || (admitted.length > MAX_ARMS && admitted.length < typeCounts.length) ? 'index' : null;
 }
 
 /**
- * Reads `columns` of what is wanted from an index that already has its order: a page behind the millionth entry, or of a
- * rare type, costs what the first page costs. Null when nothing can match.
+ * Makes the statement that reads `columns` of the matching entries from an index in the order that is asked for, so that a page
+ * behind the millionth entry, or of a rare type, costs as much as the first. Null: nothing can match.
  */
-export function select(wanted: Wanted, columns: string): Selection | null {
-  const { standing, admitted, objectIds, condition } = wanted;
+export function select(wanted: EntryQuery, columns: string): Statement | null {
+  const { typeCounts, admitted, objectIds, condition } = wanted;
   if (admitted.length === 0 || condition === null || objectIds?.length === 0) return null;
   if (objectIds !== null) return selectByIds(wanted, condition, objectIds, columns);
-  const isWhole = admitted.length === standing.length;
+  const isWhole = admitted.length === typeCounts.length;
   if ((isWhole && !condition.isRare) || admitted.length > MAX_ARMS) return selectByDate(wanted, condition, columns);
   return selectByTypes(wanted, condition, columns);
 }
 
 /**
- * A first try for a filter that admits much: a stretch of the journal of at least twice the entries that are wanted, in
- * which what is not admitted is passed over. `beyond`: what is wanted behind it, null where nothing can be. Null when it
- * isn't worth it.
+ * A first try for a filter that admits much: a stretch of the journal with at least twice as many entries as are wanted, in which
+ * entries that are not admitted are passed over. `beyond` is the query for what lies behind the stretch; null: nothing does.
+ * Returns null for filters that admit little.
  */
 export function selectNearby(
   connection: Connection,
-  wanted: Wanted,
+  wanted: EntryQuery,
   columns: string,
-): (Selection & { beyond: Wanted | null }) | null {
-  const { journal, standing, admitted, objectIds, condition, after, before, newestFirst } = wanted;
+): (Statement & { beyond: EntryQuery | null }) | null {
+  const { journal, typeCounts, admitted, objectIds, condition, after, before, newestFirst } = wanted;
   if (condition === null || condition.isRare || objectIds !== null || wanted.offset > 0) return null;
-  const share = countEntries(admitted) / Math.max(1, countEntries(standing));
-  if (share < LARGE_SHARE || admitted.length === standing.length) return null;
+  const share = countEntries(admitted) / Math.max(1, countEntries(typeCounts));
+  if (share < LARGE_SHARE || admitted.length === typeCounts.length) return null;
   const segments = 1 + Math.ceil((2 * wanted.limit) / SEGMENT_ENTRIES);
   if (newestFirst) {
     const edge = segmentBefore(connection, journal.id, before, segments) ?? 0;
@@ -181,7 +184,12 @@ export function selectNearby(
   return { ...nearby, beyond: { ...wanted, after: edge - 1 } };
 }
 
-function selectByIds(wanted: Wanted, condition: Condition, objectIds: readonly string[], columns: string): Selection {
+function selectByIds(
+  wanted: EntryQuery,
+  condition: Condition,
+  objectIds: readonly string[],
+  columns: string,
+): Statement {
   const found = `SELECT e.id AS id, e.date_added AS date_added FROM json_each(:ids) i
     CROSS JOIN entries e INDEXED BY entries_by_uuid
     ON e.journal = :journal AND e.uuid = ${uuidFromWord('(i.value ->> 1)')}
@@ -190,28 +198,28 @@ function selectByIds(wanted: Wanted, condition: Condition, objectIds: readonly s
   return { sql: readWhole(found, columns), values: { ...valuesOf(wanted, condition), ids: idPairs(objectIds) } };
 }
 
-function selectByDate(wanted: Wanted, condition: Condition, columns: string): Selection {
-  const isTyped = wanted.admitted.length < wanted.standing.length;
+function selectByDate(wanted: EntryQuery, condition: Condition, columns: string): Statement {
+  const isTyped = wanted.admitted.length < wanted.typeCounts.length;
   const sql = `SELECT ${columns} FROM entries e INDEXED BY entries_by_date
     WHERE ${RANGE} ${isTyped ? `AND ${IN_CODES}` : ''} AND ${condition.sql} ${orderOf(wanted)}`;
   return { sql, values: valuesOf(wanted, condition) };
 }
 
-/** How many there are, `limit` at most: counted on the narrow index, in no order. Null when nothing can match. */
-export function selectCount(wanted: Wanted): Selection | null {
+/** Makes the statement that counts the matching entries, up to `limit`, on the narrow index. Null: nothing can match. */
+export function selectCount(wanted: EntryQuery): Statement | null {
   const { admitted, condition } = wanted;
   if (admitted.length === 0 || condition === null) return null;
   const { arms, values } = armsOf(wanted, condition);
   return { sql: `SELECT count(*) FROM (${arms.join(' UNION ALL ')} LIMIT :limit OFFSET :offset)`, values };
 }
 
-function selectByTypes(wanted: Wanted, condition: Condition, columns: string): Selection {
+function selectByTypes(wanted: EntryQuery, condition: Condition, columns: string): Statement {
   const { arms, values } = armsOf(wanted, condition);
   return { sql: readWhole(`${arms.join(' UNION ALL ')} ${orderOf(wanted)}`, columns), values };
 }
 
 /** An arm for each admitted stretch of the index; SQLite merges them as they come, each in its own order. */
-function armsOf(wanted: Wanted, condition: Condition): { arms: string[]; values: Named } {
+function armsOf(wanted: EntryQuery, condition: Condition): { arms: string[]; values: Named } {
   const values = valuesOf(wanted, condition);
   const arms = wanted.admitted.map(({ code, superseded, revoked }, arm) => {
     values[`type${arm}`] = code;
@@ -222,7 +230,7 @@ function armsOf(wanted: Wanted, condition: Condition): { arms: string[]; values:
   return { arms, values };
 }
 
-/** `found` comes from narrow indexes; only what it names is read whole. */
+/** Reads whole rows only of the entries that `found`, a query on narrow indexes, names. */
 function readWhole(found: string, columns: string): string {
   return `SELECT ${columns} FROM (${found}) s CROSS JOIN entries e ON e.id = s.id`;
 }
@@ -230,11 +238,11 @@ function readWhole(found: string, columns: string): string {
 const RANGE = 'e.journal = :journal AND e.date_added > :after AND e.date_added < :before';
 const IN_CODES = 'e.type IN (SELECT value FROM json_each(:codes))';
 
-function orderOf({ newestFirst }: Wanted): string {
+function orderOf({ newestFirst }: EntryQuery): string {
   return `ORDER BY date_added ${newestFirst ? 'DESC' : 'ASC'} LIMIT :limit OFFSET :offset`;
 }
 
-function valuesOf(wanted: Wanted, condition: Condition): Named {
+function valuesOf(wanted: EntryQuery, condition: Condition): Named {
   return {
     ...condition.values,
     journal: wanted.journal.id,
@@ -246,11 +254,11 @@ function valuesOf(wanted: Wanted, condition: Condition): Named {
   };
 }
 
-function countEntries(standing: readonly Standing[]): number {
-  return standing.reduce((sum, { entries }) => sum + entries, 0);
+function countEntries(typeCounts: readonly TypeCount[]): number {
+  return typeCounts.reduce((sum, { entries }) => sum + entries, 0);
 }
 
-/** Pairs of STIX type and word, each once; what has not the form of an id matches nothing. */
+/** Pairs of STIX type and id word, each once. Texts that are no STIX id match nothing and are left out. */
 function idPairs(objectIds: readonly string[]): string {
   const pairs: [string, string][] = [];
   for (const id of new Set(objectIds)) {

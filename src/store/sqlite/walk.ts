@@ -2,23 +2,23 @@ import type { Micros } from '../../model/clock.ts';
 import type { Connection } from './connection.ts';
 import { findJournal, type JournalRow } from './journals.ts';
 import { segmentAfter, segmentBefore } from './segments.ts';
-import { type Judged, mayPassOver, selectCount, type Wanted } from './selection.ts';
-import { readStanding, type Standing } from './standing.ts';
+import { type CheckedBy, checkOf, type EntryQuery, selectCount } from './selection.ts';
+import { readTypeCounts, type TypeCount } from './type-counts.ts';
 
 /**
- * A read in steps of some milliseconds, however much it passes over. Between two of them it yields how far it has come, and what
- * follows may see the store as a later commit left it.
+ * A read in steps of some milliseconds each, however many entries it passes over. After each step it yields the date that it has
+ * come to. A later step may see a later commit.
  */
 export type Walk<T> = Generator<Micros, T, undefined>;
 
 /** Most rows that a step reads: a page of the standard size is one step. */
 export const STEP_ROWS = 2000;
-/** Most segments that a step passes through where its index tells what an entry is: 32,768 entries. */
+/** Most segments of a step in which entries are checked by the index alone: 32,768 entries. */
 export const STEP_SEGMENTS = 8;
-/** Most entries that a step looks at where each is judged by others. */
+/** Most entries of a step in which other entries of the object are read for each. */
 export const STEP_ENTRIES = 512;
 
-/** All of a walk at once, for who sees one state of the store throughout. */
+/** Runs a walk to its end at once, for callers inside one snapshot of the store. */
 export function drain<T>(walk: Walk<T>): T {
   for (;;) {
     const step = walk.next();
@@ -33,14 +33,14 @@ export interface Found {
 }
 
 /**
- * Reads what is wanted of a journal. `want` says what that is as the journal stands at each step, `read` reads one stretch of it.
- * Answers how many rows there were.
+ * Reads the entries of a journal that match a query, stretch by stretch. `want` makes the query anew at each step, from the journal as
+ * it is then; `read` reads one stretch. Returns the number of rows.
  */
 export function* walk(
   connection: Connection,
   name: string,
-  want: (journal: JournalRow, standing: Standing[]) => Wanted,
-  read: (stretch: Wanted) => Found,
+  want: (journal: JournalRow, typeCounts: TypeCount[]) => EntryQuery,
+  read: (stretch: EntryQuery) => Found,
 ): Walk<number> {
   let at: Micros | null = null;
   let count = 0;
@@ -48,12 +48,12 @@ export function* walk(
   for (;;) {
     const journal = findJournal(connection, name);
     if (journal === undefined) return count;
-    const whole = want(journal, readStanding(connection, journal.id));
+    const whole = want(journal, readTypeCounts(connection, journal.id));
     const { newestFirst, limit } = whole;
-    const rest: Wanted = { ...whole, offset: whole.offset - passed, limit: limit - count, ...from(whole, at) };
-    const judged = mayPassOver(rest, STEP_ROWS);
-    const edge = judged === null ? null : edgeOf(connection, rest, judged);
-    const stretch: Wanted = { ...upTo(rest, edge), limit: Math.min(rest.limit, STEP_ROWS) };
+    const rest: EntryQuery = { ...whole, offset: whole.offset - passed, limit: limit - count, ...from(whole, at) };
+    const checkedBy = checkOf(rest, STEP_ROWS);
+    const edge = checkedBy === null ? null : edgeOf(connection, rest, checkedBy);
+    const stretch: EntryQuery = { ...upTo(rest, edge), limit: Math.min(rest.limit, STEP_ROWS) };
     const inside = edge === null ? rest.offset : countWithin(connection, stretch, rest.offset);
     passed += inside;
     if (inside === rest.offset) {
@@ -67,18 +67,18 @@ export function* walk(
   }
 }
 
-/** Counts what is wanted, up to its limit; no row is read. */
+/** Counts the entries that match, up to the limit of the query. Reads no rows. */
 export function* walkCount(
   connection: Connection,
   name: string,
-  want: (journal: JournalRow, standing: Standing[]) => Wanted,
+  want: (journal: JournalRow, typeCounts: TypeCount[]) => EntryQuery,
 ): Walk<number> {
   let at: Micros | null = null;
   let count = 0;
   for (;;) {
     const journal = findJournal(connection, name);
     if (journal === undefined) return count;
-    const whole = want(journal, readStanding(connection, journal.id));
+    const whole = want(journal, readTypeCounts(connection, journal.id));
     const rest = { ...whole, ...from(whole, at) };
     const edge = edgeOf(connection, rest, 'index');
     count += countWithin(connection, upTo(rest, edge), whole.limit - count);
@@ -88,25 +88,25 @@ export function* walkCount(
   }
 }
 
-/** Where a walk has come to that was through with a stretch: positions are passed, edges belong to the next stretch or to this one. */
+/** The position behind a whole stretch. An edge is the first date of the next stretch, or the last of this one with newest first. */
 function positionAt(edge: Micros | null, newestFirst: boolean): Micros | null {
   return edge === null || newestFirst ? edge : edge - 1;
 }
 
-/** Where a walk goes on that has come to `at`. */
-function from({ newestFirst }: Wanted, at: Micros | null): Partial<Wanted> {
+/** Narrows a query to what comes behind the position `at`. */
+function from({ newestFirst }: EntryQuery, at: Micros | null): Partial<EntryQuery> {
   if (at === null) return {};
   return newestFirst ? { before: at } : { after: at };
 }
 
 /**
- * The end of a stretch of as many entries as may be judged in a step: the date of the first behind it, or of its oldest where the
- * newest comes first. Null: one stretch is all that is left.
+ * The end of the longest stretch that one step may check: the date of the first entry behind it, or with newest first the date of its
+ * oldest. Null: the rest is one stretch.
  */
-function edgeOf(connection: Connection, wanted: Wanted, judged: Judged): Micros | null {
+function edgeOf(connection: Connection, wanted: EntryQuery, checkedBy: CheckedBy): Micros | null {
   const { journal, after, before, newestFirst } = wanted;
   const edge =
-    judged === 'others'
+    checkedBy === 'others'
       ? entryFrom(connection, wanted, STEP_ENTRIES)
       : newestFirst
         ? segmentBefore(connection, journal.id, before, STEP_SEGMENTS)
@@ -115,10 +115,10 @@ function edgeOf(connection: Connection, wanted: Wanted, judged: Judged): Micros 
   return newestFirst ? (edge > after + 1 ? edge : null) : edge < (before ?? edge + 1) ? edge : null;
 }
 
-/** Date of the entry behind the next `passed` ones. */
+/** The date of the entry behind the next `passed` ones. */
 function entryFrom(
   connection: Connection,
-  { journal, after, before, newestFirst }: Wanted,
+  { journal, after, before, newestFirst }: EntryQuery,
   passed: number,
 ): Micros | null {
   const sql = `SELECT date_added FROM entries INDEXED BY entries_by_date
@@ -127,13 +127,13 @@ function entryFrom(
   return connection.get<[Micros]>(sql, journal.id, after, before ?? Number.MAX_SAFE_INTEGER, passed)?.[0] ?? null;
 }
 
-function upTo(wanted: Wanted, edge: Micros | null): Wanted {
+function upTo(wanted: EntryQuery, edge: Micros | null): EntryQuery {
   if (edge === null) return wanted;
   return wanted.newestFirst ? { ...wanted, after: edge - 1 } : { ...wanted, before: edge };
 }
 
-/** How many there are in a stretch, `most` at most: counted on the narrow index, in no order. */
-function countWithin(connection: Connection, stretch: Wanted, most: number): number {
+/** Counts the matching entries of a stretch, up to `most`, on the narrow index. */
+function countWithin(connection: Connection, stretch: EntryQuery, most: number): number {
   if (most === 0) return 0;
   const selection = selectCount({ ...stretch, offset: 0, limit: most });
   return selection === null ? 0 : (connection.allNamed<[number]>(selection.sql, selection.values)[0]?.[0] ?? 0);

@@ -2,15 +2,15 @@ import { NO_OBSERVABLE, observableOfCode } from './codes.ts';
 import type { Connection } from './connection.ts';
 import type { EntryType } from './entry-rows.ts';
 
-/** How many entries of one type and state stand in a journal: a stretch of `entries_by_type`. */
-export interface Standing extends EntryType {
+/** The number of entries of one type and state in a journal: the length of a stretch of `entries_by_type`. */
+export interface TypeCount extends EntryType {
   superseded: boolean;
   revoked: boolean;
   entries: number;
 }
 
-/** All that stands in a journal; nothing with a count of 0. */
-export function readStanding(connection: Connection, journal: number): Standing[] {
+/** Counts the entries of a journal by type and state; a count of 0 is left out. */
+export function readTypeCounts(connection: Connection, journal: number): TypeCount[] {
   const rows = connection.all<[number, string, number, number, number, number, number]>(
     `SELECT t.code, t.stix_type, t.observable, t.company, s.superseded, s.revoked, s.entries
      FROM standing s CROSS JOIN entry_types t ON t.code = s.type WHERE s.journal = ? AND s.entries > 0`,
@@ -27,6 +27,6 @@ export function readStanding(connection: Connection, journal: number): Standing[
   }));
 }
 
-export function isLive({ observable, superseded, revoked }: Standing): boolean {
+export function isLive({ observable, superseded, revoked }: TypeCount): boolean {
   return observable !== null && !superseded && !revoked;
 }
