@@ -101,7 +101,7 @@ module.exports = {
       comment: 'Formats of one extension folder never import each other; only the registry knows them all.',
       severity: 'error',
       from: { path: '^src/feeds/(?!registry|presets)([^/.]+)' },
-      to: { path: '^src/feeds/', pathNot: ['^src/feeds/(feed|key|source)\\.ts$', '^src/feeds/$1[/.-]', '^src/feeds/reading/'] },
+      to: { path: '^src/feeds/', pathNot: ['^src/feeds/(feed|fields|key|source)\\.ts$', '^src/feeds/$1[/.-]', '^src/feeds/(reading|source)/'] },
     },
     {
       name: 'outputs-are-strangers',

@@ -68,6 +68,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
         fetch: async () => Promise.reject(new Error('a benchmark uses no network')),
         files: files.files,
         requests: () => 0,
+        secrets: () => [],
         isUnchanged: () => false,
         committed: () => undefined,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),

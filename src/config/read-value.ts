@@ -161,7 +161,7 @@ function define(target: Record<string, unknown>, key: string, value: unknown): v
 
 const USERINFO = /^\s*[a-z][a-z0-9+.-]*:\/\/[^/?#\s]*@/i;
 const CREDENTIAL_PARAMETER =
-  /^\s*[a-z][a-z0-9+.-]*:\/\/.*[?&](?:[a-z_-]*(?:key|token|secret|passw(?:or)?d)|auth|sig(?:nature)?)=/i;
+  /^\s*[a-z][a-z0-9+.-]*:\/\/.*[?&](?:[a-z_-]*(?:key|token|secret|passw(?:or)?d)|auth|sig(?:nature)?)=(?!\{(?:key|secret:[^{}]*)\})/i;
 
 /** Reports addresses with credentials, because addresses are logged and shown (RFC 3986 section 3.2.1). */
 function refuseCredentials(node: ConfigNode, path: readonly Step[], context: ReadContext): void {

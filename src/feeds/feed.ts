@@ -43,6 +43,8 @@ export interface FeedAccount {
   /** Scheme and host the key is for; with a fingerprint of the key, the account's name. */
   origin: string;
   key: Secret | null;
+  /** What else no text may hold that people see. */
+  secrets?: readonly Secret[];
   limits: AccountLimits;
   /** How its connections are made; shown to its own host and to `hosts` only. */
   tls?: ConnectionTls;
@@ -81,9 +83,18 @@ export interface FeedRequest {
   headers?: Record<string, string>;
   /**
    * Sent only to the host of `url`, and after a redirect to `hosts`, which are other names of the same; never logged. Where
-   * `header` is null, the key stands in `url` itself.
+   * `header` is null, the key stands in `url` itself, or there is none. Headers with secrets beside it go the same way, and
+   * the body where `isInBody` says so.
    */
-  authorization?: { header: string | null; scheme: string | null; key: Secret; hosts?: readonly string[] };
+  authorization?: {
+    header: string | null;
+    scheme: string | null;
+    key: Secret | null;
+    headers?: Record<string, Secret>;
+    isInBody?: boolean;
+    hosts?: readonly string[];
+  };
+  /** Of a POST. After a redirect that makes a GET of it, it is not sent. */
   body?: string;
   /** Requests that it counts as in the account; default 1. */
   weight?: number;

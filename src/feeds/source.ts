@@ -1,10 +1,12 @@
 import Type, { type Static } from 'typebox';
 import { GatewayError } from '../model/error.ts';
 import type { FeedAccount, FeedBatch, FeedContext } from './feed.ts';
-import { authorizationOf, checkKey, checkKeyOptions, keyOptions } from './key.ts';
+import { checkKey, checkKeyOptions } from './key.ts';
 import { type Found, inBatches } from './reading/batches.ts';
 import type { ByteStream } from './reading/stream.ts';
 import { unpack } from './reading/unpack.ts';
+import { askAny } from './source/fallback.ts';
+import { addressSchema, checkRequest, checkSecrets, requestOptions, secretsOf } from './source/request.ts';
 
 /**
  * What all formats have in common that read documents from an address, a file or a watched directory: their options, their
@@ -19,41 +21,36 @@ export const sourceOptions = {
     }),
   ),
   url: Type.Optional(
-    Type.String({
-      maxLength: 4096,
-      pattern: '^https?://[^/@\\s{}]+(?:/\\S*)?$',
-      'x-expects': 'an http(s) address without user and password',
-      description:
-        'Where it is fetched from. {key} in it is replaced by the key, for servers that take it in the address.',
-    }),
+    addressSchema(
+      'Where it is fetched from. {key} in it is replaced by the key, and {secret:NAME} by a secret, for servers that take it in the address.',
+    ),
   ),
-  ...keyOptions,
+  ...requestOptions,
 };
 const sourceSchema = Type.Object(sourceOptions);
 export type SourceOptions = Static<typeof sourceSchema>;
 
-const KEY_PLACEHOLDER = '{key}';
-
 /** Throws `config-invalid` for what the schema can't say. */
 export function checkSource(options: SourceOptions): void {
-  const { path, url, key, user, header, scheme } = options;
+  const { path, url, key } = options;
   const refuse = (message: string): never => {
     throw new GatewayError('config-invalid', message);
   };
   if ((path === undefined) === (url === undefined)) refuse('needs either path or url');
   checkKeyOptions(options);
   if (key !== undefined && url === undefined) refuse('key goes with url');
-  if (!url?.includes(KEY_PLACEHOLDER)) return;
-  if (key === undefined) refuse('url holds {key}: it needs a key');
-  if ((user ?? header ?? scheme) !== undefined) refuse('url holds {key}: it goes without user, header and scheme');
+  checkRequest(options);
 }
 
-/** Throws `config-invalid` for a key of no use; null for files. */
+/** Throws `config-invalid` for a key or secret of no use; null for files. */
 export function sourceAccount(options: SourceOptions): FeedAccount | null {
-  const { url, key } = options;
+  const { url } = options;
   if (url === undefined) return null;
   checkKey(options);
-  return { origin: new URL(url).origin, key: key ?? null, limits: { minInterval: 1000, windows: [] } };
+  checkSecrets(options);
+  const secrets = secretsOf(options);
+  const [key = null] = secrets;
+  return { origin: new URL(url).origin, key, secrets, limits: { minInterval: 1000, windows: [] } };
 }
 
 /**
@@ -66,7 +63,10 @@ export async function* readSource(
   accept: string,
   readDocument: (document: ByteStream) => AsyncIterable<readonly Found[]>,
 ): AsyncGenerator<FeedBatch> {
-  const streams = await openSource(feed, accept);
+  let note: string | null = null;
+  const streams = await openSource(feed, accept, (text) => {
+    note = text;
+  });
   if (streams === null) return;
   const found = async function* (): AsyncGenerator<readonly Found[]> {
     for await (const stream of streams) {
@@ -75,7 +75,7 @@ export async function* readSource(
       } else yield* readDocument(stream);
     }
   };
-  yield* inBatches(found());
+  for await (const batch of inBatches(found())) yield note === null ? batch : { ...batch, note };
 }
 
 /** A file that is listed and has no content to read, and why. */
@@ -86,16 +86,20 @@ interface UnreadableFile {
 
 /**
  * Opens a source: one stream for the answer of an address, one for each file of a path, and one for each file of an
- * archive. Null when nothing changed since the last whole pull. `accept` is the header of that name.
+ * archive. Null when nothing changed since the last whole pull. `accept` is the header of that name. `onNote` is told of a copy
+ * that answered in place of the address.
  */
 export async function openSource(
   feed: FeedContext<SourceOptions>,
   accept: string,
+  onNote: (note: string) => void = () => undefined,
 ): Promise<AsyncIterable<ByteStream | UnreadableFile> | null> {
   const { options, files, signal } = feed;
   if (options.url !== undefined) {
-    const answer = await fetchSource(feed, options.url, accept);
-    return answer === null ? null : unpack(answer, signal);
+    const answer = await askAny(feed, { accept, conditional: true }, onNote);
+    if (answer === null) return null;
+    // Messages name the host alone: the address may hold a key.
+    return unpack({ name: `the answer of ${answer.host}`, body: answer.response.body }, signal);
   }
   const listed = await files(options.path ?? '.');
   if (listed === null) return null;
@@ -105,22 +109,4 @@ export async function openSource(
       else yield { name, fault };
     }
   })();
-}
-
-async function fetchSource(
-  { options, fetch }: FeedContext<SourceOptions>,
-  address: string,
-  accept: string,
-): Promise<ByteStream | null> {
-  const { key, hosts = [] } = options;
-  const isInAddress = key !== undefined && address.includes(KEY_PLACEHOLDER);
-  const url = new URL(isInAddress ? address.replaceAll(KEY_PLACEHOLDER, encodeURIComponent(key.reveal())) : address);
-  const response = await fetch({
-    url,
-    headers: { accept },
-    ...(isInAddress ? { authorization: { header: null, scheme: null, key, hosts } } : authorizationOf(options)),
-    conditional: true,
-  });
-  // Messages name the host alone: the address may hold a key.
-  return response === null ? null : { name: `the answer of ${url.host}`, body: response.body };
 }

@@ -11,7 +11,7 @@ import { freshnessWhileRead } from '../publish/journals.ts';
 import { publish } from '../publish/publish.ts';
 import { review } from '../publish/review.ts';
 import type { Writer } from '../store/store.ts';
-import { redact, withoutKey } from '../upstream/redact.ts';
+import { redact, withoutSecrets } from '../upstream/redact.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import {
   type BatchPart,
@@ -49,9 +49,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
   const startedAt = clock.now();
   const report = newReport(definition.name);
   let upstream: Upstream | null = null;
-  let key: Secret | null = null;
   try {
-    key = format.account(options)?.key ?? null;
     upstream = await parts.openUpstream(feed);
     await keepAttempt(definition, startedAt, parts);
     const pull = startPull(definition, await writer.beginPull(definition.name));
@@ -60,7 +58,6 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
       feed,
       pull,
       upstream,
-      key,
       startedAt,
       cursor,
       note: null,
@@ -78,7 +75,7 @@ export async function poll(feed: ConfiguredFeed, parts: PollParts): Promise<Poll
     await review(journals, definition, signal, report);
   } catch (error) {
     if (!(error instanceof GatewayError) && !signal.aborted) parts.report(error);
-    report.error = await keepFailure(definition, withoutKey(error, key), startedAt, parts);
+    report.error = await keepFailure(definition, withoutSecrets(error, upstream?.secrets() ?? []), startedAt, parts);
     report.outcome = isHeldBack(error) ? 'held-back' : 'failed';
   } finally {
     upstream?.committed();
@@ -114,8 +111,6 @@ interface RunningPoll {
   feed: ConfiguredFeed;
   pull: FeedPull;
   upstream: Upstream;
-  /** The key that no text may hold which people see. */
-  key: Secret | null;
   startedAt: Micros;
   /** Where the pull began. */
   cursor: string | null;
@@ -133,7 +128,7 @@ async function commitBatch(
   { writer, journals, clock }: PollParts,
 ): Promise<void> {
   const { rows, batch } = part;
-  const { pull, key, report } = running;
+  const { pull, upstream, report } = running;
   const feed = running.feed.definition;
   const isWholeSnapshot = batch.last && feed.mode === 'snapshot';
   const now = clock.now();
@@ -150,7 +145,7 @@ async function commitBatch(
     const notes = batch.last ? await saveDefinitions(tx, pull) : [];
     const gaps = batch.gap ? [describeGap(batch.gap)] : [];
     const rejections = [...gaps, ...batch.rejected, ...rows.rejections, ...notes];
-    const { added, first } = await tx.reject(pull.mark, redacted(rejections, key), now);
+    const { added, first } = await tx.reject(pull.mark, redacted(rejections, upstream.secrets()), now);
 
     const ofBatch = countersOf(part, first);
     const counters = sumOf(running.counters, ofBatch);
@@ -175,13 +170,15 @@ async function commitBatch(
 
 /** What a batch changes in the state of its feed, beside the counters. */
 function stateOf(batch: FeedBatch, running: RunningPoll, now: Micros): Partial<Omit<FeedState, 'feed'>> {
-  const { feed, upstream, key, startedAt, note } = running;
+  const { feed, upstream, startedAt, note } = running;
   const hasMoved = batch.last && batch.cursor !== null && batch.cursor !== running.cursor;
   return {
     ...(batch.cursor === null ? {} : { cursor: batch.cursor }),
     ...(hasMoved ? { movedAt: startedAt } : {}),
     ...(batch.gap ? { gap: { ...batch.gap, at: now } } : {}),
-    ...(note !== null || batch.last ? { note: note === null ? null : { text: redact(note, key), at: now } } : {}),
+    ...(note !== null || batch.last
+      ? { note: note === null ? null : { text: redact(note, upstream.secrets()), at: now } }
+      : {}),
     ...(batch.last ? { ...upstream.validators(), ...succeeded(feed.definition, startedAt, now) } : {}),
   };
 }
@@ -190,6 +187,6 @@ function outcomeOf({ read, refused }: Counters): Pick<PollReport, 'accepted' | '
   return { accepted: read - refused, rejected: refused };
 }
 
-function redacted(rejections: readonly Rejection[], key: Secret | null): Rejection[] {
-  return rejections.map((one) => ({ ...one, detail: redact(one.detail, key), row: redact(one.row, key) }));
+function redacted(rejections: readonly Rejection[], secrets: readonly Secret[]): Rejection[] {
+  return rejections.map((one) => ({ ...one, detail: redact(one.detail, secrets), row: redact(one.row, secrets) }));
 }

@@ -1,5 +1,6 @@
 import type { FeedRequest } from '../feeds/feed.ts';
 import { GatewayError, systemErrorCode } from '../model/error.ts';
+import { keyWithheld } from './redirect.ts';
 import type { Answer } from './send.ts';
 
 /** What goes wrong upstream, as GatewayErrors. They name the host and no more: addresses may hold keys. */
@@ -33,10 +34,7 @@ export function answerError(
   }
   const explained = request?.explain?.(status, body);
   if (explained) return explained;
-  if ((status === 401 || status === 403) && isKeyWithheld) {
-    const message = `A redirect led to ${host}, which is not given the key; set url to it if it is meant.`;
-    return new GatewayError('upstream-unauthorized', message);
-  }
+  if ((status === 401 || status === 403) && isKeyWithheld) return keyWithheld(host);
   if (status === 401) return new GatewayError('upstream-unauthorized', `${host} does not accept the key.`);
   if (status === 403) return new GatewayError('upstream-forbidden', `${host} does not allow this with the key's plan.`);
   return new GatewayError('upstream-failed', `${host} answered ${status}.`);

@@ -11,7 +11,8 @@ import { type BufferedBody, bufferBody, readStart, readText } from './buffered-b
 import { type CookieJar, createCookieJar } from './cookies.ts';
 import { type BodyCaps, bodyCaps, decodeBody } from './decode-body.ts';
 import { answerError, networkError, Retryable, withNetworkErrors } from './failure.ts';
-import { redact, withoutKey } from './redact.ts';
+import { redact, withoutSecrets } from './redact.ts';
+import { siteOf } from './redirect.ts';
 import { type Answer, headersOf, pastDate, type SendParts, sendRequest, type Validators } from './send.ts';
 
 export interface FetchParts extends SendParts {
@@ -30,6 +31,8 @@ export interface FeedFetcher {
   fetch(request: FeedRequest): Promise<Fetched | null>;
   /** Requests sent, with retries and redirects, without those that another feed's request answered. */
   requests(): number;
+  /** What no text may hold that people see: the account's, and all keys that were sent. */
+  secrets(): Iterable<Secret>;
   /** Upstream answered 304, or sent the same body as the last whole pull. */
   isUnchanged(): boolean;
   /** Known once the body was read to its end; nulls for a pull of several requests. */
@@ -55,6 +58,11 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
   const caps = { ...bodyCaps, ...parts.caps };
   const flights: Flights<FetchedAnswer> = parts.flights ?? new Map();
   const cookies = createCookieJar(parts.clock);
+  const secrets = new Map<string, Secret>();
+  const remember = (secret: Secret | null | undefined): void => {
+    if (secret) secrets.set(secret.reveal(), secret);
+  };
+  [parts.account.key, ...(parts.account.secrets ?? [])].forEach(remember);
   let requests = 0;
   let isUnchanged = false;
   let conditional: { etag: string | null; lastModified: string | null; buffered: BufferedBody } | null = null;
@@ -62,18 +70,19 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
   /** One attempt, with the redirects it leads to. */
   const attempt = async (request: FeedRequest): Promise<FetchedAnswer> => {
     let isAnswered = false;
+    const spending = spendingOf(request, parts);
     try {
-      const answer = await sendRequest(request, parts, cookies, () => {
+      const answer = await sendRequest(request, spending, cookies, () => {
         requests += 1;
       });
       isAnswered = true;
       const fetched = await receive(request, answer, caps, parts);
-      await saveOutcome('success', parts);
+      await saveOutcome('success', spending);
       return fetched;
     } catch (thrown) {
       parts.signal.throwIfAborted();
       const isOutage = thrown instanceof Retryable ? thrown.isOutage : !(thrown instanceof GatewayError);
-      if (isOutage || isAnswered) await saveOutcome(isOutage ? 'failure' : 'success', parts);
+      if (isOutage || isAnswered) await saveOutcome(isOutage ? 'failure' : 'success', spending);
       throw thrown;
     }
   };
@@ -86,9 +95,9 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
       } catch (thrown) {
         parts.signal.throwIfAborted();
         const isFinal = thrown instanceof GatewayError;
-        const error = withoutKey(
+        const error = withoutSecrets(
           thrown instanceof Retryable ? thrown.error : networkError(thrown, request.url.host),
-          keyOf(request),
+          secrets.values(),
         );
         const { retryAfter } = error;
         // The budget or the circuit breaker allows no further attempt now: the failure before says more than that.
@@ -108,6 +117,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
 
   return {
     requests: () => requests,
+    secrets: () => secrets.values(),
     isUnchanged: () => isUnchanged,
     validators: () => {
       if (conditional === null) return NO_VALIDATORS;
@@ -116,6 +126,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
       return bodyHash === null ? NO_VALIDATORS : { etag, lastModified, bodyHash };
     },
     async fetch(request) {
+      remember(request.authorization?.key);
       // Two feeds on one account often ask for the same at the same moment, as two pools on one list do after every start. An answer that
       // is larger than what is buffered can't be handed out twice; then each sends its own request.
       const flight = await shareFlight(flights, flightKey(request, cookies, parts), () => fetchWithRetries(request));
@@ -139,15 +150,21 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
         async json(ready) {
           const text = await readText(body, caps.maxJsonBytes, host);
           await ready?.();
-          return parseJson(text, request, host);
+          return parseJson(text, secrets.values(), host);
         },
       };
     },
   };
 }
 
-function keyOf({ authorization }: FeedRequest): Secret | null {
-  return authorization?.key ?? null;
+/**
+ * A request to another site, as for a copy of the list or a token, spends from that site's own account: the feed's upstream doesn't
+ * count it, and while the one is down the other may be asked.
+ */
+function spendingOf({ url }: FeedRequest, parts: FetchParts): FetchParts {
+  const own = new URL(parts.account.origin);
+  if (siteOf(own) === siteOf(url) && own.port === url.port) return parts;
+  return { ...parts, accountName: url.origin, account: { ...parts.account, origin: url.origin } };
 }
 
 /** Requests are equal when all that is sent, and how, is equal. It is a hash because the API key is part of it. */
@@ -185,14 +202,14 @@ async function receive(
   return { status, headers, host, buffered: null };
 }
 
-function parseJson(text: string, request: FeedRequest, host: string): unknown {
+function parseJson(text: string, secrets: Iterable<Secret>, host: string): unknown {
   if (hasTooManyValues(text)) {
     throw new GatewayError('upstream-too-large', `${host} sent more than ${MAX_JSON_VALUES} values in one answer.`);
   }
   try {
     return JSON.parse(text);
   } catch {
-    const excerpt = redact(text.slice(0, 4096), keyOf(request))
+    const excerpt = redact(text.slice(0, 4096), secrets)
       .slice(0, 60)
       .replace(/[\p{Cc}\s]+/gu, ' ');
     throw new GatewayError('upstream-malformed', `${host} sent no whole JSON.`, { excerpt });

@@ -33,13 +33,10 @@ export function followRedirect(from: URL, location: string): URL {
   return to;
 }
 
-/**
- * May the key of a request to `requested` be sent to `url`? Only to the same host or one of `hosts`, at the same port, and not
- * without TLS when the request had it.
- */
-export function mayCarryKey(requested: URL, url: URL, hosts: readonly string[] = []): boolean {
-  const isHost = requested.hostname === url.hostname || hosts.includes(url.hostname);
-  return isHost && requested.port === url.port && (url.protocol === 'https:' || requested.protocol === 'http:');
+/** A redirect led to a host that what holds the key may not be sent to. */
+export function keyWithheld(host: string): GatewayError {
+  const message = `A redirect led to ${host}, which is not given the key; set url to it if it is meant.`;
+  return new GatewayError('upstream-unauthorized', message);
 }
 
 function isHttp({ protocol }: URL): boolean {

@@ -3,13 +3,14 @@ import { type Dispatcher, errors, request as send } from 'undici';
 import type { FeedRequest } from '../feeds/feed.ts';
 import type { Micros, Millis } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
+import { mayCarryKey } from '../model/key-hosts.ts';
 import { isInFuture } from '../model/response-date.ts';
 import { parseHttpDate } from '../model/timestamp.ts';
 import { type AccountParts, admitRequest, saveRateLimit } from './admission.ts';
 import type { CookieJar } from './cookies.ts';
 import { acceptEncoding } from './decode-body.ts';
 import type { Dispatchers } from './dispatcher.ts';
-import { followRedirect, isRedirect, MAX_REDIRECTS, mayCarryKey } from './redirect.ts';
+import { followRedirect, isRedirect, keyWithheld, MAX_REDIRECTS } from './redirect.ts';
 
 /** What a whole pull leaves for the next one: RFC 9110 section 8.8, and the SHA-256 of the body of a one-request pull. */
 export interface Validators {
@@ -56,6 +57,7 @@ export async function sendRequest(
     onRequest();
     const isKeyWithheld =
       request.authorization !== undefined && !mayCarryKey(request.url, url, request.authorization.hosts);
+    if (isKeyWithheld && body !== null && request.authorization?.isInBody) throw keyWithheld(url.host);
     const dispatcher = dispatcherFor(request.url, url, parts);
     const cookie = cookies.headerFor(url);
     const sent = { ...headersOf(request, isKeyWithheld, parts), ...(cookie === null ? {} : { cookie }) };
@@ -123,15 +125,21 @@ export function headersOf(
   isKeyWithheld: boolean,
   { validators, userAgent, clock }: Pick<SendParts, 'validators' | 'userAgent' | 'clock'>,
 ): Record<string, string> {
+  // Some upstreams want a User-Agent of their own form.
   const headers: Record<string, string> = {
-    ...request.headers,
     'user-agent': userAgent,
+    ...request.headers,
     'accept-encoding': acceptEncoding,
   };
   if (request.authorization !== undefined && !isKeyWithheld) {
-    const { header, scheme, key } = request.authorization;
-    if (header !== null) headers[header] = scheme === null ? key.reveal() : `${scheme} ${key.reveal()}`;
+    const { header, scheme, key, headers: others = {} } = request.authorization;
+    if (header !== null && key !== null) {
+      headers[header] = scheme === null ? key.reveal() : `${scheme} ${key.reveal()}`;
+    }
+    for (const [name, value] of Object.entries(others)) headers[name] = value.reveal();
   }
+  // RFC 9110 section 13.1.2: with another method than GET they mean that nothing shall be done.
+  if (request.method === 'POST') return headers;
   const { etag } = validators;
   const lastModified = pastDate(validators.lastModified, clock.now());
   if (request.conditional && etag !== null && etag.length <= MAX_VALIDATOR_LENGTH) headers['if-none-match'] = etag;

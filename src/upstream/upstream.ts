@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { AccountLimits, ConfiguredFeed, FeedContext } from '../feeds/feed.ts';
 import type { Clock } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
+import type { Secret } from '../model/secret.ts';
 import type { Flights } from '../model/single-flight.ts';
 import type { Writer } from '../store/store.ts';
 import { accountNameOf } from './account.ts';
@@ -17,6 +18,8 @@ export interface Upstream {
   files: FeedContext<unknown>['files'];
   /** Upstream requests sent so far. */
   requests(): number;
+  /** What no text may hold that people see. */
+  secrets(): readonly Secret[];
   /** All that the format asked for is as the last whole pull left it. */
   isUnchanged(): boolean;
   /** Call it when what was read is committed or given up: it releases the poll's permit to read. */
@@ -70,6 +73,7 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
     },
     committed: () => permit.release(),
     requests: () => fetcher?.requests() ?? 0,
+    secrets: () => [...(fetcher?.secrets() ?? [])],
     isUnchanged: () => (fetcher?.isUnchanged() ?? false) || files.isUnchanged(),
     validators: () => {
       const { etag = null, lastModified = null, bodyHash = null } = fetcher?.validators() ?? {};

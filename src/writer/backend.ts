@@ -57,6 +57,12 @@ export interface BackendOptions {
   resolveAll?: ResolveAll;
 }
 
+/** Operators of feeds ask to be told whom to write to. A header carries ASCII only, and a comment ends at its bracket. */
+export function userAgentOf(contact: string | null): string {
+  const plain = contact?.replace(/[^\x20-\x7e]|[()\\]/g, '').trim() ?? '';
+  return `Sluice/${version} (threat-intelligence gateway${plain === '' ? '' : `; ${plain}`})`;
+}
+
 /** Opens the store, then what fills its journals (polls), what empties them (deliveries), and the verbs on all of it. */
 export async function openBackend(config: Config, options: BackendOptions): Promise<Backend> {
   const { clock, onClients, onError } = options;
@@ -66,7 +72,7 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
   const namespace = await writer.namespace();
   const stop = new AbortController();
   const { signal } = stop;
-  const userAgent = `Sluice/${version} (threat-intelligence gateway)`;
+  const userAgent = userAgentOf(config.identity.contact);
 
   const journals = openJournals(config, { clock, writer, namespace });
   const ticks = new Ticks(journals);

@@ -204,6 +204,39 @@ collections: { all: { pool: main } }
   }
 });
 
+t.test('secrets of a request are read from where the file says, and print as that', async (t) => {
+  const yaml = `
+data: ./data
+feeds:
+  one:
+    format: stix
+    url: "https://h.example/{secret:PATH_KEY}/list?token={secret:PATH_KEY}"
+    headers: { X-Other: "{secret:OTHER}" }
+    body: { query: get, days: 3, nested: [a] }
+    secrets: { PATH_KEY: { env: KEY }, OTHER: { env: OTHER } }
+    fallback_urls: ["https://copy.example/list"]
+pools: { main: { feeds: [one] } }
+collections: { all: { pool: main } }
+`;
+  const load = (text: string) =>
+    loadConfig(text, {
+      path: join(t.testdir(), 'sluice.yaml'),
+      env: { KEY: 'k1-secret', OTHER: 'k2-secret' },
+      formats: feedFormats,
+      presets,
+      stores: storeEngines,
+      sinks: sinkKinds,
+      collectionIdOf,
+    });
+  const { effective } = load(yaml);
+  t.match(effective, 'env: OTHER');
+  t.notMatch(effective, /k[12]-secret/);
+  t.match(load(effective).config.feeds[0]?.options, { body: { query: 'get', days: 3, nested: ['a'] } });
+  t.throws(() => load(yaml.replace('token={secret:PATH_KEY}', 'token=abc')), { message: /must not carry a key/ });
+  t.throws(() => load(yaml.replaceAll('OTHER', 'other')), { message: /is not a name in capitals/ });
+  t.throws(() => load(yaml.replace('X-Other', 'X Other')), { message: /is not the name of a header/ });
+});
+
 t.test('a batch of STIX is bounded by its bytes as well as by its rows', async (t) => {
   const large = (n: number) => ({
     type: 'note',

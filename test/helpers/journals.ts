@@ -159,6 +159,7 @@ export async function openBench(
         fetch: () => Promise.reject(new Error('no network here')),
         files: () => Promise.reject(new Error('no disk here')),
         requests: () => 0,
+        secrets: () => [],
         isUnchanged: () => isUnchanged,
         committed: () => undefined,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),

@@ -67,7 +67,9 @@ export const identitySchema = Type.Object(
   {
     name: Type.String({ ...line('The producing identity of everything that is issued here.'), default: 'Sluice' }),
     description: Type.Optional(text('What the identity says of itself.')),
-    contact: Type.Optional(line('Whom to ask about what is served.')),
+    contact: Type.Optional(
+      line('Whom to ask about what is served. Feeds are told it in User-Agent, as some of them ask.'),
+    ),
   },
   { ...closed, default: {} },
 );
