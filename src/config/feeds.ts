@@ -122,6 +122,7 @@ function defineFeed(
     mode,
     title: section.title ?? defaults.title ?? name,
     aliases: [...new Set([...aliases, ...(defaults.title === undefined ? [] : [defaults.title])])],
+    ...(section.republishes === undefined ? {} : { republishes: section.republishes }),
     every: section.every ?? defaults.every,
     confidence: section.confidence ?? null,
     tlp: section.tlp,

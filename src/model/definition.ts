@@ -18,6 +18,8 @@ export interface FeedDefinition {
   title: string;
   /** Further names of its publisher, from its preset and format (publisher.ts). */
   aliases: readonly string[];
+  /** Names of publishers whose words its own rows may be copies of (publisher.ts). Absent: of none. */
+  republishes?: readonly string[];
   /** Milliseconds between polls. */
   every: Millis;
   /** For rows without a confidence of their own. */

@@ -141,11 +141,11 @@ function mergeOne(one: Admitted): Merged {
 }
 
 /** `admitted` by strength: a property of which there is one comes from the first that has it. */
-function mergeSeveral(admitted: readonly Admitted[], { keyOf }: Publishers): Merged {
+function mergeSeveral(admitted: readonly Admitted[], { countOf }: Publishers): Merged {
   const observations = admitted.map(({ observation }) => observation);
   const strongest = admitted[0] as Admitted;
   // Whoever passes on what another publishes adds nothing.
-  const publishers = new Set(observations.map(({ source }) => keyOf(source.feed_name))).size;
+  const publishers = countOf(observations.map(({ source }) => source.feed_name));
   const all = <K extends keyof Observation>(name: K) => observations.map((observation) => observation[name]);
   return {
     observable: strongest.observation.observable,

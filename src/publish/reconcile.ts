@@ -75,10 +75,11 @@ function policyHash(journals: Journals, definition: JournalDefinition): string {
   const { profile, policy } = definition;
   const feeds = journals
     .feedsOf(definition)
-    .map(({ name, title, aliases, mode, lifetime, outageLimit, confidence, tlp }) => ({
+    .map(({ name, title, aliases, republishes, mode, lifetime, outageLimit, confidence, tlp }) => ({
       name,
       title,
       aliases,
+      republishes,
       mode,
       lifetime,
       outageLimit,

@@ -555,3 +555,27 @@ async function pullInto(
     held.set(value, { tlp, revoked, until: untilOf(days), confidence });
   }
 }
+
+t.test(
+  'a copy does not make two of its source; it counts once its source is silent, and with a new configuration',
+  async (t) => {
+    const row = { value: '198.51.100.1' };
+    const [source, other] = [feed('source'), feed('other')];
+    const copy = feed('copy', { republishes: ['source'] });
+    const two = journal({ minSources: 2 });
+    const bench = await openBench(t, [source, copy, other], [two]);
+    const live = async (on = bench) => (await on.indicators()).live.length;
+    await bench.pull(source, [row]);
+    await bench.pull(copy, [row]);
+    t.equal(await live(), 0, 'the source and its copy');
+    await bench.pull(other, [row]);
+    t.equal(await live(), 1);
+    await bench.pull(source, []);
+    t.equal(await live(), 1, 'the copy counts by itself');
+    await bench.pull(source, [row]);
+    await bench.pull(other, []);
+    t.equal(await live(), 0);
+    const plain = await openBench(t, [source, feed('copy'), other], [two], bench);
+    t.equal(await live(plain), 1, 'it is no copy any more');
+  },
+);

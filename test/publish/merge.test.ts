@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import t from 'tap';
 import { MICROS_PER_DAY, type Micros } from '../../src/model/clock.ts';
 import type { FeedDefinition, JournalPolicy } from '../../src/model/definition.ts';
@@ -117,6 +118,74 @@ t.test('names that share a publisher by way of a third feed are one, in whatever
     t.equal(new Set(['a', 'c', 'x'].map(keyOf)).size, 3);
     t.equal(keyOf('c'), keyOf('three'));
   }
+  t.end();
+});
+
+t.test('what a feed republishes it is no further publisher of, as long as one of those says it', (t) => {
+  const urlhaus = feed('abuse', { title: 'URLhaus', aliases: ['urlhaus-csv'] });
+  const threatfox = feed('fox', { title: 'ThreatFox' });
+  const copy = feed('copy', { title: 'Copy', republishes: ['URL haus', 'fox'] });
+  const other = feed('other', { title: 'Other' });
+  const count = (...words: Word[]): number => {
+    const publishers = publishersOf([urlhaus, threatfox, copy, other]);
+    return publishers.countOf(words.map(({ by, source }) => source ?? by.title));
+  };
+  t.equal(count({ by: copy }, { by: urlhaus }), 1);
+  t.equal(count({ by: urlhaus }, { by: copy }), 1, 'in any order');
+  t.equal(count({ by: copy }, { by: other, source: 'urlhaus-csv' }), 1, 'whoever names the source');
+  t.equal(count({ by: copy }), 1, 'nobody else says it any more');
+  t.equal(count({ by: copy }, { by: other }), 2, 'it is no copy of this one');
+  t.equal(
+    count({ by: copy }, { by: urlhaus }, { by: threatfox }),
+    2,
+    'a copy makes its sources no copies of each other',
+  );
+  t.equal(count({ by: copy, source: 'A third' }, { by: urlhaus }), 2, 'the row says itself whose it is');
+  t.equal(count({ by: other, source: 'copy' }, { by: urlhaus }), 1, 'a copy of a copy');
+  const both = together([
+    { by: copy, confidence: 50 },
+    { by: urlhaus, confidence: 50 },
+  ]);
+  t.equal(both.merged?.publishers, 1);
+  t.equal(both.merged?.confidence, 50, 'and adds no confidence');
+  t.equal(both.merged?.claims.length, 2, 'both are named');
+  t.end();
+});
+
+t.test('publishers are counted as the definition says, whoever republishes whom', (t) => {
+  const size = 6;
+  const edges = fc.uniqueArray(fc.tuple(fc.nat(size - 1), fc.nat(size - 1)), { maxLength: 12, selector: String });
+  const saying = fc.uniqueArray(fc.nat(size - 1), { minLength: 1 });
+  const property = fc.property(edges, saying, fc.boolean(), (arrows, said, isReversed) => {
+    const defined = Array.from({ length: size }, (_, n) => {
+      const republishes = arrows.filter(([from]) => from === n).map(([, to]) => `p${to}`);
+      return { name: `p${n}`, title: `p${n}`, aliases: [], republishes };
+    });
+    // By the definition: who passes on whom, through how many hands so ever (Warshall's closure).
+    const passes = Array.from({ length: size }, (_, a) =>
+      Array.from({ length: size }, (_, b) => arrows.some(([from, to]) => from === a && to === b)),
+    );
+    const from = (a: number, b: number): boolean => passes[a]?.[b] === true;
+    for (let via = 0; via < size; via += 1)
+      for (let a = 0; a < size; a += 1)
+        for (let b = 0; b < size; b += 1) if (from(a, via) && from(via, b)) (passes[a] as boolean[])[b] = true;
+    // Those who republish each other are one: each such circle counts unless one of it passes on somebody outside who says it.
+    const circles = new Set(
+      said.map((a) =>
+        said
+          .filter((b) => a === b || (from(a, b) && from(b, a)))
+          .sort()
+          .join(),
+      ),
+    );
+    const counted = [...circles].filter((circle) => {
+      const members = circle.split(',').map(Number);
+      return !said.some((b) => !members.includes(b) && members.some((a) => from(a, b)));
+    });
+    const publishers = publishersOf(isReversed ? defined.toReversed() : defined);
+    return publishers.countOf(said.flatMap((n) => [`p${n}`, `P ${n}`])) === counted.length;
+  });
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 1000 }));
   t.end();
 });
 

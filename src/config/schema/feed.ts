@@ -32,6 +32,15 @@ export const feedSchema = Type.Object(
     title: Type.Optional(
       line('The source shown for rows that name none. Default: the preset or the format says, else the name.'),
     ),
+    republishes: Type.Optional(
+      Type.Array(line('A name of a feed, its title or its preset, however it is spelt.'), {
+        minItems: 1,
+        maxItems: 64,
+        uniqueItems: true,
+        description:
+          "Whose rows this feed passes on without naming them. Where one of these says the same, in the same pool, this feed is no further publisher for a collection's `sources` and for confidence. Where none does, it counts.",
+      }),
+    ),
     mode: Type.Optional(
       Type.Enum(['snapshot', 'delta'], {
         description:
