@@ -97,6 +97,23 @@ t.test('somebody else’s poll meanwhile counts as the schedule’s', async (t) 
   t.strictSame(polls, [20]);
 });
 
+t.test('somebody else’s poll counts too while a clock that was set back is waited for', async (t) => {
+  const state: Times = { attemptedAt: START + MICROS_PER_DAY, nextPollAt: START + MICROS_PER_DAY + EVERY };
+  const { polls, runUntil } = open(t, state);
+  await runUntil(5);
+  Object.assign(state, { attemptedAt: START + 5 * MINUTE, nextPollAt: START + 20 * MINUTE });
+  await runUntil(25);
+  t.strictSame(polls, [20]);
+});
+
+t.test('a pace of less than a minute is kept', async (t) => {
+  const { polls, runUntil } = open(t, { nextPollAt: null, attemptedAt: null }, (state) => {
+    state.nextPollAt = (state.attemptedAt ?? 0) + MINUTE / 2;
+  });
+  await runUntil(2);
+  t.strictSame(polls, [0, 0.5, 1, 1.5, 2]);
+});
+
 t.test('an unforeseen failure is reported and tried again after a minute; an abort ends everything', async (t) => {
   let times = 0;
   const { polls, errors, runUntil, stop, schedule } = open(t, { nextPollAt: null, attemptedAt: null }, (state) => {
