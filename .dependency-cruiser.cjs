@@ -98,9 +98,10 @@ module.exports = {
     },
     {
       name: 'formats-are-strangers',
-      comment: 'Formats of one extension folder never import each other; only the registry knows them all.',
+      comment:
+        'Formats of one extension folder never import each other; only the registry knows them all. A family shares the folder of its first word: misp-feed, misp-rest.',
       severity: 'error',
-      from: { path: '^src/feeds/(?!registry|presets)([^/.]+)' },
+      from: { path: '^src/feeds/(?!registry|presets)([^/.-]+)' },
       to: { path: '^src/feeds/', pathNot: ['^src/feeds/(feed|fields|key|source)\\.ts$', '^src/feeds/$1[/.-]', '^src/feeds/(reading|source)/'] },
     },
     {

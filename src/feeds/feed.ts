@@ -3,7 +3,7 @@ import type { Micros, Millis } from '../model/clock.ts';
 import type { FeedDefinition, FeedMode, UpstreamDefinition } from '../model/definition.ts';
 import type { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { Rejection } from '../model/observation.ts';
+import type { Rejection, SourceObject } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
 
 /**
@@ -142,6 +142,8 @@ export interface FeedBatch {
   items: FeedItem[];
   /** Rows that the format could not read, and notes on rows that it could not ask for. */
   rejected: Rejection[];
+  /** Versions of upstream objects that say nothing any more: what the rows or objects of these ids said before ends. */
+  ended?: readonly SourceObject[];
   /** Where the next pull goes on, committed with this batch; null leaves the stored cursor as it is. */
   cursor: string | null;
   /** The pull is whole: its validators are committed, and in a snapshot rows that did not come have vanished. */
@@ -176,6 +178,11 @@ export interface FeedRow {
   expires?: unknown;
   revoked?: unknown;
   id?: unknown;
+  /**
+   * A time as above, with a STIX id as `id`: the version of the upstream object that the row is a part of. A later version takes
+   * back what an earlier one said on values that it does not name; so all rows of a version must come in one batch.
+   */
+  version?: unknown;
   name?: unknown;
   description?: unknown;
   labels?: unknown;

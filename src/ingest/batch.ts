@@ -11,7 +11,7 @@ import type { Pull, Transaction } from '../store/store.ts';
 export interface Rows {
   observations: Observation[];
   objects: StixObject[];
-  /** Objects that may have been observations in another version. */
+  /** Objects that may have been observations in another version, and are none in this. */
   silent: SourceObject[];
   rejections: Rejection[];
   /** Rows taken, whatever the number of observations in each. */
@@ -39,6 +39,7 @@ export function* normaliseBatch(batch: FeedBatch, feed: FeedDefinition, now: Mic
     }
     normaliseItem(item, feed, now, rows);
   }
+  rows.silent.push(...(batch.ended ?? []));
   yield { rows, batch };
 }
 

@@ -20,7 +20,7 @@ export class BatchVersions {
   /** Newest versions that say nothing of an observable. */
   readonly ended: SourceObject[];
   /** Made when it is first asked for: nearly all that comes is new, or as it was. */
-  #keys: Map<string, ObservableKey[]> | null = null;
+  #keys: Map<string, Set<ObservableKey>> | null = null;
 
   /** `silent`: objects that may have been observations in another version, and are none in this. */
   constructor(observations: readonly Observation[], silent: readonly SourceObject[], now: Micros) {
@@ -45,11 +45,11 @@ export class BatchVersions {
       this.#keys = new Map();
       for (const { sourceId, key } of this.observations) {
         const keys = this.#keys.get(sourceId as string);
-        if (keys === undefined) this.#keys.set(sourceId as string, [key]);
-        else keys.push(key);
+        if (keys === undefined) this.#keys.set(sourceId as string, new Set([key]));
+        else keys.add(key);
       }
     }
-    return this.#keys.get(id)?.includes(key) === true;
+    return this.#keys.get(id)?.has(key) === true;
   }
 }
 

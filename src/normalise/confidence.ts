@@ -53,6 +53,16 @@ const words: Record<string, number | null> = {
   'admiralty-scale:information-credibility="4"': 30,
   'admiralty-scale:information-credibility="5"': 10,
   'admiralty-scale:information-credibility="6"': null,
+  'estimative-language:likelihood-probability="almost-no-chance"': 5,
+  'estimative-language:likelihood-probability="very-unlikely"': 15,
+  'estimative-language:likelihood-probability="unlikely"': 30,
+  'estimative-language:likelihood-probability="roughly-even-chance"': 50,
+  'estimative-language:likelihood-probability="likely"': 70,
+  'estimative-language:likelihood-probability="very-likely"': 85,
+  'estimative-language:likelihood-probability="almost-certain"': 95,
+  'estimative-language:confidence-in-analytic-judgment="low"': 15,
+  'estimative-language:confidence-in-analytic-judgment="moderate"': 50,
+  'estimative-language:confidence-in-analytic-judgment="high"': 85,
 };
 const table = new Map(Object.entries(words));
 

@@ -65,7 +65,7 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
     validUntil: readTime(row.expires, 'expires', complain),
     revoked: readBoolean(row.revoked, 'revoked', complain),
     sourceId: readText(row.id, MAX_NAME, 'id', complain),
-    version: null,
+    version: readTime(row.version, 'version', complain),
     others: [],
     reportedAt: now,
     source,

@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { parsePreset, presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import type { Json } from '../../src/model/json.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collectionIdOf } from '../../src/stix/id.ts';
@@ -13,6 +14,7 @@ import { storeEngines } from '../../src/store/registry.ts';
 import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openFeedBench, pull } from '../helpers/feed.ts';
+import { attributeOf, eventOf, startMisp } from '../helpers/misp-upstream.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 import { indicatorOf, startTaxii } from '../helpers/taxii-upstream.ts';
 import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
@@ -61,6 +63,27 @@ const scenarios: Record<keyof typeof feedFormats, OpenScenario> = {
         write(']}', odd);
       },
       breakDown: () => write(', {"type":'),
+    };
+  },
+
+  async 'misp-feed'(t: Test) {
+    const misp = await startMisp(t);
+    let served = 0;
+    return {
+      bench: await openFeedBench(t, feedFormats['misp-feed'], { url: `${misp.url}/feed`, per_minute: 100_000 }),
+      serve(count, odd = 0) {
+        // What comes later is in an event of its own: a changed event says all of its rows again, in a new version.
+        const rows: Json[] = Array.from({ length: count - served }, (_, n) => attributeOf(served + n));
+        for (let n = 0; n < odd; n += 1) rows.push(`odd ${n}`);
+        const event = eventOf(served, rows);
+        misp.events.set(String(event['uuid']), event);
+        served = count;
+      },
+      breakDown() {
+        const event = eventOf(1, [attributeOf(1)]);
+        misp.events.set(String(event['uuid']), event);
+        misp.faults.set(`/feed/${event['uuid']}.json`, 'reset');
+      },
     };
   },
 
