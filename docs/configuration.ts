@@ -90,12 +90,13 @@ interface Row {
   isRequired: boolean;
 }
 
-/** Keys of mappings inside stand under their path: `tls.cert`. */
+/** Keys of mappings inside stand under their path: `tls.cert`. Keys that mean the same each are told with their mapping. */
 function flatten(node: SchemaNode, prefix = ''): Row[] {
   return Object.entries(node.properties ?? {}).flatMap(([name, child]): Row[] => {
     const path = `${prefix}${name}`;
     const [each] = Object.values(child.patternProperties ?? {});
     const isRequired = child.default === undefined && (node.required?.includes(name) ?? false);
+    if (child.properties !== undefined && child['x-keys'] !== undefined) return [{ path, node: child, isRequired }];
     const inside = each?.properties === undefined ? flatten(child, `${path}.`) : flatten(each, `${path}.KEY.`);
     return [{ path, node: child, isRequired }, ...inside];
   });

@@ -37,18 +37,25 @@ const selector = Type.Union([
 ]);
 const selectors = Type.Union([selector, Type.Array(selector, { minItems: 1, maxItems: 16 })]);
 const scalar = Type.Union([Type.String({ maxLength: 4096 }), Type.Number(), Type.Boolean()]);
-const eachField = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) =>
-  Object.fromEntries(names.map((name) => [name, Type.Optional(schema)])) as {
-    [Name in RowFieldName]: ReturnType<typeof Type.Optional<T>>;
-  };
-const closed = { additionalProperties: false };
+const eachOf = <Name extends RowFieldName, T extends Parameters<typeof Type.Optional>[0]>(
+  names: readonly Name[],
+  schema: T,
+) =>
+  Object.fromEntries(names.map((name) => [name, Type.Optional(schema)])) as Record<
+    Name,
+    ReturnType<typeof Type.Optional<T>>
+  >;
+const eachField = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) => eachOf(names, schema);
+/** Properties that hold several values. Their order is that of the docs. */
+const separated = ['value', 'labels', 'techniques', 'references'] as const;
+const separatorSchema = Type.String({ minLength: 1, maxLength: 8 });
+const closed = { additionalProperties: false, 'x-keys': `must be one of ${names.join(', ')}` };
 
 export const fieldOptions = {
   fields: Type.Optional(
     Type.Object(eachField(selectors), {
       ...closed,
-      description:
-        'Where each property of a row stands: a name, or a number counted from 1. A list of them for value gives a row for each that is not empty; for labels, techniques and references it joins them; for others the first that is not empty counts.',
+      description: `Where each property of a row (${names.join(', ')}) stands: a name, or a number counted from 1. A list of them for value gives a row for each that is not empty; for labels, techniques and references it joins them; for others the first that is not empty counts.`,
     }),
   ),
   constants: Type.Optional(
@@ -60,20 +67,20 @@ export const fieldOptions = {
   null_words: Type.Optional(
     Type.Array(Type.String({ maxLength: 64 }), {
       maxItems: 32,
-      description: 'Texts that mean that nothing is said, such as None or -.',
+      description: 'Texts that mean that nothing is said, such as None or -, in any case.',
     }),
   ),
   words: Type.Optional(
     Type.Object(eachField(Type.Record(Type.String({ maxLength: 256 }), scalar)), {
       ...closed,
-      description: 'By property: what a word of the feed means. A word that is not named stays as it is.',
+      description:
+        'By property: what a word of the feed means; empty text: nothing. Their case does not count. A word that is not named stays as it is.',
     }),
   ),
   separator: Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 8,
-      description: 'Between several values in one field. Default: labels are split at commas.',
+    Type.Union([separatorSchema, Type.Object(eachOf(separated, separatorSchema), { additionalProperties: false })], {
+      description:
+        'Between several values in one field: one for all properties that may hold several (value, labels, techniques, references), or one by property. Default: labels are split at commas.',
     }),
   ),
 };
@@ -86,67 +93,107 @@ export type ReadField = (selector: string | number) => unknown;
 /** Makes the rows of one record by the options. A record without any value gives one row without a value, which is rejected. */
 export type RowMaker = (read: ReadField) => FeedRow[];
 
-const joining = new Set<RowFieldName>(['labels', 'techniques', 'references']);
+/** All that can be decided before the first record is decided here, because a RowMaker runs for every record. */
+export function rowMaker(options: FieldOptions): RowMaker {
+  const { fields = {}, constants = {} } = options;
+  const properties = names
+    .filter((name) => name !== 'value' && (fields[name] ?? constants[name]) !== undefined)
+    .map((name) => ({
+      property: rowFields[name],
+      propertyOf: isSeparated(name) ? joinedReader(name, options) : singleReader(name, options),
+    }));
+  const valuesOf = listReader('value', options);
 
-export function rowMaker({
-  fields = {},
-  constants = {},
-  null_words = [],
-  words = {},
-  separator,
-}: FieldOptions): RowMaker {
-  const nothing = new Set<unknown>(null_words);
-  const mapped = names.filter((name) => name !== 'value' && (fields[name] ?? constants[name]) !== undefined);
-  const valueSelectors = listOf(fields.value ?? []);
-  const clean = (value: unknown): unknown => {
-    const plain = typeof value === 'string' ? value.trim() : value;
-    return plain === '' || plain === null || nothing.has(plain) ? undefined : plain;
-  };
-  const split = (value: unknown): unknown[] => {
-    const parts = separator !== undefined && typeof value === 'string' ? value.split(separator) : listOf(value);
-    return parts.map(clean).filter((part) => part !== undefined);
-  };
-  const meaning = (name: RowFieldName, value: unknown): unknown => {
-    const meanings = words[name];
-    const word = String(value);
-    return meanings !== undefined && Object.hasOwn(meanings, word) ? meanings[word] : value;
-  };
-  const propertyOf = (name: RowFieldName, read: ReadField): unknown => {
-    const found = listOf(fields[name] ?? []).map((one) => clean(read(one)));
-    if (!joining.has(name)) {
-      const first = found.find((one) => one !== undefined);
-      return first === undefined ? constants[name] : meaning(name, first);
-    }
-    const said = found
-      .filter((one) => one !== undefined)
-      .flatMap((one) => (name === 'labels' ? labelsIn(one, separator) : split(one)));
-    const added = name === 'labels' || said.length === 0 ? listOf(constants[name] ?? []) : [];
-    const all = [
-      ...said
-        .map(clean)
-        .filter((one) => one !== undefined)
-        .map((one) => meaning(name, one)),
-      ...added,
-    ];
-    return all.length === 0 ? undefined : all;
-  };
   return (read) => {
-    const common: Partial<FeedRow> = {};
-    for (const name of mapped) {
-      const property = propertyOf(name, read);
-      if (property !== undefined) common[rowFields[name]] = property;
+    const row: FeedRow = { value: constants.value };
+    for (const { property, propertyOf } of properties) {
+      const said = propertyOf(read);
+      if (said !== undefined) row[property] = said;
     }
-    const values = valueSelectors
-      .map((one) => clean(read(one)))
-      .filter((one) => one !== undefined)
-      .flatMap(split);
-    if (values.length === 0) return [{ ...common, value: constants.value }];
-    return values.map((value) => ({ ...common, value: meaning('value', value) }));
+    const values = valuesOf(read);
+    if (values.length > 1) return values.map((value) => ({ ...row, value }));
+    if (values.length === 1) row.value = values[0];
+    return [row];
   };
 }
 
-function labelsIn(value: unknown, separator = ','): readonly unknown[] {
-  return typeof value === 'string' ? value.split(separator) : listOf(value);
+type SeparatedName = (typeof separated)[number];
+
+function isSeparated(name: RowFieldName): name is SeparatedName {
+  return separated.some((one) => one === name);
+}
+
+/** The first field that says something, else the constant. */
+function singleReader(name: RowFieldName, options: FieldOptions): (read: ReadField) => unknown {
+  const selected = listOf(options.fields?.[name] ?? []);
+  const constant = options.constants?.[name];
+  const meaningOf = meaningReader(name, options);
+  return (read) => {
+    for (const selector of selected) {
+      const said = meaningOf(read(selector));
+      if (said !== undefined) return said;
+    }
+    return constant;
+  };
+}
+
+/** All that the fields say. Constants are added to labels; for others they count where no field says anything. */
+function joinedReader(name: SeparatedName, options: FieldOptions): (read: ReadField) => unknown {
+  const constants = listOf<unknown>(options.constants?.[name] ?? []);
+  const listed = listReader(name, options);
+  return (read) => {
+    const said = listed(read);
+    if (said.length === 0) return constants.length === 0 ? undefined : constants;
+    return name === 'labels' ? [...said, ...constants] : said;
+  };
+}
+
+/** All that the fields say, in their order: a text is split at the separator, a list counts item by item. */
+function listReader(name: SeparatedName, options: FieldOptions): (read: ReadField) => unknown[] {
+  const { separator = {} } = options;
+  const between =
+    typeof separator === 'string' ? separator : (separator[name] ?? (name === 'labels' ? ',' : undefined));
+  const selected = listOf(options.fields?.[name] ?? []);
+  const meaningOf = meaningReader(name, options);
+  return (read) => {
+    const found: unknown[] = [];
+    const add = (value: unknown): void => {
+      const said = meaningOf(value);
+      if (said !== undefined) found.push(said);
+    };
+    for (const selector of selected) {
+      const value = read(selector);
+      if (typeof value === 'string' && between !== undefined && value.includes(between)) {
+        for (const part of value.split(between)) add(part);
+      } else if (Array.isArray(value)) value.forEach(add);
+      else add(value);
+    }
+    return found;
+  };
+}
+
+/** What one value means: text is trimmed, then null words and words apply, in any case. Undefined: it says nothing. */
+function meaningReader(name: RowFieldName, { null_words = [], words = {} }: FieldOptions): (value: unknown) => unknown {
+  // A Map has no words of its own, as an object has `constructor`. Where both name a word, it means what `words` says.
+  const meanings = new Map<string, unknown>([
+    ...null_words.map((word): [string, unknown] => [word.trim().toLowerCase(), '']),
+    ...Object.entries(words[name] ?? {}).map(([word, meaning]): [string, unknown] => [
+      word.trim().toLowerCase(),
+      meaning,
+    ]),
+  ]);
+  const longest = Math.max(0, ...[...meanings.keys()].map(({ length }) => length));
+  return (value) => {
+    const plain = typeof value === 'string' ? value.trim() : (value ?? '');
+    if (plain === '') return undefined;
+    if (longest === 0 || typeof plain === 'object') return plain;
+    const word = String(plain);
+    // No longer text is one of the words; lower case would copy it.
+    if (word.length > longest) return plain;
+    const meaning = meanings.get(word.toLowerCase());
+    if (meaning === undefined) return plain;
+    return meaning === '' ? undefined : meaning;
+  };
 }
 
 function listOf<T>(value: T | readonly T[]): readonly T[] {

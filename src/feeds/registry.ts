@@ -1,3 +1,4 @@
+import { csv } from './csv.ts';
 import type { ConfiguredFeed, FeedFormat } from './feed.ts';
 import { mispFeed } from './misp-feed.ts';
 import { socdefenders } from './socdefenders.ts';
@@ -5,7 +6,10 @@ import { stix } from './stix.ts';
 import { taxii } from './taxii.ts';
 
 /** All feed formats by name. */
-export const feedFormats = { 'misp-feed': mispFeed, socdefenders, stix, taxii } satisfies Record<string, FeedFormat>;
+export const feedFormats = { csv, 'misp-feed': mispFeed, socdefenders, stix, taxii } satisfies Record<
+  string,
+  FeedFormat
+>;
 
 /** The feeds that are polled, each with its format. */
 export function configuredFeeds(config: { feeds: readonly Omit<ConfiguredFeed, 'format'>[] }): ConfiguredFeed[] {

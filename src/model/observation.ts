@@ -108,6 +108,7 @@ export type RejectionReason =
   | 'not-served'
   | 'too-long'
   | 'unreadable-file'
+  | 'unreadable-row'
   | 'reserved'
   | 'too-wide';
 

@@ -1,6 +1,7 @@
 // slow (10 s): batches and archives as large as they may be
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { loadConfig } from '../../src/config/load.ts';
 import { parsePreset, presets } from '../../src/feeds/presets.ts';
@@ -21,6 +22,26 @@ import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstr
 
 /** A format that is registered without a scenario here does not compile. */
 const scenarios: Record<keyof typeof feedFormats, OpenScenario> = {
+  async csv(t: Test) {
+    const dir = t.testdir({ drop: {} });
+    const options = { path: './drop', fields: { value: 'url', labels: 'tags' } };
+    let text = '';
+    const write = (): void => writeFileSync(join(dir, 'drop', 'table.csv'), text);
+    return {
+      bench: await openFeedBench(t, feedFormats.csv, options, { base: dir }),
+      serve(count, odd = 0) {
+        const rows = Array.from({ length: count }, (_, n) => `${n},"http://host-${n}.example.com/","a,b"\r\n`);
+        const others = Array.from({ length: odd }, (_, n) => `"odd ${n}\r\n`);
+        text = ['# a table\r\n', 'id,url,tags\r\n', ...rows, ...others].join('');
+        write();
+      },
+      breakDown() {
+        writeFileSync(join(dir, 'drop', 'table.csv.gz'), gzipSync(text).subarray(0, -9));
+        rmSync(join(dir, 'drop', 'table.csv'));
+      },
+    };
+  },
+
   async socdefenders(t: Test) {
     const clock = scriptedClock(START, { auto: true });
     const upstream = await startUpstream(t, { clock });
