@@ -4,9 +4,10 @@ import { mispFeed } from './misp-feed.ts';
 import { socdefenders } from './socdefenders.ts';
 import { stix } from './stix.ts';
 import { taxii } from './taxii.ts';
+import { text } from './text.ts';
 
 /** All feed formats by name. */
-export const feedFormats = { csv, 'misp-feed': mispFeed, socdefenders, stix, taxii } satisfies Record<
+export const feedFormats = { csv, 'misp-feed': mispFeed, socdefenders, stix, taxii, text } satisfies Record<
   string,
   FeedFormat
 >;

@@ -75,7 +75,11 @@ export async function* readSource(
       } else yield* readDocument(stream);
     }
   };
-  for await (const batch of inBatches(found())) yield note === null ? batch : { ...batch, note };
+  for await (const batch of inBatches(found())) {
+    // Several batches may come of one chunk.
+    feed.signal.throwIfAborted();
+    yield note === null ? batch : { ...batch, note };
+  }
 }
 
 /** A file that is listed and has no content to read, and why. */

@@ -126,6 +126,23 @@ const scenarios: Record<keyof typeof feedFormats, OpenScenario> = {
       },
     };
   },
+
+  async text(t: Test) {
+    const dir = t.testdir({ drop: {} });
+    let list = '';
+    const write = (bytes: Buffer): void => writeFileSync(join(dir, 'drop', 'list.gz'), bytes);
+    return {
+      bench: await openFeedBench(t, feedFormats.text, { path: './drop' }, { base: dir }),
+      serve(count, odd = 0) {
+        const rows = Array.from({ length: count }, (_, n) => `host-${n}.example.com`);
+        const others = Array.from({ length: odd }, (_, n) => `192.0.2.9-192.0.2.${n}`);
+        list = ['# A list', ...rows, ...others].join('\n');
+        write(gzipSync(list));
+      },
+      // Half of what was packed.
+      breakDown: () => write(gzipSync(list).subarray(0, gzipSync(list).length / 2)),
+    };
+  },
 };
 
 for (const [name, format] of Object.entries(feedFormats)) {
@@ -211,6 +228,16 @@ t.test('options that a format refuses are reported by the configuration, with th
     ['{ format: stix, path: a, url: "https://feeds.example/stix.json" }', /either path or url/],
     ['{ format: stix, path: a, key: { env: KEY } }', /key goes with url/],
     ['{ format: stix, url: "file:///etc/passwd" }', /http/],
+    ['{ format: text }', /either path or url/],
+    ['{ format: text, path: a, pattern: "(" }', /pattern: .*missing closing \)/],
+    ['{ format: text, path: a, pattern: "(?P<host>a)" }', /pattern needs a group named value/],
+    ['{ format: text, path: a, pattern: "(?P<value>a)", fields: { port: port } }', /pattern has no group port/],
+    ['{ format: text, path: a, pattern: "(a)", fields: { value: 2 } }', /pattern has no group 2/],
+    ['{ format: text, path: a, pattern: "(a{900})b{200}" }', /more than 1000 steps/],
+    ['{ format: text, path: a, pattern: a, delimiter: "|" }', /pattern goes without/],
+    ['{ format: text, path: a, fields: { value: host } }', /fields of a line have numbers/],
+    ['{ format: text, path: a, layout: hosts, fields: { value: 1 } }', /layout hosts goes without/],
+    ['{ format: text, path: a, layout: csv }', /layout/],
     ['{ format: taxii }', /url/],
     ['{ format: taxii, url: "https://h.example/taxii2/?x=1" }', /without user, password and query/],
     [

@@ -16,6 +16,7 @@ export interface Line {
 }
 
 const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 
 /** The lines of a stream, as many at once as a chunk ends. An empty chunk is passed on as an empty list. */
 export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Line[]> {
@@ -25,6 +26,29 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
     else yield* inOneList(splitter.read(asBuffer(chunk)));
   }
   yield* inOneList(splitter.end());
+}
+
+/**
+ * Turns line breaks that are a CR alone into LF; CRLF stays as it is. A chunk without any is passed on as it came, and no byte of a
+ * chunk is changed: others may read it too.
+ */
+export async function* withLineFeeds(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let isHeld = false;
+  for await (const chunk of chunks) {
+    if (chunk.length === 0 || (!isHeld && !chunk.includes(CARRIAGE_RETURN))) {
+      yield chunk;
+      continue;
+    }
+    const text = Buffer.concat([isHeld ? Buffer.of(CARRIAGE_RETURN) : Buffer.alloc(0), chunk]);
+    // What stands behind the last CR decides what it is.
+    isHeld = text.at(-1) === CARRIAGE_RETURN;
+    const whole = isHeld ? text.subarray(0, -1) : text;
+    for (let at = whole.indexOf(CARRIAGE_RETURN); at !== -1; at = whole.indexOf(CARRIAGE_RETURN, at + 1)) {
+      if (text[at + 1] !== LINE_FEED) whole[at] = LINE_FEED;
+    }
+    if (whole.length > 0) yield whole;
+  }
+  if (isHeld) yield Buffer.of(LINE_FEED);
 }
 
 class LineSplitter {
