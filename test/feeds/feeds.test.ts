@@ -15,7 +15,7 @@ import { storeEngines } from '../../src/store/registry.ts';
 import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openFeedBench, pull } from '../helpers/feed.ts';
-import { attributeOf, eventOf, startMisp } from '../helpers/misp-upstream.ts';
+import { attributeOf, CHANGED, eventOf, startMisp } from '../helpers/misp-upstream.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 import { indicatorOf, startTaxii } from '../helpers/taxii-upstream.ts';
 import { fullRow, shortRow, startUpstream, UPSTREAM_KEY } from '../helpers/upstream.ts';
@@ -104,6 +104,25 @@ const scenarios: Record<keyof typeof feedFormats, OpenScenario> = {
         const event = eventOf(1, [attributeOf(1)]);
         misp.events.set(String(event['uuid']), event);
         misp.faults.set(`/feed/${event['uuid']}.json`, 'reset');
+      },
+    };
+  },
+
+  async 'misp-rest'(t: Test) {
+    const misp = await startMisp(t, { auth: { header: 'authorization', value: UPSTREAM_KEY } });
+    const clock = scriptedClock(CHANGED * MICROS_PER_SECOND, { auto: true });
+    const options = { url: misp.url, key: new Secret(UPSTREAM_KEY), overlap: 3_600_000, per_minute: 100_000 };
+    return {
+      bench: await openFeedBench(t, feedFormats['misp-rest'], options, { clock }),
+      serve(count, odd = 0) {
+        const { attributes } = misp;
+        while (attributes.length < count) attributes.push(attributeOf(attributes.length));
+        for (let n = 0; n < odd; n += 1) attributes.push(`odd ${n}`);
+      },
+      breakDown() {
+        misp.onRequest = ({ body }) => {
+          if (body['page'] === 2) misp.down = 'half';
+        };
       },
     };
   },

@@ -34,7 +34,7 @@ export interface MispServer {
   /** Events by uuid, as their files hold them; null: named in the manifest, and not there. */
   events: Map<string, JsonObject | null>;
   /** What the search of attributes goes through. */
-  attributes: JsonObject[];
+  attributes: Json[];
   options: MispOptions;
   requests: MispRequest[];
   /** By path; answers every request for it while it is set. */
@@ -112,6 +112,7 @@ function search(body: JsonObject, { attributes, options }: MispServer, reply: Se
   const flags = (value: Json | undefined): unknown[] => (Array.isArray(value) ? value : [value]).map(Number);
   const since = Number(body['timestamp'] ?? body['publish_timestamp'] ?? 0);
   const chosen = attributes.filter((attribute) => {
+    if (!isJsonObject(attribute)) return true;
     const { timestamp, to_ids: marked, deleted, Event: event } = attribute;
     const published = isJsonObject(event) ? Number(event['publish_timestamp'] ?? timestamp) : Number(timestamp);
     const time = body['publish_timestamp'] === undefined ? Number(timestamp) : published;

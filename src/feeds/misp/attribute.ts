@@ -135,7 +135,7 @@ function sightings(attribute: JsonObject): { seen: number | null; ended: number 
   return { seen: times['0'] ?? null, ended: times['2'] ?? null };
 }
 
-function isMarked({ to_ids: marked }: JsonObject): boolean {
+export function isMarked({ to_ids: marked }: JsonObject): boolean {
   return marked === undefined || marked === null || isTrue(marked);
 }
 
