@@ -21,14 +21,16 @@ const NOW = parseTimestamp('2026-11-28T00:00:00Z') as Micros;
 
 const feed = { name: 'list', title: 'List', reach: defaultReach } as FeedDefinition;
 
+const valueOf = (item: FeedItem): string => ('value' in item ? String(item.value) : '');
+
 function outcomeOf(items: readonly FeedItem[], rejected: readonly { reason: string; row: string }[]): Outcome {
   const rows: Outcome['rows'] = [];
   const refused = rejected.map(({ reason, row }) => ({ reason, row }));
   for (const item of items) {
     const read = normalise(item, feed, NOW);
-    if (read.kind === 'rejection') refused.push({ reason: read.rejection.reason, row: read.rejection.row });
+    if (read.kind === 'rejection') refused.push({ reason: read.rejection.reason, row: valueOf(item) });
     if (read.kind !== 'observations') continue;
-    refused.push(...(read.notes ?? []).map(({ reason, row }) => ({ reason, row })));
+    refused.push(...(read.notes ?? []).map(({ reason }) => ({ reason, row: valueOf(item) })));
     for (const { observable, labels, lastSeen, name, source } of read.observations) {
       const { feed_name: _, ...details } = source;
       const said = {
