@@ -1,5 +1,6 @@
 import { csv } from './csv.ts';
 import type { ConfiguredFeed, FeedFormat } from './feed.ts';
+import { json } from './json.ts';
 import { mispFeed } from './misp-feed.ts';
 import { mispRest } from './misp-rest.ts';
 import { socdefenders } from './socdefenders.ts';
@@ -10,6 +11,7 @@ import { text } from './text.ts';
 /** All feed formats by name. */
 export const feedFormats = {
   csv,
+  json,
   'misp-feed': mispFeed,
   'misp-rest': mispRest,
   socdefenders,

@@ -6,7 +6,7 @@ import { type Found, inBatches } from './reading/batches.ts';
 import type { ByteStream } from './reading/stream.ts';
 import { unpack } from './reading/unpack.ts';
 import { askAny } from './source/fallback.ts';
-import { addressSchema, checkRequest, checkSecrets, requestOptions, secretsOf } from './source/request.ts';
+import { type Asked, addressSchema, checkRequest, checkSecrets, requestOptions, secretsOf } from './source/request.ts';
 
 /**
  * What all formats have in common that read documents from an address, a file or a watched directory: their options, their
@@ -62,11 +62,13 @@ export async function* readSource(
   feed: FeedContext<SourceOptions>,
   accept: string,
   readDocument: (document: ByteStream) => AsyncIterable<readonly Found[]>,
+  asked: Partial<Asked> = {},
 ): AsyncGenerator<FeedBatch> {
   let note: string | null = null;
-  const streams = await openSource(feed, accept, (text) => {
+  const onNote = (text: string): void => {
     note = text;
-  });
+  };
+  const streams = await openSource(feed, accept, onNote, asked);
   if (streams === null) return;
   const found = async function* (): AsyncGenerator<readonly Found[]> {
     for await (const stream of streams) {
@@ -97,10 +99,11 @@ export async function openSource(
   feed: FeedContext<SourceOptions>,
   accept: string,
   onNote: (note: string) => void = () => undefined,
+  asked: Partial<Asked> = {},
 ): Promise<AsyncIterable<ByteStream | UnreadableFile> | null> {
   const { options, files, signal } = feed;
   if (options.url !== undefined) {
-    const answer = await askAny(feed, { accept, conditional: true }, onNote);
+    const answer = await askAny(feed, { accept, conditional: true, ...asked }, onNote);
     if (answer === null) return null;
     // Messages name the host alone: the address may hold a key.
     return unpack({ name: `the answer of ${answer.host}`, body: answer.response.body }, signal);

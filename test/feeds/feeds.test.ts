@@ -63,6 +63,28 @@ const scenarios: Record<keyof typeof feedFormats, OpenScenario> = {
     };
   },
 
+  async json(t: Test) {
+    const dir = t.testdir({ drop: {} });
+    let count = 0;
+    const write = (end: string, odd = 0): void => {
+      const rows = Array.from({ length: count }, (_, n) => JSON.stringify({ ioc: `host-${n}.example.com`, id: n }));
+      const others = Array.from({ length: odd }, (_, n) => `"odd ${n}"`);
+      writeFileSync(
+        join(dir, 'drop', 'list.json'),
+        `{"query_status":"ok","data":[${[...rows, ...others].join(',\n')}${end}`,
+      );
+    };
+    const options = { path: './drop', items: '$.data[*]', fields: { value: 'ioc', id: 'id' } };
+    return {
+      bench: await openFeedBench(t, feedFormats.json, options, { base: dir }),
+      serve(rows, odd = 0) {
+        count = rows;
+        write(']}', odd);
+      },
+      breakDown: () => write(', {"ioc":'),
+    };
+  },
+
   async stix(t: Test) {
     const dir = t.testdir({ drop: {} });
     const objectOf = (n: number): object => ({

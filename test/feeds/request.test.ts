@@ -1,5 +1,3 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { Agent } from 'undici';
 import { checkSource, type SourceOptions, sourceAccount } from '../../src/feeds/source.ts';
@@ -11,34 +9,10 @@ import { redact } from '../../src/upstream/redact.ts';
 import { userAgentOf } from '../../src/writer/backend.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openFeedBench, pull } from '../helpers/feed.ts';
+import { type Answer, type Request, serve } from '../helpers/scripted-server.ts';
 import { START, uuidOf } from '../helpers/store.ts';
 
 const bundle = JSON.stringify({ type: 'bundle', objects: [{ type: 'x-a', id: `x-a--${uuidOf('1')}` }] });
-
-interface Request {
-  message: IncomingMessage;
-  body: string;
-}
-
-type Answer = (request: Request, response: ServerResponse) => void;
-
-/** A server on this machine that answers as a test says. */
-async function serve(t: Test, answer: Answer, host = '127.0.0.1'): Promise<{ url: string; requests: Request[] }> {
-  const requests: Request[] = [];
-  const server = createServer((message, response) => {
-    let body = '';
-    message.on('data', (chunk) => {
-      body += String(chunk);
-    });
-    message.on('end', () => {
-      requests.push({ message, body });
-      answer({ message, body }, response);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  t.teardown(() => server.close());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
-}
 
 const give: Answer = (_, response) => void response.end(bundle);
 const fail =

@@ -23,25 +23,42 @@ const MAX_FIRST_LINE = 2 * 1024 * 1024;
  * `upstream-too-large` for a value that can't be held.
  */
 export async function* readJsonDocument({ name, body }: ByteStream, shape: JsonShape): AsyncGenerator<JsonPart[]> {
+  const { line, whole } = await beginJson({ name, body }, shape.format);
+  const isLines = line !== null && isJsonObject(parseJson(line));
+  yield* isLines ? readJsonLines(name, whole, shape) : readJsonTexts(name, whole, shape);
+}
+
+/**
+ * Looks at the beginning of a document. Returns the document without its byte order mark, and its first line that is not empty; null
+ * when that is too long. Throws `upstream-malformed` for what is empty or does not begin as JSON does.
+ */
+export async function beginJson(
+  { name, body }: ByteStream,
+  format: string,
+): Promise<{ line: string | null; whole: AsyncGenerator<Buffer> }> {
   const chunks = buffersOf(body);
   try {
     const { start, line } = await peek(chunks);
     if (line?.trim() === '') {
-      throw malformed(name, shape.format, 'it is empty, and a document without rows would say that there are none');
+      throw malformed(name, format, 'it is empty, and a document without rows would say that there are none');
     }
     const from = start.findIndex((byte) => byte > 0x20);
     // Most often it is a page for people: the operator is shown its beginning.
     if (from !== -1 && start[from] !== 0x7b && start[from] !== 0x5b) {
-      throw malformed(name, shape.format, 'it does not begin as JSON does', start.toString('utf8', from, from + 1000));
+      throw malformed(name, format, 'it does not begin as JSON does', start.toString('utf8', from, from + 1000));
     }
     const whole = (async function* () {
-      yield start;
-      yield* chunks;
+      try {
+        yield start;
+        yield* chunks;
+      } finally {
+        await chunks.return(undefined);
+      }
     })();
-    const isLines = line !== null && isJsonObject(parseJson(line));
-    yield* isLines ? readJsonLines(name, whole, shape) : readJsonTexts(name, whole, shape);
-  } finally {
+    return { line, whole };
+  } catch (error) {
     await chunks.return(undefined);
+    throw error;
   }
 }
 

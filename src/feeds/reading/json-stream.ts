@@ -11,8 +11,11 @@ export type JsonStreamPart = ({ member: Json } | { root: Json; members: number }
 
 /** What is known of a document before it is read. */
 export interface JsonShape {
-  /** The member of a root object whose list is given item by item. */
-  list: string;
+  /**
+   * The member of a root object whose list is given item by item; `each`: those of all its members. Null: the root is held whole,
+   * even where it is a list.
+   */
+  list: string | { each: true } | null;
   /** What the document should be, for messages ("STIX"). */
   format: string;
 }
@@ -53,6 +56,8 @@ class JsonReader {
   readonly #name: string;
   readonly #format: string;
   readonly #root: JsonValue;
+  /** What is around the lists is not held: there may be as many lists as members. */
+  readonly #isEach: boolean;
   readonly #member = new JsonValue(null);
   #state: 'between roots' | 'root' | 'member or end' | 'member' | 'comma or end' = 'between roots';
   #members = 0;
@@ -60,10 +65,12 @@ class JsonReader {
   /** Bytes of a byte order mark that may still come. */
   #mark = BYTE_ORDER_MARK;
 
-  constructor(name: string, { list, format }: JsonShape) {
-    this.#name = name;
+  constructor(document: string, { list, format }: JsonShape) {
+    this.#name = document;
     this.#format = format;
-    this.#root = new JsonValue(new RegExp(`[{,]\\s*${JSON.stringify(list).replace(/[^\w"]/g, '\\$&')}\\s*:\\s*\\[$`));
+    this.#isEach = typeof list === 'object' && list !== null;
+    const name = typeof list === 'string' ? JSON.stringify(list).replace(/[^\w"]/g, '\\$&') : '"(?:[^"\\\\]|\\\\.)*"';
+    this.#root = new JsonValue(list === null ? null : new RegExp(`[{,]\\s*${name}\\s*:\\s*\\[$`));
   }
 
   *read(chunk: Buffer): Generator<JsonStreamPart> {
@@ -84,7 +91,10 @@ class JsonReader {
           throw new GatewayError('upstream-too-large', message);
         }
         if (value.isWhole) yield this.#take();
-        else if (value.isAtList) this.#state = 'member or end';
+        else if (value.isAtList) {
+          this.#state = 'member or end';
+          if (this.#isEach) value.forgetBeforeList();
+        }
       } else if (isSpace(byte)) at += 1;
       else if (this.#state === 'between roots') this.#state = 'root';
       else if (byte === CLOSE_LIST && !this.#comma) this.#state = 'root';
@@ -189,6 +199,13 @@ class JsonValue {
     this.size = 0;
     this.isWhole = false;
     return text;
+  }
+
+  /** Keeps that a list is open in an object, and forgets the members before it. */
+  forgetBeforeList(): void {
+    if (this.#depth !== 2) return;
+    this.#held = [Buffer.from('{"":[')];
+    this.size = 5;
   }
 
   #end(at: number): number {

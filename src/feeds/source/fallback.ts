@@ -3,6 +3,8 @@ import type { FeedContext, FeedResponse } from '../feed.ts';
 import { type Asked, ask, type RequestOptions } from './request.ts';
 
 export interface Answer {
+  /** With its placeholders. */
+  address: string;
   host: string;
   response: FeedResponse;
 }
@@ -25,7 +27,7 @@ export async function askAny(
       const conditional = (asked.conditional ?? false) && failure === null;
       const response = await ask(feed, { ...asked, address, conditional });
       if (failure !== null) onNote(`${failure.message} The copy at ${hostOf(address)} was read in its place.`);
-      return response === null ? null : { host: hostOf(address), response };
+      return response === null ? null : { address, host: hostOf(address), response };
     } catch (error) {
       feed.signal.throwIfAborted();
       if (!isUnreachable(error)) throw failure ?? error;

@@ -158,6 +158,8 @@ export function secretsOf({ key, secrets = {}, oauth2 }: RequestOptions): Secret
 export interface Asked {
   /** With its placeholders; default: `url` of the options. */
   address?: string;
+  /** In place of the address, as an upstream gave it: nothing in it is replaced. */
+  link?: URL;
   accept: string;
   /** It is the only request of its pull. */
   conditional?: boolean;
@@ -192,8 +194,8 @@ function requestOf(options: RequestOptions, asked: Asked): { request: FeedReques
   const { url: main = '', hosts = [], body, key } = options;
   const { address = main, accept, conditional = false, variables = {}, query = {} } = asked;
   const values = valuesOf(options, variables);
-  const url = new URL(fill(address, values, encodeURIComponent));
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  const url = asked.link ?? new URL(fill(address, values, encodeURIComponent));
+  if (asked.link === undefined) for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   const own = isOwn(options, main, url.href);
   const headers: Record<string, string> = { accept };
   const secretHeaders: Record<string, Secret> = {};
@@ -250,6 +252,7 @@ function bodyOf(options: RequestOptions, members: JsonObject, values: Placeholde
 }
 
 function filled(value: unknown, values: Placeholders): unknown {
+  if (value === '{since}' && /^\d+$/.test(values.get('since') ?? '')) return Number(values.get('since'));
   if (typeof value === 'string') return fill(value, values, plain);
   if (Array.isArray(value)) return value.map((item) => filled(item, values));
   if (!isJsonObject(value)) return value;

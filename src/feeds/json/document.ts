@@ -1,0 +1,183 @@
+import { GatewayError } from '../../model/error.ts';
+import { hasTooManyValues, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
+import { rowText } from '../../stix/validate.ts';
+import type { Found } from '../reading/batches.ts';
+import { beginJson } from '../reading/json-document.ts';
+import { type JsonShape, parseJson, readJsonStream } from '../reading/json-stream.ts';
+import { MAX_LINE, readLines } from '../reading/lines.ts';
+import { type ByteStream, malformed } from '../reading/stream.ts';
+import { type Path, readPath, readSelector, type Selector } from './path.ts';
+import { type Condition, type ItemReader, itemReader, type RowOptions, readCondition } from './rows.ts';
+
+export interface DocumentOptions extends RowOptions {
+  items?: string;
+  lines?: boolean;
+  expect_count?: string;
+  fail_where?: Condition;
+  empty_where?: Condition;
+}
+
+/** How documents are read, made once of the options. */
+export interface Plan {
+  isLines: boolean;
+  items: Path;
+  shape: JsonShape;
+  read: ItemReader;
+  expected: { text: string; select: Selector } | null;
+  isFailure(root: Json): boolean;
+  isEmpty(root: Json): boolean;
+}
+
+/** What a document held beside its rows. */
+export interface Seen {
+  /** Items that were no metadata. */
+  items: number;
+  /** What is around the items, which are left out of it. */
+  root: Json;
+  /** Tells pages apart: the first and the last item. */
+  first: string;
+  last: string;
+}
+
+const FORMAT = 'JSON';
+/** The shape of a list that is no member of anything. */
+const ROOT_LIST = '';
+
+/** Throws `config-invalid` for paths that can't be read. */
+export function planOf(options: DocumentOptions): Plan {
+  const items = readPath(options.items ?? '$[*]');
+  return {
+    isLines: options.lines ?? false,
+    items,
+    shape: { list: listOf(items), format: FORMAT },
+    read: itemReader(options),
+    expected:
+      options.expect_count === undefined
+        ? null
+        : { text: options.expect_count, select: readSelector(options.expect_count) },
+    isFailure: readCondition(options.fail_where),
+    isEmpty: readCondition(options.empty_where),
+  };
+}
+
+/**
+ * Items of one list, or of one list in each member, are read as they come. For any other path the document is held. `$[*]` means a
+ * list, and `$.*` the members of an object too.
+ */
+function listOf({ steps, text }: Path): JsonShape['list'] {
+  const [first, second, ...more] = steps ?? [];
+  if (first === 'every' && second === undefined) return text.endsWith(']') ? ROOT_LIST : null;
+  if (first === 'every' && second === 'every' && more.length === 0) return { each: true };
+  if (typeof first === 'object' && second === 'every' && more.length === 0) return first.name;
+  return null;
+}
+
+/** What a document holds, and at its end what stood around that. Throws `upstream-malformed` and `upstream-too-large`. */
+export async function* readItems(document: ByteStream, plan: Plan): AsyncGenerator<Found[], Seen> {
+  const seen: Seen = { items: 0, root: null, first: '', last: '' };
+  const { whole } = await beginJson(document, FORMAT);
+  let declared: unknown;
+  const take = (item: Json, bytes: number): Found[] => {
+    const { found, skipped } = plan.read(item, bytes);
+    if (skipped) {
+      declared = plan.expected?.select(item) ?? declared;
+      return [];
+    }
+    if (seen.items === 0) seen.first = rowText(item);
+    seen.items += 1;
+    seen.last = rowText(item);
+    return found;
+  };
+  if (plan.isLines) yield* readEachLine(document.name, whole, take, seen);
+  else {
+    for await (const parts of readJsonStream(document.name, whole, plan.shape)) {
+      const found: Found[] = [];
+      for (const part of parts) {
+        if ('member' in part) {
+          for (const one of take(part.member, part.bytes)) found.push(one);
+          continue;
+        }
+        const { root, members, bytes } = part;
+        seen.root = root;
+        declared = plan.expected?.select(root) ?? declared;
+        // Items that are no list but members of an object were not given one by one.
+        const items = members > 0 || isOtherShape(root, plan) ? [] : plan.items.find(root);
+        checkRoot(document.name, root, members + items.length, plan);
+        for (const item of items) for (const one of take(item, bytes / items.length)) found.push(one);
+      }
+      if (found.length > 0 || parts.length === 0) yield found;
+    }
+  }
+  checkCount(document.name, declared, seen.items, plan);
+  return seen;
+}
+
+async function* readEachLine(
+  name: string,
+  chunks: AsyncIterable<Buffer>,
+  take: (item: Json, bytes: number) => Found[],
+  seen: Seen,
+): AsyncGenerator<Found[]> {
+  for await (const lines of readLines(chunks)) {
+    const found: Found[] = [];
+    const refuse = (reason: 'too-long' | 'not-an-object', detail: string, row: string, bytes: number): void => {
+      seen.items += 1;
+      found.push({ rejection: { reason, detail, row: rowText(row) }, bytes });
+    };
+    for (const { number, text, bytes, isEnded } of lines) {
+      const line = text?.trim() ?? null;
+      if (line === '') continue;
+      if (line === null || hasTooManyValues(line)) {
+        const detail = `line ${number} is longer than ${MAX_LINE} bytes, or holds more than ${MAX_JSON_VALUES} values`;
+        refuse('too-long', detail, '', 0);
+        continue;
+      }
+      const item = parseJson(line);
+      if (item !== undefined) found.push(...take(item, bytes));
+      else if (isEnded) refuse('not-an-object', `line ${number} is no JSON`, line, bytes);
+      else {
+        yield found;
+        throw malformed(name, FORMAT, 'its last line is cut');
+      }
+    }
+    if (found.length > 0 || lines.length === 0) yield found;
+  }
+}
+
+/** An error message in JSON must not pass for a list without rows. */
+function checkRoot(name: string, root: Json, items: number, plan: Plan): void {
+  if (plan.isFailure(root)) throw malformed(name, FORMAT, 'it says that the request failed', rowText(root));
+  const isThere = !isOtherShape(root, plan) && (items > 0 || hasPlaceFor(root, plan));
+  if (isThere || plan.isEmpty(root)) return;
+  throw malformed(name, FORMAT, `it holds nothing at ${plan.items.text}`, rowText(root));
+}
+
+/** A list in place of an object, or an object in place of a list. */
+function isOtherShape(root: Json, { shape: { list } }: Plan): boolean {
+  return list !== null && Array.isArray(root) !== (list === ROOT_LIST);
+}
+
+/** Is there what the items stand in, be it empty? */
+function hasPlaceFor(root: Json, { items, shape }: Plan): boolean {
+  if (typeof root !== 'object' || root === null) return false;
+  if (typeof shape.list === 'object' && shape.list !== null) {
+    return Object.values(root).every((member) => typeof member === 'object' && member !== null);
+  }
+  let value: Json = root;
+  for (const step of items.steps ?? []) {
+    if (typeof value !== 'object' || value === null) return false;
+    if (step === 'every') return true;
+    if (!isJsonObject(value) || !Object.hasOwn(value, step.name)) return false;
+    value = value[step.name] as Json;
+  }
+  return true;
+}
+
+/** A list that holds another number of rows than it says was cut, or is changed while it is read. */
+function checkCount(name: string, declared: unknown, items: number, { expected }: Plan): void {
+  if (expected === null) return;
+  const count = typeof declared === 'string' && /^\d{1,15}$/.test(declared) ? Number(declared) : declared;
+  if (count === items) return;
+  const said = typeof count === 'number' ? `says that it holds ${count} rows` : `does not say how many rows it holds`;
+  throw new GatewayError('upstream-malformed', `${name} ${said} (${expected.text}), and holds ${items}.`);
+}

@@ -1,0 +1,221 @@
+import Type, { type Static } from 'typebox';
+import { GatewayError } from '../../model/error.ts';
+import { mayCarryKey } from '../../model/key-hosts.ts';
+import type { FeedContext, FeedResponse } from '../feed.ts';
+import type { Found } from '../reading/batches.ts';
+import type { ByteStream } from '../reading/stream.ts';
+import { unpack } from '../reading/unpack.ts';
+import { askAny } from './fallback.ts';
+import { type Asked, ask, type RequestOptions } from './request.ts';
+
+/** Lists that come in pages. */
+
+const parameter = (description: string) =>
+  Type.Optional(
+    Type.String({ pattern: '^[A-Za-z0-9_.\\[\\]$-]{1,64}$', 'x-expects': 'the name of a parameter', description }),
+  );
+const path = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 512, description }));
+
+export const pagingSchema = Type.Object(
+  {
+    mode: Type.Enum(['offset', 'page', 'cursor', 'link'], {
+      description:
+        'What names a page: the number of its first row, its own number, a word that the page before gives, or an address that the page before gives.',
+    }),
+    parameter: parameter('Names the page. Default: offset, page or cursor, as mode says.'),
+    first: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 1, description: 'The first page. Default: 0 for offset, 1 for page.' }),
+    ),
+    size: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100_000, description: 'Rows a page, as it is asked for.' }),
+    ),
+    size_parameter: parameter('Carries size. Default: limit.'),
+    in: Type.Optional(
+      Type.Enum(['query', 'body'], {
+        description: 'Where parameters go. Default: body where body is a mapping, else query.',
+      }),
+    ),
+    next: path('Where a page gives the next cursor or address. Default for link: its Link header (RFC 8288).'),
+    total: path('Where a page says how many rows there are in all pages. Without it, an empty page is the end.'),
+    max_pages: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 100_000,
+      description: 'A list of more pages is refused.',
+    }),
+    max_rows: Type.Integer({
+      default: 5_000_000,
+      minimum: 1,
+      maximum: 100_000_000,
+      description: 'A list of more rows is refused.',
+    }),
+  },
+  { additionalProperties: false, description: 'The list comes in pages, which are one pull together.' },
+);
+export type PagingOptions = Static<typeof pagingSchema>;
+
+/** Throws `config-invalid` for options that contradict each other. */
+export function checkPaging(
+  { mode, next, parameter: name, first, size, size_parameter, in: place }: PagingOptions,
+  options: RequestOptions,
+): void {
+  const refuse = (message: string): never => {
+    throw new GatewayError('config-invalid', message);
+  };
+  if (options.url === undefined) refuse('paging goes with url');
+  if (mode === 'cursor' && next === undefined)
+    refuse('paging.next is missing: where does a page give the next cursor?');
+  if ((mode === 'offset' || mode === 'page') && next !== undefined) refuse(`paging.next goes without mode ${mode}`);
+  if (mode === 'link' && (name ?? place) !== undefined) refuse('paging.parameter and in go without mode link');
+  if (mode === 'link' && options.body !== undefined) refuse('paging by link goes without a body');
+  if ((mode === 'link' || mode === 'cursor') && first !== undefined) refuse(`paging.first goes without mode ${mode}`);
+  if (size_parameter !== undefined && size === undefined) refuse('paging.size_parameter needs a size');
+  if (place === 'body' && (typeof options.body !== 'object' || options.body === null))
+    refuse('paging.in: body needs a body that is a mapping');
+}
+
+/** What a page says beside its rows. */
+export interface PageEnd {
+  items: number;
+  /** Tells pages apart: one that comes twice is no page of its own. */
+  identity: string;
+  /** What `next` finds. */
+  next: unknown;
+  /** What `total` finds. */
+  total: unknown;
+}
+
+/**
+ * Reads page after page to the end of the list. Throws `upstream-malformed` for a page or cursor that comes twice, and
+ * `upstream-too-large` beyond the bounds: such a pull is not whole.
+ */
+export async function* readPages(
+  feed: FeedContext<RequestOptions>,
+  asked: Asked,
+  paging: PagingOptions,
+  readPage: (page: ByteStream) => AsyncGenerator<Found[], PageEnd>,
+  onNote: (note: string) => void,
+): AsyncGenerator<Found[]> {
+  const { signal } = feed;
+  const known = new Set<string>();
+  let position: Position = { number: paging.first ?? (paging.mode === 'page' ? 1 : 0), cursor: null, link: null };
+  let before: string | null = null;
+  let rows = 0;
+  let address: string | null = null;
+  for (let pages = 1; ; pages += 1) {
+    signal.throwIfAborted();
+    const request = { ...asked, ...parametersOf(position, paging, feed.options) };
+    let response: FeedResponse | null;
+    if (address === null) {
+      const answer = await askAny(feed, request, onNote);
+      address = answer?.address ?? null;
+      response = answer?.response ?? null;
+    } else {
+      response = await ask(feed, { ...request, address, ...(position.link === null ? {} : { link: position.link }) });
+    }
+    const host = (position.link ?? new URL(address ?? feed.options.url ?? '')).host;
+    const refuse = (
+      message: string,
+      code: 'upstream-malformed' | 'upstream-too-large' = 'upstream-malformed',
+    ): never => {
+      throw new GatewayError(code, `Page ${pages} of ${host} ${message}.`);
+    };
+    if (response === null) return refuse('answers 304 without being asked');
+    const end = yield* readWhole({ name: `page ${pages} of ${host}`, body: response.body }, readPage, signal);
+    rows += end.items;
+    if (end.items > 0 && end.identity === before) refuse('is the page before once more: does it know the parameter');
+    before = end.identity;
+    if (rows > paging.max_rows)
+      refuse(`ends beyond ${paging.max_rows} rows, which is more than max_rows allows`, 'upstream-too-large');
+    const next = nextOf(end, rows, position, paging, response, host, feed.options);
+    if (next === null) return;
+    if (pages >= paging.max_pages) refuse(`is not the last, and max_pages allows no more`, 'upstream-too-large');
+    const key = next.cursor ?? next.link?.href ?? String(next.number);
+    if (known.has(key)) refuse('names a page as the next that came before');
+    known.add(key);
+    position = next;
+  }
+}
+
+interface Position {
+  number: number;
+  cursor: string | null;
+  link: URL | null;
+}
+
+function parametersOf(
+  { number, cursor }: Position,
+  paging: PagingOptions,
+  { body }: RequestOptions,
+): Pick<Asked, 'query' | 'members'> {
+  const { mode, size, size_parameter = 'limit', parameter: name = mode } = paging;
+  const place = paging.in ?? (typeof body === 'object' && body !== null ? 'body' : 'query');
+  const members = {
+    ...(size === undefined ? {} : { [size_parameter]: size }),
+    ...(mode === 'offset' || mode === 'page' ? { [name]: number } : {}),
+    ...(mode === 'cursor' && cursor !== null ? { [name]: cursor } : {}),
+  };
+  if (place === 'body') return { members };
+  return { query: Object.fromEntries(Object.entries(members).map(([key, value]) => [key, String(value)])) };
+}
+
+/** One document, whatever packs it. */
+async function* readWhole(
+  page: ByteStream,
+  readPage: (page: ByteStream) => AsyncGenerator<Found[], PageEnd>,
+  signal: AbortSignal,
+): AsyncGenerator<Found[], PageEnd> {
+  let end: PageEnd = { items: 0, identity: '', next: undefined, total: undefined };
+  for await (const document of unpack(page, signal)) end = yield* readPage(document);
+  return end;
+}
+
+/** Null: it was the last page. */
+function nextOf(
+  { items, next, total }: PageEnd,
+  rows: number,
+  { number, link }: Position,
+  { mode, next: path }: PagingOptions,
+  { headers }: FeedResponse,
+  host: string,
+  options: RequestOptions,
+): Position | null {
+  if (mode === 'offset' || mode === 'page') {
+    const isAll = typeof total === 'number' && rows >= total;
+    if (items === 0 || isAll) return null;
+    return { number: mode === 'page' ? number + 1 : number + items, cursor: null, link: null };
+  }
+  const given = mode === 'link' && path === undefined ? linkOf(headers['link'] ?? '') : next;
+  if (given === undefined || given === null || given === '' || given === false) return null;
+  if (typeof given !== 'string' && typeof given !== 'number') {
+    throw new GatewayError('upstream-malformed', `${host} gives a next page that is neither text nor a number.`);
+  }
+  const text = String(given);
+  if (mode === 'cursor') return { number: number + 1, cursor: text, link: null };
+  return { number: number + 1, cursor: null, link: linkTo(text, link, host, options) };
+}
+
+/** RFC 8288: `<https://h.example/list?page=2>; rel="next"`. */
+function linkOf(header: string): string | null {
+  for (const [, target, parameters] of header.matchAll(/<([^>]*)>([^<]*)/g)) {
+    if (/;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)/i.test(parameters ?? '')) return target ?? null;
+  }
+  return null;
+}
+
+/** The upstream may not send us, or the key, to where it wants. */
+function linkTo(text: string, from: URL | null, host: string, options: RequestOptions): URL {
+  const base = from ?? new URL(options.url ?? '');
+  const own = new URL(options.url ?? '');
+  const link = URL.canParse(text, base.href) ? new URL(text, base) : null;
+  // Servers behind a proxy write their own address as the proxy asks for it.
+  if (link !== null && own.protocol === 'https:' && link.protocol === 'http:' && link.port === own.port)
+    link.protocol = 'https:';
+  if (link !== null && link.username === '' && link.password === '' && mayCarryKey(own, link, options.hosts))
+    return link;
+  const where = link === null ? 'what is no address' : link.host;
+  throw new GatewayError(
+    'upstream-malformed',
+    `${host} gives its next page at ${where}; name that host in hosts if it is meant.`,
+  );
+}
