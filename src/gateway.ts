@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts';
 import { type ControlConnection, connectControl, serveControl } from './control/socket.ts';
 import { socketPathOf } from './control/socket-path.ts';
 import type { Control } from './control/verbs.ts';
+import { presets } from './feeds/presets.ts';
 import { configuredFeeds } from './feeds/registry.ts';
 import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
 import { createLog } from './log.ts';
@@ -28,6 +29,7 @@ import { startWriter } from './writer/start-worker.ts';
 
 export { loadConfigFile } from './load.ts';
 export { version } from './version.ts';
+export { trySource, tryWithoutStore } from './writer/try-source.ts';
 
 export interface ServeOptions {
   /** Prints a line for the person who started it. */
@@ -47,13 +49,20 @@ export async function connectServer(path: string, overrides: Overrides): Promise
   return socket !== null && existsSync(socket) ? connectControl(socket) : null;
 }
 
+/** Is there a preset of this name? */
+export function isPreset(name: string): boolean {
+  return Object.hasOwn(presets, name);
+}
+
 /**
  * Takes the lock and opens the store itself, where no server runs. `made` says where it is made when there was no store before. Throws
- * `data-locked` when a server runs, and `not-found` for want of a store unless one may be made.
+ * `data-locked` when a server runs, and `not-found` for want of a store unless one may be made. Journals are brought up to a changed
+ * configuration first, unless it may not be done by a command that only reads.
  */
 export async function openControl(
   { config }: LoadedFile,
   mayMake: boolean,
+  { mayReconcile = true } = {},
 ): Promise<Control & { made: string | null; close(): Promise<void> }> {
   const store = storeOf(config);
   const made = (await store.exists()) ? null : store.location;
@@ -67,7 +76,7 @@ export async function openControl(
       onClients: () => undefined,
       onError: (error) => log.error({ err: error }, 'unforeseen'),
     });
-    await backend.reconcile();
+    if (mayReconcile) await backend.reconcile();
     return {
       ...backend,
       made,

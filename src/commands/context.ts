@@ -8,7 +8,14 @@ import type { Terminal } from './terminal.ts';
 /** What commands use of the gateway. */
 export type Gateway = Pick<
   typeof import('../gateway.ts'),
-  'loadConfigFile' | 'connectServer' | 'openControl' | 'serve' | 'version'
+  | 'loadConfigFile'
+  | 'connectServer'
+  | 'openControl'
+  | 'serve'
+  | 'version'
+  | 'isPreset'
+  | 'trySource'
+  | 'tryWithoutStore'
 >;
 
 export interface CommandContext {
@@ -55,6 +62,12 @@ export async function loadFile(
   const file = options.config ?? (await findFile(context));
   const loaded = await context.gateway.loadConfigFile(file, { data: options.data, ...overrides });
   return { ...loaded, file };
+}
+
+/** The file that counts without `--config`; null when there is none. */
+export async function knownFile(options: ConfigOption): Promise<string | null> {
+  if (options.config !== undefined) return options.config;
+  return (await exists(DEFAULT_CONFIG)) ? DEFAULT_CONFIG : null;
 }
 
 async function findFile({ terminal }: CommandContext): Promise<string> {
@@ -113,7 +126,7 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

@@ -10,6 +10,7 @@ import { addServe } from './serve.ts';
 import { addSink } from './sink.ts';
 import { addStatus } from './status.ts';
 import { printable } from './terminal.ts';
+import { addTry } from './try.ts';
 
 /** 0: done. 1: failed. 2: wrong usage or configuration, nothing was attempted. */
 export type ExitCode = 0 | 1 | 2;
@@ -39,6 +40,7 @@ function buildProgram(context: CommandContext): Command {
   addServe(program, context);
   addCheckConfig(program, context);
   addPrintConfig(program, context);
+  addTry(program, context);
   addPoll(program, context);
   addStatus(program, context);
   addRejections(program, context);

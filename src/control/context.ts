@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Clock, Micros } from '../model/clock.ts';
-import type { DeliveryReport, PollReport, SetupReport, SinkStatus } from '../model/control.ts';
+import type { DeliveryReport, PollReport, SetupReport, SinkStatus, TryReport } from '../model/control.ts';
 import type { Client, DeadLetter } from '../model/state.ts';
 import type { Writer } from '../store/store.ts';
 
@@ -12,6 +12,8 @@ export interface VerbContext {
   startedAt: Micros;
   /** Polls a feed now. Throws `not-found`, and `unprocessable` for a feed that is idle. */
   poll(feed: string): Promise<PollReport>;
+  /** Reads a feed without writing what it says. Throws as `poll`. */
+  tryFeed(feed: string, rows: number): Promise<TryReport>;
   sinks: SinkVerbs;
   /** Called with all clients after one of them has changed. */
   onClients(clients: Client[]): void;

@@ -32,6 +32,8 @@ const limitSchema = Type.Integer({ minimum: 0, maximum: MAX_ROWS });
 export const verbs = {
   /** Polls a feed now, as far as its account's budget allows. */
   poll: verb([nameSchema], (context, feed) => context.poll(feed)),
+  /** Reads a feed as a poll does, within the same budget, shows that many rows, and writes none. */
+  tryFeed: verb([nameSchema, limitSchema], (context, feed, rows) => context.tryFeed(feed, rows)),
   status: verb([], readStatus),
   /** Rows of a feed that were refused, and rows that are held and not served; up to `limit` of each. Throws `not-found`. */
   rejections: verb([nameSchema, limitSchema], readRejections),

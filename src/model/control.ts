@@ -1,8 +1,10 @@
 import type { Micros } from './clock.ts';
+import type { FeedMode } from './definition.ts';
 import type { ErrorCode, StoreFault } from './error.ts';
 import type { ObservableType } from './observable.ts';
 import type { LeftOutRow, Served } from './served.ts';
 import type { AccountState, FeedError, FeedState, RejectionCount, StoredRejection } from './state.ts';
+import type { Tlp } from './tlp.ts';
 
 /** What the verbs of src/control/verbs.ts report: plain JSON, for it crosses a thread and a socket. */
 
@@ -56,6 +58,65 @@ export interface PollReport {
   entries: number;
   withdrawn: number;
   error: Omit<FeedError, 'at'> | null;
+}
+
+/** What a feed would bring, read without writing anything. */
+export interface TryReport {
+  feed: string;
+  format: string;
+  mode: FeedMode;
+  title: string;
+  /** `cut`: there was more than one try reads, so counts are "at least". */
+  outcome: 'whole' | 'cut' | 'failed';
+  /** Upstream requests sent. */
+  requests: number;
+  /** Read of answers or files, unpacked of what HTTP packs. */
+  bytes: number;
+  /** The first of them. */
+  answers: TriedAnswer[];
+  read: number;
+  accepted: number;
+  refused: number;
+  /** The first of what was taken. */
+  rows: TriedRow[];
+  /** By reason, each with its first row. */
+  rejections: TriedRejection[];
+  /** What the pull would change of the rows that are held of the feed; null when it failed. `gone`: null where it is not known. */
+  against: { held: number; fresh: number; changed: number; gone: number | null } | null;
+  note: string | null;
+  error: Omit<FeedError, 'at'> | null;
+}
+
+export interface TriedAnswer {
+  host: string;
+  status: number;
+  /** Header fields as they came. */
+  type: string | null;
+  etag: string | null;
+  lastModified: string | null;
+}
+
+/** An observation, or by its type and id a STIX object that is passed on. */
+export interface TriedRow {
+  type: string;
+  value: string;
+  confidence: number | null;
+  tlp: Tlp | null;
+  name: string | null;
+  labels: string[];
+  firstSeen: Micros | null;
+  lastSeen: Micros | null;
+  validFrom: Micros | null;
+  validUntil: Micros | null;
+  revoked: boolean;
+}
+
+export interface TriedRejection {
+  reason: string;
+  isNote: boolean;
+  count: number;
+  detail: string;
+  row: string;
 }
 
 /** What a collection serves of one feed and what it leaves out: held = live + left out. */

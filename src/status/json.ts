@@ -1,5 +1,5 @@
 import type { Micros } from '../model/clock.ts';
-import type { RejectionReport, ServedReport, StatusReport } from '../model/control.ts';
+import type { RejectionReport, ServedReport, StatusReport, TryReport } from '../model/control.ts';
 import type { DeadLetter } from '../model/state.ts';
 import { formatMillis } from '../model/timestamp.ts';
 
@@ -85,6 +85,25 @@ export function rejectionsJson(feed: string, { counts, rows, served, leftOut }: 
     })),
     served: servedJson(served),
     left_out: leftOut,
+  };
+}
+
+export function tryJson({ answers, rows, rejections, against, ...report }: TryReport) {
+  return {
+    ...report,
+    answers: answers.map(({ lastModified, ...answer }) => ({ ...answer, last_modified: lastModified })),
+    rows: rows.map(({ firstSeen, lastSeen, validFrom, validUntil, ...row }) => ({
+      ...row,
+      first_seen: timeOf(firstSeen),
+      last_seen: timeOf(lastSeen),
+      valid_from: timeOf(validFrom),
+      valid_until: timeOf(validUntil),
+    })),
+    rejections: rejections.map(({ isNote, ...one }) => ({ ...one, is_note: isNote })),
+    against:
+      against === null
+        ? null
+        : { held: against.held, new: against.fresh, changed: against.changed, gone: against.gone },
   };
 }
 

@@ -31,6 +31,8 @@ export interface FeedFetcher {
   fetch(request: FeedRequest): Promise<Fetched | null>;
   /** Requests sent, with retries and redirects, without those that another feed's request answered. */
   requests(): number;
+  /** Bytes of answers that were read so far. */
+  bytes(): number;
   /** What no text may hold that people see: the account's, and all keys that were sent. */
   secrets(): Iterable<Secret>;
   /** Upstream answered 304, or sent the same body as the last whole pull. */
@@ -64,6 +66,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
   };
   [parts.account.key, ...(parts.account.secrets ?? [])].forEach(remember);
   let requests = 0;
+  let bytes = 0;
   let isUnchanged = false;
   let conditional: { etag: string | null; lastModified: string | null; buffered: BufferedBody } | null = null;
 
@@ -117,6 +120,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
 
   return {
     requests: () => requests,
+    bytes: () => bytes,
     secrets: () => secrets.values(),
     isUnchanged: () => isUnchanged,
     validators: () => {
@@ -142,7 +146,9 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
         const lastModified = pastDate(headers['last-modified'] ?? null, at);
         conditional = { etag: headers['etag'] ?? null, lastModified, buffered };
       }
-      const body = withNetworkErrors(buffered.body, host, parts.signal);
+      const body = countBytes(withNetworkErrors(buffered.body, host, parts.signal), (size) => {
+        bytes += size;
+      });
       return {
         status,
         headers,
@@ -213,5 +219,16 @@ function parseJson(text: string, secrets: Iterable<Secret>, host: string): unkno
       .slice(0, 60)
       .replace(/[\p{Cc}\s]+/gu, ' ');
     throw new GatewayError('upstream-malformed', `${host} sent no whole JSON.`, { excerpt });
+  }
+}
+
+/** Yields the same bytes and tells the size of each chunk. */
+export async function* countBytes(
+  body: AsyncIterable<Uint8Array>,
+  onBytes: (size: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    onBytes(chunk.length);
+    yield chunk;
   }
 }

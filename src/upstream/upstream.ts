@@ -7,7 +7,7 @@ import type { Flights } from '../model/single-flight.ts';
 import type { Writer } from '../store/store.ts';
 import { accountNameOf } from './account.ts';
 import type { Dispatchers } from './dispatcher.ts';
-import { createFetcher, type FetchedAnswer } from './fetch.ts';
+import { countBytes, createFetcher, type FetchedAnswer } from './fetch.ts';
 import { createFiles } from './files.ts';
 import { type ReadPermit, readWithPermit } from './read-semaphore.ts';
 import type { Validators } from './send.ts';
@@ -18,6 +18,8 @@ export interface Upstream {
   files: FeedContext<unknown>['files'];
   /** Upstream requests sent so far. */
   requests(): number;
+  /** Bytes read so far. */
+  bytes(): number;
   /** What no text may hold that people see. */
   secrets(): readonly Secret[];
   /** All that the format asked for is as the last whole pull left it. */
@@ -40,12 +42,16 @@ export interface UpstreamParts {
   dispatchers: Dispatchers;
   flights: Flights<FetchedAnswer>;
   permit: ReadPermit;
+  /** Everything is read, as if no pull had been before. */
+  isAnew?: boolean;
 }
 
 /** Opens the network and the disk for one poll, with the validators of the last whole pull. */
 export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): Promise<Upstream> {
   const fingerprint = feedFingerprint(feed, parts.userAgent);
-  const known = validatorsOf(await parts.writer.feedState(feed.definition.name), fingerprint);
+  const known = parts.isAnew
+    ? NO_VALIDATORS
+    : validatorsOf(await parts.writer.feedState(feed.definition.name), fingerprint);
   const { permit } = parts;
   const files = createFiles(parts.base, known.bodyHash);
   const account = feed.format.account(feed.options);
@@ -59,6 +65,11 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
           accountName,
           validators: known,
         });
+  let bytes = 0;
+  const counted = (body: AsyncIterable<Uint8Array>) =>
+    countBytes(body, (size) => {
+      bytes += size;
+    });
   return {
     fetch: async (request) => {
       if (fetcher === null) throw new GatewayError('internal', `Format ${feed.format.name} declares no account.`);
@@ -69,10 +80,11 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
     },
     files: async (path) => {
       const listed = await files.files(path);
-      return listed?.map((file) => ({ ...file, body: readWithPermit(permit, file.body) })) ?? null;
+      return listed?.map((file) => ({ ...file, body: readWithPermit(permit, counted(file.body)) })) ?? null;
     },
     committed: () => permit.release(),
     requests: () => fetcher?.requests() ?? 0,
+    bytes: () => bytes + (fetcher?.bytes() ?? 0),
     secrets: () => [...(fetcher?.secrets() ?? [])],
     isUnchanged: () => (fetcher?.isUnchanged() ?? false) || files.isUnchanged(),
     validators: () => {
@@ -90,8 +102,9 @@ function feedFingerprint({ definition, format, options }: ConfiguredFeed, userAg
   return hash('sha256', JSON.stringify([userAgent, format.name, definition, options]), 'hex').slice(0, 16);
 }
 
+const NO_VALIDATORS: Validators = { etag: null, lastModified: null, bodyHash: null };
+
 function validatorsOf({ etag, lastModified, bodyHash }: Validators, fingerprint: string): Validators {
-  if (bodyHash === null || !bodyHash.startsWith(`${fingerprint}:`))
-    return { etag: null, lastModified: null, bodyHash: null };
+  if (bodyHash === null || !bodyHash.startsWith(`${fingerprint}:`)) return NO_VALIDATORS;
   return { etag, lastModified, bodyHash: bodyHash.slice(fingerprint.length + 1) || null };
 }

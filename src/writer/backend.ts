@@ -105,7 +105,8 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
     await reconciled;
     return polls.poll(feed);
   };
-  const context = { config, clock, store: writer, startedAt: clock.now(), poll, sinks: deliveries, onClients };
+  const { tryFeed } = polls;
+  const context = { config, clock, store: writer, startedAt: clock.now(), poll, tryFeed, sinks: deliveries, onClients };
   const feeds = configuredFeeds(config);
   return {
     ...controlOf(context),

@@ -3,8 +3,9 @@ import type { ConfiguredFeed } from '../feeds/feed.ts';
 import { configuredFeeds } from '../feeds/registry.ts';
 import { poll } from '../ingest/poll.ts';
 import { refreshOverdue } from '../ingest/refresh.ts';
+import { tryFeed } from '../ingest/try.ts';
 import type { Clock } from '../model/clock.ts';
-import type { PollReport } from '../model/control.ts';
+import type { PollReport, TryReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
 import { createSemaphore } from '../model/semaphore.ts';
 import { type Flights, shareFlight } from '../model/single-flight.ts';
@@ -22,6 +23,8 @@ export interface Polls {
    * configured, and `unprocessable` for one that is idle.
    */
   poll(feed: string): Promise<PollReport>;
+  /** Reads a feed without writing what it says, and shows so many rows. Throws as `poll`. */
+  tryFeed(feed: string, rows: number): Promise<TryReport>;
   /** A journal was read: feeds behind it that are overdue may be tried again. Never throws. */
   refreshOnRead(journal: string): void;
   /** Waits for the polls that run, which the signal ends. */
@@ -57,22 +60,29 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
   const dispatchers = createDispatchers(parts.resolveAll);
   const accounts = accountsOf(feeds);
   const accountOf = (feed: ConfiguredFeed) => accounts.get(accountNameOf(feed) ?? '') ?? null;
-  const open = (feed: ConfiguredFeed) =>
-    openUpstream(feed, {
-      writer,
-      clock,
-      base: config.base,
-      userAgent: parts.userAgent,
-      signal,
-      limits: accountOf(feed)?.limits ?? null,
-      dispatchers: dispatchers.of(feed),
-      flights,
-      permit: openPermit(),
-    });
-
-  const pollFeed = async (name: string): Promise<PollReport> => {
+  const partsOf = (feed: ConfiguredFeed) => ({
+    writer,
+    clock,
+    base: config.base,
+    userAgent: parts.userAgent,
+    signal,
+    limits: accountOf(feed)?.limits ?? null,
+    dispatchers: dispatchers.of(feed),
+    flights,
+    permit: openPermit(),
+  });
+  const open = (feed: ConfiguredFeed) => openUpstream(feed, partsOf(feed));
+  // A try that ends early must not end a request that a poll shares.
+  const openAnew = (feed: ConfiguredFeed, signal: AbortSignal) =>
+    openUpstream(feed, { ...partsOf(feed), signal, flights: new Map(), isAnew: true });
+  const find = (name: string): ConfiguredFeed => {
     const feed = feeds.find(({ definition }) => definition.name === name);
     if (feed === undefined) throw notPolled(name, config);
+    return feed;
+  };
+
+  const pollFeed = async (name: string): Promise<PollReport> => {
+    const feed = find(name);
     const polls = accountOf(feed) === null ? localPolls : remotePolls;
     const { value: report, isShared } = await shareFlight(running, name, () =>
       polls.run(() => poll(feed, { clock, writer, journals, openUpstream: open, report: onError, signal })),
@@ -94,6 +104,11 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
 
   return {
     poll: pollFeed,
+    async tryFeed(name, rows) {
+      const feed = find(name);
+      const polls = accountOf(feed) === null ? localPolls : remotePolls;
+      return polls.run(() => tryFeed(feed, rows, { clock, writer, openUpstream: openAnew, signal }));
+    },
     refreshOnRead(name) {
       const journal = config.journals.find((journal) => journal.name === name);
       if (journal !== undefined) refreshPool(journal.pool);

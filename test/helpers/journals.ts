@@ -160,6 +160,7 @@ export async function openBench(
         files: () => Promise.reject(new Error('no disk here')),
         requests: () => 0,
         secrets: () => [],
+        bytes: () => 0,
         isUnchanged: () => isUnchanged,
         committed: () => undefined,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),

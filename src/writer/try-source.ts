@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { Config } from '../config/config.ts';
+import { problemsOf } from '../config/problem.ts';
+import type { ConfiguredFeed } from '../feeds/feed.ts';
+import { configuredFeeds } from '../feeds/registry.ts';
+import { tryFeed } from '../ingest/try.ts';
+import { loadConfigText } from '../load.ts';
+import { systemClock } from '../model/clock.ts';
+import type { TryReport } from '../model/control.ts';
+import { GatewayError } from '../model/error.ts';
+import { memory } from '../store/memory/engine.ts';
+import { createDispatchers } from '../upstream/dispatcher.ts';
+import { createReadSemaphore } from '../upstream/read-semaphore.ts';
+import { openUpstream } from '../upstream/upstream.ts';
+import { userAgentOf } from './backend.ts';
+
+/** A feed that no configuration has: what would stand under its name in one. */
+export interface TrySource {
+  name: string;
+  /** Keys of `feeds.NAME`. Secrets are references, as in the file. */
+  section: Record<string, unknown>;
+}
+
+/** How it was read, and the section to paste. */
+export interface SourceReport extends TryReport {
+  section: Record<string, unknown>;
+}
+
+export interface TrySourceOptions {
+  /** Relative paths start here. */
+  base: string;
+  /** Rows to show. */
+  rows: number;
+  signal: AbortSignal;
+}
+
+/**
+ * Tries a feed that no store knows: by the guards, caps and limits of every feed, with an account in memory that ends with the
+ * process. Throws `config-invalid` for a section that the configuration would not take.
+ */
+export async function trySource({ name, section }: TrySource, options: TrySourceOptions): Promise<SourceReport> {
+  const feed = feedOf(name, section, options.base);
+  return { ...(await tryAlone(feed, options)), section };
+}
+
+/** Tries a feed of a configuration whose store was never made. Throws `unprocessable` for one that is not polled. */
+export async function tryWithoutStore(
+  config: Config,
+  name: string,
+  options: Omit<TrySourceOptions, 'base'>,
+): Promise<TryReport> {
+  const feed = configuredFeeds(config).find(({ definition }) => definition.name === name);
+  if (feed === undefined) {
+    const message = `The feed ${name} is not polled: it is switched off, or its optional key is not there.`;
+    throw new GatewayError('unprocessable', message);
+  }
+  return tryAlone(feed, { ...options, base: config.base });
+}
+
+/** Reads a section as the configuration file is read. */
+function feedOf(name: string, section: Record<string, unknown>, base: string): ConfiguredFeed {
+  const text = stringify({ feeds: { [name]: section } });
+  try {
+    const [feed] = configuredFeeds(loadConfigText(text, join(base, 'sluice.yaml'), {}).config);
+    if (feed !== undefined) return feed;
+  } catch (error) {
+    const problems = problemsOf(error);
+    if (problems.length === 0) throw error;
+    // Its lines are in no file that anybody could look into.
+    const lines = problems.map(({ path, message }) => `${path.replace(/^feeds\.[^.]+\.?/, '') || name}: ${message}`);
+    throw new GatewayError('config-invalid', lines.join('\n'));
+  }
+  throw new GatewayError('config-invalid', `${name} is not read as it is given.`);
+}
+
+async function tryAlone(feed: ConfiguredFeed, { base, rows, signal }: TrySourceOptions): Promise<TryReport> {
+  const clock = systemClock;
+  const writer = await memory.at({}, { base, data: `try ${base}` }).openWriter(clock);
+  const dispatchers = createDispatchers(undefined);
+  const openPermit = createReadSemaphore(signal);
+  const userAgent = userAgentOf(null);
+  try {
+    return await tryFeed(feed, rows, {
+      clock,
+      writer,
+      openUpstream: (feed, signal) =>
+        openUpstream(feed, {
+          ...{ writer, clock, base, userAgent, signal, limits: null, isAnew: true },
+          dispatchers: dispatchers.of(feed),
+          flights: new Map(),
+          permit: openPermit(),
+        }),
+      signal,
+    });
+  } finally {
+    await dispatchers.close();
+    await writer.close();
+  }
+}
