@@ -4,11 +4,10 @@ import { GatewayError } from '../model/error.ts';
 import type { FeedBatch, FeedContext, FeedFormat } from './feed.ts';
 import { fieldOptions } from './fields.ts';
 import { type Plan, planOf, readItems } from './json/document.ts';
-import { readSelector } from './json/path.ts';
 import { type Start, sinceSchema, startFrom } from './json/since.ts';
-import { type Found, inBatches } from './reading/batches.ts';
+import type { Found } from './reading/batches.ts';
 import type { ByteStream } from './reading/stream.ts';
-import { checkPaging, type PageEnd, pagingSchema, readPages } from './source/paging.ts';
+import { checkPaging, pagingSchema, readPages, type Seen } from './source/paging.ts';
 import { placeholdersIn } from './source/placeholders.ts';
 import { checkSource, readSource, sourceAccount, sourceOptions } from './source.ts';
 
@@ -98,7 +97,6 @@ function checkOptions(options: Options): void {
   if (paging !== undefined) {
     checkPaging(paging, options);
     if (expect_count !== undefined) refuse('expect_count is for a list of one page; paging.total is for more');
-    for (const selector of [paging.next, paging.total]) if (selector !== undefined) readSelector(selector);
   }
   const hasSince = placeholdersIn(JSON.stringify([url, headers, body])).includes('since');
   if (since !== undefined && !hasSince) refuse('since is set, and neither url nor headers nor body hold {since}');
@@ -118,17 +116,6 @@ async function* readRows(feed: FeedContext<Options>, plan: Plan, start: Start | 
     yield* readSource(feed, ACCEPT, (document) => readItems(document, plan), asked);
     return;
   }
-  const [next, total] = [paging.next, paging.total].map((one) =>
-    one === undefined ? () => undefined : readSelector(one),
-  );
-  const readPage = async function* (document: ByteStream): AsyncGenerator<Found[], PageEnd> {
-    const { items, root, first, last } = yield* readItems(document, plan);
-    return { items, identity: JSON.stringify([items, first, last]), next: next?.(root), total: total?.(root) };
-  };
-  let note: string | null = null;
-  const onNote = (text: string): void => {
-    note = text;
-  };
-  const pages = readPages(feed, { accept: ACCEPT, ...asked, conditional: false }, paging, readPage, onNote);
-  for await (const batch of inBatches(pages)) yield note === null ? batch : { ...batch, note };
+  const readPage = (document: ByteStream): AsyncGenerator<Found[], Seen> => readItems(document, plan);
+  yield* readPages(feed, { accept: ACCEPT, ...asked }, paging, readPage);
 }

@@ -1,12 +1,13 @@
 import t, { type Test } from 'tap';
 import { json } from '../../src/feeds/json.ts';
+import { stix } from '../../src/feeds/stix.ts';
 import { MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openFeedBench, pull } from '../helpers/feed.ts';
 import { serve } from '../helpers/scripted-server.ts';
-import { START } from '../helpers/store.ts';
+import { START, uuidOf } from '../helpers/store.ts';
 
 const names = (count: number) => Array.from({ length: count }, (_, n) => `host-${n}.example`);
 const rowsOf = (values: string[]) => values.map((value) => ({ value }));
@@ -233,4 +234,31 @@ t.test('a failed pull moves no bookmark, and a cursor of another question is non
   const { error, batches } = await pull(json, other.context({ cursor }));
   t.equal(error, null);
   t.equal(batches.at(-1)?.gap, null);
+});
+
+t.test('bundles of STIX come in pages too', async (t) => {
+  const objects = Array.from({ length: 5 }, (_, n) => ({ type: 'x-a', id: `x-a--${uuidOf(String(n))}` }));
+  const { url, requests } = await serve(t, ({ message }, response) => {
+    const from = Number(new URL(message.url ?? '', 'http://x').searchParams.get('next') ?? 0);
+    const more = from + 2 < objects.length;
+    const page = { type: 'bundle', objects: objects.slice(from, from + 2), more, next: more ? from + 2 : null };
+    response.end(JSON.stringify(page, null, 2));
+  });
+  const options = { url, headers: { 'x-a': '{secret:A}' }, secrets: { A: new Secret('secret') } };
+  for (const paging of [
+    { mode: 'cursor', next: 'next', parameter: 'next' },
+    { mode: 'offset', parameter: 'next' },
+  ]) {
+    const bench = await openFeedBench(t, stix, { ...options, paging });
+    const { error, items, batches } = await pull(stix, bench.context());
+    t.equal(error, null);
+    t.strictSame(
+      items,
+      objects.map((object) => ({ stix: object })),
+    );
+    t.ok(batches.at(-1)?.last);
+  }
+  t.match(requests.at(-1)?.message.headers, { 'x-a': 'secret' });
+  const bench = await openFeedBench(t, stix, { url, paging: { mode: 'page' } });
+  t.match((await pull(stix, bench.context())).error, { message: /is the page before once more/ });
 });

@@ -3,10 +3,11 @@ import { hasTooManyValues, isJsonObject, type Json, MAX_JSON_VALUES } from '../.
 import { rowText } from '../../stix/validate.ts';
 import type { Found } from '../reading/batches.ts';
 import { beginJson } from '../reading/json-document.ts';
+import { type Path, readPath, readSelector, type Selector } from '../reading/json-path.ts';
 import { type JsonShape, parseJson, readJsonStream } from '../reading/json-stream.ts';
 import { MAX_LINE, readLines } from '../reading/lines.ts';
 import { type ByteStream, malformed } from '../reading/stream.ts';
-import { type Path, readPath, readSelector, type Selector } from './path.ts';
+import type { Seen } from '../source/paging.ts';
 import { type Condition, type ItemReader, itemReader, type RowOptions, readCondition } from './rows.ts';
 
 export interface DocumentOptions extends RowOptions {
@@ -26,17 +27,6 @@ export interface Plan {
   expected: { text: string; select: Selector } | null;
   isFailure(root: Json): boolean;
   isEmpty(root: Json): boolean;
-}
-
-/** What a document held beside its rows. */
-export interface Seen {
-  /** Items that were no metadata. */
-  items: number;
-  /** What is around the items, which are left out of it. */
-  root: Json;
-  /** Tells pages apart: the first and the last item. */
-  first: string;
-  last: string;
 }
 
 const FORMAT = 'JSON';
@@ -74,7 +64,7 @@ function listOf({ steps, text }: Path): JsonShape['list'] {
 
 /** What a document holds, and at its end what stood around that. Throws `upstream-malformed` and `upstream-too-large`. */
 export async function* readItems(document: ByteStream, plan: Plan): AsyncGenerator<Found[], Seen> {
-  const seen: Seen = { items: 0, root: null, first: '', last: '' };
+  const seen: Seen = { items: 0, root: null, first: null, last: null };
   const { whole } = await beginJson(document, FORMAT);
   let declared: unknown;
   const take = (item: Json, bytes: number): Found[] => {
@@ -83,9 +73,9 @@ export async function* readItems(document: ByteStream, plan: Plan): AsyncGenerat
       declared = plan.expected?.select(item) ?? declared;
       return [];
     }
-    if (seen.items === 0) seen.first = rowText(item);
+    if (seen.items === 0) seen.first = item;
     seen.items += 1;
-    seen.last = rowText(item);
+    seen.last = item;
     return found;
   };
   if (plan.isLines) yield* readEachLine(document.name, whole, take, seen);

@@ -3,7 +3,7 @@ import { isJsonObject } from '../../model/json.ts';
 import { rowText } from '../../stix/validate.ts';
 import { type FieldOptions, rowMaker } from '../fields.ts';
 import type { Found } from '../reading/batches.ts';
-import { readSelector, type Selector } from './path.ts';
+import { readSelector, type Selector } from '../reading/json-path.ts';
 
 /** Values by the selector that finds them: `true` by its word, `*` for anything that says something. */
 export type Condition = Record<string, Word | Word[]>;

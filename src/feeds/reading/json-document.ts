@@ -4,12 +4,12 @@ import { MAX_LINE, readLines } from './lines.ts';
 import { asBuffer, type ByteStream, malformed } from './stream.ts';
 
 /**
- * What a JSON document holds. `member`: of the root list, or of the list that the shape names. `root`: a JSON text in which
- * no such member was found on the way; `index` counts the roots from 0. `badLine`: a line that can't be read.
+ * What a JSON document holds. `member`: of the root list, or of the list that the shape names. `root`: a JSON text, without
+ * its `members` that were given before; `index` counts the roots from 0. `badLine`: a line that can't be read.
  */
 export type JsonPart = (
   | { member: Json }
-  | { root: Json; index: number }
+  | { root: Json; index: number; members: number }
   | { badLine: 'no-json' | 'too-long'; detail: string; text: string }
 ) & { bytes: number };
 
@@ -104,7 +104,7 @@ async function* readJsonLines(
         continue;
       }
       const root = parseJson(line);
-      if (root !== undefined) parts.push({ root, index: roots++, bytes });
+      if (root !== undefined) parts.push({ root, index: roots++, members: 0, bytes });
       else if (isEnded) parts.push({ badLine: 'no-json', detail: `line ${number} is no JSON`, text: line, bytes });
       else {
         yield parts;
@@ -125,10 +125,7 @@ async function* readJsonTexts(
     const found: JsonPart[] = [];
     for (const part of parts) {
       if ('member' in part) found.push(part);
-      else {
-        if (part.members === 0) found.push({ root: part.root, index: roots, bytes: part.bytes });
-        roots += 1;
-      }
+      else found.push({ ...part, index: roots++ });
     }
     if (found.length > 0 || parts.length === 0) yield found;
   }

@@ -1,8 +1,11 @@
 import Type, { type Static } from 'typebox';
 import { GatewayError } from '../../model/error.ts';
+import type { Json } from '../../model/json.ts';
 import { mayCarryKey } from '../../model/key-hosts.ts';
-import type { FeedContext, FeedResponse } from '../feed.ts';
-import type { Found } from '../reading/batches.ts';
+import { rowText } from '../../stix/validate.ts';
+import type { FeedBatch, FeedContext, FeedResponse } from '../feed.ts';
+import { type Found, inBatches } from '../reading/batches.ts';
+import { readSelector } from '../reading/json-path.ts';
 import type { ByteStream } from '../reading/stream.ts';
 import { unpack } from '../reading/unpack.ts';
 import { askAny } from './fallback.ts';
@@ -56,13 +59,14 @@ export type PagingOptions = Static<typeof pagingSchema>;
 
 /** Throws `config-invalid` for options that contradict each other. */
 export function checkPaging(
-  { mode, next, parameter: name, first, size, size_parameter, in: place }: PagingOptions,
+  { mode, next, total, parameter: name, first, size, size_parameter, in: place }: PagingOptions,
   options: RequestOptions,
 ): void {
   const refuse = (message: string): never => {
     throw new GatewayError('config-invalid', message);
   };
   if (options.url === undefined) refuse('paging goes with url');
+  for (const selector of [next, total]) if (selector !== undefined) readSelector(selector);
   if (mode === 'cursor' && next === undefined)
     refuse('paging.next is missing: where does a page give the next cursor?');
   if ((mode === 'offset' || mode === 'page') && next !== undefined) refuse(`paging.next goes without mode ${mode}`);
@@ -74,16 +78,18 @@ export function checkPaging(
     refuse('paging.in: body needs a body that is a mapping');
 }
 
-/** What a page says beside its rows. */
-export interface PageEnd {
+/** What a document held beside its rows. */
+export interface Seen {
+  /** Items that were no metadata. */
   items: number;
-  /** Tells pages apart: one that comes twice is no page of its own. */
-  identity: string;
-  /** What `next` finds. */
-  next: unknown;
-  /** What `total` finds. */
-  total: unknown;
+  /** What is around the items, which are left out of it. */
+  root: Json;
+  /** Tell pages apart: the first and the last item. */
+  first: Json;
+  last: Json;
 }
+
+type ReadPage = (page: ByteStream) => AsyncGenerator<Found[], Seen>;
 
 /**
  * Reads page after page to the end of the list. Throws `upstream-malformed` for a page or cursor that comes twice, and
@@ -93,10 +99,27 @@ export async function* readPages(
   feed: FeedContext<RequestOptions>,
   asked: Asked,
   paging: PagingOptions,
-  readPage: (page: ByteStream) => AsyncGenerator<Found[], PageEnd>,
+  readPage: ReadPage,
+): AsyncGenerator<FeedBatch> {
+  let note: string | null = null;
+  const onNote = (text: string): void => {
+    note = text;
+  };
+  const pages = followPages(feed, { ...asked, conditional: false }, paging, readPage, onNote);
+  for await (const batch of inBatches(pages)) yield note === null ? batch : { ...batch, note };
+}
+
+async function* followPages(
+  feed: FeedContext<RequestOptions>,
+  asked: Asked,
+  paging: PagingOptions,
+  readPage: ReadPage,
   onNote: (note: string) => void,
 ): AsyncGenerator<Found[]> {
   const { signal } = feed;
+  const [findNext, findTotal] = [paging.next, paging.total].map((one) =>
+    one === undefined ? null : readSelector(one),
+  );
   const known = new Set<string>();
   let position: Position = { number: paging.first ?? (paging.mode === 'page' ? 1 : 0), cursor: null, link: null };
   let before: string | null = null;
@@ -123,11 +146,13 @@ export async function* readPages(
     if (response === null) return refuse('answers 304 without being asked');
     const end = yield* readWhole({ name: `page ${pages} of ${host}`, body: response.body }, readPage, signal);
     rows += end.items;
-    if (end.items > 0 && end.identity === before) refuse('is the page before once more: does it know the parameter');
-    before = end.identity;
+    const identity = [end.items, rowText(end.first), rowText(end.last)].join(' ');
+    if (end.items > 0 && identity === before) refuse('is the page before once more: does it know the parameter');
+    before = identity;
     if (rows > paging.max_rows)
       refuse(`ends beyond ${paging.max_rows} rows, which is more than max_rows allows`, 'upstream-too-large');
-    const next = nextOf(end, rows, position, paging, response, host, feed.options);
+    const said = { items: end.items, next: findNext?.(end.root), total: findTotal?.(end.root) };
+    const next = nextOf(said, rows, position, paging, response, host, feed.options);
     if (next === null) return;
     if (pages >= paging.max_pages) refuse(`is not the last, and max_pages allows no more`, 'upstream-too-large');
     const key = next.cursor ?? next.link?.href ?? String(next.number);
@@ -160,19 +185,15 @@ function parametersOf(
 }
 
 /** One document, whatever packs it. */
-async function* readWhole(
-  page: ByteStream,
-  readPage: (page: ByteStream) => AsyncGenerator<Found[], PageEnd>,
-  signal: AbortSignal,
-): AsyncGenerator<Found[], PageEnd> {
-  let end: PageEnd = { items: 0, identity: '', next: undefined, total: undefined };
+async function* readWhole(page: ByteStream, readPage: ReadPage, signal: AbortSignal): AsyncGenerator<Found[], Seen> {
+  let end: Seen = { items: 0, root: null, first: null, last: null };
   for await (const document of unpack(page, signal)) end = yield* readPage(document);
   return end;
 }
 
 /** Null: it was the last page. */
 function nextOf(
-  { items, next, total }: PageEnd,
+  { items, next, total }: { items: number; next: unknown; total: unknown },
   rows: number,
   { number, link }: Position,
   { mode, next: path }: PagingOptions,
