@@ -87,15 +87,21 @@ const KEPT_EVERY = 20;
 /** So many events one behind the other that can't be read are no accident. */
 const MOST_FAILURES = 20;
 
+interface Listed {
+  uuids: Set<string>;
+  /** Files whose events nobody knows, because they can't be read. */
+  unknown: number;
+}
+
 /** Reads the events that are not known in their version. Returns the uuids of all that are listed. */
 async function* readEvents(
   feed: FeedContext<Options>,
   events: AsyncIterable<ListedEvent>,
   known: KnownEvents,
   leftOut: LeftOut,
-): AsyncGenerator<FeedBatch, Set<string>> {
+): AsyncGenerator<FeedBatch, Listed> {
   const listed = new Set<string>();
-  let [read, failures] = [0, 0];
+  let [read, failures, unknown] = [0, 0, 0];
   let lastError: GatewayError | null = null;
   for await (const event of events) {
     feed.signal.throwIfAborted();
@@ -120,7 +126,8 @@ async function* readEvents(
       if (!isOfOneEvent(error)) throw error;
       failures += 1;
       lastError = error;
-      if (failures >= MOST_FAILURES) throw error;
+      if (uuid === null) unknown += 1;
+      else if (failures >= MOST_FAILURES) throw error;
       // One that is too large stays so until it is changed; all others are tried again.
       if (uuid !== null && error.code === 'upstream-too-large') known.add({ uuid, timestamp });
       else if (uuid !== null) known.miss(uuid);
@@ -129,8 +136,8 @@ async function* readEvents(
     }
   }
   // Nothing but failures, from the first pull on: the address is wrong, not an event.
-  if (lastError !== null && read === 0 && known.size === 0) throw lastError;
-  return listed;
+  if (lastError !== null && read === 0 && unknown === 0 && known.size === 0) throw lastError;
+  return { uuids: listed, unknown };
 }
 
 function twice(name: string): GatewayError {
@@ -160,7 +167,7 @@ function* batchesOf(
   const isPublished = content['published'] === undefined || isTrue(content['published']);
   const { found, rejected } = isPublished ? readEvent(content, url, marked, leftOut) : { found: [], rejected: [] };
   if (!isPublished) leftOut.add('of an event that is not published', 'events');
-  const ended = known.has(uuid) ? [{ id, version: now }] : [];
+  const ended = known.isResumed ? [{ id, version: now }] : [];
   for (let at = 0; at < rejected.length; at += BATCH_ROWS) yield batchOf([], rejected.slice(at, at + BATCH_ROWS));
   if (found.length === 0) {
     yield { ...batchOf([], []), ended };
@@ -193,14 +200,21 @@ const GUARD_FROM = 20;
 /** What events said that are no longer listed ends. */
 function takeBackGone(
   known: KnownEvents,
-  listed: ReadonlySet<string>,
+  { uuids, unknown }: Listed,
   now: Micros,
 ): { ended: SourceObject[]; note: string | null } {
   const before = known.size;
-  const gone = known.goneFrom(listed);
+  const gone = known.goneFrom(uuids);
   if (before >= GUARD_FROM && gone.length > before * MOST_GONE) {
     const note = `${gone.length} of ${before} known events are no longer listed; that is not believed, and what they say stands.`;
     return { ended: [], note };
+  }
+  // The events of files that can't be read may be among them.
+  if (unknown > 0 && gone.length > 0) {
+    return {
+      ended: [],
+      note: `${unknown} files can't be read; what ${gone.length} events said that are in no other stands.`,
+    };
   }
   for (const uuid of gone) known.forget(uuid);
   const ended = gone.map((uuid) => ({ id: objectId('report', uuid), version: now }));

@@ -1,10 +1,15 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { isTrue } from '../../src/feeds/misp/attribute.ts';
+import { readEvent } from '../../src/feeds/misp/event.ts';
 import { KnownEvents } from '../../src/feeds/misp/known-events.ts';
+import { LeftOut } from '../../src/feeds/misp/left-out.ts';
+import { readManifest } from '../../src/feeds/misp/manifest.ts';
 import { mispFeed } from '../../src/feeds/misp-feed.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
-import { isJsonObject, type JsonObject } from '../../src/model/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../src/model/json.ts';
 import { normalise } from '../../src/normalise/normalise.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { codeOf, openFeedBench, pull } from '../helpers/feed.ts';
@@ -157,6 +162,102 @@ t.test('a manifest that is a list of objects is read, and a name that is no uuid
   t.same(asked(), ['manifest.json', fileOf(1)]);
 });
 
+t.test('a manifest is read in pieces of any size, and may be very long', async (t) => {
+  const text = `\ufeff{ "${uuidOf('1')}": {"info": "a \\"} , {", "Tag": [{"name": "x"}], "timestamp": 5},\n"${uuidOf('2')}":{} }\n`;
+  for (const size of [1, 2, 7, 1000]) {
+    const entries = await manifestOf(text, size);
+    t.same(
+      entries.map(([key]) => key),
+      [uuidOf('1'), uuidOf('2')],
+    );
+    t.match(entries[0]?.[1], { info: 'a "} , {', timestamp: 5 });
+  }
+  for (const empty of ['{}', ' [ ] ', '{\n}']) t.same(await manifestOf(empty, 3), [], empty);
+  for (const broken of [
+    '',
+    '{',
+    '{"a":{}',
+    '{"a":{},}',
+    '{}{}',
+    '{"a":{}]',
+    '[1]',
+    '[{}',
+    'null',
+    '{"a"}',
+    '{,}',
+    '<html>',
+  ]) {
+    await t.rejects(manifestOf(broken, 3), { code: 'upstream-malformed' }, broken);
+  }
+  await t.rejects(manifestOf(`{"a":"${'x'.repeat(1024 * 1024)}"}`, 100_000), { code: 'upstream-too-large' });
+});
+
+async function manifestOf(text: string, size: number): Promise<[string, Json][]> {
+  const body = (async function* () {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+  })();
+  const entries: [string, Json][] = [];
+  for await (const found of readManifest({ name: 'it', body })) entries.push(...found);
+  return entries;
+}
+
+t.test('whatever stands in an event, each attribute is a row, a rejection or counted', async () => {
+  const anything = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<Json>;
+  const names = [
+    'type',
+    'value',
+    'to_ids',
+    'deleted',
+    'Tag',
+    'Galaxy',
+    'Sighting',
+    'timestamp',
+    'uuid',
+    '__proto__',
+    'comment',
+  ];
+  const attribute = fc.oneof(
+    anything,
+    fc.dictionary(fc.constantFrom(...names), anything).map((over) => attributeOf(1, over as JsonObject)),
+    fc
+      .constantFrom('ip-dst|port', 'domain|ip', 'malware-sample', 'regkey|value', 'yara')
+      .map((type) => attributeOf(1, { type })),
+  );
+  const event = fc.tuple(
+    fc.array(attribute, { maxLength: 8 }),
+    fc.dictionary(fc.constantFrom('Tag', 'Orgc', 'info', 'Object', 'Galaxy'), anything),
+  );
+  fc.assert(
+    fc.property(event, ([attributes, over]) => {
+      const { Object: _, ...others } = over;
+      const leftOut = new LeftOut();
+      const read = readEvent(eventOf(1, attributes, others as JsonObject), null, 'only', leftOut);
+      for (const { row } of read.found) normalise(row, definitionOf('misp'), NOW);
+      const deleted = attributes.filter((one) => isJsonObject(one) && isTrue(one['deleted'])).length;
+      const counted = leftOut.notes('').reduce((sum, { detail }) => sum + Number(detail.split(' ')[0]), 0);
+      const withRows = new Set(read.found.map(({ attribute: one }) => attributes.indexOf(one))).size;
+      return withRows + read.rejected.length + counted + deleted === attributes.length;
+    }),
+    { numRuns: 300 },
+  );
+  fc.assert(
+    fc.property(anything, (objects) => {
+      readEvent(eventOf(1, [], { Object: objects }), null, 'all', new LeftOut());
+      return true;
+    }),
+  );
+});
+
+t.test('an event of ten thousand levels costs itself only', async (t) => {
+  const { misp, bench, add } = await openMisp(t);
+  add(eventOf(1, [attributeOf(1)]));
+  add(eventOf(2, [attributeOf(2)]));
+  misp.faults.set(`/feed/${fileOf(1)}`, { status: 200, body: `{"Event":${'['.repeat(10_000)}${']'.repeat(10_000)}}` });
+  const { items, rejected, error } = await pull(mispFeed, bench.context());
+  t.same([error, valuesOf(items), rejected.length], [null, ['host-2.example.com'], 1]);
+});
+
 /** A gateway on a feed of two events that say one value, and each one of its own. */
 async function openServed(t: Test) {
   const clock = scriptedClock(NOW, { auto: true });
@@ -248,17 +349,24 @@ t.test('a directory is read file by file, and what is no event costs itself only
       'e.json': event(1),
     },
   });
+  symlinkSync('/nowhere', join(dir, 'drop', 'f.json'));
   const bench = await openFeedBench(t, mispFeed, { path: './drop' }, { base: dir });
   const { items, rejected, cursor, error } = await pull(mispFeed, bench.context());
   t.equal(error, null);
   t.same(valuesOf(items), ['host-1.example.com', 'host-2.example.com']);
   t.same(
     rejected.map(({ row }) => row),
-    ['c.json', 'd.json', 'e.json'],
+    ['c.json', 'd.json', 'e.json', 'f.json'],
   );
-  writeFileSync(join(dir, 'drop', 'c.json'), event(3));
+  writeFileSync(join(dir, 'drop', 'b.json'), event(3));
   const second = await pull(mispFeed, bench.context({ cursor }));
   t.same(valuesOf(second.items), ['host-3.example.com']);
+  t.match(second.batches.at(-1), { ended: [], note: /4 files can't be read; what 1 events said/ });
+  for (const name of ['c', 'd', 'e']) writeFileSync(join(dir, 'drop', `${name}.json`), event(4));
+  writeFileSync(join(dir, 'drop', 'd.json'), event(5));
+  for (const name of ['e', 'f']) unlinkSync(join(dir, 'drop', `${name}.json`));
+  const third = await pull(mispFeed, bench.context({ cursor: second.cursor }));
+  t.match(third.batches.at(-1), { ended: [{ id: `report--${uuidOf('event 2')}` }], note: null });
 });
 
 t.test('a cursor is bounded, and older events than it holds count as read', async (t) => {

@@ -61,11 +61,6 @@ export class KnownEvents {
     return this.#missed.size > 0;
   }
 
-  /** Was the event read in any version that is remembered? */
-  has(uuid: string): boolean {
-    return this.#timestamps.has(uuid);
-  }
-
   /** Was the event read in this version? */
   isRead(event: EventVersion): boolean {
     if (this.#missed.has(event.uuid)) return false;

@@ -4,10 +4,12 @@ import type { Rejection } from '../../model/observation.ts';
 import { rowText } from '../../stix/validate.ts';
 import type { FeedContext } from '../feed.ts';
 import { authorizationOf, type KeyOptions } from '../key.ts';
+import { type ByteStream, malformed } from '../reading/stream.ts';
 import { unpack } from '../reading/unpack.ts';
 import { secondsOf } from './attribute.ts';
 import { readJson } from './json.ts';
 import { eventTime, eventUuid } from './known-events.ts';
+import { readManifest } from './manifest.ts';
 
 export interface ListingOptions extends KeyOptions {
   path?: string;
@@ -29,7 +31,7 @@ export interface ListedEvent {
 
 export interface Listing {
   events: AsyncIterable<ListedEvent>;
-  /** What of the manifest, or of the directory, can't be read. */
+  /** What of the manifest can't be read. */
   rejected: Rejection[];
 }
 
@@ -54,53 +56,46 @@ async function listManifest(
   folder: URL,
   isConditional: boolean,
 ): Promise<Listing | null> {
-  const manifest = await get(feed, folder, 'manifest.json', isConditional);
+  const manifest = await open(feed, folder, 'manifest.json', isConditional);
   if (manifest === null) return null;
   const rejected: Rejection[] = [];
-  const events: (ListedEvent & { uuid: string })[] = [];
-  for (const [key, entry] of entriesOf(manifest, folder.host)) {
-    const uuid = eventUuid(key);
-    if (uuid === null || !isJsonObject(entry)) {
-      const detail = uuid === null ? 'the manifest names an event by what is no uuid' : 'an event that is no object';
-      rejected.push({ reason: 'not-an-object', detail, row: rowText({ [key]: entry }) });
-      continue;
+  const events: { uuid: string; timestamp: number; file: string }[] = [];
+  for await (const entries of readManifest(manifest)) {
+    for (const [key, entry] of entries) {
+      const uuid = eventUuid(key);
+      if (uuid !== null && isJsonObject(entry)) {
+        events.push({ uuid, timestamp: eventTime(secondsOf(entry['timestamp'])), file: `${key}.json` });
+      } else {
+        const detail = uuid === null ? 'the manifest names an event by what is no uuid' : 'an event that is no object';
+        rejected.push({ reason: 'not-an-object', detail, row: rowText({ [key]: entry }) });
+      }
     }
-    const file = `${key}.json`;
-    events.push({
-      name: `event ${uuid}`,
-      uuid,
-      timestamp: eventTime(secondsOf(entry['timestamp'])),
-      url: new URL(file, folder).href,
-      async read() {
-        return eventIn(await get(feed, folder, file, false), `event ${uuid}`);
-      },
-    });
   }
+  // An error message in JSON must not pass for a manifest with one odd entry.
+  const [odd] = rejected;
+  if (odd !== undefined && events.length === 0)
+    throw malformed(manifest.name, 'manifest of MISP events', 'it names none', odd.row);
   events.sort((a, b) => a.timestamp - b.timestamp || (a.uuid < b.uuid ? -1 : 1));
-  return {
-    events: (async function* () {
-      yield* events;
-    })(),
-    rejected,
+  const listed = async function* (): AsyncGenerator<ListedEvent> {
+    for (const { uuid, timestamp, file } of events) {
+      const name = `event ${uuid}`;
+      const read = async (): Promise<JsonObject> => {
+        const document = await open(feed, folder, file, false);
+        if (document === null) throw malformed(name, 'MISP event', 'the answer was 304');
+        return eventIn(await readJson(document), name);
+      };
+      yield { name, uuid, timestamp, url: new URL(file, folder).href, read };
+    }
   };
+  return { events: listed(), rejected };
 }
 
-/** An object by uuid. Some programs write a list of such objects, and PHP an empty list for an empty object. */
-function entriesOf(manifest: Json, host: string): [string, Json][] {
-  const objects = Array.isArray(manifest) ? manifest : [manifest];
-  const entries = objects.filter(isJsonObject).flatMap((object) => Object.entries(object));
-  const isManifest = objects.every(isJsonObject) && (entries.length === 0 || entries.some(([key]) => eventUuid(key)));
-  if (isManifest) return entries;
-  const excerpt = rowText(manifest).slice(0, 80).toWellFormed();
-  throw new GatewayError('upstream-malformed', `${host} sent no manifest of MISP events.`, { excerpt });
-}
-
-async function get(
+async function open(
   { fetch, options }: FeedContext<ListingOptions>,
   folder: URL,
   file: string,
   isConditional: boolean,
-): Promise<Json> {
+): Promise<ByteStream | null> {
   const response = await fetch({
     url: new URL(file, folder),
     headers: { accept: 'application/json, */*;q=0.1' },
@@ -108,7 +103,7 @@ async function get(
     ...(isConditional ? { conditional: true } : {}),
     explain: (status) => explain(status, folder.host, file),
   });
-  return response === null ? null : readJson({ name: `${file} of ${folder.host}`, body: response.body });
+  return response === null ? null : { name: `${file} of ${folder.host}`, body: response.body };
 }
 
 function explain(status: number, host: string, file: string): GatewayError | null {
@@ -132,28 +127,26 @@ export function isOfOneEvent(error: unknown): error is GatewayError {
 async function listFiles({ files, options, signal }: FeedContext<ListingOptions>): Promise<Listing | null> {
   const listed = await files(options.path ?? '.');
   if (listed === null) return null;
-  const rejected = listed.flatMap(({ name, fault }): Rejection[] =>
-    fault === null ? [] : [{ reason: 'unreadable-file', detail: fault, row: name }],
-  );
   const events = async function* (): AsyncGenerator<ListedEvent> {
     for (const { name, body, fault } of listed) {
-      if (fault !== null || isNoEvent(name)) continue;
+      if (isNoEvent(name)) continue;
+      if (fault !== null) {
+        const error = new GatewayError('upstream-malformed', `${name} can't be read: ${fault}.`);
+        yield { name, ...ofFile, read: () => Promise.reject(error) };
+        continue;
+      }
       for await (const document of unpack({ name, body }, signal)) {
         if (isNoEvent(document.name)) continue;
-        yield {
-          name: document.name,
-          uuid: null,
-          timestamp: 0,
-          url: null,
-          async read() {
-            return eventIn(await readJson(document), document.name);
-          },
-        };
+        const read = async (): Promise<JsonObject> => eventIn(await readJson(document), document.name);
+        yield { name: document.name, ...ofFile, read };
       }
     }
   };
-  return { events: events(), rejected };
+  return { events: events(), rejected: [] };
 }
+
+/** Only its content tells which event a file holds. */
+const ofFile = { uuid: null, timestamp: 0, url: null };
 
 /** A copied feed has these files beside its events. */
 function isNoEvent(name: string): boolean {
