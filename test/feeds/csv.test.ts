@@ -188,6 +188,50 @@ t.test('a quote inside of a field is a character of it', async (t) => {
   t.strictSame(rejected, []);
 });
 
+t.test('quotes inside of quoted fields cost at most their own rows', async (t) => {
+  const table = `column1,url,column3
+"1 1","http://a.example/","1 3"
+"2 1","http://b.example/?"q" 2","2 3"
+"3 1","http://c.example/?"3", "2",","3 3"
+"4 1","http://d.example/","4 3"
+"5 1","http://e.example/","5 3"
+`;
+  t.strictSame(await values(table, byUrl), [
+    ['http://a.example/', '"http://b.example/?"q" 2"', 'http://d.example/', 'http://e.example/'],
+    ['4 fields in a table of 3 columns'],
+  ]);
+});
+
+t.test('line breaks of two kinds in one table', async (t) => {
+  const table =
+    '# LF\n# CRLF\r\n# "id","url"\n"1","http://a.example/"\r\n"2","http://b.example/"\n"3","http://c.example/"\r\n';
+  for (const size of [1, 1000]) {
+    t.strictSame(await values(table, { ...byUrl, columns: 'comment' }, size), [
+      ['http://a.example/', 'http://b.example/', 'http://c.example/'],
+      [],
+    ]);
+  }
+});
+
+t.test('a comment sign inside of a row is a character of it', async (t) => {
+  const table = 'url,note\nhttp://a.example/#top,#1\n"http://b.example/"#,x\n "#c",x\n';
+  t.strictSame(await values(table, byUrl), [['http://a.example/#top', '"http://b.example/"#', '#c'], []]);
+});
+
+t.test(
+  'names that move from a comment into the first line, or back, are missed with what stands in their place',
+  async (t) => {
+    const commented = '# abuse.ch\n# id,url\n1,http://a.example/\n';
+    const plain = '# abuse.ch\n#\nid,url\n1,http://a.example/\n';
+    const missing = (names: RegExp) => ({ code: 'upstream-malformed', message: names });
+    await t.rejects(values(commented, byUrl), missing(/no column url; its columns are 1, http:\/\/a\.example\/\.$/));
+    await t.rejects(
+      values(plain, { ...byUrl, columns: 'comment' }),
+      missing(/no column url; its columns are ""\.$|is missing/),
+    );
+  },
+);
+
 t.test('a record may have several lines, up to a bound', async (t) => {
   const options = { fields: { value: 'url', description: 'note' } };
   const note = (lines: number): string => Array.from({ length: lines }, (_, n) => `# line "" ${n}`).join('\n');
