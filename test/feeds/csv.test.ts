@@ -6,6 +6,7 @@ import t from 'tap';
 import { parse } from 'yaml';
 import { MAX_RECORD, MAX_RECORD_LINES } from '../../src/feeds/csv/records.ts';
 import { csv } from '../../src/feeds/csv.ts';
+import { MAX_LINE } from '../../src/feeds/reading/lines.ts';
 import { defaultReach, type FeedDefinition } from '../../src/model/definition.ts';
 import { formatMillis, parseTimestamp } from '../../src/model/timestamp.ts';
 import { normalise } from '../../src/normalise/normalise.ts';
@@ -16,15 +17,22 @@ const fixtures = fileURLToPath(new URL('../fixtures/feeds/csv/', import.meta.url
 /** Reads `table` as the one file of a feed, in chunks of `size` bytes. */
 function pulled(table: Buffer | string, options: object, size = 64 * 1024): Promise<Pull> {
   const bytes = Buffer.from(table);
+  const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) =>
+    bytes.subarray(n * size, (n + 1) * size),
+  );
+  return pulledChunks(chunks, options);
+}
+
+function pulledChunks(chunks: readonly Buffer[], options: object): Promise<Pull> {
   const body = (async function* () {
-    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+    yield* chunks;
   })();
   return pull(csv, {
     options: { path: 'table.csv', ...options },
     cursor: null,
     now: () => 0,
     fetch: async () => null,
-    files: async () => [{ name: 'table.csv', size: bytes.length, fault: null, body }],
+    files: async () => [{ name: 'table.csv', size: 1, fault: null, body }],
     signal: new AbortController().signal,
   });
 }
@@ -104,9 +112,10 @@ t.test('delimiter, quote and comment are what the options say', async (t) => {
     ['id,url\n"1,http://a.example/\n2",http://b.example/\n', { quote: 'none' }],
     ['// x\nid,url\n1,http://a.example/\n // "\n2,http://b.example/\n', { comment: '//' }],
     ['id,url\n#1,http://a.example/\n#2,http://b.example/\n', { comment: '' }],
-    ['##id,url\n1,http://a.example/\n# url,id\n2,http://b.example/\n', { columns: 'comment' }],
+    ['  ##url,id\nhttp://a.example/,1\n# id,url\nhttp://b.example/,2\n', { columns: 'comment' }],
     ['# other\r\n#"id", "url"\r\n1, "http://a.example/"\r\n2 ,"http://b.example/" \r\n', { columns: 'comment' }],
-    ['1,http://a.example/\n2,http://b.example/\n', { columns: ['id', ' url'] }],
+    ["id,url\n1,'http://a.example/'\n2,http://b.example/\n", { quote: "'" }],
+    ['x\ry,http://a.example/\nz,http://b.example/\n', { columns: ['id', ' url'] }],
     ['1,http://a.example/\n2,http://b.example/,more\n', { columns: 'none', fields: { value: 2 } }],
     ['id,url\n1,http://a.example/\n2,http://b.example/\n', { fields: { value: 2 } }],
     ['id,url,url\n1,http://a.example/,x\n2,http://b.example/,y\n', {}],
@@ -188,6 +197,13 @@ t.test('a quote inside of a field is a character of it', async (t) => {
   t.strictSame(rejected, []);
 });
 
+t.test('lines between two stray quotes are no record, as their fields are too few', async (t) => {
+  const table = 'id,url,tag\n1,"http://a.example/,x\n2,http://b.example/,y\n3,http://c.example/,z"\n';
+  t.strictSame(await values(table, byUrl), [['http://b.example/', 'http://c.example/'], ['a quote is not closed']]);
+  const doubled = "id,url\n1,'http://a.example/?it''s'\n";
+  t.strictSame(await values(doubled, { ...byUrl, quote: "'" }), [["http://a.example/?it's"], []]);
+});
+
 t.test('quotes inside of quoted fields cost at most their own rows', async (t) => {
   const table = `column1,url,column3
 "1 1","http://a.example/","1 3"
@@ -265,11 +281,66 @@ t.test('a record that is too long is refused, and the next is read', async (t) =
       ['too-long', 'http://b.example/,"'],
     ],
   );
-  const lines = `url,note\nhttp://a.example/,"\n${`${'x'.repeat(9000)}\n`.repeat(60)}",\nhttp://c.example/,y\n`;
+  const lines = `url,note\nhttp://a.example/,"\n${`${'x'.repeat(9000)}\n`.repeat(60)}"\nhttp://c.example/,y\n`;
   const cut = await pulled(lines, { fields: { value: 'url', description: 'note' } });
   t.strictSame(cut.items, [{ value: 'http://c.example/', description: 'y' }], 'many lines that are too long together');
   t.equal(cut.rejected.length, 62);
   t.match(cut.rejected[0], { reason: 'unreadable-row', row: 'http://a.example/,"' });
+});
+
+t.test('a record of the most characters is read, and a line that no line may be is refused alone', async (t) => {
+  const row = 'http://a.example/,';
+  const most = `url,note\n${row}${'x'.repeat(MAX_RECORD - row.length)}\n`;
+  t.strictSame(await values(most, byUrl), [['http://a.example/'], []]);
+  const table = `url,note\nhttp://a.example/,"\n${'x'.repeat(MAX_LINE + 1)}"\nhttp://b.example/,y\n`;
+  t.strictSame(await values(table, byUrl), [
+    ['http://b.example/'],
+    ['a quote is not closed', `a record of more than ${MAX_RECORD} characters`],
+  ]);
+});
+
+t.test('a pause of the upstream gives what has come, and nothing else ends a batch', async (t) => {
+  const row = (n: number): string => `${n},http://host-${n}.example/\n`;
+  const rows = (from: number, to: number): string =>
+    Array.from({ length: to - from }, (_, n) => row(from + n)).join('');
+  const chunks = ['id,url\n', '', rows(0, 100), '', rows(100, 200)];
+  const { batches, error } = await pulledChunks(
+    chunks.map((text) => Buffer.from(text)),
+    byUrl,
+  );
+  t.equal(error, null);
+  t.strictSame(
+    batches.map(({ items }) => items.length),
+    [0, 100, 100],
+  );
+  const long = Buffer.from(`\ufeffid,url\n${rows(0, 300)}`, 'utf16le');
+  for (const size of [1, 7]) {
+    const { batches } = await pulled(long, byUrl, size);
+    t.strictSame(
+      batches.map(({ items, rejected }) => [items.length, rejected.length]),
+      [[300, 0]],
+    );
+  }
+  const { items } = await pulled(`\ufeffurl,id\n${rows(0, 300)}`, { fields: { value: 'id' } }, 5);
+  t.equal(items.length, 300);
+  t.strictSame(items.at(-1), { value: 'http://host-299.example/' });
+});
+
+t.test('others have their turn while a large chunk is read, however broken its rows', async (t) => {
+  for (const row of ['1,http://a.example/\n', '","\n"a\n']) {
+    let turns = 0;
+    let isDone = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    const table = `id,url\n${row.repeat(Math.ceil((4 * 1024 * 1024) / (row.length + 450)))}`;
+    const { error } = await pulled(table.padEnd(4 * 1024 * 1024, '1,http://a.example/\n'), byUrl, table.length * 1000);
+    isDone = true;
+    t.equal(error, null);
+    t.ok(turns >= 4, `${turns} turns`);
+  }
 });
 
 t.test('a row that lacks a column that is read, or has more than the header names, is refused', async (t) => {
@@ -297,6 +368,7 @@ t.test('a last row that is cut inside of what is read is refused', async (t) => 
   t.strictSame(await values(`${table}\n`, byUrl), [['http://a.example/', 'http://b.exa'], []]);
   t.strictSame(await values(`${table},`, byUrl), [['http://a.example/', 'http://b.exa'], []]);
   t.strictSame(await values('id,url\n1,http://a.example/', byUrl), [['http://a.example/'], []]);
+  t.strictSame(await values('id,url,tags,more\n1,http://a.example/,x', byUrl), [['http://a.example/'], []]);
 });
 
 t.test('a table without the columns is malformed, and the message names those that it has', async (t) => {

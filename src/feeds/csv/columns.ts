@@ -21,7 +21,7 @@ export function findColumns(names: readonly string[] | null, fields: Fields): Co
   if (names === null) return { fields, least: 0, most: Number.POSITIVE_INFINITY };
   const known = names.map((name) => name.trim());
   const numberOf = (selector: Selector): number =>
-    typeof selector === 'string' ? known.indexOf(selector.trim()) + 1 : selector <= known.length ? selector : 0;
+    typeof selector === 'string' ? known.indexOf(selector) + 1 : selector <= known.length ? selector : 0;
   const found: [string, number[]][] = [];
   for (const [property, given] of Object.entries(fields)) {
     const numbers = listOf(given).map(numberOf);
