@@ -88,6 +88,12 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
   const attempted = gauge('feed_attempt_timestamp_seconds', 'Last poll that began.', 'feed');
   const next = gauge('feed_next_poll_timestamp_seconds', 'When the next poll is due.', 'feed');
   const failures = gauge('feed_failures', 'Polls that failed since the last good one.', 'feed');
+  const heldBack = gauge(
+    'feed_held_back_rows',
+    'Rows of the last pull while it is held back, and rows that it would withdraw.',
+    'feed',
+    'rows',
+  );
   const gap = gauge('feed_gap_timestamp_seconds', 'When it was last found that news can no longer be had.', 'feed');
   const held = gauge('feed_observations', 'Observations held.', 'feed');
   const rows = gauge('feed_rows', 'Rows of the last whole poll.', 'feed', 'outcome');
@@ -125,6 +131,7 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
     attempted,
     next,
     failures,
+    heldBack,
     gap,
     held,
     rows,
@@ -170,6 +177,7 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
         if (at !== null) moment.set({ feed }, at / MICROS_PER_SECOND);
       }
       failures.set({ feed }, state.failures);
+      for (const [rows, count] of Object.entries(state.error?.heldBack ?? {})) heldBack.set({ feed, rows }, count);
       if (state.gap !== null) gap.set({ feed }, state.gap.at / MICROS_PER_SECOND);
       held.set({ feed }, state.observations);
       rows.set({ feed, outcome: 'accepted' }, state.accepted);

@@ -3,7 +3,7 @@ import Type, { type TSchema } from 'typebox';
 import { MAX_ROWS, nameSchema } from '../../src/control/verbs.ts';
 import type { Millis } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { deadLettersJson, rejectionsJson, statusJson } from '../../src/status/json.ts';
+import { deadLettersJson, pollJson, rejectionsJson, statusJson } from '../../src/status/json.ts';
 import type { Operation } from '../methods.ts';
 import { numberParameter, type OperationText, operation } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
@@ -39,6 +39,18 @@ const limitQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+const pollQuery = Type.Object(
+  {
+    accept_shrink: Type.Optional(
+      Type.Unsafe<string>({
+        type: 'string',
+        enum: ['true', 'false'],
+        description: 'true: this once, a snapshot is taken whatever its size; what it no longer holds is withdrawn.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
 const noQuery = Type.Object({}, { additionalProperties: false });
 const json = (description: string, schema: TSchema) => ({ description, content: { 'application/json': schema } });
 
@@ -62,7 +74,7 @@ export function pollFeed(context: RouteContext): Operation {
     operationId: 'pollFeed',
     summary: "Poll a feed now, as far as its account's budget allows",
     description: 'As `sluice poll --json`. A poll that fails is answered by 200, with its `error`.',
-    query: noQuery,
+    query: pollQuery,
     params: feedParams,
     reply: json('How the poll ended.', pollSchema),
     accepted,
@@ -70,7 +82,9 @@ export function pollFeed(context: RouteContext): Operation {
   };
   return controlOperation(text, (request, reply) => {
     const { feed } = paramsOf(request);
-    return withinWait(context, request, reply, context.control.poll(feed), ({ outcome }) => outcome);
+    const isForced = readQuery(request)['accept_shrink'] === 'true';
+    const poll = isForced ? context.control.acceptShrink(feed) : context.control.poll(feed);
+    return withinWait(context, request, reply, poll.then(pollJson), ({ outcome }) => outcome);
   });
 }
 

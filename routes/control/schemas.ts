@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { leftOutReasons } from '../../src/model/served.ts';
-import { nullable, timestamp } from '../v1/schemas.ts';
+import { heldBackSchema, nullable, timestamp } from '../v1/schemas.ts';
 
 /** Reports of the control routes. All of them are open: later versions may say more. */
 
@@ -8,6 +8,9 @@ const count = (description?: string) =>
   Type.Integer({ minimum: 0, ...(description === undefined ? {} : { description }) });
 const maybeTime = (description: string) => nullable(timestamp(description));
 const errorSchema = nullable(Type.Object({ code: Type.String(), message: Type.String() }));
+const feedErrorSchema = nullable(
+  Type.Object({ code: Type.String(), message: Type.String(), held_back: nullable(heldBackSchema) }),
+);
 const leftOutReason = Type.Unsafe<string>({ type: 'string', enum: [...leftOutReasons] });
 
 const servedSchema = Type.Array(
@@ -28,13 +31,13 @@ export const statusSchema = Type.Object(
     feeds: Type.Array(
       Type.Object({
         name: Type.String(),
-        state: Type.String({ description: '`ok`, `failing`, `never-polled`, `disabled` or `no-key`.' }),
+        state: Type.String({ description: '`ok`, `failing`, `held-back`, `never-polled`, `disabled` or `no-key`.' }),
         stale: Type.Boolean({ description: 'No whole pull for twice its interval.' }),
         attempted_at: maybeTime('The last poll, however it ended.'),
         succeeded_at: maybeTime('The last poll that ended whole.'),
         next_poll_at: maybeTime('When the next poll is due.'),
         failures: count('Polls that failed since the last good one.'),
-        error: errorSchema,
+        error: feedErrorSchema,
         unaccounted: Type.Integer({ description: '0: every row that was read is accounted for.' }),
         served: servedSchema,
       }),
@@ -65,7 +68,7 @@ export const pollSchema = Type.Object(
     rejected: count('Rows refused.'),
     entries: count('Journal entries appended, over all journals.'),
     withdrawn: count('Withdrawals among them.'),
-    error: errorSchema,
+    error: feedErrorSchema,
   },
   { title: 'PollReport' },
 );

@@ -9,7 +9,7 @@ import { formatMillis } from '../../src/model/timestamp.ts';
 import { type FeedFacts, type FeedReport, readFeeds } from '../../src/status/feeds.ts';
 import type { Operation } from '../methods.ts';
 import type { RouteContext } from '../parts.ts';
-import { nullable, restOperation, timestamp } from './schemas.ts';
+import { heldBackSchema, nullable, restOperation, timestamp } from './schemas.ts';
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 const maybeTime = (description: string) => nullable(timestamp(description));
@@ -35,7 +35,14 @@ const feedSchema = Type.Object({
   succeeded_at: maybeTime('What is served is as fresh as this.'),
   next_poll_at: maybeTime('When the next poll is due.'),
   failures: count('Polls that failed since the last good one.'),
-  error: nullable(Type.Object({ code: Type.String(), message: Type.String(), at: timestamp('When.') })),
+  error: nullable(
+    Type.Object({
+      code: Type.String(),
+      message: Type.String(),
+      at: timestamp('When.'),
+      held_back: nullable(heldBackSchema),
+    }),
+  ),
   gap: nullable(
     Type.Object(
       { from: timestamp('From.'), to: timestamp('To.'), found_at: timestamp('When the upstream answered again.') },
@@ -158,10 +165,17 @@ function describe({ facts: { definition, idle }, state, stale }: FeedReport) {
     next_poll_at: idle === null ? timeOf(state.nextPollAt) : null,
     failures: state.failures,
     // Without what the file or page that was read instead begins with.
-    error: error === null ? null : { code: error.code, message: error.message, at: formatMillis(error.at) },
+    error: errorOf(error),
     gap: gapOf(state.gap),
     note: noteOf(state.note),
   };
+}
+
+/** The counts of a pull that was held back are of all its rows, whatever their marking: they tell nothing of a single one. */
+function errorOf(error: FeedState['error']) {
+  if (error === null) return null;
+  const { code, message, at, heldBack } = error;
+  return { code, message, at: formatMillis(at), held_back: heldBack ?? null };
 }
 
 /** `isAll`: the caller may read all collections of the feed. */

@@ -69,3 +69,15 @@ export const pageHeaders = {
   }),
   'X-TLP': Type.String({ description: "The collection's ceiling: text and tables can't carry markings." }),
 };
+
+export const heldBackSchema = Type.Object(
+  {
+    read: Type.Integer({ minimum: 0, description: 'Rows that the pull brought.' }),
+    refused: Type.Integer({ minimum: 0, description: 'Of these, rows that could not be used.' }),
+    withdrawn: Type.Integer({
+      minimum: 0,
+      description: 'Rows that it would have withdrawn; they are kept and served.',
+    }),
+  },
+  { description: 'Of a pull that was read and not believed. null: it failed in another way.' },
+);

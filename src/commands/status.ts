@@ -27,7 +27,10 @@ type Feed = StatusReport['feeds'][number];
 function stateOf(feed: Feed): string {
   if (feed.idle !== null) return feed.idle === 'disabled' ? 'disabled' : 'no key';
   if (feed.attemptedAt === null) return 'not polled yet';
-  if (feed.failures > 0) return feed.stale ? 'failing, stale' : 'failing';
+  if (feed.failures > 0) {
+    const word = feed.error?.heldBack === undefined ? 'failing' : 'held back';
+    return feed.stale ? `${word}, stale` : word;
+  }
   return feed.stale ? 'stale' : 'ok';
 }
 

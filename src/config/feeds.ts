@@ -131,6 +131,8 @@ function defineFeed(
     // A delta withdraws nothing by leaving it out.
     shrinkGuard: mode === 'delta' || section.shrink_guard === 'off' ? null : section.shrink_guard,
     emptyAllowed: section.empty_allowed ?? defaults.emptyAllowed,
+    ...(section.expect_rows === undefined ? {} : { expectRows: section.expect_rows }),
+    ...(section.max_refused === 'off' ? {} : { maxRefused: section.max_refused }),
     reach: { minPrefix: section.min_prefix, reserved: section.reserved === 'accept' },
   };
 }

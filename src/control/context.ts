@@ -10,8 +10,11 @@ export interface VerbContext {
   clock: Clock;
   store: Writer;
   startedAt: Micros;
-  /** Polls a feed now. Throws `not-found`, and `unprocessable` for a feed that is idle. */
-  poll(feed: string): Promise<PollReport>;
+  /**
+   * Polls a feed now. `acceptShrink`: a snapshot is taken whatever its size. Throws `not-found`, and `unprocessable` for a feed that is
+   * idle.
+   */
+  poll(feed: string, acceptShrink: boolean): Promise<PollReport>;
   /** Reads a feed without writing what it says. Throws as `poll`. */
   tryFeed(feed: string, rows: number): Promise<TryReport>;
   sinks: SinkVerbs;

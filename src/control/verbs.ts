@@ -31,7 +31,9 @@ const limitSchema = Type.Integer({ minimum: 0, maximum: MAX_ROWS });
  */
 export const verbs = {
   /** Polls a feed now, as far as its account's budget allows. */
-  poll: verb([nameSchema], (context, feed) => context.poll(feed)),
+  poll: verb([nameSchema], (context, feed) => context.poll(feed, false)),
+  /** The same, and this once a snapshot is taken whatever its size. */
+  acceptShrink: verb([nameSchema], (context, feed) => context.poll(feed, true)),
   /** Reads a feed as a poll does, within the same budget, shows that many rows, and writes none. */
   tryFeed: verb([nameSchema, limitSchema], (context, feed, rows) => context.tryFeed(feed, rows)),
   status: verb([], readStatus),

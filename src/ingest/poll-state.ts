@@ -3,6 +3,7 @@ import type { PollReport } from '../model/control.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Rejection } from '../model/observation.ts';
+import type { HeldBack } from '../model/state.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import type { Writer } from '../store/store.ts';
 
@@ -59,20 +60,26 @@ export async function keepPace(
 
 /**
  * Writes a failure and when to try again: twice as long after each, up to the feed's interval, and never sooner than the error asks
- * for. Returns the error as the report has it.
+ * for. `heldBack`: of a pull that is not believed. Returns the error as the report has it.
  */
 export async function keepFailure(
   feed: FeedDefinition,
   thrown: unknown,
   startedAt: Micros,
   { writer, clock, signal }: OutcomeParts,
+  heldBack: HeldBack | null = null,
 ): Promise<NonNullable<PollReport['error']>> {
   const error =
     thrown instanceof GatewayError
       ? thrown
       : new GatewayError('internal', `Feed ${feed.name} failed in an unforeseen way.`, { cause: thrown });
   const { code, message, excerpt } = error;
-  const reported = { code, message, ...(excerpt === undefined ? {} : { excerpt }) };
+  const reported = {
+    code,
+    message,
+    ...(excerpt === undefined ? {} : { excerpt }),
+    ...(heldBack === null ? {} : { heldBack }),
+  };
   // Nobody failed: Sluice is stopping, and what keepAttempt wrote says when to go on.
   if (signal.aborted) return reported;
   const now = clock.now();

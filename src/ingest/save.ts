@@ -6,7 +6,7 @@ import { sourceObjectId } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Rows } from './batch.ts';
 import { combineRows } from './combine.ts';
-import { forgetUnsaid, noteVersions, rememberEnded } from './ended-versions.ts';
+import { noteVersions, rememberEnded } from './ended-versions.ts';
 import { bearersOf, isMarking, noteMarkings } from './markings.ts';
 import { newestObjects, removeSuperseded } from './object-versions.ts';
 import type { FeedPull } from './pull.ts';
@@ -52,7 +52,6 @@ export async function* saveRows(
   }
   if (isLast) {
     for await (const observations of saveHeldBack(tx, pull, now)) yield changesOf(feed.name, observations);
-    await forgetUnsaid(tx, pull, now);
   }
   if (statements.length > 0) ids.push(...(await removeSuperseded(tx, feed, statements, now)));
   if (ids.length === 0) return;

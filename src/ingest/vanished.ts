@@ -1,6 +1,5 @@
 import { BATCH_ROWS } from '../feeds/feed.ts';
 import type { FeedDefinition } from '../model/definition.ts';
-import { GatewayError } from '../model/error.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import { type Changes, changesOf, withdrawalsOf } from '../publish/changes.ts';
 import type { Pull, Transaction } from '../store/store.ts';
@@ -9,32 +8,16 @@ import type { FeedPull } from './pull.ts';
 
 /** Rows taken out per store call. */
 const SLICE = BATCH_ROWS;
-/** A guard that holds back a collapse means nothing for a handful of rows. */
-const GUARD_FROM_ROWS = 20;
 
 /**
- * Takes out what a whole snapshot no longer holds, and yields it slice by slice so that journals withdraw it. `accepted`: rows that
- * the pull brought. `isExpanded`: a journal of the feed expands networks, so what vanished must be known by more than its key.
- *
- * Throws `upstream-malformed` for a collapse that can't be meant: it is held back.
+ * Takes out what a whole snapshot no longer holds, and yields it slice by slice so that journals withdraw it. `isExpanded`: a journal
+ * of the feed expands networks, so what vanished must be known by more than its key.
  */
 export async function* removeVanished(
   tx: Transaction,
   { feed, mark }: FeedPull,
-  accepted: number,
   isExpanded: boolean,
 ): AsyncGenerator<Changes> {
-  const { unseen, total } = await tx.unseen(mark);
-  if (unseen === 0) return;
-  const isEmpty = accepted === 0 && !feed.emptyAllowed;
-  const isCollapse = feed.shrinkGuard !== null && total >= GUARD_FROM_ROWS && unseen > total * feed.shrinkGuard;
-  if (isEmpty || isCollapse) {
-    throw new GatewayError(
-      'upstream-malformed',
-      `Feed ${feed.name} would lose ${unseen} of ${total} rows at once; held back and still served.`,
-      { details: { held_back: 'true' } },
-    );
-  }
   if (isExpanded) yield* removeKnown(tx, feed, mark);
   for (;;) {
     const keys = await tx.removeUnseen(mark, SLICE);
@@ -64,9 +47,4 @@ async function* removeKnown(tx: Transaction, feed: FeedDefinition, mark: Pull): 
     }
     after = keys.at(-1) ?? null;
   } while (after !== null);
-}
-
-/** A snapshot that collapsed, and is not believed. */
-export function isHeldBack(error: unknown): boolean {
-  return error instanceof GatewayError && error.details?.['held_back'] === 'true';
 }

@@ -36,6 +36,10 @@ export interface FeedDefinition {
   shrinkGuard: number | null;
   /** A snapshot without rows is taken. */
   emptyAllowed: boolean;
+  /** Rows that a pull is expected to bring. Absent: any number. */
+  expectRows?: { min?: number; max?: number };
+  /** A pull of which more than this share (0 to 1) is refused is not taken. Absent: no guard. */
+  maxRefused?: number;
   reach: Reach;
 }
 

@@ -8,7 +8,16 @@ export interface FeedError {
   code: ErrorCode;
   message: string;
   excerpt?: string;
+  /** The pull came to its end, or near it, and was not believed (ingest/guards.ts). Absent for other failures. */
+  heldBack?: HeldBack;
   at: Micros;
+}
+
+/** A pull that is not believed: rows that it brought and how many of them were refused, and rows that it would have withdrawn. */
+export interface HeldBack {
+  read: number;
+  refused: number;
+  withdrawn: number;
 }
 
 /** The state of a feed between polls. */

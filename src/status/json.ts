@@ -1,6 +1,6 @@
 import type { Micros } from '../model/clock.ts';
-import type { RejectionReport, ServedReport, StatusReport, TryReport } from '../model/control.ts';
-import type { DeadLetter } from '../model/state.ts';
+import type { PollReport, RejectionReport, ServedReport, StatusReport, TryReport } from '../model/control.ts';
+import type { DeadLetter, FeedError } from '../model/state.ts';
 import { formatMillis } from '../model/timestamp.ts';
 
 /**
@@ -16,7 +16,7 @@ export function statusJson({ version, startedAt, now, storeFault, feeds, account
     store: { fault: storeFault },
     feeds: feeds.map((feed) => ({
       name: feed.feed,
-      state: feed.idle ?? (feed.attemptedAt === null ? 'never-polled' : feed.failures > 0 ? 'failing' : 'ok'),
+      state: feed.idle ?? (feed.attemptedAt === null ? 'never-polled' : feed.failures > 0 ? failureOf(feed) : 'ok'),
       stale: feed.stale,
       account: feed.account,
       pools: feed.pools,
@@ -24,7 +24,7 @@ export function statusJson({ version, startedAt, now, storeFault, feeds, account
       succeeded_at: timeOf(feed.succeededAt),
       next_poll_at: timeOf(feed.nextPollAt),
       failures: feed.failures,
-      error: feed.error === null ? null : { ...feed.error, at: timeOf(feed.error.at) },
+      error: feed.error === null ? null : { ...errorJson(feed.error), at: timeOf(feed.error.at) },
       gap:
         feed.gap === null
           ? null
@@ -105,6 +105,19 @@ export function tryJson({ answers, rows, rejections, against, ...report }: TryRe
         ? null
         : { held: against.held, new: against.fresh, changed: against.changed, gone: against.gone },
   };
+}
+
+export function pollJson({ error, ...report }: PollReport) {
+  return { ...report, error: error === null ? null : errorJson(error) };
+}
+
+/** `held_back`: of a pull that is not believed, what it brought and what it would have withdrawn. */
+function errorJson({ heldBack, ...error }: Omit<FeedError, 'at'>) {
+  return { ...error, held_back: heldBack ?? null };
+}
+
+function failureOf({ error }: StatusReport['feeds'][number]): string {
+  return error?.heldBack === undefined ? 'failing' : 'held-back';
 }
 
 /** Entries that a sink's target refused for good. */

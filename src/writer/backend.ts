@@ -101,9 +101,9 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
   let background: Promise<unknown> = Promise.resolve();
   // Nothing is polled before journals are what the configuration says.
   let reconciled: Promise<void> = Promise.resolve();
-  const poll = async (feed: string): Promise<PollReport> => {
+  const poll = async (feed: string, acceptShrink: boolean): Promise<PollReport> => {
     await reconciled;
-    return polls.poll(feed);
+    return polls.poll(feed, { acceptShrink });
   };
   const { tryFeed } = polls;
   const context = { config, clock, store: writer, startedAt: clock.now(), poll, tryFeed, sinks: deliveries, onClients };

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { ConfiguredFeed } from '../feeds/feed.ts';
 import { configuredFeeds } from '../feeds/registry.ts';
-import { poll } from '../ingest/poll.ts';
+import { type PollOptions, poll } from '../ingest/poll.ts';
 import { refreshOverdue } from '../ingest/refresh.ts';
 import { tryFeed } from '../ingest/try.ts';
 import type { Clock } from '../model/clock.ts';
@@ -19,10 +19,10 @@ import { openUpstream } from '../upstream/upstream.ts';
 
 export interface Polls {
   /**
-   * Polls a feed. Who asks while a poll of the feed runs gets the report of that one. Throws `not-found` for a feed that is not
-   * configured, and `unprocessable` for one that is idle.
+   * Polls a feed. Who asks while a poll of the feed runs gets the report of that one; to accept a shrink, another
+   * follows it. Throws `not-found` for a feed that is not configured, and `unprocessable` for one that is idle.
    */
-  poll(feed: string): Promise<PollReport>;
+  poll(feed: string, options?: PollOptions): Promise<PollReport>;
   /** Reads a feed without writing what it says, and shows so many rows. Throws as `poll`. */
   tryFeed(feed: string, rows: number): Promise<TryReport>;
   /** A journal was read: feeds behind it that are overdue may be tried again. Never throws. */
@@ -81,11 +81,12 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
     return feed;
   };
 
-  const pollFeed = async (name: string): Promise<PollReport> => {
+  const pollFeed = async (name: string, options: PollOptions = {}): Promise<PollReport> => {
     const feed = find(name);
     const polls = accountOf(feed) === null ? localPolls : remotePolls;
+    while (options.acceptShrink === true && running.has(name)) await running.get(name);
     const { value: report, isShared } = await shareFlight(running, name, () =>
-      polls.run(() => poll(feed, { clock, writer, journals, openUpstream: open, report: onError, signal })),
+      polls.run(() => poll(feed, { clock, writer, journals, openUpstream: open, report: onError, signal }, options)),
     );
     if (!isShared) parts.onPoll(report);
     return report;

@@ -221,6 +221,13 @@ t.test('poll tells what came of it, and fails when it did not end well', async (
   const held = await run(['poll', 'house', ...C], poll({ outcome: 'held-back' }));
   t.equal(held.code, 1);
   t.match(held.err, /withdraw too much/);
+  const heldBack = { read: 3, refused: 1, withdrawn: 40 };
+  const doubted = poll({ outcome: 'held-back', error: { code: 'upstream-malformed', message: 'Too few.', heldBack } });
+  const asked = await run(['poll', 'house', '--json', ...C], doubted);
+  t.match(asked.err, /Too few\. If it is right, sluice poll house --accept-shrink takes it\./);
+  t.match(JSON.parse(asked.out), { error: { held_back: heldBack } });
+  const accepting = { acceptShrink: async (feed: string) => ({ ...report, feed }) };
+  t.equal((await run(['poll', 'house', '--accept-shrink', ...C], accepting)).code, 0);
 });
 
 t.test('status shows ages to people and timestamps to programs', async (t) => {

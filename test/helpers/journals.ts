@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import Type from 'typebox';
 import type { ConfiguredFeed, FeedBatch, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
-import { poll } from '../../src/ingest/poll.ts';
+import { type PollParts, poll } from '../../src/ingest/poll.ts';
 import type { Micros } from '../../src/model/clock.ts';
 import type { PollReport } from '../../src/model/control.ts';
 import {
@@ -35,6 +35,8 @@ export interface Bench {
   /** Polls a feed that brings these batches, the last of which says that it was the whole; `cut`: none says so. */
   pullCut(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
   pull(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
+  /** The same, and a snapshot is taken whatever its size. */
+  pullAccepted(feed: FeedDefinition, ...batches: Script): Promise<PollReport>;
   /** A poll that the upstream answers with 304, and one that it doesn't answer. */
   pullUnchanged(feed: FeedDefinition): Promise<PollReport>;
   fail(feed: FeedDefinition): Promise<PollReport>;
@@ -127,7 +129,7 @@ export async function openBench(
     definition: FeedDefinition,
     batches: Script,
     isWhole: boolean,
-    { isUnchanged = false, isAway = false } = {},
+    { isUnchanged = false, isAway = false, acceptShrink = false } = {},
   ): Promise<PollReport> => {
     const script: FeedBatch[] = batches.map((items, i) => {
       return { items, rejected: [], cursor: null, last: isWhole && i === batches.length - 1 };
@@ -149,12 +151,12 @@ export async function openBench(
       options: {},
       upstream: { internal: false, proxy: 'off', refreshOnRead: true },
     };
-    return poll(configured, {
+    const parts: PollParts = {
       clock,
       writer: own,
       journals,
       signal: never,
-      report: (error) => t.error(error as Error),
+      report: (error) => void t.error(error as Error),
       openUpstream: async () => ({
         fetch: () => Promise.reject(new Error('no network here')),
         files: () => Promise.reject(new Error('no disk here')),
@@ -165,7 +167,8 @@ export async function openBench(
         committed: () => undefined,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
       }),
-    });
+    };
+    return poll(configured, parts, { acceptShrink });
   };
   return {
     clock,
@@ -174,6 +177,7 @@ export async function openBench(
     tick: async () => void (await ticks.tick(never)),
     entries,
     pull: (definition, ...batches) => pull(definition, batches, true),
+    pullAccepted: (definition, ...batches) => pull(definition, batches, true, { acceptShrink: true }),
     pullUnchanged: (definition) => pull(definition, [], false, { isUnchanged: true }),
     fail: (definition) => pull(definition, [], false, { isAway: true }),
     pullCut: (definition, ...batches) => pull(definition, batches, false),

@@ -79,6 +79,10 @@ t.test('an operator runs verbs and gets their reports, which nobody may store; e
       asked.push(['poll', feed]);
       return { ...report, feed };
     },
+    acceptShrink: async (feed) => {
+      asked.push(['acceptShrink', feed]);
+      return { ...report, feed };
+    },
     rejections: async (feed, limit) => {
       asked.push(['rejections', feed, limit]);
       return { counts: [], rows: [], served: [], leftOut: [] };
@@ -95,6 +99,9 @@ t.test('an operator runs verbs and gets their reports, which nobody may store; e
   const poll = await call('POST', '/feeds/my%20house/poll');
   t.strictSame([poll.statusCode, poll.json()], [200, { ...report, feed: 'my house' }]);
   t.equal(poll.headers['cache-control'], 'no-store');
+  t.equal((await call('POST', '/feeds/house/poll?accept_shrink=true')).statusCode, 200);
+  t.equal((await call('POST', '/feeds/house/poll?accept_shrink=false')).statusCode, 200);
+  t.equal((await call('POST', '/feeds/house/poll?accept_shrink=yes')).statusCode, 400);
   t.ok('x-ratelimit-remaining' in poll.headers);
   const rejections = await call('GET', '/feeds/house/rejections?limit=20000');
   t.strictSame(rejections.json(), { feed: 'house', counts: [], rows: [], served: [], left_out: [] });
@@ -102,6 +109,8 @@ t.test('an operator runs verbs and gets their reports, which nobody may store; e
   t.match((await call('POST', '/sinks/siem/retry')).json(), { written: 1 });
   t.strictSame(asked, [
     ['poll', 'my house'],
+    ['acceptShrink', 'house'],
+    ['poll', 'house'],
     ['rejections', 'house', 10_000],
     ['deadLetters', 'siem', 3],
     ['retrySink', 'siem'],
@@ -110,10 +119,12 @@ t.test('an operator runs verbs and gets their reports, which nobody may store; e
   t.match([wrong.statusCode, wrong.json().parameter], [400, 'limit']);
   t.equal((await call('GET', '/status?all=1')).statusCode, 400);
   t.equal((await call('GET', '/feeds/house/poll')).statusCode, 405);
-  t.equal(asked.length, 4);
+  t.equal(asked.length, 6);
   const written = await lines();
   t.match(written, [
     { client: 'ops', operation: 'pollFeed', feed: 'my house', outcome: 'whole' },
+    { client: 'ops', operation: 'pollFeed', feed: 'house', outcome: 'whole' },
+    { client: 'ops', operation: 'pollFeed', feed: 'house', outcome: 'whole' },
     { client: 'ops', operation: 'getRejections', feed: 'house', outcome: 'done' },
     { client: 'ops', operation: 'getFailedEntries', sink: 'siem', outcome: 'done' },
     { client: 'ops', operation: 'retrySink', sink: 'siem', outcome: 'done' },

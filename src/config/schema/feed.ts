@@ -78,6 +78,25 @@ export const feedSchema = Type.Object(
     empty_allowed: Type.Optional(
       Type.Boolean({ description: 'Is a snapshot without a single row believable? Default: the format says.' }),
     ),
+    expect_rows: Type.Optional(
+      Type.Object(
+        {
+          min: Type.Optional(Type.Integer({ minimum: 0, description: 'At least so many.' })),
+          max: Type.Optional(Type.Integer({ minimum: 1, description: 'At most so many.' })),
+        },
+        {
+          ...closed,
+          description:
+            'Rows that a pull is expected to bring. A snapshot of another size is held back and reported; a delta is taken, and the feed has a note.',
+        },
+      ),
+    ),
+    max_refused: Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Literal('off')], {
+      default: 0.9,
+      'x-expects': 'a share between 0 and 1, or off',
+      description:
+        'A pull of 20 rows or more of which more than this share can not be used is held back and reported: it is another format or an error page.',
+    }),
     min_prefix: Type.Object(
       {
         ipv4: prefixSchema(defaultReach.minPrefix.ipv4, 32),
