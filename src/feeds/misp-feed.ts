@@ -64,7 +64,8 @@ export const mispFeed: FeedFormat<Options> = {
   async *read(feed) {
     const { options } = feed;
     const known = new KnownEvents(feed.cursor, identityOf(options));
-    const listing = await list(feed, known.isResumed && !known.hasMissed);
+    // Where events are to be read again, or nobody knows which were read, it must not count that the manifest is the same.
+    const listing = await list(feed, (feed.cursor === null || known.isResumed) && !known.hasMissed);
     if (listing === null) return;
     const leftOut = new LeftOut();
     const { rejected } = listing;

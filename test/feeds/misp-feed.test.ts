@@ -111,6 +111,22 @@ t.test('an event that is listed and not there is counted, and asked for again', 
   t.same(valuesOf(second.items), ['host-2.example.com', 'host-3.example.com']);
 });
 
+t.test('an event that is too large costs itself only, and is asked for again when it changed', async (t) => {
+  const { misp, bench, add, asked } = await openMisp(t);
+  for (let n = 1; n <= 2; n += 1) add(eventOf(n, [attributeOf(n)]));
+  misp.faults.set(`/feed/${fileOf(1)}`, 'endless');
+  const first = await pull(mispFeed, bench.context());
+  t.same([first.error, valuesOf(first.items)], [null, ['host-2.example.com']]);
+  t.match(first.rejected, [{ reason: 'too-long', row: `event ${uuidOf('event 1')}` }]);
+  asked();
+  misp.faults.clear();
+  const second = await pull(mispFeed, bench.context({ cursor: first.cursor }));
+  t.same(asked(), ['manifest.json']);
+  add(eventOf(1, [attributeOf(1)], { timestamp: String(CHANGED + 50) }));
+  const third = await pull(mispFeed, bench.context({ cursor: second.cursor }));
+  t.same(valuesOf(third.items), ['host-1.example.com']);
+});
+
 t.test('an upstream of which no event can be read is a failure', async (t) => {
   const { misp, bench, add } = await openMisp(t);
   for (let n = 0; n < 30; n += 1) add(eventOf(n, [attributeOf(n)]));
@@ -275,12 +291,26 @@ async function openServed(t: Test) {
     return alive.map(({ name }) => String(name)).sort();
   };
   t.same(await living(), ['both.example.com', 'host-1.example.com', 'host-2.example.com', 'host-3.example.com']);
-  const pollLater = async (): Promise<void> => {
+  const poll = async () => {
     await clock.advance(1000);
-    t.match(await gateway.side.poll('misp'), { outcome: 'whole', error: null });
+    return gateway.side.poll('misp');
   };
-  return { misp, add, both, living, pollLater };
+  const pollLater = async (): Promise<void> => void t.match(await poll(), { outcome: 'whole', error: null });
+  return { misp, add, both, living, poll, pollLater };
 }
+
+t.test('a manifest that did not change is a good poll, unless an event is yet to be read', async (t) => {
+  const { misp, add, poll } = await openServed(t);
+  t.match(await poll(), { outcome: 'unchanged', requests: 1 });
+  add(eventOf(3, [attributeOf(5)]));
+  misp.faults.set(`/feed/${fileOf(3)}`, { status: 404 });
+  t.match(await poll(), { outcome: 'whole', rejected: 1 });
+  t.match(await poll(), { outcome: 'whole', requests: 2, rejected: 1 });
+  misp.faults.clear();
+  t.match(await poll(), { outcome: 'whole', requests: 2, accepted: 1 });
+  t.match(await poll(), { outcome: 'whole', requests: 1 });
+  t.match(await poll(), { outcome: 'unchanged', requests: 1 });
+});
 
 t.test('an attribute that left its event is withdrawn, unless another event says it', async (t) => {
   const { add, living, pollLater } = await openServed(t);
