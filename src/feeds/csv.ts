@@ -57,7 +57,7 @@ const ACCEPT = 'text/csv, text/plain, */*;q=0.1';
 /** A table as text, with a row a line: CSV (RFC 4180) in the many ways in which feeds write it. */
 export const csv: FeedFormat<CsvOptions> = {
   name: 'csv',
-  title: 'CSV, TSV and other tables, from a file, a watched directory or an address; plain, gzip or zip',
+  title: 'CSV, TSV and other tables, from a file, a watched directory or an address; plain, gzip, zip or tar',
   options: Type.Object({ ...sourceOptions, ...tableOptions, ...fieldOptions }, { additionalProperties: false }),
   defaults(options) {
     checkSource(options);

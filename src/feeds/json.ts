@@ -54,7 +54,7 @@ type Options = Static<typeof optionsSchema>;
 /** JSON of any shape: fields are named by paths. */
 export const json: FeedFormat<Options> = {
   name: 'json',
-  title: 'JSON or JSON lines, from an address, a file or a watched directory; in pages, plain, gzip or zip',
+  title: 'JSON or JSON lines, from an address, a file or a watched directory; in pages, plain, gzip, zip or tar',
   options: optionsSchema,
   defaults(options) {
     checkOptions(options);

@@ -25,6 +25,13 @@ export const sourceOptions = {
       'Where it is fetched from. {key} in it is replaced by the key, and {secret:NAME} by a secret, for servers that take it in the address.',
     ),
   ),
+  member: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Of a zip or tar archive, only files whose names end with this are read. Without it, all.',
+    }),
+  ),
   ...requestOptions,
 };
 const sourceSchema = Type.Object(sourceOptions);
@@ -106,13 +113,13 @@ export async function openSource(
     const answer = await askAny(feed, { accept, conditional: true, ...asked }, onNote);
     if (answer === null) return null;
     // Messages name the host alone: the address may hold a key.
-    return unpack({ name: `the answer of ${answer.host}`, body: answer.response.body }, signal);
+    return unpack({ name: `the answer of ${answer.host}`, body: answer.response.body }, signal, options.member);
   }
   const listed = await files(options.path ?? '.');
   if (listed === null) return null;
   return (async function* () {
     for (const { name, body, fault } of listed) {
-      if (fault === null) yield* unpack({ name, body }, signal);
+      if (fault === null) yield* unpack({ name, body }, signal, options.member);
       else yield { name, fault };
     }
   })();

@@ -24,7 +24,7 @@ type Options = Static<typeof optionsSchema>;
 export const stix: FeedFormat<Options> = {
   name: 'stix',
   title:
-    'STIX 2.1 or 2.0, bundles or lines, from a file, a watched directory or an address; in pages, plain, gzip or zip',
+    'STIX 2.1 or 2.0, bundles or lines, from a file, a watched directory or an address; in pages, plain, gzip, zip or tar',
   options: optionsSchema,
   defaults(options) {
     checkSource(options);

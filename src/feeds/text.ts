@@ -42,7 +42,7 @@ type TextOptions = Static<typeof textSchema>;
 /** A list in text, whose lines are values, tokens, matches of an expression, or rules of a hosts file or an ad blocker. */
 export const text: FeedFormat<TextOptions> = {
   name: 'text',
-  title: 'A list of lines, from an address, a file or a watched directory; plain, gzip or zip',
+  title: 'A list of lines, from an address, a file or a watched directory; plain, gzip, zip or tar',
   options: textSchema,
   defaults(options) {
     checkSource(options);

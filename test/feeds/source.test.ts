@@ -10,6 +10,7 @@ import { stix } from '../../src/feeds/stix.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { openFeedBench, pull } from '../helpers/feed.ts';
 import { uuidOf } from '../helpers/store.ts';
+import { tarOf } from '../helpers/tar.ts';
 import { zipOf } from '../helpers/zip.ts';
 
 const { signal } = new AbortController();
@@ -20,9 +21,9 @@ async function* pieces(bytes: Buffer, size = 1000): AsyncGenerator<Buffer> {
 }
 
 /** The documents in what is called `drop`, each with its content. */
-async function unpacked(bytes: Buffer, size?: number): Promise<Record<string, string>> {
+async function unpacked(bytes: Buffer, size?: number, member?: string): Promise<Record<string, string>> {
   const documents: Record<string, string> = {};
-  for await (const { name, body } of unpack({ name: 'drop', body: pieces(bytes, size) }, signal)) {
+  for await (const { name, body } of unpack({ name: 'drop', body: pieces(bytes, size) }, signal, member)) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
     documents[name] = Buffer.concat(chunks).toString();
@@ -47,6 +48,84 @@ t.test('a document is unpacked by its first bytes: as it is, gzip, or each file 
   t.strictSame(await unpacked(Buffer.alloc(0)), { drop: '' });
   t.strictSame(await unpacked(Buffer.from('PK')), { drop: 'PK' });
   t.strictSame(await unpacked(zipOf([])), {}, 'an archive without files holds no document');
+});
+
+t.test(
+  'a tar archive is unpacked, with and without gzip: its files, whatever their names, and nothing else',
+  async (t) => {
+    const long = `${'folder/'.repeat(40)}a.txt`;
+    const text = 'one\ntwo\n'.repeat(5000);
+    const archive = await tarOf([
+      { name: 'a', type: 'directory' },
+      { name: './one.txt', content: text },
+      { name: 'a/empty.txt' },
+      { name: 'a/link.txt', type: 'symlink', linkname: '/etc/passwd' },
+      { name: 'a/hard.txt', type: 'link', linkname: 'one.txt' },
+      { name: 'fifo', type: 'fifo' },
+      { name: '._one.txt', content: 'x' },
+      { name: '__MACOSX/one.txt', content: 'x' },
+      { name: '../../outside.txt', content: 'kept under its name in messages only' },
+      { name: long, content: 'long' },
+    ]);
+    const expected = {
+      'drop/./one.txt': text,
+      'drop/a/empty.txt': '',
+      'drop/../../outside.txt': 'kept under its name in messages only',
+      [`drop/${long}`]: 'long',
+    };
+    for (const size of [1, 511, 1000, 65_536]) {
+      t.strictSame(await unpacked(archive, size), expected);
+      t.strictSame(await unpacked(gzipSync(archive), size), expected);
+    }
+    for await (const document of unpack({ name: 'drop', body: pieces(archive) }, signal))
+      t.match(document.name, /^drop\//);
+    t.pass('files that are not read are passed over');
+  },
+);
+
+t.test('a tar archive that is damaged, cut or too large is refused', async (t) => {
+  const archive = await tarOf([
+    { name: 'one.txt', content: 'x'.repeat(2000) },
+    { name: 'two.txt', content: 'y' },
+  ]);
+  const end = archive.length - 1024;
+  for (let to = 512; to < end; to += 256) {
+    await t.rejects(unpacked(archive.subarray(0, to)), { code: 'upstream-malformed' }, `${to} bytes`);
+  }
+  await t.rejects(unpacked(archive.subarray(0, end)), { code: 'upstream-malformed', message: /its end is missing/ });
+  const damaged = Buffer.from(archive);
+  damaged[0] = 0x7a;
+  await t.rejects(unpacked(damaged), { code: 'upstream-malformed', message: /^drop is no whole tar: / });
+  const huge = Buffer.from(archive);
+  huge.write('77777777777', 124);
+  await t.rejects(unpacked(huge), { code: 'upstream-malformed' });
+  const many = await tarOf(Array.from({ length: 1001 }, (_, n) => ({ name: `${n}` })));
+  await t.rejects(unpacked(many), { code: 'upstream-too-large', message: /more than 1000 files/ });
+  const zeros = await tarOf([{ name: 'a', content: Buffer.alloc(80 * 1024 * 1024) }]);
+  await t.rejects(unpacked(gzipSync(zeros), 65_536), { code: 'upstream-too-large' });
+});
+
+t.test('a member is a file of an archive by its name or the end of it', async (t) => {
+  const files = [
+    { name: 'v1/full.csv', content: 'full' },
+    { name: 'v1/recent.csv', content: 'recent' },
+    { name: 'LICENSE', content: 'terms' },
+  ];
+  const tar = await tarOf(files);
+  for (const archive of [zipOf(files), tar, gzipSync(tar)]) {
+    t.strictSame(await unpacked(archive, 1000, 'v1/full.csv'), { 'drop/v1/full.csv': 'full' });
+    t.strictSame(await unpacked(archive, 1000, 'recent.csv'), { 'drop/v1/recent.csv': 'recent' });
+    t.strictSame(Object.keys(await unpacked(archive, 1000, '.csv')), ['drop/v1/full.csv', 'drop/v1/recent.csv']);
+    await t.rejects(unpacked(archive, 1000, 'other.csv'), {
+      code: 'upstream-malformed',
+      message: 'drop is no whole archive: it holds no file named other.csv.',
+    });
+  }
+  t.strictSame(
+    await unpacked(Buffer.from('plain'), 1000, 'other.csv'),
+    { drop: 'plain' },
+    'what is no archive has none',
+  );
 });
 
 t.test('what is damaged, cut or encrypted is malformed', async (t) => {
@@ -96,6 +175,14 @@ t.test('a source that is left early, or aborted, is closed', async (t) => {
   };
   for await (const _ of unpack({ name: 'drop', body: body() }, signal)) break;
   t.ok(isClosed, 'before the document was read');
+  const tar = await tarOf([{ name: 'a', content: Buffer.alloc(200_000) }]);
+  const stopped = new AbortController();
+  const readTar = (async () => {
+    for await (const document of unpack({ name: 'drop', body: pieces(tar) }, stopped.signal)) {
+      for await (const _ of document.body) stopped.abort(new Error('stopping'));
+    }
+  })();
+  await t.rejects(readTar, { message: 'stopping' }, 'in the middle of an archive');
   const controller = new AbortController();
   const read = (async () => {
     for await (const document of unpack({ name: 'drop', body: body() }, controller.signal)) {

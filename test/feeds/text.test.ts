@@ -1,14 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import { Value } from 'typebox/value';
 import type { FeedItem } from '../../src/feeds/feed.ts';
 import { text } from '../../src/feeds/text.ts';
 import type { Micros } from '../../src/model/clock.ts';
 import { defaultReach, type FeedDefinition } from '../../src/model/definition.ts';
 import { formatMicros, parseTimestamp } from '../../src/model/timestamp.ts';
 import { normalise } from '../../src/normalise/normalise.ts';
-import { codeOf, openFeedBench, pull } from '../helpers/feed.ts';
+import { codeOf, pull } from '../helpers/feed.ts';
 
 /** What the tests compare of a feed: what its rows become, and what was refused for which reason. */
 interface Outcome {
@@ -21,16 +21,16 @@ const NOW = parseTimestamp('2026-11-28T00:00:00Z') as Micros;
 
 const feed = { name: 'list', title: 'List', reach: defaultReach } as FeedDefinition;
 
-const valueOf = (item: FeedItem): string => ('value' in item ? String(item.value) : '');
+const writtenIn = (item: FeedItem): string => ('value' in item ? String(item.value) : '');
 
 function outcomeOf(items: readonly FeedItem[], rejected: readonly { reason: string; row: string }[]): Outcome {
   const rows: Outcome['rows'] = [];
   const refused = rejected.map(({ reason, row }) => ({ reason, row }));
   for (const item of items) {
     const read = normalise(item, feed, NOW);
-    if (read.kind === 'rejection') refused.push({ reason: read.rejection.reason, row: valueOf(item) });
+    if (read.kind === 'rejection') refused.push({ reason: read.rejection.reason, row: writtenIn(item) });
     if (read.kind !== 'observations') continue;
-    refused.push(...(read.notes ?? []).map(({ reason }) => ({ reason, row: valueOf(item) })));
+    refused.push(...(read.notes ?? []).map(({ reason }) => ({ reason, row: writtenIn(item) })));
     for (const { observable, labels, lastSeen, name, source } of read.observations) {
       const { feed_name: _, ...details } = source;
       const said = {
@@ -44,16 +44,25 @@ function outcomeOf(items: readonly FeedItem[], rejected: readonly { reason: stri
   return { rows, refused };
 }
 
-/** Reads files as one feed. */
-async function read(t: Test, options: object, ...files: (Buffer | string)[]) {
-  const base = t.testdir();
-  mkdirSync(join(base, 'drop'));
-  files.forEach((file, i) => {
-    writeFileSync(join(base, 'drop', `${i}.txt`), file);
+/** Reads files as one feed, in small pieces. */
+async function read(options: object, ...files: (Buffer | string)[]) {
+  const filled = Value.Default(text.options, { path: './drop', ...options }) as Parameters<typeof text.defaults>[0];
+  text.defaults(filled);
+  const { items, rejected, error } = await pull(text, {
+    options: filled,
+    cursor: null,
+    now: () => NOW,
+    fetch: () => Promise.reject(new Error('a list on a disk needs no network')),
+    files: async () =>
+      files.map((file, i) => ({ name: `${i}.txt`, size: file.length, fault: null, body: pieces(Buffer.from(file)) })),
+    signal: new AbortController().signal,
   });
-  const bench = await openFeedBench(t, text, { path: './drop', ...options }, { base });
-  const { items, rejected, error } = await pull(text, bench.context());
   return { error, items, rejected, ...outcomeOf(items, rejected) };
+}
+
+async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
+  const size = bytes.length > 1_000_000 ? 65_536 : 1000;
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
 const fixtures = new URL('../fixtures/feeds/text/', import.meta.url);
@@ -61,7 +70,7 @@ const fixtures = new URL('../fixtures/feeds/text/', import.meta.url);
 for (const name of readdirSync(fixtures)) {
   t.test(`${name}: a list in its publisher's shape gives the rows that it should`, async (t) => {
     const { options, ...expected } = JSON.parse(readFileSync(new URL(`${name}/case.json`, fixtures), 'utf8'));
-    const { error, rows, refused } = await read(t, options, readFileSync(new URL(`${name}/list.txt`, fixtures)));
+    const { error, rows, refused } = await read(options, readFileSync(new URL(`${name}/list.txt`, fixtures)));
     t.equal(error, null);
     t.strictSame({ rows, refused }, expected);
   });
@@ -84,7 +93,7 @@ t.test('a list is read in UTF-8 and UTF-16, with and without a byte order mark, 
         utf16(content, true),
       ];
       for (const bytes of encoded) {
-        const { rows, refused, error } = await read(t, {}, bytes);
+        const { rows, refused, error } = await read({}, bytes);
         t.equal(error, null);
         t.strictSame([rows.map(({ value }) => value), refused], [expected, []], JSON.stringify(end));
       }
@@ -99,14 +108,14 @@ t.test('a web page in place of a list is malformed, and its beginning is shown t
     '\ufeff<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
   ];
   for (const page of pages) {
-    const { error, items } = await read(t, {}, page, 'bad.example.com\n');
+    const { error, items } = await read({}, page, 'bad.example.com\n');
     t.equal(codeOf(error), 'upstream-malformed');
     t.match(error, { excerpt: /^<(?:!DOCTYPE|html|\?xml)/ });
     t.same(items, []);
   }
 });
 
-t.test('every line is a row or a rejection, whatever bytes a list holds', async (t) => {
+t.test('every line is a row or a rejection, whatever bytes a list holds', async () => {
   const line = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 60 }),
     fc.ipV4().map((address) => `${address}-${address}`),
@@ -123,7 +132,7 @@ t.test('every line is a row or a rejection, whatever bytes a list holds', async 
   );
   await fc.assert(
     fc.asyncProperty(lines, options, fc.constantFrom('\n', '\r\n', '\r'), async (lines, options, end) => {
-      const { error, items, rejected } = await read(t, options, Buffer.from(lines.join(end)));
+      const { error, items, rejected } = await read(options, Buffer.from(lines.join(end)));
       const given = lines.filter((text) => Buffer.from(text).toString().trim() !== '').length;
       if (error !== null || items.length + rejected.length !== given)
         throw new Error(`${given} lines`, { cause: error });
@@ -131,7 +140,7 @@ t.test('every line is a row or a rejection, whatever bytes a list holds', async 
   );
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 3000 }), async (bytes) => {
-      const { error } = await read(t, {}, Buffer.from(bytes));
+      const { error } = await read({}, Buffer.from(bytes));
       if (error !== null && codeOf(error) !== 'upstream-malformed') throw error;
     }),
   );
@@ -141,12 +150,12 @@ t.test('a line that is too long is refused by itself, however long it is', async
   const long = Buffer.alloc(40 * 1024 * 1024, 'x');
   for (const options of [{}, { pattern: '(?P<value>.+)' }, { layout: 'hosts' }, { layout: 'adblock' }]) {
     const list = Buffer.concat([Buffer.from('a.example.com\n'), long, Buffer.from('\nb.example.com')]);
-    const { error, rows, refused } = await read(t, options, list);
+    const { error, rows, refused } = await read(options, list);
     t.equal(error, null);
     t.strictSame(refused, [{ reason: 'too-long', row: '' }]);
     t.equal(rows.length, 2, 'what stands around it is read');
   }
-  const { refused } = await read(t, {}, 'y'.repeat(8193));
+  const { refused } = await read({}, 'y'.repeat(8193));
   t.strictSame(refused, [{ reason: 'too-long', row: 'y'.repeat(2000) }]);
 });
 
@@ -166,22 +175,21 @@ t.test(
       [{ pattern: '^(?P<value>[^#]+)#' }, '192.0.2.1 # note', ['192.0.2.1']],
     ];
     for (const [options, line, values] of cases) {
-      const { rows, refused } = await read(t, options, line);
+      const { rows, refused } = await read(options, line);
       t.strictSame([rows.map(({ value }) => value), refused], [values, []], JSON.stringify(options));
     }
     const { rows } = await read(
-      t,
       { pattern: '(?P<value>\\S+) (?P<port>\\d+) (?P<malware_family>\\w+)' },
       '192.0.2.1 80 Emotet',
     );
     t.match(rows, [{ value: '192.0.2.1', port: 80, malware_family: 'Emotet' }]);
-    const { refused } = await read(t, { pattern: '(?P<value>(a|aa)+)$' }, `${'a'.repeat(8000)}b`);
+    const { refused } = await read({ pattern: '(?P<value>(a|aa)+)$' }, `${'a'.repeat(8000)}b`);
     t.strictSame(refused[0]?.reason, 'no-value', 'its time grows with the line only');
   },
 );
 
 t.test('lines at the beginning are left out in each file, not counting comments and empty lines', async (t) => {
-  const { rows } = await read(t, { skip: 2 }, '# x\n\nh1\n# y\nh2\na.example.com', 'h1\nh2\nb.example.com');
+  const { rows } = await read({ skip: 2 }, '# x\n\nh1\n# y\nh2\na.example.com', 'h1\nh2\nb.example.com');
   t.same(
     rows.map(({ value }) => value),
     ['a.example.com', 'b.example.com'],
@@ -191,7 +199,7 @@ t.test('lines at the beginning are left out in each file, not counting comments 
 t.test('comments begin a line or stand behind a space, and are what the configuration names', async (t) => {
   const list = 'http://a.example.com/#x #y\n;b.example.com\n// c.example.com\nhttp://d.example.com//e\tf // ;#';
   const values = async (options: object) =>
-    (await read(t, options, list)).items.map((item) => 'value' in item && item.value);
+    (await read(options, list)).items.map((item) => 'value' in item && item.value);
   t.strictSame(await values({}), ['http://a.example.com/#x', 'http://d.example.com//e\tf']);
   t.strictSame(await values({ comments: ['http'] }), [';b.example.com', '// c.example.com']);
   t.strictSame((await values({ comments: [] })).length, 4);

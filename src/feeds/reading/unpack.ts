@@ -2,25 +2,49 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { asBuffer, type ByteStream, malformed } from './stream.ts';
 import { checkUnpackedSize } from './unpacked-size.ts';
+import { isTar, untar } from './untar.ts';
 import { unzip } from './unzip.ts';
 
 /**
- * The documents that a file or an answer holds: itself, itself without gzip, or each file of a zip archive. The first bytes
- * decide, whatever the name says. Throws `upstream-malformed`, `upstream-too-large`, and the signal's reason.
+ * The documents that a file or an answer holds: itself, or each file of a zip or tar archive, or those whose names end with `member`;
+ * gzip is taken off first. The first bytes decide, whatever the name says. Throws `upstream-malformed`, also for an archive without
+ * such a file, `upstream-too-large`, and the signal's reason.
  */
-export async function* unpack({ name, body }: ByteStream, signal: AbortSignal): AsyncGenerator<ByteStream> {
+export async function* unpack(
+  { name, body }: ByteStream,
+  signal: AbortSignal,
+  member?: string,
+): AsyncGenerator<ByteStream> {
   const chunks = buffersOf(body, signal);
+  let plain = chunks;
   try {
-    const start = await readStart(chunks);
-    const whole = (async function* () {
-      if (start.length > 0) yield start;
-      yield* chunks;
-    })();
-    if (isZip(start)) yield* unzip(name, whole);
-    else yield { name, body: isGzip(start) ? gunzip(name, whole) : whole };
+    const outer = await peek(chunks);
+    if (isZip(outer.start)) {
+      yield* membersOf(name, unzip(name, outer.whole), member);
+      return;
+    }
+    plain = isGzip(outer.start) ? gunzip(name, outer.whole) : outer.whole;
+    const { start, whole } = await peek(plain);
+    if (isTar(start)) yield* membersOf(name, untar(name, whole), member);
+    else yield { name, body: whole };
   } finally {
+    await plain.return(undefined);
     await chunks.return(undefined);
   }
+}
+
+async function* membersOf(
+  name: string,
+  documents: AsyncIterable<ByteStream>,
+  member: string | undefined,
+): AsyncGenerator<ByteStream> {
+  let isFound = false;
+  for await (const document of documents) {
+    if (!document.name.slice(name.length + 1).endsWith(member ?? '')) continue;
+    isFound = true;
+    yield document;
+  }
+  if (member !== undefined && !isFound) throw malformed(name, 'archive', `it holds no file named ${member}`);
 }
 
 async function* buffersOf(body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Buffer, undefined> {
@@ -30,17 +54,24 @@ async function* buffersOf(body: AsyncIterable<Uint8Array>, signal: AbortSignal):
   }
 }
 
-const SIGNATURE_BYTES = 4;
+/** Bytes that decide what it is: a block of a tar archive. */
+const START_BYTES = 512;
 
-/** The chunks that hold the first bytes, as one. */
-async function readStart(chunks: AsyncGenerator<Buffer>): Promise<Buffer> {
+/** The first bytes, and all of it with them. */
+async function peek(
+  chunks: AsyncGenerator<Buffer, undefined>,
+): Promise<{ start: Buffer; whole: AsyncGenerator<Buffer, undefined> }> {
   let start: Buffer = Buffer.alloc(0);
-  while (start.length < SIGNATURE_BYTES) {
+  while (start.length < START_BYTES) {
     const next = await chunks.next();
     if (next.done) break;
     start = start.length === 0 ? next.value : Buffer.concat([start, next.value]);
   }
-  return start;
+  const whole = async function* (): AsyncGenerator<Buffer, undefined> {
+    if (start.length > 0) yield start;
+    yield* chunks;
+  };
+  return { start, whole: whole() };
 }
 
 /** RFC 1952 section 2.3.1. */
@@ -50,12 +81,12 @@ function isGzip(start: Buffer): boolean {
 
 /** PKWARE APPNOTE sections 4.3.7 and 4.3.16: a local file header, or the end of an archive without files. */
 function isZip(start: Buffer): boolean {
-  if (start.length < SIGNATURE_BYTES) return false;
+  if (start.length < 4) return false;
   const signature = start.readUInt32LE();
   return signature === 0x04034b50 || signature === 0x06054b50;
 }
 
-async function* gunzip(name: string, packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* gunzip(name: string, packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer, undefined> {
   let packedSize = 0;
   let size = 0;
   const counted = (async function* () {

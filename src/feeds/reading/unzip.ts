@@ -1,13 +1,12 @@
 import { crc32 } from 'node:zlib';
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl';
 import { GatewayError } from '../../model/error.ts';
+import { isContent, MAX_ENTRIES } from './archive.ts';
 import { type ByteStream, malformed } from './stream.ts';
 import { checkUnpackedSize } from './unpacked-size.ts';
 
 /** An archive is read by the directory at its end (PKWARE APPNOTE section 4.3.12), so it is held as a whole. */
 const MAX_ARCHIVE = 128 * 1024 * 1024;
-/** Files of one archive. */
-const MAX_ENTRIES = 1000;
 
 /**
  * The files of a zip archive in the order of its directory, named `archive/file`; folders and hidden files are left out.
@@ -46,11 +45,6 @@ async function readArchive(name: string, chunks: AsyncIterable<Buffer>): Promise
     held.push(chunk);
   }
   return Buffer.concat(held);
-}
-
-/** Archives made on a Mac hold `__MACOSX/._file` beside each file. */
-function isContent(path: string): boolean {
-  return !path.endsWith('/') && !path.split('/').some((part) => part.startsWith('.') || part === '__MACOSX');
 }
 
 async function* readEntry(

@@ -34,7 +34,7 @@ function hostOfRule(line: string): LineValues {
 
 /** Whether it is one is for normalising to say; here it may hold nothing that has a meaning in a rule. */
 function isHost(text: string): boolean {
-  return text.includes('.') && !/[/*^|$#?&=,]/.test(text);
+  return /[.:]/.test(text) && !/[/*^|$#?&=,]/.test(text);
 }
 
 function unsupported(detail: string): LineFault {
