@@ -303,7 +303,8 @@ t.test('a pause of the upstream gives what has come, and nothing else ends a bat
   const row = (n: number): string => `${n},http://host-${n}.example/\n`;
   const rows = (from: number, to: number): string =>
     Array.from({ length: to - from }, (_, n) => row(from + n)).join('');
-  const chunks = ['id,url\n', '', rows(0, 100), '', rows(100, 200)];
+  // So long that what is told by the first bytes of a document is known.
+  const chunks = [`id,url\n${'#\n'.repeat(300)}`, '', rows(0, 100), '', rows(100, 200)];
   const { batches, error } = await pulledChunks(
     chunks.map((text) => Buffer.from(text)),
     byUrl,
