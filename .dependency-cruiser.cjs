@@ -44,7 +44,7 @@ const also = {
   config: ['^src/normalise/(own-asset|parsed)\\.ts$'],
   sinks: ['^src/outputs/(registry|options|selection)\\.ts$'],
   status: ['^src/version\\.ts$'],
-  writer: ['^src/(load|log|version)\\.ts$'],
+  writer: ['^src/(load|log|version)\\.ts$', '^src/normalise/(canonical|type-words)\\.ts$'],
   commands: ['^src/gateway\\.ts$'],
 };
 

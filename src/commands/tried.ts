@@ -4,9 +4,9 @@ import { cut, formatTable, printable, timeText } from './terminal.ts';
 
 /** What `sluice try` shows to a person. `yaml`: what to paste; null for a feed that is configured. */
 export function humanTry(report: TryReport, yaml: string | null): string {
-  const { feed, format, mode, answers, rows, rejections, note } = report;
+  const { feed, format, guessed, mode, answers, rows, rejections, note } = report;
   const parts = [
-    `${printable(feed)}: format ${format}, ${mode}\n${answers.map(answerText).join('')}${summaryOf(report)}`,
+    `${printable(feed)}: format ${format}${guessed === undefined ? '' : `, guessed from ${guessed}`}, ${mode}\n${answers.map(answerText).join('')}${summaryOf(report)}`,
   ];
   if (note !== null) parts.push(`${printable(note)}\n`);
   if (rows.length > 0) parts.push(rowTable(report));

@@ -26,7 +26,7 @@ export function addTry(program: Command, context: CommandContext): void {
   withAnswer(program.command('try'))
     .description('read a feed once and show what it would bring, without writing anything')
     .argument('<what>', 'a feed of the configuration, a preset, an address or a file')
-    .option('--format <name>', 'how an address or file is read')
+    .option('--format <name>', 'how an address or file is read (default: it is guessed)')
     .option('--key-env <name>', 'environment variable with the key of a preset or address')
     .option('--header <name>', 'header that carries the key as it is, in place of a Bearer token')
     .option('--internal', 'the host may stand inside this network')
@@ -67,9 +67,8 @@ async function tried(what: string, options: TryOptions, context: CommandContext)
   throw new GatewayError('not-found', `${what} is no feed of the configuration, no preset, no address and no file.`);
 }
 
-function formatOf({ format }: TryOptions): { format: string } {
-  if (format !== undefined) return { format };
-  throw new GatewayError('bad-request', 'Say with --format how it is read.');
+function formatOf({ format }: TryOptions): Record<string, unknown> {
+  return format === undefined ? {} : { format };
 }
 
 /** Null: the configuration has no such feed. */

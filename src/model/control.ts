@@ -64,6 +64,8 @@ export interface PollReport {
 export interface TryReport {
   feed: string;
   format: string;
+  /** Why the format was guessed; absent where it was said. */
+  guessed?: string;
   mode: FeedMode;
   title: string;
   /** `cut`: there was more than one try reads, so counts are "at least". */

@@ -3,12 +3,16 @@ import { stringify } from 'yaml';
 import type { Config } from '../config/config.ts';
 import { problemsOf } from '../config/problem.ts';
 import type { ConfiguredFeed } from '../feeds/feed.ts';
+import type { Guess, Meaning } from '../feeds/guess/columns.ts';
+import { guessing } from '../feeds/guess.ts';
 import { configuredFeeds } from '../feeds/registry.ts';
 import { tryFeed } from '../ingest/try.ts';
 import { loadConfigText } from '../load.ts';
 import { systemClock } from '../model/clock.ts';
 import type { TryReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
+import { canonical } from '../normalise/canonical.ts';
+import { typesOfWord } from '../normalise/type-words.ts';
 import { memory } from '../store/memory/engine.ts';
 import { createDispatchers } from '../upstream/dispatcher.ts';
 import { createReadSemaphore } from '../upstream/read-semaphore.ts';
@@ -40,8 +44,38 @@ export interface TrySourceOptions {
  * process. Throws `config-invalid` for a section that the configuration would not take.
  */
 export async function trySource({ name, section }: TrySource, options: TrySourceOptions): Promise<SourceReport> {
-  const feed = feedOf(name, section, options.base);
-  return { ...(await tryAlone(feed, options)), section };
+  if (section['preset'] ?? section['format']) {
+    return { ...(await tryAlone(feedOf(name, section, options.base), options)), section };
+  }
+  // Any format that reads a source takes its keys.
+  const asked = feedOf(name, { format: 'stix', ...section }, options.base);
+  let found: { feed: ConfiguredFeed; section: Record<string, unknown>; why: string } | null = null;
+  const format = guessing(meaning, (guess) => {
+    const guessed = withGuess(section, guess);
+    const feed = feedOf(name, guessed, options.base);
+    found = { feed, section: guessed, why: guess.why };
+    return feed;
+  });
+  const report = await tryAlone({ ...asked, format }, options);
+  if (found === null) return { ...report, section };
+  const {
+    feed,
+    section: guessed,
+    why,
+  } = found as { feed: ConfiguredFeed; section: Record<string, unknown>; why: string };
+  return { ...report, format: feed.format.name, mode: feed.definition.mode, guessed: why, section: guessed };
+}
+
+const meaning: Meaning = {
+  isValue: (text) => !('rejection' in canonical(null, text)),
+  isType: (word) => typesOfWord(word) !== null,
+};
+
+/** Of a MISP feed the address is the folder of its manifest. */
+function withGuess(section: Record<string, unknown>, { format, options }: Guess): Record<string, unknown> {
+  const url = section['url'];
+  const folder = typeof url === 'string' && format === 'misp-feed' ? { url: url.replace(/manifest\.json$/, '') } : {};
+  return { format, ...section, ...folder, ...options };
 }
 
 /** Tries a feed of a configuration whose store was never made. Throws `unprocessable` for one that is not polled. */

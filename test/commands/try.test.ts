@@ -161,3 +161,31 @@ t.test('a feed of the configuration is held against its store, of which only the
   t.match(closed.out, 'The next pull would add 2, change 0, take out 2; 3 are held.');
   t.notMatch(closed.out, 'sluice.yaml');
 });
+
+t.test(
+  'an address of which nobody says the format is guessed, with one request, and pasted as it was read',
+  async (t) => {
+    const csv =
+      'first_seen,ioc,tags\n2026-01-01,198.51.100.1,bot\n2026-01-02,198.51.100.2,\n2026-01-03,198.51.100.3,x\n';
+    const upstream = await serving(t, (_request, reply) => {
+      reply.writeHead(200, { 'content-type': 'text/csv' }).end(csv);
+    });
+    const shown = await run(['--internal', `${upstream.url}/list.csv`]);
+    t.equal(shown.code, 0, shown.err);
+    t.equal(upstream.requests.length, 1);
+    t.match(shown.out, 'format csv, guessed from a table with comma as delimiter, with a header, snapshot');
+    t.match(shown.out, /^ipv4 +198\.51\.100\.1 +- +amber +bot +2026-01-01 00:00/m);
+    const section = shown.out.slice(shown.out.indexOf('feeds:'));
+    t.match(
+      section,
+      /format: csv\n.*columns: header\n +fields:\n +value: ioc\n +first_seen: first_seen\n +labels: tags\n/s,
+    );
+    const directory = t.testdir({ 'sluice.yaml': section });
+    const { config } = await gateway.loadConfigFile(join(directory, 'sluice.yaml'));
+    t.equal(config.feeds[0]?.definition.format, 'csv');
+
+    upstream.answer = (_request, reply) => void reply.writeHead(200).end('<!doctype html><p>Sign in</p>');
+    const page = await run(['--internal', `${upstream.url}/list.csv`]);
+    t.match(page, { code: 1, err: /web page/ });
+  },
+);
