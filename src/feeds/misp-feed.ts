@@ -85,7 +85,7 @@ function identityOf({ url, path, to_ids }: Options): string {
 
 /** Events after which what was read is kept in the cursor, so that a first pull of thousands goes on where it was cut off. */
 const KEPT_EVERY = 20;
-/** So many events one behind the other that can't be read are no accident. */
+/** So many new events one behind the other that can't be read are no accident; the next pull goes on behind them. */
 const MOST_FAILURES = 20;
 
 interface Listed {
@@ -125,15 +125,19 @@ async function* readEvents(
       if (uuid !== null && read % KEPT_EVERY === 0) yield { ...batchOf([], []), cursor: known.cursor() };
     } catch (error) {
       if (!isOfOneEvent(error)) throw error;
-      failures += 1;
       lastError = error;
+      // One that was missed before says nothing new about the upstream, and is counted once.
+      const isAgain = uuid !== null && known.isMissed(uuid);
       if (uuid === null) unknown += 1;
-      else if (failures >= MOST_FAILURES) throw error;
+      else if (!isAgain) failures += 1;
       // One that is too large stays so until it is changed; all others are tried again.
       if (uuid !== null && error.code === 'upstream-too-large') known.add({ uuid, timestamp });
       else if (uuid !== null) known.miss(uuid);
       const reason = error.code === 'upstream-too-large' ? 'too-long' : 'unreadable-file';
-      yield batchOf([], [{ reason, detail: error.message, row: event.name }]);
+      yield batchOf([], [{ reason, detail: error.message, row: event.name, ...(isAgain ? { isNote: true } : {}) }]);
+      if (failures < MOST_FAILURES) continue;
+      yield { ...batchOf([], []), cursor: known.cursor() };
+      throw error;
     }
   }
   // Nothing but failures, from the first pull on: the address is wrong, not an event.

@@ -127,6 +127,25 @@ t.test('an event that is too large costs itself only, and is asked for again whe
   t.same(valuesOf(third.items), ['host-1.example.com']);
 });
 
+t.test('many events that are missing for good stop a pull once, and no later one', async (t) => {
+  const { misp, bench, add } = await openMisp(t);
+  for (let n = 0; n < 31; n += 1) add(eventOf(n, [attributeOf(n)]));
+  for (let n = 1; n < 26; n += 1) misp.events.set(uuidOf(`event ${n}`), null);
+  const all = new Map(misp.events);
+  const first = await pull(mispFeed, bench.context());
+  t.equal(codeOf(first.error), 'upstream-failed');
+  misp.events = all;
+  const second = await pull(mispFeed, bench.context({ cursor: first.cursor }));
+  t.same([second.error, second.batches.at(-1)?.last], [null, true]);
+  const third = await pull(mispFeed, bench.context({ cursor: second.cursor }));
+  t.equal(third.error, null);
+  t.equal(third.rejected.length, 25);
+  t.ok(
+    third.rejected.every(({ isNote }) => isNote === true),
+    'they were counted before',
+  );
+});
+
 t.test('an upstream of which no event can be read is a failure', async (t) => {
   const { misp, bench, add } = await openMisp(t);
   for (let n = 0; n < 30; n += 1) add(eventOf(n, [attributeOf(n)]));
@@ -305,7 +324,7 @@ t.test('a manifest that did not change is a good poll, unless an event is yet to
   add(eventOf(3, [attributeOf(5)]));
   misp.faults.set(`/feed/${fileOf(3)}`, { status: 404 });
   t.match(await poll(), { outcome: 'whole', rejected: 1 });
-  t.match(await poll(), { outcome: 'whole', requests: 2, rejected: 1 });
+  t.match(await poll(), { outcome: 'whole', requests: 2, rejected: 0 });
   misp.faults.clear();
   t.match(await poll(), { outcome: 'whole', requests: 2, accepted: 1 });
   t.match(await poll(), { outcome: 'whole', requests: 1 });

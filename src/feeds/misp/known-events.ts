@@ -57,6 +57,11 @@ export class KnownEvents {
     return this.#timestamps.size;
   }
 
+  /** Could it not be read by a pull before? */
+  isMissed(uuid: string): boolean {
+    return this.#missed.has(uuid);
+  }
+
   get hasMissed(): boolean {
     return this.#missed.size > 0;
   }
