@@ -45,7 +45,7 @@ const also = {
   sinks: ['^src/outputs/(registry|options|selection)\\.ts$'],
   status: ['^src/version\\.ts$'],
   writer: ['^src/(load|log|version)\\.ts$', '^src/normalise/(canonical|type-words)\\.ts$'],
-  commands: ['^src/gateway\\.ts$'],
+  commands: ['^src/gateway\\.ts$', '^src/feeds/presets\\.ts$'],
 };
 
 const layers = Object.entries(may).map(([room, allowed]) => ({

@@ -4,6 +4,7 @@ import { addCheckConfig } from './check-config.ts';
 import { addClient } from './client.ts';
 import type { CommandContext } from './context.ts';
 import { addPoll } from './poll.ts';
+import { addPresets } from './presets.ts';
 import { addPrintConfig } from './print-config.ts';
 import { addRejections } from './rejections.ts';
 import { addServe } from './serve.ts';
@@ -40,6 +41,7 @@ function buildProgram(context: CommandContext): Command {
   addServe(program, context);
   addCheckConfig(program, context);
   addPrintConfig(program, context);
+  addPresets(program, context);
   addTry(program, context);
   addPoll(program, context);
   addStatus(program, context);

@@ -1,6 +1,7 @@
 import type { FeedDefaults, FeedFormat } from '../feeds/feed.ts';
+import type { Millis } from '../model/clock.ts';
 import type { FeedDefinition, ProxySetting, UpstreamDefinition } from '../model/definition.ts';
-import { parseDuration } from '../model/duration.ts';
+import { formatDuration, parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
 import { Secret } from '../model/secret.ts';
 import type { Config } from './config.ts';
@@ -23,6 +24,7 @@ import { type ConfigEntry, type ConfigNode, nodeOf } from './yaml.ts';
 export interface FeedPreset {
   format: string;
   options: Record<string, unknown>;
+  facts?: { min_every: string };
 }
 
 export interface FeedKinds {
@@ -65,14 +67,36 @@ export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, out
   const defaults = askExtension({ own: format.options, options, missing, ask }, path, keyAt, context);
   if (defaults === null) return null;
   const definition = defineFeed(name, format.name, section, defaults, kind.aliases);
-  if (defaults.minEvery !== undefined && definition.every < defaults.minEvery) {
-    const at = context.places.get(`feeds.${name}.every`) ?? keyAt;
-    const message = `this feed may not be polled more often than every ${defaults.minEvery / 1000} s`;
-    context.report(at, [...path, 'every'], message);
-    return null;
-  }
+  if (!checkInterval(definition, section, { ...kind, ...defaults }, keyAt, context)) return null;
   const idle = idleReasonOf(section, missing, path, keyAt, context);
   return { definition, options, idle, section: { ...section, ...effective(definition) }, schema };
+}
+
+/**
+ * Checks the interval against the format's own minimum, which is firm, and against the publisher's, which `override_minimum` overrides.
+ * Returns false for what is reported.
+ */
+function checkInterval(
+  { name, every }: FeedDefinition,
+  { override_minimum: reason }: FeedSection,
+  { minEvery = 0, publisherMinimum }: { minEvery?: Millis; publisherMinimum: Millis },
+  keyAt: Mark,
+  { places, report, warn }: ReadContext,
+): boolean {
+  const path = ['feeds', name, 'every'];
+  const at = places.get(pathText(path)) ?? keyAt;
+  if (every < minEvery) {
+    report(at, path, `this feed may not be polled more often than every ${minEvery / 1000} s`);
+    return false;
+  }
+  if (every >= publisherMinimum) return true;
+  const least = formatDuration(publisherMinimum);
+  if (reason !== undefined) {
+    warn(at, path, `is shorter than the ${least} that its publisher asks for, because: ${reason}`);
+    return true;
+  }
+  report(at, path, `its publisher asks for at least ${least}; to go below it say why in override_minimum`);
+  return false;
 }
 
 /** The format of a feed, its keys laid over those of its preset, and the preset's names for the publisher. */
@@ -96,12 +120,18 @@ function kindOf(entry: ConfigEntry, path: Step[], kinds: FeedKinds, context: Rea
     context.report((preset ?? format)?.node.at ?? keyAt, [...path, key], given);
     return null;
   }
-  if ('read' in given) return { format: given, node, aliases: [] };
+  if ('read' in given) return { format: given, node, aliases: [], publisherMinimum: 0 };
   const known = kinds.formats[given.format];
   if (known === undefined) throw new GatewayError('internal', `A preset names the unknown format ${given.format}.`);
   const base = nodeOf(given.options, preset?.node.at ?? keyAt) as Extract<ConfigNode, { kind: 'map' }>;
   const aliases = [scalarOf(preset), given.options['title']].filter((each) => typeof each === 'string');
-  return { format: known, node: { ...node, entries: new Map([...base.entries, ...entries]) }, aliases };
+  const publisherMinimum = parseDuration(given.facts?.min_every ?? '0s') ?? 0;
+  return {
+    format: known,
+    node: { ...node, entries: new Map([...base.entries, ...entries]) },
+    aliases,
+    publisherMinimum,
+  };
 }
 
 function scalarOf(entry: ConfigEntry | undefined): unknown {
@@ -124,6 +154,7 @@ function defineFeed(
     aliases: [...new Set([...aliases, ...(defaults.title === undefined ? [] : [defaults.title])])],
     ...(section.republishes === undefined ? {} : { republishes: section.republishes }),
     every: section.every ?? defaults.every,
+    ...(section.attribution === undefined ? {} : { attribution: section.attribution }),
     confidence: section.confidence ?? null,
     tlp: section.tlp,
     lifetime: lifetimeOf(section.lifetime, defaults.lifetime ?? usualLifetimes),

@@ -2,21 +2,55 @@ import { readdirSync, readFileSync } from 'node:fs';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { parse } from 'yaml';
+import type { Millis } from '../model/clock.ts';
+import { parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
+
+const closed = { additionalProperties: false };
+const line = (longest: number) => Type.String({ pattern: `^\\P{Cc}{2,${longest}}$` });
+const address = Type.String({ pattern: '^https://\\S{4,500}$' });
+const durationText = Type.String({ pattern: '^\\d{1,4}[smhdw]$' });
+
+/** What its publisher says of a feed, for people who choose one. Each fact is from the documents that the file names. */
+const factsSchema = Type.Object(
+  {
+    homepage: address,
+    /** Does it need a key, and where is one to be had? */
+    key: Type.Enum(['none', 'optional', 'required']),
+    key_from: Type.Optional(address),
+    /** The publisher's shortest time between two pulls. A shorter `every` needs `override_minimum`. */
+    min_every: durationText,
+    /** The terms of use in one line, or where they are. */
+    terms: Type.Optional(line(300)),
+    /** May its data be passed on outside of the organisation that reads it? */
+    redistribution: Type.Enum(['yes', 'no', 'unknown']),
+    /** Rows of a usual pull, roughly. */
+    rows: Type.Optional(Type.Object({ min: Type.Integer({ minimum: 0 }), max: Type.Integer({ minimum: 1 }) }, closed)),
+    /** A list that is older than this has stalled. */
+    fresh_within: Type.Optional(durationText),
+    /** Keys of `feeds.NAME` that each user sets to values of one's own, with examples. */
+    asks: Type.Optional(Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]*$' }), line(300), closed)),
+    tags: Type.Array(Type.String({ pattern: '^[a-z0-9-]{2,24}$' }), { minItems: 1, maxItems: 8, uniqueItems: true }),
+    /** What one should know before using it. */
+    caution: Type.Optional(line(400)),
+    /** The day on which the facts were read. */
+    read: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}$' }),
+  },
+  closed,
+);
 
 /** A preset file, `presets/NAME.yaml`: a well-known feed as data. */
 const presetSchema = Type.Object(
   {
     /** Whose feed it is and what it takes to read it, in one line for people. */
-    title: Type.String({ pattern: '^\\P{Cc}{5,120}$' }),
+    title: line(120),
     /** A name in registry.ts. */
     format: Type.String({ pattern: '^[a-z][a-z0-9-]*$' }),
     /** Keys of `feeds.NAME` as the configuration file spells them. The configuration's own keys win. */
-    options: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]*$' }), Type.Unknown(), {
-      additionalProperties: false,
-    }),
+    options: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]*$' }), Type.Unknown(), closed),
+    facts: factsSchema,
   },
-  { additionalProperties: false },
+  closed,
 );
 export type Preset = Static<typeof presetSchema>;
 
@@ -41,4 +75,25 @@ function readPresets(directory: URL): Record<string, Preset> {
       return [name, parsePreset(file, readFileSync(new URL(file, directory), 'utf8'))];
     }),
   );
+}
+
+/** The presets whose name, title or tags hold every one of the words. */
+export function findPresets(words: readonly string[]): [string, Preset][] {
+  return Object.entries(presets).filter(([name, { title, facts }]) => {
+    const text = [name, title, ...facts.tags].join(' ').toLowerCase();
+    return words.every((word) => text.includes(word.toLowerCase()));
+  });
+}
+
+/** The lines of a configuration file that use a preset. */
+export function presetYaml(name: string, { facts }: Preset): string {
+  const variable = `${name.toUpperCase().replaceAll('-', '_')}_KEY`;
+  const asked = Object.entries(facts.asks ?? {}).map(([key, example]) => `    ${key}: ${example}`);
+  const key = { none: [], optional: [`    # key: { env: ${variable} }`], required: [`    key: { env: ${variable} }`] };
+  return ['feeds:', `  ${name}:`, `    preset: ${name}`, ...asked, ...key[facts.key], ''].join('\n');
+}
+
+/** The shortest interval that the publisher allows. */
+export function minimumOf({ facts }: Preset): Millis {
+  return parseDuration(facts.min_every) ?? 0;
 }

@@ -22,6 +22,8 @@ export interface FeedDefinition {
   republishes?: readonly string[];
   /** Milliseconds between polls. */
   every: Millis;
+  /** The credit that the publisher asks for; it is an external reference of each row. */
+  attribution?: string;
   /** For rows without a confidence of their own. */
   confidence: number | null;
   tlp: Tlp;

@@ -190,11 +190,13 @@ for (const [name, format] of Object.entries(feedFormats)) {
   testFeedFormat(t, name, format, scenarios[name as keyof typeof feedFormats]);
 }
 
-t.test('every preset loads as a feed when it has a key', async (t) => {
-  for (const name of Object.keys(presets)) {
+t.test('every preset loads as a feed when it has its key and what it asks for', async (t) => {
+  for (const [name, { facts }] of Object.entries(presets)) {
+    const asked = Object.entries(facts.asks ?? {}).map(([key, example]) => `, ${key}: '${example}'`);
+    const key = facts.key === 'none' ? '' : ', key: { env: KEY }';
     const yaml = `
 data: ./data
-feeds: { one: { preset: ${name}, key: { env: KEY } } }
+feeds: { one: { preset: ${name}${key}${asked.join('')} } }
 pools: { main: { feeds: [one] } }
 collections: { all: { pool: main } }
 `;
@@ -213,8 +215,17 @@ collections: { all: { pool: main } }
   }
 });
 
-t.test('a preset file has a title, a format and options, and nothing else', async (t) => {
-  const sound = { title: 'A list of addresses', format: 'text', options: { url: 'https://feeds.example/' } };
+t.test('a preset file has a title, a format, options and facts, and nothing else', async (t) => {
+  const facts = {
+    homepage: 'https://feeds.example/',
+    key: 'none',
+    min_every: '1h',
+    redistribution: 'unknown',
+    tags: ['ip'],
+    read: '2026-11-27',
+  };
+  const options = { url: 'https://feeds.example/' };
+  const sound = { title: 'A list of addresses', format: 'text', options, facts };
   const parsed = (preset: object) => parsePreset('one.yaml', JSON.stringify(preset));
   t.strictSame(parsed(sound), sound);
   const { options: _, ...without } = sound;
@@ -222,6 +233,9 @@ t.test('a preset file has a title, a format and options, and nothing else', asyn
     { ...sound, url: 'x' },
     without,
     { ...sound, options: [] },
+    { ...sound, facts: { ...facts, min_every: 'often' } },
+    { ...sound, facts: { ...facts, redistribution: true } },
+    { ...sound, facts: { ...facts, tags: [] } },
     { ...sound, title: 'a\nb c d e' },
   ];
   for (const preset of refused) {

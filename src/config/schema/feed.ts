@@ -50,6 +50,10 @@ export const feedSchema = Type.Object(
     every: Type.Optional(
       durationSchema({ minimum: '1s', maximum: '366d', description: 'Time between polls. Default: the format says.' }),
     ),
+    override_minimum: Type.Optional(line('Why every may be shorter than the preset’s publisher asks for.')),
+    attribution: Type.Optional(
+      line('The credit that the publisher asks for. Every indicator of a row carries it as an external reference.'),
+    ),
     confidence: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 100, description: 'For rows that say nothing themselves.' }),
     ),

@@ -1,0 +1,58 @@
+import { type Preset, presets, presetYaml } from '../src/feeds/presets.ts';
+
+/** The list of presets, made from their files. */
+export function makePresetList(): string {
+  const all = Object.entries(presets);
+  const rows = all.map(([name, { facts, options, title }]) => {
+    const key = facts.key === 'none' ? '' : facts.key;
+    return `| [${name}](#${name}) | ${title} | ${key} | ${options['every'] ?? 'by plan'} |`;
+  });
+  return `${[INTRODUCTION, '| preset | feed | key | every |', '|---|---|---|---|', ...rows, '', ...all.flatMap(section)].join('\n').trimEnd()}\n`;
+}
+
+const INTRODUCTION = `# Presets
+
+Well-known feeds, made from \`src/feeds/presets/\` (\`node docs/generate.ts\`). \`sluice presets\` lists them, \`sluice presets WORDS\` searches
+them, and \`sluice presets NAME\` shows one. A preset and its key are all that a feed needs:
+
+\`\`\`yaml
+feeds:
+  urlhaus: { preset: urlhaus, key: { env: URLHAUS_KEY } }
+\`\`\`
+
+Every key of a preset can be set to something else beside it ([configuration.md](configuration.md)). Only an \`every\` below the publisher's
+minimum also needs \`override_minimum: "<reason>"\`. The facts are from public documents, read on the day that each names; none was tried
+against the service. Terms change: read them before you pass anything on.
+
+Not here, because they ended or nobody can get a key: SSLBL, Anomali Limo, DigitalSide, HailATAXII, PhishTank.
+`;
+
+function section([name, preset]: [string, Preset]): string[] {
+  const { facts, format, options } = preset;
+  const { homepage, key, key_from, min_every, terms, redistribution, rows, fresh_within, caution, read } = facts;
+  const said: (string | null)[] = [
+    `[${homepage}](${homepage}). Format \`${format}\`, polled every ${options['every'] ?? 'time that the plan allows'}, at least ${min_every} apart.`,
+    key === 'none' ? 'It needs no key.' : `Key: ${key}${key_from === undefined ? '' : `, from ${key_from}`}.`,
+    rows === undefined ? null : `Usual size: ${rows.min} to ${rows.max} rows.`,
+    fresh_within === undefined ? null : `A list older than ${fresh_within} has stalled.`,
+    typeof options['attribution'] === 'string' ? `Attribution: ${options['attribution']}.` : null,
+    terms === undefined ? null : `Terms: ${terms}.`,
+    {
+      yes: 'It may be passed on.',
+      no: 'It may not be passed on.',
+      unknown: 'Whether it may be passed on is not known.',
+    }[redistribution],
+    caution ?? null,
+    `Read on ${read}.`,
+  ];
+  return [
+    `## ${name}`,
+    '',
+    said.filter((one) => one !== null).join(' '),
+    '',
+    '```yaml',
+    presetYaml(name, preset).trimEnd(),
+    '```',
+    '',
+  ];
+}
