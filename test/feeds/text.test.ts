@@ -189,18 +189,25 @@ t.test(
 );
 
 t.test('lines at the beginning are left out in each file, not counting comments and empty lines', async (t) => {
-  const { rows } = await read({ skip: 2 }, '# x\n\nh1\n# y\nh2\na.example.com', 'h1\nh2\nb.example.com');
+  const { rows, refused } = await read({ skip: 2 }, '# x\n\nh1\n# y\nh2\na.example.com', 'h1\nh2\nb.example.com');
   t.same(
     rows.map(({ value }) => value),
     ['a.example.com', 'b.example.com'],
   );
+  t.same(refused, []);
+});
+
+t.test('without fields the first field of a line is its value', async (t) => {
+  const { rows, refused } = await read({ delimiter: '|' }, 'a.example.com | 7\nb.example.com|8');
+  t.same([rows.map(({ value }) => value), refused], [['a.example.com', 'b.example.com'], []]);
 });
 
 t.test('comments begin a line or stand behind a space, and are what the configuration names', async (t) => {
-  const list = 'http://a.example.com/#x #y\n;b.example.com\n// c.example.com\nhttp://d.example.com//e\tf // ;#';
+  const list =
+    'http://a.example.com/#x #y\n;b.example.com\n// c.example.com\nhttp://d.example.com//e\tf // ;#\ne.example.com # x ; y';
   const values = async (options: object) =>
     (await read(options, list)).items.map((item) => 'value' in item && item.value);
-  t.strictSame(await values({}), ['http://a.example.com/#x', 'http://d.example.com//e\tf']);
-  t.strictSame(await values({ comments: ['http'] }), [';b.example.com', '// c.example.com']);
-  t.strictSame((await values({ comments: [] })).length, 4);
+  t.strictSame(await values({}), ['http://a.example.com/#x', 'http://d.example.com//e\tf', 'e.example.com']);
+  t.strictSame(await values({ comments: ['http'] }), [';b.example.com', '// c.example.com', 'e.example.com # x ; y']);
+  t.strictSame((await values({ comments: [] })).length, 5);
 });

@@ -10,7 +10,7 @@ const RANGE = /^([\da-f.:]+)\s*-\s*([\da-f.:]+)$/i;
  * range. A range that holds more addresses than the largest network that a feed may name by default is refused as a whole.
  */
 export function networksOfRange(text: string): string[] | Pick<Rejection, 'reason' | 'detail'> | null {
-  const [, from, to] = (text.includes('-') && RANGE.exec(text)) || [];
+  const [, from, to] = RANGE.exec(text) ?? [];
   if (from === undefined || to === undefined) return null;
   const [first, last] = [addressOf(from), addressOf(to)];
   if (first === null || last === null) return null;

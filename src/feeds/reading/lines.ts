@@ -30,7 +30,7 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
 
 /**
  * Turns line breaks that are a CR alone into LF; CRLF stays as it is. A chunk without any is passed on as it came, and no byte of a
- * chunk is changed: others may read it too.
+ * chunk is changed: others may read it too. A CR at the very end is left out: no line stands behind it.
  */
 export async function* withLineFeeds(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let isHeld = false;
@@ -48,7 +48,6 @@ export async function* withLineFeeds(chunks: AsyncIterable<Uint8Array>): AsyncGe
     }
     if (whole.length > 0) yield whole;
   }
-  if (isHeld) yield Buffer.of(LINE_FEED);
 }
 
 class LineSplitter {

@@ -94,11 +94,18 @@ function tokenReader({ delimiter, range_end: rangeEnd, ...options }: LayoutOptio
 
 /** Puts networks in the place of ranges. */
 function withNetworks(readLine: ReadLine): ReadLine {
-  const spread = (row: FeedRow | LineFault): (FeedRow | LineFault)[] => {
-    if (!('value' in row) || typeof row.value !== 'string' || !row.value.includes('-')) return [row];
-    const networks = networksOfRange(row.value);
-    if (networks === null) return [row];
-    return Array.isArray(networks) ? networks.map((value) => ({ ...row, value })) : [networks];
+  return (line): LineContent => {
+    const content = readLine(line);
+    return content?.some(isDashed) ? content.flatMap(spread) : content;
   };
-  return (line): LineContent => readLine(line)?.flatMap(spread) ?? null;
+}
+
+function isDashed(row: FeedRow | LineFault): row is FeedRow & { value: string } {
+  return 'value' in row && typeof row.value === 'string' && row.value.includes('-');
+}
+
+function spread(row: FeedRow | LineFault): (FeedRow | LineFault)[] {
+  const networks = isDashed(row) ? networksOfRange(row.value) : null;
+  if (networks === null) return [row];
+  return Array.isArray(networks) ? networks.map((value) => ({ ...row, value })) : [networks];
 }
