@@ -415,3 +415,45 @@ t.test('errors of a document quote its beginning only', async (t) => {
   const { error } = await pullText(t, `{"message":"${'x'.repeat(500)}"}`, {});
   t.ok((error as GatewayError).excerpt?.length ?? 0 <= 80);
 });
+
+t.test('lists as people met them', async (t) => {
+  // Lines with a byte that went wrong on the way, in the middle of sound ones.
+  const lines = [
+    '{"v":"a.example"}',
+    '{"v":"b.example&**,"x":1}',
+    '{"**j**ame":"x","v":"c.example"}',
+    '{"v":"d.example"}',
+  ];
+  const sonar = await pullText(t, lines.join('\n'), { lines: true, fields: { value: 'v' } });
+  t.equal(sonar.error, null);
+  t.equal(sonar.items.length, 3);
+  t.match(sonar.rejected, [{ reason: 'not-an-object', detail: /line 2/ }]);
+  // A list of command servers that is nearly always empty.
+  const feodo = await pullText(t, '[\r\n\r\n]\r\n', { fields: { value: 'ip_address' } });
+  t.equal(feodo.error, null);
+  t.ok(feodo.batches.at(-1)?.last);
+  // Pulses of the other endpoint, which name no TLP.
+  const pulses = JSON.parse(fixture('otx-pulses').toString());
+  for (const pulse of pulses.results) delete pulse.tlp;
+  const activity = await pullText(t, JSON.stringify(pulses), feeds['otx-pulses']?.options ?? {});
+  t.equal(activity.items.length, 4);
+  t.ok(activity.items.every((item) => !('tlp' in item)));
+  // Lines where a document is expected.
+  const whole = await pullText(t, '{"cidr":"198.51.100.0/24"}\n{"cidr":"203.0.112.0/24"}\n', {
+    fields: { value: 'cidr' },
+  });
+  t.match(whole.error, { code: 'upstream-malformed', message: /holds nothing at \$\[\*\]/ });
+});
+
+t.test('an item or a line beyond the bound does not fill the memory', async (t) => {
+  const long = 'x'.repeat(17 * 1024 * 1024);
+  const document = await pullText(t, `[{"v":"a.example"},{"v":"${long}"}]`, { fields: { value: 'v' } });
+  t.match(document.error, { code: 'upstream-too-large' });
+  const lines = await pullText(t, `{"v":"a.example"}\n{"v":"${long}"}\n{"v":"b.example"}\n`, {
+    lines: true,
+    fields: { value: 'v' },
+  });
+  t.equal(lines.error, null);
+  t.equal(lines.items.length, 2);
+  t.match(lines.rejected, [{ reason: 'too-long' }]);
+});

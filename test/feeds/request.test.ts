@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap';
 import { Agent } from 'undici';
+import { json } from '../../src/feeds/json.ts';
+import { concealIn } from '../../src/feeds/source/conceal.ts';
 import { checkSource, type SourceOptions, sourceAccount } from '../../src/feeds/source.ts';
 import { stix } from '../../src/feeds/stix.ts';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
@@ -240,6 +242,41 @@ t.test('what an upstream repeats of a secret is in no error, note or rejection',
   }
 });
 
+t.test('what an upstream repeats of a secret reaches no row, wherever its answer is cut', async (t) => {
+  const secrets = [new Secret(SECRET), new Secret('abcdefgh'), new Secret('short')];
+  const text = `[ "${encodeURIComponent(SECRET)}", ${JSON.stringify(SECRET)}, "abcdefg", "abcdefghabcdefghi", "short" ]`;
+  for (let size = 1; size < text.length; size += 3) {
+    const body = (async function* () {
+      for (let at = 0; at < text.length; at += size) {
+        yield Buffer.from(text.slice(at, at + size));
+        yield new Uint8Array();
+      }
+    })();
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of concealIn(body, secrets)) chunks.push(chunk);
+    const [encoded, plain, ...others] = JSON.parse(Buffer.concat(chunks).toString());
+    t.strictSame(others, ['abcdefg', `${'*'.repeat(16)}i`, 'short']);
+    t.match([encoded, plain], [/^\*+$/, /^\*+$/]);
+    t.ok(
+      chunks.some(({ length }) => length === 0),
+      'pauses are passed on',
+    );
+  }
+  const { url } = await serve(t, ({ message }, response) => {
+    response.end(
+      JSON.stringify([{ value: 'a.example', description: `see ${message.url} and ${message.headers.authorization}` }]),
+    );
+  });
+  const options = {
+    url: `${url}/{secret:A}`,
+    key: new Secret('topsecret-key'),
+    secrets: { A: new Secret('pathsecret') },
+  };
+  const bench = await openFeedBench(t, json, { ...options, fields: { value: 'value', description: 'description' } });
+  const { items } = await pull(json, bench.context());
+  t.match(JSON.stringify(items), 'see /********** and Bearer *************');
+});
+
 t.test('a secret is redacted in every spelling, and where a text was cut in it', async (t) => {
   const secrets = [new Secret(SECRET), new Secret(''), new Secret('abcdefghijklmnop')];
   const form = new URLSearchParams({ a: SECRET }).toString().slice(2);
@@ -352,7 +389,7 @@ t.test('a token that is not accepted right away is fetched no second time, and n
   t.equal(requests[0]?.message.headers.authorization, `Basic ${btoa('m%3Ae:s')}`);
   t.match(error, { code: 'upstream-malformed' });
   const { excerpt = '' } = error as GatewayError;
-  t.match(excerpt, 'the-token-itself', 'it came back');
+  t.match(excerpt, '****', 'it came back, and is not shown');
   t.notMatch(redact(excerpt, context.fetcher?.secrets() ?? []), 'the-token');
 });
 

@@ -5,6 +5,7 @@ import { mayCarryKey } from '../../model/key-hosts.ts';
 import { Secret, secretSchema } from '../../model/secret.ts';
 import type { FeedContext, FeedRequest, FeedResponse } from '../feed.ts';
 import { authorizationOf, keyOptions } from '../key.ts';
+import { concealIn } from './conceal.ts';
 import { oauth2Schema, withToken } from './oauth2.ts';
 import { fill, type Placeholders, placeholdersIn } from './placeholders.ts';
 
@@ -175,18 +176,16 @@ export interface Asked {
 export async function ask(feed: FeedContext<RequestOptions>, asked: Asked): Promise<FeedResponse | null> {
   const { options, fetch } = feed;
   const { request, isOwn } = requestOf(options, asked);
-  if (options.oauth2 === undefined || !isOwn) return fetch(request);
-  return withToken(options.oauth2, feed, (token) =>
-    fetch({
-      ...request,
-      authorization: {
-        ...request.authorization,
-        header: 'authorization',
-        scheme: 'Bearer',
-        key: token,
-        hosts: options.hosts ?? [],
-      },
-    }),
+  const secrets = secretsOf(options);
+  const send = async (authorization: FeedRequest['authorization']): Promise<FeedResponse | null> => {
+    const response = await fetch(authorization === undefined ? request : { ...request, authorization });
+    const sent = [...secrets, ...(authorization?.key ? [authorization.key] : [])];
+    return response === null ? null : { ...response, body: concealIn(response.body, sent) };
+  };
+  if (options.oauth2 === undefined || !isOwn) return send(request.authorization);
+  const { hosts = [] } = options;
+  return withToken(options.oauth2, feed, (key) =>
+    send({ ...request.authorization, header: 'authorization', scheme: 'Bearer', key, hosts }),
   );
 }
 
@@ -208,7 +207,8 @@ function requestOf(options: RequestOptions, asked: Asked): { request: FeedReques
   if (method === 'POST') headers['content-type'] = contentTypeOf(options);
   const isInBody = textsIn(body).flatMap(placeholdersIn).some(isSecret);
   const isInAddress = placeholdersIn(address).some(isSecret);
-  const sent = isInAddress || !own || key === undefined ? undefined : authorizationOf(options).authorization;
+  const isKeyInAddress = placeholdersIn(address).includes('key');
+  const sent = isKeyInAddress || !own || key === undefined ? undefined : authorizationOf(options).authorization;
   const isSecretRequest = sent !== undefined || isInAddress || isInBody || Object.keys(secretHeaders).length > 0;
   return {
     isOwn: own,
