@@ -97,6 +97,7 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
   const gap = gauge('feed_gap_timestamp_seconds', 'When it was last found that news can no longer be had.', 'feed');
   const held = gauge('feed_observations', 'Observations held.', 'feed');
   const rows = gauge('feed_rows', 'Rows of the last whole poll.', 'feed', 'outcome');
+  const filtered = gauge('feed_filtered', "Rows that the feed's own filter left out.", 'feed');
   const refused = gauge('feed_refused', 'Different rows that were refused.', 'feed', 'reason');
   const notes = gauge(
     'feed_notes',
@@ -135,6 +136,7 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
     gap,
     held,
     rows,
+    filtered,
     refused,
     notes,
     served,
@@ -182,6 +184,7 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
       held.set({ feed }, state.observations);
       rows.set({ feed, outcome: 'accepted' }, state.accepted);
       rows.set({ feed, outcome: 'rejected' }, state.rejected);
+      filtered.set({ feed }, state.filtered);
       for (const { reason, count, isNote } of refusals[i] ?? [])
         (isNote ? notes : refused).set({ feed, reason }, count);
     }

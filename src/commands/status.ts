@@ -49,6 +49,7 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
     feed.observations + feed.objects,
     feed.folded,
     feed.gone,
+    feed.filtered,
     feed.refused.reduce((sum, { count }) => sum + count, 0),
     [
       ...feed.refused.map(({ reason, count }) => `${count} ${reason}`),
@@ -94,7 +95,7 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
     `Sluice ${version}, ${timeText(now)}`,
     ...(storeFault === null ? [] : [`Store\n${faultWords[storeFault]}`]),
     `Feeds\n${formatTable(['NAME', 'STATE', 'LAST GOOD', 'NEXT', 'ERROR'], feedRows)}`.trimEnd(),
-    `Rows (read + split = held + folded + aged out + refused)\n${formatTable(TALLY, tallyRows)}`.trimEnd(),
+    `Rows (read + split = held + folded + aged out + filtered + refused)\n${formatTable(TALLY, tallyRows)}`.trimEnd(),
     `Served (held = live + left out)\n${humanServed(feeds)}`,
     ...(gapRows.length === 0 ? [] : [`Gaps\n${formatTable(['FEED', 'FROM', 'TO', 'FOUND'], gapRows)}`.trimEnd()]),
     ...(noteRows.length === 0 ? [] : [`Notes\n${formatTable(['FEED', 'FOUND', 'WHAT'], noteRows)}`.trimEnd()]),
@@ -108,7 +109,7 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
   ].join('\n\n');
 }
 
-const TALLY = ['FEED', 'READ', 'SPLIT', 'HELD', 'FOLDED', 'AGED OUT', 'REFUSED', 'WHY REFUSED'];
+const TALLY = ['FEED', 'READ', 'SPLIT', 'HELD', 'FOLDED', 'AGED OUT', 'FILTERED', 'REFUSED', 'WHY REFUSED'];
 
 /** When the upstream may be asked again, as far as it or its failures say. */
 function freeAt({ blockedUntil, breaker }: StatusReport['accounts'][number]): Micros {

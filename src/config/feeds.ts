@@ -3,6 +3,7 @@ import type { Millis } from '../model/clock.ts';
 import type { FeedDefinition, ProxySetting, UpstreamDefinition } from '../model/definition.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
+import { compileValuePattern, type FeedFilter } from '../model/feed-filter.ts';
 import { Secret } from '../model/secret.ts';
 import type { Config } from './config.ts';
 import {
@@ -68,6 +69,7 @@ export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, out
   if (defaults === null) return null;
   const definition = defineFeed(name, format.name, section, defaults, kind.aliases);
   if (!checkInterval(definition, section, { ...kind, ...defaults }, keyAt, context)) return null;
+  if (!checkFilter(section.filter, path, keyAt, context)) return null;
   const idle = idleReasonOf(section, missing, path, keyAt, context);
   return { definition, options, idle, section: { ...section, ...effective(definition) }, schema };
 }
@@ -97,6 +99,22 @@ function checkInterval(
   }
   report(at, path, `its publisher asks for at least ${least}; to go below it say why in override_minimum`);
   return false;
+}
+
+/** What the schema can't say of patterns. Returns false for a problem, which is reported. */
+function checkFilter(filter: FeedFilter | undefined, path: Step[], keyAt: Mark, context: ReadContext): boolean {
+  for (const key of ['values', 'not_values'] as const) {
+    for (const [i, pattern] of (filter?.[key] ?? []).entries()) {
+      const at = [...path, 'filter', key, i];
+      try {
+        compileValuePattern(pattern);
+      } catch (error) {
+        context.report(context.places.get(pathText(at)) ?? keyAt, at, (error as Error).message);
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 /** The format of a feed, its keys laid over those of its preset, and the preset's names for the publisher. */
@@ -165,6 +183,7 @@ function defineFeed(
     ...(section.expect_rows === undefined ? {} : { expectRows: section.expect_rows }),
     ...(section.max_refused === 'off' ? {} : { maxRefused: section.max_refused }),
     reach: { minPrefix: section.min_prefix, reserved: section.reserved === 'accept' },
+    ...(section.filter === undefined ? {} : { filter: section.filter }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { BATCH_ROWS, type FeedBatch, type FeedItem } from '../feeds/feed.ts';
 import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition, FeedMode } from '../model/definition.ts';
+import { type FeedFilter, passesFilter } from '../model/feed-filter.ts';
 import type { Observation, Rejection, SourceObject, StixObject } from '../model/observation.ts';
 import type { FeedState } from '../model/state.ts';
 import { normalise } from '../normalise/normalise.ts';
@@ -16,6 +17,8 @@ export interface Rows {
   rejections: Rejection[];
   /** Rows taken, whatever the number of observations in each. */
   accepted: number;
+  /** Observations of these that the feed's filter left out. */
+  filtered: number;
   /** Rows not taken; a note on a row that was taken is a rejection of a part of it. */
   refused: number;
 }
@@ -44,7 +47,7 @@ export function* normaliseBatch(batch: FeedBatch, feed: FeedDefinition, now: Mic
 }
 
 function emptyRows(): Rows {
-  return { observations: [], objects: [], silent: [], rejections: [], accepted: 0, refused: 0 };
+  return { observations: [], objects: [], silent: [], rejections: [], accepted: 0, filtered: 0, refused: 0 };
 }
 
 function normaliseItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows): void {
@@ -58,8 +61,19 @@ function normaliseItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: 
   }
   rows.accepted += 1;
   if (result.kind === 'object') rows.objects.push(result.object);
-  else for (const observation of result.observations) rows.observations.push(datedBy(observation, item, feed, now));
+  else {
+    const kept = feed.filter === undefined ? result.observations : filter(result.observations, feed.filter, feed);
+    for (const observation of kept) rows.observations.push(datedBy(observation, item, feed, now));
+    rows.filtered += result.observations.length - kept.length;
+    // In a delta, a version that is left out takes back what older ones said.
+    const source = kept.length === 0 && feed.mode === 'delta' ? sourceObjectOf(item) : null;
+    if (source !== null) rows.silent.push(source);
+  }
   for (const note of result.notes ?? []) rows.rejections.push({ ...note, isNote: true });
+}
+
+function filter(observations: readonly Observation[], by: FeedFilter, { confidence }: FeedDefinition): Observation[] {
+  return observations.filter((observation) => passesFilter(by, observation, confidence));
 }
 
 /** A delta feed's row without any date was seen when it was read. A STIX object is dated by its version, which is no sighting. */
@@ -86,13 +100,15 @@ export interface Counters {
   split: number;
   /** Observations and objects that were made of them. */
   taken: number;
+  /** Observations that the feed's filter left out. */
+  filtered: number;
   /** Rows that were not taken. */
   refused: number;
   /** Of these, the ones that this pull refused for the first time. */
   first: number;
 }
 
-export const NO_ROWS: Counters = { read: 0, split: 0, taken: 0, refused: 0, first: 0 };
+export const NO_ROWS: Counters = { read: 0, split: 0, taken: 0, filtered: 0, refused: 0, first: 0 };
 
 /** `first`: rows that this pull refused for the first time. */
 export function countersOf({ rows, batch }: BatchPart, first: number): Counters {
@@ -101,8 +117,9 @@ export function countersOf({ rows, batch }: BatchPart, first: number): Counters 
   return {
     read: rows.accepted + rows.refused + unread,
     // Fewer than one each would be a loss: that must not add up.
-    split: Math.max(0, made - rows.accepted),
+    split: Math.max(0, made + rows.filtered - rows.accepted),
     taken: made,
+    filtered: rows.filtered,
     refused: unread + rows.refused,
     first,
   };
@@ -113,12 +130,13 @@ export function sumOf(a: Counters, b: Counters): Counters {
     read: a.read + b.read,
     split: a.split + b.split,
     taken: a.taken + b.taken,
+    filtered: a.filtered + b.filtered,
     refused: a.refused + b.refused,
     first: a.first + b.first,
   };
 }
 
-type StateCounters = Partial<Pick<FeedState, 'read' | 'split' | 'folded' | 'gone'>>;
+type StateCounters = Partial<Pick<FeedState, 'read' | 'split' | 'folded' | 'filtered' | 'gone'>>;
 
 /**
  * The account of a feed's rows (model/state.ts) after a batch. That of a delta feed goes on with every batch. That of a snapshot
@@ -128,7 +146,7 @@ type StateCounters = Partial<Pick<FeedState, 'read' | 'split' | 'folded' | 'gone
  */
 export function countersAfterBatch(
   mode: FeedMode,
-  { read, split, folded }: FeedState,
+  { read, split, folded, filtered }: FeedState,
   batch: Counters,
   inserted: number,
   added: number,
@@ -137,12 +155,13 @@ export function countersAfterBatch(
   return {
     read: read + batch.read,
     split: split + batch.split,
+    filtered: filtered + batch.filtered,
     folded: folded + (batch.taken - inserted) + (batch.refused - added),
   };
 }
 
 /** The account of a snapshot that was read whole, after what vanished was taken out. */
 export async function countersOfWhole(tx: Transaction, pull: Pull, counters: Counters): Promise<StateCounters> {
-  const { read, split, taken, refused, first } = counters;
-  return { read, split, folded: taken - (await tx.marked(pull)) + (refused - first), gone: 0 };
+  const { read, split, taken, filtered, refused, first } = counters;
+  return { read, split, folded: taken - (await tx.marked(pull)) + (refused - first), filtered, gone: 0 };
 }

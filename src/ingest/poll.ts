@@ -217,7 +217,7 @@ async function saveBatch(
 function onlyRejections({ rows, batch }: BatchPart): BatchPart {
   const { rejections, refused } = rows;
   return {
-    rows: { observations: [], objects: [], silent: [], rejections, accepted: 0, refused },
+    rows: { observations: [], objects: [], silent: [], rejections, accepted: 0, filtered: 0, refused },
     batch: { items: [], rejected: batch.rejected, cursor: null, last: false },
   };
 }

@@ -151,7 +151,7 @@ export interface StatusReport {
     idle: 'disabled' | 'no-key' | null;
     /** Different rows that were refused, by reason. */
     refused: RejectionCount[];
-    /** Rows for which read + split = held + folded + gone + refused isn't so: a fault. */
+    /** Rows for which read + split = held + folded + gone + filtered + refused isn't so: a fault. */
     unaccounted: number;
     /** By collection of the feed's pools. */
     served: ServedReport[];

@@ -1,4 +1,5 @@
 import type { Millis } from './clock.ts';
+import type { FeedFilter } from './feed-filter.ts';
 import type { ObservableType } from './observable.ts';
 import type { Secret } from './secret.ts';
 import type { Tlp } from './tlp.ts';
@@ -43,6 +44,8 @@ export interface FeedDefinition {
   /** A pull of which more than this share (0 to 1) is refused is not taken. Absent: no guard. */
   maxRefused?: number;
   reach: Reach;
+  /** What of its rows is kept. Absent: all. */
+  filter?: FeedFilter;
 }
 
 /** Which addresses and networks of a feed become indicators. */

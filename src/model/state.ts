@@ -57,7 +57,7 @@ export interface FeedState {
   accepted: number;
   rejected: number;
   /**
-   * The account of its rows: read + split = observations + objects + folded + gone + refused, the last being the rows that
+   * The account of its rows: read + split = observations + objects + folded + gone + filtered + refused, the last being the rows that
    * `rejections` counts, notes left aside. Of a snapshot it is of the last whole pull, with what pulls have added since that are under
    * way or were cut off; of a delta feed it runs since the first poll.
    */
@@ -66,6 +66,8 @@ export interface FeedState {
   split: number;
   /** Rows that were merged with another row of the feed on the same observable. */
   folded: number;
+  /** Observations that the feed's own filter left out: of the last whole pull, of a delta feed since the first poll. */
+  filtered: number;
   /** Observations that aged out of the store, after their journals withdrew them. */
   gone: number;
   /** Held now: observations, and STIX objects that are passed on. */

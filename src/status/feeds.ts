@@ -96,11 +96,11 @@ export async function readFeeds(
   );
 }
 
-/** Rows of a feed for which read + split = held + folded + gone + refused isn't so: a fault. Notes refuse no row. */
+/** Rows of a feed for which read + split = held + folded + gone + filtered + refused isn't so: a fault. Notes refuse no row. */
 export function unaccountedOf(state: FeedState, counts: readonly RejectionCount[]): number {
   const refused = counts.filter(({ isNote }) => !isNote).map(({ count }) => count);
-  const { read, split, folded, gone } = state;
-  return read + split - heldIn(state) - folded - gone - sumOf(refused);
+  const { read, split, folded, gone, filtered } = state;
+  return read + split - heldIn(state) - folded - gone - filtered - sumOf(refused);
 }
 
 function sumOf(numbers: readonly number[]): number {

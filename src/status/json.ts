@@ -38,6 +38,7 @@ export function statusJson({ version, startedAt, now, storeFault, feeds, account
       objects: feed.objects,
       folded: feed.folded,
       aged_out: feed.gone,
+      filtered: feed.filtered,
       refused: feed.refused.map(({ reason, count }) => ({ reason, count })),
       unaccounted: feed.unaccounted,
       served: servedJson(feed.served),

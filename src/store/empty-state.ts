@@ -23,6 +23,7 @@ export function unknownFeed(feed: string): FeedState {
     read: 0,
     split: 0,
     folded: 0,
+    filtered: 0,
     gone: 0,
     observations: 0,
     objects: 0,

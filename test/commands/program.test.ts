@@ -252,6 +252,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     read: 1301,
     split: 0,
     folded: 60,
+    filtered: 0,
     gone: 0,
     observations: 1234,
     objects: 6,
@@ -337,7 +338,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
   t.match(human.out, /Notes\nFEED +FOUND +WHAT\nodd +60s ago +Dates lie\\u\{1b\} ahead\.\n/);
   t.match(
     human.out,
-    /FEED +READ +SPLIT +HELD +FOLDED +AGED OUT +REFUSED +WHY REFUSED\nhouse +1301 +0 +1240 +60 +0 +1 +1 bad-value\n/,
+    /FEED +READ +SPLIT +HELD +FOLDED +AGED OUT +FILTERED +REFUSED +WHY REFUSED\nhouse +1301 +0 +1240 +60 +0 +0 +1 +1 bad-value\n/,
   );
   t.match(human.out, /spare +1301 .* 7 NOT ACCOUNTED FOR/, 'what does not add up is said');
   t.match(

@@ -216,6 +216,22 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       'feeds.a.shrink_guard',
       /share between 0 and 1, or off/,
     ],
+    [
+      'a pattern that is none',
+      'feeds:\n  a: { format: web, url: x, filter: { not_values: [ok, "(?<=a)b"] } }\n',
+      2,
+      56,
+      'feeds.a.filter.not_values[1]',
+      /invalid/,
+    ],
+    [
+      'a pattern of too many steps',
+      'feeds:\n  a: { format: web, url: x, filter: { values: ["(ab{9}){99}"] } }\n',
+      2,
+      48,
+      'feeds.a.filter.values[0]',
+      /takes more than 1000 steps/,
+    ],
     ['neither preset nor format', 'feeds:\n  a: { url: x }\n', 2, 3, 'feeds.a', /needs either preset or format/],
     [
       'both preset and format',

@@ -146,7 +146,7 @@ t.test('each guard holds back what is beyond its bound, and nothing else', async
       ...{ shrinkGuard, emptyAllowed, mode, expectRows },
       ...(maxRefused === undefined ? {} : { maxRefused }),
     });
-    const counters = { read, refused, split: 0, taken: read - refused, first: 0 };
+    const counters = { read, refused, split: 0, taken: read - refused, filtered: 0, first: 0 };
     const taken = read - refused;
     const total = unseen + seen;
     const isMalformed = read >= 20 && maxRefused !== undefined && refused / read > maxRefused;
@@ -163,7 +163,8 @@ t.test('each guard holds back what is beyond its bound, and nothing else', async
   await fc.assert(property, { numRuns: 2000 });
   // Before the end, a share is judged only once there are many rows.
   const one = feed('one', { maxRefused: 0.9 });
-  const early = (read: number) => doubtRows(one, { read, refused: read, split: 0, taken: 0, first: 0 }, false, false);
+  const early = (read: number) =>
+    doubtRows(one, { read, refused: read, split: 0, taken: 0, filtered: 0, first: 0 }, false, false);
   t.equal(early(999), null);
   t.not(early(1000), null);
 });

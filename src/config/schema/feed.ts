@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { defaultReach } from '../../model/definition.ts';
 import { durationSchema } from '../../model/duration.ts';
 import { observableTypes } from '../../model/observable.ts';
-import { closed, line, proxySchema, reference, tlpSchema } from './words.ts';
+import { closed, line, proxySchema, reference, tlpSchema, typesSchema } from './words.ts';
 
 /** Safety's usual ages: addresses change hands within a month, names and URLs within two, hashes never. */
 export const usualLifetime = { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' };
@@ -18,6 +18,16 @@ const prefixSchema = (shortest: number, longest: number) =>
     minimum: 1,
     maximum: longest,
     description: 'Shortest prefix of a network that is accepted.',
+  });
+
+const labelsSchema = (description: string) =>
+  Type.Array(line('A label.'), { minItems: 1, maxItems: 256, uniqueItems: true, description });
+const patternsSchema = (description: string) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
+    minItems: 1,
+    maxItems: 64,
+    uniqueItems: true,
+    description: `${description} Regular expressions of RE2.`,
   });
 
 /** Keys of every feed, whatever its format. */
@@ -81,6 +91,29 @@ export const feedSchema = Type.Object(
     }),
     empty_allowed: Type.Optional(
       Type.Boolean({ description: 'Is a snapshot without a single row believable? Default: the format says.' }),
+    ),
+    filter: Type.Optional(
+      Type.Object(
+        {
+          types: Type.Optional(typesSchema),
+          labels: Type.Optional(labelsSchema('At least one of these labels, in any case.')),
+          not_labels: Type.Optional(labelsSchema('None of these labels.')),
+          min_confidence: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 100,
+              description: "Of the row, else the feed's `confidence`; with neither it is 0.",
+            }),
+          ),
+          values: Type.Optional(patternsSchema('One of these is found in the value, as it is served.')),
+          not_values: Type.Optional(patternsSchema('None of these is.')),
+        },
+        {
+          ...closed,
+          description:
+            'Which rows are kept; the others are counted as filtered. All that is given must hold. STIX objects that are passed on as they are, and rows that the feed takes back, are not filtered. What passed before leaves a snapshot with its next pull; in a delta it ages out.',
+        },
+      ),
     ),
     expect_rows: Type.Optional(
       Type.Object(

@@ -25,6 +25,7 @@ const stateColumns = {
   read: 'rows_read',
   split: 'split',
   folded: 'folded',
+  filtered: 'filtered',
   gone: 'gone',
 } as const satisfies Record<Exclude<keyof FeedState, 'feed' | 'observations' | 'objects'>, string>;
 

@@ -39,6 +39,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       read: 7,
       split: 8,
       folded: 9,
+      filtered: 7,
       gone: 10,
     };
     await writer.transaction((tx) => tx.saveFeedState('house', full));
@@ -329,6 +330,7 @@ function emptyState(feed: string): FeedState {
     read: 0,
     split: 0,
     folded: 0,
+    filtered: 0,
     gone: 0,
     observations: 0,
     objects: 0,
