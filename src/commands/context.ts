@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ConfigProblem, formatProblem } from '../config/problem.ts';
 import type { Control } from '../control/verbs.ts';
 import { GatewayError } from '../model/error.ts';
-import type { Terminal } from './terminal.ts';
+import { type Terminal, withProgress } from './terminal.ts';
 
 /** What commands use of the gateway. */
 export type Gateway = Pick<
@@ -111,6 +111,23 @@ export async function withControl<T>(
   } finally {
     await control.close();
   }
+}
+
+/** Waits for a poll or a try; where a person looks on, with a line that says how far it has come. */
+export function whileReading<T>(
+  { terminal }: CommandContext,
+  { json }: AnswerOptions,
+  control: Pick<Control, 'readProgress'>,
+  feed: string,
+  work: Promise<T>,
+): Promise<T> {
+  if (!terminal.isErrTerminal || json) return work;
+  return withProgress(terminal, work, async () => {
+    const progress = await control.readProgress(feed);
+    if (progress === null) return null;
+    const { rows, requests, bytes } = progress;
+    return `${rows} rows, ${requests} requests, ${(bytes / 1_000_000).toFixed(1)} MB`;
+  });
 }
 
 export function warningLine(file: string, warning: ConfigProblem): string {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { PollReport } from '../model/control.ts';
 import { errorText, GatewayError } from '../model/error.ts';
 import { pollJson } from '../status/json.ts';
-import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
+import { type AnswerOptions, type CommandContext, whileReading, withAnswer, withControl } from './context.ts';
 import { formatJson, printable } from './terminal.ts';
 
 export function addPoll(program: Command, context: CommandContext): void {
@@ -15,7 +15,10 @@ export function addPoll(program: Command, context: CommandContext): void {
       const report = await withControl(
         context,
         options,
-        (control) => (isForced ? control.acceptShrink(feed) : control.poll(feed)),
+        (control) => {
+          const polled = isForced ? control.acceptShrink(feed) : control.poll(feed);
+          return whileReading(context, options, control, feed, polled);
+        },
         { mayMake: true },
       );
       context.terminal.out(options.json ? formatJson(pollJson(report)) : `${printable(sentenceFor(report))}\n`);

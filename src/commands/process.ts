@@ -25,6 +25,7 @@ function openTerminal(): Terminal {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     isTerminal: process.stdout.isTTY === true,
+    isErrTerminal: process.stderr.isTTY === true,
     env: process.env,
     interrupted,
     pause: (ms) => systemClock.sleep(ms),

@@ -3,10 +3,7 @@ import type { Control } from '../control/verbs.ts';
 import type { DeliveryReport, SetupReport } from '../model/control.ts';
 import { deadLettersJson } from '../status/json.ts';
 import { type AnswerOptions, type CommandContext, wholeNumber, withAnswer, withControl } from './context.ts';
-import { cut, formatJson, formatTable, printable } from './terminal.ts';
-
-/** How often a person is told how far a rebuild has come. */
-const PROGRESS_MS = 500;
+import { cut, formatJson, formatTable, printable, withProgress } from './terminal.ts';
 
 export function addSink(program: Command, context: CommandContext): void {
   const sink = program
@@ -59,18 +56,10 @@ export function addSink(program: Command, context: CommandContext): void {
 async function rebuildShown(name: string, control: Control, { terminal }: CommandContext): Promise<DeliveryReport> {
   const rebuilt = control.rebuildSink(name);
   if (!terminal.isTerminal) return rebuilt;
-  let isOver = false;
-  const over = rebuilt.then(
-    () => true,
-    () => true,
-  );
-  while (!isOver) {
-    isOver = await Promise.race([over, terminal.pause(PROGRESS_MS).then(() => false)]);
-    const progress = isOver ? null : await control.rebuildProgress(name).catch(() => null);
-    if (progress !== null) terminal.err(`\r${barOf(progress)}`);
-  }
-  terminal.err('\r\u001b[K');
-  return rebuilt;
+  return withProgress(terminal, rebuilt, async () => {
+    const progress = await control.rebuildProgress(name);
+    return progress === null ? null : barOf(progress);
+  });
 }
 
 const BAR = 30;

@@ -8,6 +8,8 @@ export interface Terminal {
   err(text: string): void;
   /** `out` is a terminal. */
   isTerminal: boolean;
+  /** `err` is a terminal: a line there may be written over. Absent: it is none. */
+  isErrTerminal?: boolean;
   env: Record<string, string | undefined>;
   /** Starts listening for SIGINT and SIGTERM: aborts at the first. */
   interrupted(): AbortSignal;
@@ -62,4 +64,27 @@ function spanText(seconds: number): string {
 /** Cuts long text for a column. */
 export function cut(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 3)}...`;
+}
+
+/** How often a person is told how far something has come. */
+const PROGRESS_MS: Millis = 500;
+
+/** Waits for `work`, and shows a line on `err` that says how far it has come, and that goes when it is over. */
+export async function withProgress<T>(
+  { err, pause }: Pick<Terminal, 'err' | 'pause'>,
+  work: Promise<T>,
+  lineOf: () => Promise<string | null>,
+): Promise<T> {
+  const over = work.then(
+    () => true,
+    () => true,
+  );
+  let isOver = false;
+  while (!isOver) {
+    isOver = await Promise.race([over, pause(PROGRESS_MS).then(() => false)]);
+    const line = isOver ? null : await lineOf().catch(() => null);
+    if (line !== null) err(`\r\u001b[K${line}`);
+  }
+  err('\r\u001b[K');
+  return work;
 }

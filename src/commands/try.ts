@@ -3,7 +3,15 @@ import { stringify } from 'yaml';
 import type { TryReport } from '../model/control.ts';
 import { errorText, GatewayError } from '../model/error.ts';
 import { tryJson } from '../status/json.ts';
-import { type CommandContext, type ConfigOption, exists, knownFile, wholeNumber, withAnswer } from './context.ts';
+import {
+  type CommandContext,
+  type ConfigOption,
+  exists,
+  knownFile,
+  whileReading,
+  wholeNumber,
+  withAnswer,
+} from './context.ts';
 import { formatJson } from './terminal.ts';
 import { humanTry } from './tried.ts';
 
@@ -72,18 +80,14 @@ function formatOf({ format }: TryOptions): Record<string, unknown> {
 }
 
 /** Null: the configuration has no such feed. */
-async function tryConfigured(
-  feed: string,
-  options: TryOptions,
-  { gateway, terminal }: CommandContext,
-): Promise<TryReport | null> {
+async function tryConfigured(feed: string, options: TryOptions, context: CommandContext): Promise<TryReport | null> {
+  const { gateway, terminal } = context;
   const file = await knownFile(options);
   if (file === null) return null;
   const overrides = { data: options.data };
   const server = await gateway.connectServer(file, overrides);
   if (server !== null) {
-    return server
-      .tryFeed(feed, options.rows)
+    return whileReading(context, options, server, feed, server.tryFeed(feed, options.rows))
       .catch(nullIfUnknown)
       .finally(() => server.close());
   }
@@ -98,7 +102,9 @@ async function tryConfigured(
   if (control === null) {
     return gateway.tryWithoutStore(loaded.config, feed, { rows: options.rows, signal: terminal.interrupted() });
   }
-  return control.tryFeed(feed, options.rows).finally(() => control.close());
+  return whileReading(context, options, control, feed, control.tryFeed(feed, options.rows)).finally(() =>
+    control.close(),
+  );
 }
 
 function nullIfUnknown(error: unknown): null {

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Clock, Micros } from '../model/clock.ts';
-import type { DeliveryReport, PollReport, SetupReport, SinkStatus, TryReport } from '../model/control.ts';
+import type { DeliveryReport, PollReport, ReadProgress, SetupReport, SinkStatus, TryReport } from '../model/control.ts';
 import type { Client, DeadLetter } from '../model/state.ts';
 import type { Writer } from '../store/store.ts';
 
@@ -17,6 +17,8 @@ export interface VerbContext {
   poll(feed: string, acceptShrink: boolean): Promise<PollReport>;
   /** Reads a feed without writing what it says. Throws as `poll`. */
   tryFeed(feed: string, rows: number): Promise<TryReport>;
+  /** How far a poll or try of the feed has come; null: none is under way. */
+  readProgress(feed: string): ReadProgress | null;
   sinks: SinkVerbs;
   /** Called with all clients after one of them has changed. */
   onClients(clients: Client[]): void;

@@ -36,6 +36,7 @@ export const verbs = {
   acceptShrink: verb([nameSchema], (context, feed) => context.poll(feed, true)),
   /** Reads a feed as a poll does, within the same budget, shows that many rows, and writes none. */
   tryFeed: verb([nameSchema, limitSchema], (context, feed, rows) => context.tryFeed(feed, rows)),
+  readProgress: verb([nameSchema], async (context, feed) => context.readProgress(feed)),
   status: verb([], readStatus),
   /** Rows of a feed that were refused, and rows that are held and not served; up to `limit` of each. Throws `not-found`. */
   rejections: verb([nameSchema, limitSchema], readRejections),

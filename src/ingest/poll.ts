@@ -38,6 +38,8 @@ export interface PollParts {
   openUpstream(feed: ConfiguredFeed): Promise<Upstream>;
   /** Is given what nobody foresaw: the report only says that something failed. */
   report(error: unknown): void;
+  /** Called after each batch with the rows so far. */
+  onRows?(rows: number): void;
   signal: AbortSignal;
 }
 
@@ -121,6 +123,7 @@ async function readBatches(
     running.note ??= batch.note ?? null;
     for (const part of normaliseBatch(batch, running.feed.definition, parts.clock.now())) {
       await commitBatch(part, running, parts);
+      parts.onRows?.(running.counters.read);
     }
     running.upstream.committed();
   }

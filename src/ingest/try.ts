@@ -17,6 +17,8 @@ export interface TryParts {
   writer: Writer;
   /** Opens the network and the disk as if nothing had been read before, so that no answer is "unchanged". */
   openUpstream(feed: ConfiguredFeed, signal: AbortSignal): Promise<Upstream>;
+  /** Called after each batch with the rows so far. */
+  onRows?(rows: number): void;
   signal: AbortSignal;
 }
 
@@ -86,7 +88,7 @@ interface RunningTry {
 async function readBatches(
   batches: AsyncIterable<FeedBatch>,
   running: RunningTry,
-  { clock, writer }: TryParts,
+  { clock, writer, onRows }: TryParts,
 ): Promise<boolean> {
   const { feed, upstream, report, comparison } = running;
   for await (const batch of batches) {
@@ -102,6 +104,7 @@ async function readBatches(
       await compare(part.rows, feed, comparison, writer);
     }
     upstream.committed();
+    onRows?.(report.read);
     if (batch.last) return true;
     if (report.read >= TRY_ROWS) return false;
   }

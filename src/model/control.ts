@@ -60,6 +60,13 @@ export interface PollReport {
   error: Omit<FeedError, 'at'> | null;
 }
 
+/** How far a poll or a try has come. */
+export interface ReadProgress {
+  rows: number;
+  requests: number;
+  bytes: number;
+}
+
 /** What a feed would bring, read without writing anything. */
 export interface TryReport {
   feed: string;

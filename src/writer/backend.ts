@@ -105,8 +105,18 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
     await reconciled;
     return polls.poll(feed, { acceptShrink });
   };
-  const { tryFeed } = polls;
-  const context = { config, clock, store: writer, startedAt: clock.now(), poll, tryFeed, sinks: deliveries, onClients };
+  const { tryFeed, readProgress } = polls;
+  const context = {
+    config,
+    clock,
+    store: writer,
+    startedAt: clock.now(),
+    poll,
+    tryFeed,
+    readProgress,
+    sinks: deliveries,
+    onClients,
+  };
   const feeds = configuredFeeds(config);
   return {
     ...controlOf(context),

@@ -5,7 +5,7 @@ import { type PollOptions, poll } from '../ingest/poll.ts';
 import { refreshOverdue } from '../ingest/refresh.ts';
 import { tryFeed } from '../ingest/try.ts';
 import type { Clock } from '../model/clock.ts';
-import type { PollReport, TryReport } from '../model/control.ts';
+import type { PollReport, ReadProgress, TryReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
 import { createSemaphore } from '../model/semaphore.ts';
 import { type Flights, shareFlight } from '../model/single-flight.ts';
@@ -15,7 +15,7 @@ import { accountNameOf, accountsOf } from '../upstream/account.ts';
 import { createDispatchers, type ResolveAll } from '../upstream/dispatcher.ts';
 import type { FetchedAnswer } from '../upstream/fetch.ts';
 import { createReadSemaphore } from '../upstream/read-semaphore.ts';
-import { openUpstream } from '../upstream/upstream.ts';
+import { openUpstream, type Upstream } from '../upstream/upstream.ts';
 
 export interface Polls {
   /**
@@ -25,6 +25,8 @@ export interface Polls {
   poll(feed: string, options?: PollOptions): Promise<PollReport>;
   /** Reads a feed without writing what it says, and shows so many rows. Throws as `poll`. */
   tryFeed(feed: string, rows: number): Promise<TryReport>;
+  /** How far the feed is read that is polled or tried now; null: it is not, or nothing came yet. */
+  readProgress(feed: string): ReadProgress | null;
   /** A journal was read: feeds behind it that are overdue may be tried again. Never throws. */
   refreshOnRead(journal: string): void;
   /** Waits for the polls that run, which the signal ends. */
@@ -71,10 +73,23 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
     flights,
     permit: openPermit(),
   });
-  const open = (feed: ConfiguredFeed) => openUpstream(feed, partsOf(feed));
+  const reading = new Map<string, { rows: number; upstream: Upstream }>();
+  const noteReading = async (name: string, opened: Promise<Upstream>): Promise<Upstream> => {
+    const upstream = await opened;
+    reading.set(name, { rows: 0, upstream });
+    return upstream;
+  };
+  const onRows = (name: string) => (rows: number) => {
+    const one = reading.get(name);
+    if (one !== undefined) one.rows = rows;
+  };
+  const open = (feed: ConfiguredFeed) => noteReading(feed.definition.name, openUpstream(feed, partsOf(feed)));
   // A try that ends early must not end a request that a poll shares.
   const openAnew = (feed: ConfiguredFeed, signal: AbortSignal) =>
-    openUpstream(feed, { ...partsOf(feed), signal, flights: new Map(), isAnew: true });
+    noteReading(
+      feed.definition.name,
+      openUpstream(feed, { ...partsOf(feed), signal, flights: new Map(), isAnew: true }),
+    );
   const find = (name: string): ConfiguredFeed => {
     const feed = feeds.find(({ definition }) => definition.name === name);
     if (feed === undefined) throw notPolled(name, config);
@@ -86,9 +101,18 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
     const polls = accountOf(feed) === null ? localPolls : remotePolls;
     while (options.acceptShrink === true && running.has(name)) await running.get(name);
     const { value: report, isShared } = await shareFlight(running, name, () =>
-      polls.run(() => poll(feed, { clock, writer, journals, openUpstream: open, report: onError, signal }, options)),
+      polls.run(() =>
+        poll(
+          feed,
+          { clock, writer, journals, openUpstream: open, report: onError, onRows: onRows(name), signal },
+          options,
+        ),
+      ),
     );
-    if (!isShared) parts.onPoll(report);
+    if (!isShared) {
+      reading.delete(name);
+      parts.onPoll(report);
+    }
     return report;
   };
 
@@ -108,7 +132,16 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
     async tryFeed(name, rows) {
       const feed = find(name);
       const polls = accountOf(feed) === null ? localPolls : remotePolls;
-      return polls.run(() => tryFeed(feed, rows, { clock, writer, openUpstream: openAnew, signal }));
+      const tried = polls.run(() =>
+        tryFeed(feed, rows, { clock, writer, openUpstream: openAnew, onRows: onRows(name), signal }),
+      );
+      return tried.finally(() => reading.delete(name));
+    },
+    readProgress(name) {
+      const one = reading.get(name);
+      return one === undefined
+        ? null
+        : { rows: one.rows, requests: one.upstream.requests(), bytes: one.upstream.bytes() };
     },
     refreshOnRead(name) {
       const journal = config.journals.find((journal) => journal.name === name);

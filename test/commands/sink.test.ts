@@ -90,7 +90,7 @@ t.test('rebuild shows a person a bar that grows, and a pipe only the outcome', a
   };
   const shown = await run(['rebuild', 'siem'], control, true);
   t.equal(shown.code, 0);
-  const bars = shown.err.split('\r').filter((text) => text.startsWith('['));
+  const bars = shown.err.split('\r\u001b[K').filter((text) => text.startsWith('['));
   t.same(bars.slice(0, 4), [
     `[${'.'.repeat(30)}] 0 %  0 of 1000`,
     `[${'#'.repeat(8)}${'.'.repeat(22)}] 25 %  250 of 1000`,

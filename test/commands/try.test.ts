@@ -189,3 +189,81 @@ t.test(
     t.match(page, { code: 1, err: /web page/ });
   },
 );
+
+t.test('a person who waits is told how far it has come, a program is not', async (t) => {
+  const steps = [
+    null,
+    { rows: 10_000, requests: 2, bytes: 1_250_000 },
+    { rows: 20_000, requests: 3, bytes: 2_500_000 },
+  ];
+  const whole = { feed: 'lab', outcome: 'whole', error: null, withdrawn: 0 };
+  const poll = async (args: string[], isErrTerminal: boolean) => {
+    let end = (_: unknown): void => undefined;
+    const left = [...steps];
+    let err = '';
+    const control = {
+      made: null,
+      close: async () => undefined,
+      poll: () =>
+        new Promise((resolve) => {
+          end = resolve;
+          if (!isErrTerminal || args.includes('--json')) resolve(whole);
+        }),
+      readProgress: async () => {
+        const step = left.shift() ?? null;
+        if (left.length === 0) end(whole);
+        return step;
+      },
+    };
+    const terminal = {
+      out: () => undefined,
+      err: (text: string) => {
+        err += text;
+      },
+      isTerminal: false,
+      isErrTerminal,
+      env: {},
+      interrupted: () => new AbortController().signal,
+      pause: () => new Promise<void>((resolve) => setImmediate(resolve)),
+    };
+    const stub = { version: '0', connectServer: async () => control } as unknown as typeof gateway;
+    await runCommand(['poll', 'lab', '-c', 'x.yaml', ...args], { terminal, gateway: stub });
+    return err;
+  };
+  const wiped = '\r\u001b[K';
+  const shown = `${wiped}10000 rows, 2 requests, 1.3 MB${wiped}20000 rows, 3 requests, 2.5 MB${wiped}`;
+  t.equal(await poll([], true), shown);
+  t.equal(await poll([], false), '');
+  t.equal(await poll(['--json'], true), '');
+});
+
+t.test('the server knows how far a poll and a try have come', async (t) => {
+  const lines = Array.from({ length: 12_000 }, (_, n) => `198.${n >> 8}.7.${n & 255}`).join('\n');
+  let end = (): void => undefined;
+  const upstream = await serving(t, (_request, reply) => {
+    reply.write(`${lines}\n`);
+    end = () => void reply.end();
+  });
+  const file = join(t.testdir(), 'sluice.yaml');
+  writeFileSync(
+    file,
+    `feeds: { lab: { format: text, url: "${upstream.url}/", internal: true } }\nlog: { level: silent }\n`,
+  );
+  const { config } = await gateway.loadConfigFile(file);
+  const options = {
+    clock: systemClock,
+    onClients: () => undefined,
+    onError: (error: unknown) => t.fail(String(error)),
+  };
+  const backend = await openBackend(config, options);
+  t.teardown(() => backend.close());
+  for (const work of [() => backend.poll('lab'), () => backend.tryFeed('lab', 1)]) {
+    const before = upstream.requests.length;
+    const done = work();
+    while (upstream.requests.length === before) await new Promise((resolve) => setImmediate(resolve));
+    t.match(await backend.readProgress('lab'), { rows: 0, requests: 1, bytes: 0 });
+    end();
+    t.match(await done, { outcome: 'whole', accepted: 12_000 });
+    t.equal(await backend.readProgress('lab'), null);
+  }
+});
