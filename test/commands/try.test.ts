@@ -113,7 +113,7 @@ t.test('no spelling of the key is shown, whatever the upstream says', async (t) 
   upstream.answer = (_request, reply) => void reply.writeHead(200).end(`<html>${key}</html>`);
   const failed = await run(line);
   t.equal(failed.code, 1);
-  t.match(failed.err, '[redacted]');
+  t.match(failed.err, /\*{20}/, 'stars stand where it was');
   t.notOk(`${shown.out}${shown.err}${failed.out}${failed.err}`.includes(key));
 });
 
