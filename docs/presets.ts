@@ -1,4 +1,4 @@
-import { type Preset, presets, presetYaml } from '../src/feeds/presets.ts';
+import { type Preset, presets, presetYaml, usualRows } from '../src/feeds/presets.ts';
 
 /** The list of presets, made from their files. */
 export function makePresetList(): string {
@@ -29,11 +29,12 @@ Not here, because they ended or nobody can get a key: SSLBL, Anomali Limo, Digit
 
 function section([name, preset]: [string, Preset]): string[] {
   const { facts, format, options } = preset;
-  const { homepage, key, key_from, min_every, terms, redistribution, rows, fresh_within, caution, read } = facts;
+  const { homepage, key, key_from, min_every, terms, redistribution, fresh_within, caution, read } = facts;
+  const size = usualRows(preset);
   const said: (string | null)[] = [
     `[${homepage}](${homepage}). Format \`${format}\`, polled every ${options['every'] ?? 'time that the plan allows'}, at least ${min_every} apart.`,
     key === 'none' ? 'It needs no key.' : `Key: ${key}${key_from === undefined ? '' : `, from ${key_from}`}.`,
-    rows === undefined ? null : `Usual size: ${rows.min} to ${rows.max} rows.`,
+    size === null ? null : `Usual size: ${size}; a pull of another size is held back.`,
     fresh_within === undefined ? null : `A list older than ${fresh_within} has stalled.`,
     typeof options['attribution'] === 'string' ? `Attribution: ${options['attribution']}.` : null,
     terms === undefined ? null : `Terms: ${terms}.`,

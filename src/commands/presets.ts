@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { findPresets, type Preset, presets, presetYaml } from '../feeds/presets.ts';
+import { findPresets, type Preset, presets, presetYaml, usualRows } from '../feeds/presets.ts';
 import { GatewayError } from '../model/error.ts';
 import type { CommandContext } from './context.ts';
 import { formatJson, formatTable, printable } from './terminal.ts';
@@ -35,14 +35,14 @@ function tableOf(found: readonly [string, Preset][]): string {
 
 function describe(name: string, preset: Preset): string {
   const { title, format, facts, options } = preset;
-  const { homepage, key, key_from, min_every, terms, redistribution, rows, fresh_within, caution, tags, read } = facts;
+  const { homepage, key, key_from, min_every, terms, redistribution, fresh_within, caution, tags, read } = facts;
   const passedOn = { yes: 'yes', no: 'no: inside of your organisation only', unknown: 'not known: ask its publisher' };
   const lines: [string, string | undefined][] = [
     ['Homepage', homepage],
     ['Format', format],
     ['Key', key_from === undefined ? key : `${key}, from ${key_from}`],
     ['Polled every', `${options['every'] ?? 'as the plan allows'}, at least ${min_every}`],
-    ['Usual size', rows && `${rows.min} to ${rows.max} rows`],
+    ['Usual size', usualRows(preset) ?? undefined],
     ['Stalled after', fresh_within],
     ['Attribution', typeof options['attribution'] === 'string' ? options['attribution'] : undefined],
     ['Terms', terms],

@@ -1,5 +1,4 @@
 import Type, { type Static } from 'typebox';
-import type { Millis } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import { rowText } from '../stix/validate.ts';
 import { type Columns, findColumns, listOf } from './csv/columns.ts';
@@ -9,7 +8,7 @@ import { fieldOptions, type RowMaker, rowMaker } from './fields.ts';
 import type { Found } from './reading/batches.ts';
 import { plainText } from './reading/plain-text.ts';
 import { type ByteStream, malformed } from './reading/stream.ts';
-import { checkSource, readSource, type SourceOptions, sourceAccount, sourceOptions } from './source.ts';
+import { checkSource, readSource, type SourceOptions, sourceAccount, sourceDefaults, sourceOptions } from './source.ts';
 
 const delimiters: Record<string, string> = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' };
 
@@ -51,7 +50,6 @@ const tableSchema = Type.Object({ ...tableOptions, ...fieldOptions });
 type TableOptions = Static<typeof tableSchema>;
 export type CsvOptions = SourceOptions & TableOptions;
 
-const MINUTE: Millis = 60_000;
 const ACCEPT = 'text/csv, text/plain, */*;q=0.1';
 
 /** A table as text, with a row a line: CSV (RFC 4180) in the many ways in which feeds write it. */
@@ -62,8 +60,7 @@ export const csv: FeedFormat<CsvOptions> = {
   defaults(options) {
     checkSource(options);
     checkTable(options);
-    const isLocal = options.path !== undefined;
-    return { mode: 'snapshot', every: isLocal ? MINUTE : 60 * MINUTE, emptyAllowed: isLocal };
+    return sourceDefaults(options);
   },
   account: sourceAccount,
   read: (feed) => readSource(feed, ACCEPT, (document) => readRows(document, feed.options)),

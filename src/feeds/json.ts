@@ -1,5 +1,4 @@
 import Type, { type Static } from 'typebox';
-import type { Millis } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import type { FeedBatch, FeedContext, FeedFormat } from './feed.ts';
 import { fieldOptions } from './fields.ts';
@@ -9,9 +8,8 @@ import type { Found } from './reading/batches.ts';
 import type { ByteStream } from './reading/stream.ts';
 import { checkPaging, pagingSchema, readPages, type Seen } from './source/paging.ts';
 import { placeholdersIn } from './source/placeholders.ts';
-import { checkSource, readSource, sourceAccount, sourceOptions } from './source.ts';
+import { checkSource, readSource, sourceAccount, sourceDefaults, sourceOptions } from './source.ts';
 
-const MINUTE: Millis = 60_000;
 const ACCEPT = 'application/json, application/x-ndjson, */*;q=0.1';
 
 const path = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 512, description }));
@@ -58,13 +56,9 @@ export const json: FeedFormat<Options> = {
   options: optionsSchema,
   defaults(options) {
     checkOptions(options);
-    const isLocal = options.path !== undefined;
-    return {
-      mode: options.since === undefined ? 'snapshot' : 'delta',
-      every: isLocal ? MINUTE : 60 * MINUTE,
-      // What is asked for since a time may be nothing. A directory may have no file yet.
-      emptyAllowed: isLocal || options.since !== undefined,
-    };
+    const usual = sourceDefaults(options);
+    // What is asked for since a time may be nothing.
+    return options.since === undefined ? usual : { ...usual, mode: 'delta', emptyAllowed: true };
   },
   account: sourceAccount,
   async *read(feed) {

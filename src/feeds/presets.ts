@@ -2,9 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { parse } from 'yaml';
-import type { Millis } from '../model/clock.ts';
-import { parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
+import { isJsonObject } from '../model/json.ts';
 
 const closed = { additionalProperties: false };
 const line = (longest: number) => Type.String({ pattern: `^\\P{Cc}{2,${longest}}$` });
@@ -24,8 +23,6 @@ const factsSchema = Type.Object(
     terms: Type.Optional(line(300)),
     /** May its data be passed on outside of the organisation that reads it? */
     redistribution: Type.Enum(['yes', 'no', 'unknown']),
-    /** Rows of a usual pull, roughly. */
-    rows: Type.Optional(Type.Object({ min: Type.Integer({ minimum: 0 }), max: Type.Integer({ minimum: 1 }) }, closed)),
     /** A list that is older than this has stalled. */
     fresh_within: Type.Optional(durationText),
     /** Keys of `feeds.NAME` that each user sets to values of one's own, with examples. */
@@ -85,15 +82,16 @@ export function findPresets(words: readonly string[]): [string, Preset][] {
   });
 }
 
+/** Rows of a usual pull, for people; null where it is not known. */
+export function usualRows({ options }: Preset): string | null {
+  const rows: unknown = options['expect_rows'];
+  return isJsonObject(rows) ? `${rows['min']} to ${rows['max']} rows` : null;
+}
+
 /** The lines of a configuration file that use a preset. */
 export function presetYaml(name: string, { facts }: Preset): string {
   const variable = `${name.toUpperCase().replaceAll('-', '_')}_KEY`;
   const asked = Object.entries(facts.asks ?? {}).map(([key, example]) => `    ${key}: ${example}`);
   const key = { none: [], optional: [`    # key: { env: ${variable} }`], required: [`    key: { env: ${variable} }`] };
   return ['feeds:', `  ${name}:`, `    preset: ${name}`, ...asked, ...key[facts.key], ''].join('\n');
-}
-
-/** The shortest interval that the publisher allows. */
-export function minimumOf({ facts }: Preset): Millis {
-  return parseDuration(facts.min_every) ?? 0;
 }

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
+import type { Millis } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
-import type { FeedAccount, FeedBatch, FeedContext } from './feed.ts';
+import type { FeedAccount, FeedBatch, FeedContext, FeedDefaults } from './feed.ts';
 import { checkKey, checkKeyOptions } from './key.ts';
 import { type Found, inBatches } from './reading/batches.ts';
 import type { ByteStream } from './reading/stream.ts';
@@ -48,6 +49,15 @@ export function checkSource(options: SourceOptions): void {
   if (key !== undefined && url === undefined) refuse('key goes with url');
   checkRequest(options);
 }
+
+/** How a source is polled, when the configuration doesn't say. All its documents together are one snapshot. */
+export function sourceDefaults({ path }: SourceOptions): FeedDefaults {
+  const isLocal = path !== undefined;
+  // A directory may have no file yet; an address that suddenly holds nothing is more likely broken.
+  return { mode: 'snapshot', every: isLocal ? MINUTE : 60 * MINUTE, emptyAllowed: isLocal };
+}
+
+const MINUTE: Millis = 60_000;
 
 /** Throws `config-invalid` for a key or secret of no use; null for files. */
 export function sourceAccount(options: SourceOptions): FeedAccount | null {

@@ -1,5 +1,4 @@
 import Type, { type Static } from 'typebox';
-import type { Millis } from '../model/clock.ts';
 import { isJsonObject, type Json } from '../model/json.ts';
 import { rowText } from '../stix/validate.ts';
 import type { FeedFormat } from './feed.ts';
@@ -8,9 +7,8 @@ import { isEmptyEnvelope } from './reading/envelope.ts';
 import { readJsonDocument } from './reading/json-document.ts';
 import { type ByteStream, malformed } from './reading/stream.ts';
 import { checkPaging, pagingSchema, readPages, type Seen } from './source/paging.ts';
-import { checkSource, readSource, sourceAccount, sourceOptions } from './source.ts';
+import { checkSource, readSource, sourceAccount, sourceDefaults, sourceOptions } from './source.ts';
 
-const MINUTE: Millis = 60_000;
 const ACCEPT = 'application/stix+json;version=2.1, application/taxii+json;version=2.1, application/json, */*;q=0.1';
 
 const optionsSchema = Type.Object(
@@ -28,14 +26,7 @@ export const stix: FeedFormat<Options> = {
   defaults(options) {
     checkSource(options);
     if (options.paging !== undefined) checkPaging(options.paging, options);
-    const isLocal = options.path !== undefined;
-    return {
-      mode: 'snapshot',
-      every: isLocal ? MINUTE : 60 * MINUTE,
-      // A directory may have no file yet; an address that suddenly holds nothing is more likely broken.
-      emptyAllowed: isLocal,
-      lifetime: {},
-    };
+    return { ...sourceDefaults(options), lifetime: {} };
   },
   account: sourceAccount,
   read(feed) {

@@ -1,5 +1,4 @@
 import Type, { type Static } from 'typebox';
-import type { Millis } from '../model/clock.ts';
 import { eventLoop } from '../model/turns.ts';
 import { rowText } from '../stix/validate.ts';
 import type { FeedFormat } from './feed.ts';
@@ -8,12 +7,10 @@ import type { Found } from './reading/batches.ts';
 import { type Line, readLines, withLineFeeds } from './reading/lines.ts';
 import { plainText } from './reading/plain-text.ts';
 import type { ByteStream } from './reading/stream.ts';
-import { checkSource, readSource, sourceAccount, sourceOptions } from './source.ts';
+import { checkSource, readSource, sourceAccount, sourceDefaults, sourceOptions } from './source.ts';
 import { commentStripper, type StripComment } from './text/comments.ts';
 import { layoutOptions, lineReader } from './text/layout.ts';
 import type { ReadLine } from './text/line.ts';
-
-const MINUTE: Millis = 60_000;
 
 const textSchema = Type.Object(
   {
@@ -47,9 +44,7 @@ export const text: FeedFormat<TextOptions> = {
   defaults(options) {
     checkSource(options);
     lineReader(options);
-    const isLocal = options.path !== undefined;
-    // A directory may have no file yet; an address that suddenly holds nothing is more likely broken.
-    return { mode: 'snapshot', every: isLocal ? MINUTE : 60 * MINUTE, emptyAllowed: isLocal };
+    return sourceDefaults(options);
   },
   account: sourceAccount,
   read: (feed) => readSource(feed, 'text/plain, */*;q=0.5', (document) => readList(document, feed.options)),

@@ -93,6 +93,7 @@ feeds:
     preset: ${name}
     url: '${url}${rest.startsWith('http') ? '/list' : rest}'
     internal: true
+    expect_rows: { min: 1 }
     ${options['fallback_urls'] === undefined ? '' : `fallback_urls: ['${url}/copy?since={since}']`.replace('?since={since}', name === 'otx' ? '?since={since}' : '')}
     ${facts.key === 'required' ? 'key: { env: KEY }' : ''}
 ${asked.join('\n')}
@@ -206,6 +207,16 @@ for (const [name, preset] of Object.entries(presets)) {
 
 t.test('OASIS’ validator has nothing against what all of them serve', async (t) => {
   for (const { id, errors } of (await judgeStix(t, served)) ?? []) t.same(errors, [], id);
+});
+
+t.test('a list that is far smaller than usual is held back; its rows are served all the same', async (t) => {
+  const upstream = await startList(t, 'cins');
+  const yaml = yamlOf('cins', presets['cins'] as Preset, upstream.url).replace('expect_rows: { min: 1 }', '');
+  const gateway = await openGateway(t, t.testdir(), yaml, { clock: scriptedClock(0, { auto: true }) });
+  const { outcome, error } = await gateway.side.poll('one');
+  t.equal(outcome, 'held-back');
+  t.match(error?.message, /at least 1000 are expected/);
+  t.ok((await servedBy(gateway, upstream.url)).rows.length > 0);
 });
 
 t.test('an interval below the publisher’s minimum needs a reason', async (t) => {
