@@ -270,7 +270,7 @@ t.test('a document that is no list as described is malformed, whatever it is', a
   ];
   for (const [text, options, message] of cases) {
     const { error, batches } = await pullText(t, text, options);
-    t.match(error, { code: 'upstream-malformed', message }, String(text));
+    t.match(error, { code: 'upstream-malformed', message }, JSON.stringify(String(text)));
     t.notOk(batches.some(({ last }) => last));
   }
   const right = await pullText(t, '{"data":[{"v":"a.example"}],"error":null,"count":"1"}', {
