@@ -5,8 +5,8 @@ import type { Counters } from './batch.ts';
 import type { FeedPull } from './pull.ts';
 
 /**
- * What of a pull is not believed. A pull that is held back may have added rows, because batches are committed before its end is known.
- * It withdraws nothing, and is not whole: validators, freshness and rejections of the last good pull stay.
+ * When a pull is held back. It may have added rows, because batches are committed before its end is known. It withdraws nothing and
+ * is not whole: validators, freshness and rejections of the last good pull stay.
  */
 
 /** A share means nothing for a handful of rows. */
@@ -21,8 +21,7 @@ export interface Doubt {
 }
 
 /**
- * Judges a pull by its rows so far, before a batch is committed: the batch that tells is not taken. Null: there is nothing against
- * it. `accepted` stands for rows that could be read.
+ * Judges a pull by its rows so far, before a batch is committed. The batch that raises the doubt is not taken. Null: there is none.
  */
 export function doubtRows(feed: FeedDefinition, counters: Counters, isLast: boolean, isForced: boolean): Doubt | null {
   const { read, refused } = counters;
@@ -63,7 +62,7 @@ export async function doubtWithdrawals(
   return isCollapse ? doubt(`would lose ${unseen} of ${total} rows at once (shrink_guard)`) : null;
 }
 
-/** What is said of a delta pull whose size nobody expected. It withdraws nothing, so it is taken. */
+/** The note on a delta pull of an unexpected size. It withdraws nothing, so it is taken. */
 export function noteOnSize({ mode, expectRows }: FeedDefinition, { read, refused }: Counters): string | null {
   if (mode !== 'delta' || expectRows === undefined) return null;
   const { min = 0, max = Number.POSITIVE_INFINITY } = expectRows;
