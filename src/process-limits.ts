@@ -29,6 +29,21 @@ function openFilesLimit(): number | null {
 const ANSWER_SHARE = 0.25;
 
 /** How many of `wanted` bytes answers may hold in a heap of `heap` bytes, this process's own unless told otherwise. */
-export function answerBytesWithin(wanted: number, heap: number = getHeapStatistics().heap_size_limit): number {
+export function answerBytesWithin(wanted: number, heap: number = oldHeapLimit()): number {
   return Math.min(wanted, ANSWER_SHARE * heap);
+}
+
+/** V8's default size of a semi-space. */
+const SEMI_SPACE_MIB = 64;
+
+/**
+ * Bytes that values may take which live longer than a moment. V8's limit counts three semi-spaces besides: of a heap of 96 MiB it says
+ * 288. Their size is told by no interface but the option that sets it.
+ */
+export function oldHeapLimit(
+  limit: number = getHeapStatistics().heap_size_limit,
+  options: string = [...process.execArgv, process.env['NODE_OPTIONS']].join(' '),
+): number {
+  const semiSpace = Number(/--max[-_]semi[-_]space[-_]size[= ](\d+)/.exec(options)?.[1] ?? SEMI_SPACE_MIB);
+  return Math.max(limit - 3 * semiSpace * 2 ** 20, limit / 8);
 }

@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 import type { AppParts } from '../../routes/app.ts';
 import { MAX_OVER_LIMIT } from '../../routes/connections.ts';
 import { Secret } from '../../src/model/secret.ts';
-import { answerBytesWithin, connectionsWithin } from '../../src/process-limits.ts';
+import { answerBytesWithin, connectionsWithin, oldHeapLimit } from '../../src/process-limits.ts';
 import { KEY, openApp } from '../helpers/app.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
 import { BIN, startServe } from '../helpers/serve.ts';
@@ -161,6 +161,10 @@ t.test('behind a proxy only an address is a caller: no other text evades the lim
 t.test('connections leave descriptors for everything else, and answers most of the heap', (t) => {
   t.equal(answerBytesWithin(64, 1000), 64);
   t.equal(answerBytesWithin(640, 1000), 250);
+  const mib = 2 ** 20;
+  t.equal(oldHeapLimit(288 * mib, ''), 96 * mib, 'of which three semi-spaces are no part');
+  t.equal(oldHeapLimit(120 * mib, '--max-old-space-size=96 --max-semi-space-size=8'), 96 * mib);
+  t.equal(oldHeapLimit(80 * mib, ''), 10 * mib, 'never nothing');
   t.ok(answerBytesWithin(Number.MAX_SAFE_INTEGER) < 2 ** 40, 'the heap of this process has a limit');
   t.strictSame(connectionsWithin(1000, null), { most: 1000, limit: null });
   t.strictSame(connectionsWithin(1000, 20_000), { most: 1000, limit: null });
