@@ -8,6 +8,7 @@ import { readJsonDocument } from './reading/json-document.ts';
 import { type ByteStream, malformed } from './reading/stream.ts';
 import { checkPaging, pagingSchema, readPages, type Seen } from './source/paging.ts';
 import { checkSource, readSource, sourceAccount, sourceDefaults, sourceOptions } from './source.ts';
+import { lift } from './stix/lift.ts';
 
 const ACCEPT = 'application/stix+json;version=2.1, application/taxii+json;version=2.1, application/json, */*;q=0.1';
 
@@ -39,7 +40,7 @@ export const stix: FeedFormat<Options> = {
 /** Throws `upstream-malformed` for what is no STIX or stops in its middle, after everything before was given. */
 export async function* readObjects(document: ByteStream): AsyncGenerator<Found[], Seen> {
   const seen: Seen = { items: 0, root: null, first: null, last: null };
-  const take = (value: Json, bytes: number): Found => {
+  const take = (value: Json, bytes: number): Found[] => {
     if (seen.items === 0) seen.first = value;
     seen.items += 1;
     seen.last = value;
@@ -49,7 +50,7 @@ export async function* readObjects(document: ByteStream): AsyncGenerator<Found[]
     const found: Found[] = [];
     for (const part of parts) {
       const { bytes } = part;
-      if ('member' in part) found.push(take(part.member, bytes));
+      if ('member' in part) found.push(...take(part.member, bytes));
       else if ('root' in part) {
         seen.root = part.root;
         if (part.members > 0) continue;
@@ -58,7 +59,7 @@ export async function* readObjects(document: ByteStream): AsyncGenerator<Found[]
           throw malformed(document.name, 'STIX', 'it begins with no STIX object', rowText(part.root));
         }
         const objects = objectsOf(part.root);
-        found.push(...objects.map((object) => take(object, bytes / objects.length)));
+        found.push(...objects.flatMap((object) => take(object, bytes / objects.length)));
       } else {
         const reason = part.badLine === 'no-json' ? 'bad-stix' : part.badLine;
         found.push({ rejection: { reason, detail: part.detail, row: rowText(part.text) }, bytes });
@@ -85,8 +86,11 @@ function isList(root: Record<string, Json>): boolean {
   return Array.isArray(root['objects']) || isEmptyEnvelope(root);
 }
 
-function foundIn(value: Json, bytes: number): Found {
-  if (isJsonObject(value)) return { item: { stix: value }, bytes };
+function foundIn(value: Json, bytes: number): Found[] {
+  if (isJsonObject(value)) {
+    const lifted = lift(value);
+    return lifted.map((stix) => ({ item: { stix }, bytes: bytes / lifted.length }));
+  }
   const detail = 'among the STIX objects stands something that is none';
-  return { rejection: { reason: 'not-an-object', detail, row: rowText(value) }, bytes };
+  return [{ rejection: { reason: 'not-an-object', detail, row: rowText(value) }, bytes }];
 }
