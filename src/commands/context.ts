@@ -64,10 +64,13 @@ export async function loadFile(
   return { ...loaded, file };
 }
 
-/** The file that counts without `--config`; null when there is none. */
-export async function knownFile(options: ConfigOption): Promise<string | null> {
+/**
+ * The configuration file that `--config` names, else ./sluice.yaml, else the example where it may count. Null: there is none.
+ */
+export async function knownFile(options: ConfigOption, mayBeExample: boolean): Promise<string | null> {
   if (options.config !== undefined) return options.config;
-  return (await exists(DEFAULT_CONFIG)) ? DEFAULT_CONFIG : null;
+  if (await exists(DEFAULT_CONFIG)) return DEFAULT_CONFIG;
+  return mayBeExample && (await exists(EXAMPLE_CONFIG)) ? EXAMPLE_CONFIG : null;
 }
 
 async function findFile({ terminal }: CommandContext): Promise<string> {

@@ -82,7 +82,8 @@ function formatOf({ format }: TryOptions): Record<string, unknown> {
 /** Null: the configuration has no such feed. */
 async function tryConfigured(feed: string, options: TryOptions, context: CommandContext): Promise<TryReport | null> {
   const { gateway, terminal } = context;
-  const file = await knownFile(options);
+  // The example names presets without their keys: there the preset is meant.
+  const file = await knownFile(options, !gateway.isPreset(feed));
   if (file === null) return null;
   const overrides = { data: options.data };
   const server = await gateway.connectServer(file, overrides);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,6 +9,7 @@ import * as gateway from '../../src/gateway.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { storeOf } from '../../src/store/registry.ts';
 import { openBackend } from '../../src/writer/backend.ts';
+import { BIN } from '../helpers/serve.ts';
 
 interface Served {
   url: string;
@@ -266,4 +268,16 @@ t.test('the server knows how far a poll and a try have come', async (t) => {
     t.match(await done, { outcome: 'whole', accepted: 12_000 });
     t.equal(await backend.readProgress('lab'), null);
   }
+});
+
+t.test('without a configuration of one’s own, a feed of the example can be tried', (t) => {
+  const cwd = t.testdir({
+    'sluice.example.yaml':
+      'feeds: { lab: { format: text, path: ./list.txt } }\npools: { main: { feeds: [lab] } }\ncollections: { all: { pool: main } }\n',
+    'list.txt': '203.0.113.7\n',
+  });
+  const shown = execFileSync(process.execPath, [BIN, 'try', 'lab'], { cwd, encoding: 'utf8' });
+  t.match(shown, /^lab: format text.*\n/);
+  t.match(shown, 'The first pull would add 1.');
+  t.end();
 });
