@@ -142,8 +142,8 @@ function codeOf(connection: Connection, known: Codes, entry: Entry, stixType: st
   }
   const isProducerObject = entry.kind === 'object' && entry.isProducerObject ? 1 : 0;
   const name = `${stixType} ${observable} ${isProducerObject}`;
-  const typeCounts = known.get(name);
-  if (typeCounts !== undefined) return typeCounts;
+  const before = known.get(name);
+  if (before !== undefined) return before;
   const code = openCode(connection, stixType, observable, isProducerObject);
   known.set(name, code);
   return code;

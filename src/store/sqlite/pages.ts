@@ -167,7 +167,7 @@ export function readPages(connection: Connection): Sync<Pages> {
   };
 }
 
-/** The typeCounts entries on these keys, ascending by date; `and` narrows them further. */
+/** The entries on these keys that no later one superseded, oldest first; `and` narrows them further. */
 export function entriesOnKeys(
   connection: Connection,
   journal: JournalRow,
