@@ -1,11 +1,10 @@
 import { GatewayError } from '../../model/error.ts';
-import { hasTooManyValues, isJsonObject, type Json, MAX_JSON_VALUES } from '../../model/json.ts';
+import { isJsonObject, type Json } from '../../model/json.ts';
 import { rowText } from '../../stix/validate.ts';
 import type { Found } from '../reading/batches.ts';
-import { beginJson } from '../reading/json-document.ts';
+import { beginJson, readJsonLines } from '../reading/json-document.ts';
 import { type Path, readPath, readSelector, type Selector } from '../reading/json-path.ts';
-import { type JsonShape, parseJson, readJsonStream } from '../reading/json-stream.ts';
-import { MAX_LINE, readLines } from '../reading/lines.ts';
+import { type JsonShape, readJsonStream } from '../reading/json-stream.ts';
 import { type ByteStream, malformed } from '../reading/stream.ts';
 import type { Seen } from '../source/paging.ts';
 import { type Condition, type ItemReader, itemReader, type RowOptions, readCondition } from './rows.ts';
@@ -108,29 +107,18 @@ async function* readEachLine(
   take: (item: Json, bytes: number) => Found[],
   seen: Seen,
 ): AsyncGenerator<Found[]> {
-  for await (const lines of readLines(chunks)) {
+  for await (const parts of readJsonLines(name, chunks, { format: FORMAT })) {
     const found: Found[] = [];
-    const refuse = (reason: 'too-long' | 'not-an-object', detail: string, row: string, bytes: number): void => {
-      seen.items += 1;
-      found.push({ rejection: { reason, detail, row: rowText(row) }, bytes });
-    };
-    for (const { number, text, bytes, isEnded } of lines) {
-      const line = text?.trim() ?? null;
-      if (line === '') continue;
-      if (line === null || hasTooManyValues(line)) {
-        const detail = `line ${number} is longer than ${MAX_LINE} bytes, or holds more than ${MAX_JSON_VALUES} values`;
-        refuse('too-long', detail, '', 0);
-        continue;
-      }
-      const item = parseJson(line);
-      if (item !== undefined) found.push(...take(item, bytes));
-      else if (isEnded) refuse('not-an-object', `line ${number} is no JSON`, line, bytes);
-      else {
-        yield found;
-        throw malformed(name, FORMAT, 'its last line is cut');
+    for (const part of parts) {
+      if ('root' in part) found.push(...take(part.root, part.bytes));
+      else if ('badLine' in part) {
+        const { badLine, detail, text, bytes } = part;
+        seen.items += 1;
+        const reason = badLine === 'no-json' ? 'not-an-object' : badLine;
+        found.push({ rejection: { reason, detail, row: rowText(text) }, bytes });
       }
     }
-    if (found.length > 0 || lines.length === 0) yield found;
+    if (found.length > 0 || parts.length === 0) yield found;
   }
 }
 

@@ -86,11 +86,14 @@ function firstLine(start: Buffer): Buffer | null {
   return end === -1 ? null : start.subarray(0, end);
 }
 
-/** A line that is no JSON costs only itself, unless it is the last and was cut. */
-async function* readJsonLines(
+/**
+ * Reads a JSON text a line. A line that is no JSON costs only itself, unless it is the last and was cut, which throws
+ * `upstream-malformed` after everything before was given. An empty chunk is passed on as an empty list.
+ */
+export async function* readJsonLines(
   name: string,
   chunks: AsyncIterable<Buffer>,
-  { format }: JsonShape,
+  { format }: Pick<JsonShape, 'format'>,
 ): AsyncGenerator<JsonPart[]> {
   let roots = 0;
   for await (const lines of readLines(chunks)) {
