@@ -59,7 +59,7 @@ export async function loadFile(
   options: ConfigOption,
   overrides: { listen?: string | undefined } = {},
 ) {
-  const file = options.config ?? (await findFile(context));
+  const file = await findFile(context, options);
   const loaded = await context.gateway.loadConfigFile(file, { data: options.data, ...overrides });
   return { ...loaded, file };
 }
@@ -73,12 +73,13 @@ export async function knownFile(options: ConfigOption, mayBeExample: boolean): P
   return mayBeExample && (await exists(EXAMPLE_CONFIG)) ? EXAMPLE_CONFIG : null;
 }
 
-async function findFile({ terminal }: CommandContext): Promise<string> {
-  if (await exists(DEFAULT_CONFIG)) return DEFAULT_CONFIG;
-  if (await exists(EXAMPLE_CONFIG)) {
+/** The same, and it says so where the example counts. Throws `config-invalid` where there is none. */
+async function findFile({ terminal }: CommandContext, options: ConfigOption): Promise<string> {
+  const file = await knownFile(options, true);
+  if (file === EXAMPLE_CONFIG && options.config === undefined) {
     terminal.err(`There is no ${DEFAULT_CONFIG} here, so ${EXAMPLE_CONFIG} counts.\n`);
-    return EXAMPLE_CONFIG;
   }
+  if (file !== null) return file;
   throw new GatewayError(
     'config-invalid',
     `There is no ${DEFAULT_CONFIG} here: copy sluice.example.yaml to it, or name another file with --config FILE.`,
@@ -96,7 +97,7 @@ export async function withControl<T>(
   { mayMake = false } = {},
 ): Promise<T> {
   const { gateway } = context;
-  const [file, overrides] = [options.config ?? (await findFile(context)), { data: options.data }];
+  const [file, overrides] = [await findFile(context, options), { data: options.data }];
   const server = await gateway.connectServer(file, overrides);
   const control = server ?? (await gateway.openControl(await gateway.loadConfigFile(file, overrides), mayMake));
   try {

@@ -1,10 +1,10 @@
 import Type, { type Static } from 'typebox';
 import { GatewayError } from '../model/error.ts';
 import { rowText } from '../stix/validate.ts';
-import { type Columns, findColumns, listOf } from './csv/columns.ts';
+import { type Columns, findColumns } from './csv/columns.ts';
 import { type Dialect, parseLine, readTable, type TablePart, type TableRecord } from './csv/records.ts';
 import type { FeedFormat } from './feed.ts';
-import { fieldOptions, type RowMaker, rowMaker } from './fields.ts';
+import { fieldOptions, listOf, type RowMaker, rowMaker } from './fields.ts';
 import type { Found } from './reading/batches.ts';
 import { plainText } from './reading/plain-text.ts';
 import { type ByteStream, malformed } from './reading/stream.ts';

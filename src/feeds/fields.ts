@@ -196,6 +196,7 @@ function meaningReader(name: RowFieldName, { null_words = [], words = {} }: Fiel
   };
 }
 
-function listOf<T>(value: T | readonly T[]): readonly T[] {
+/** A value, or each of a list of them. */
+export function listOf<T>(value: T | readonly T[]): readonly T[] {
   return Array.isArray(value) ? value : [value as T];
 }

@@ -1,4 +1,4 @@
-import type { FieldOptions } from '../fields.ts';
+import { type FieldOptions, listOf } from '../fields.ts';
 
 type Fields = NonNullable<FieldOptions['fields']>;
 type Selector = string | number;
@@ -41,8 +41,4 @@ const MAX_SHOWN = 300;
 function shown(names: readonly string[]): string {
   const text = names.map((name) => (name === '' ? '""' : name)).join(', ');
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN).toWellFormed()}…` : text;
-}
-
-export function listOf(given: Selector | readonly Selector[]): readonly Selector[] {
-  return Array.isArray(given) ? given : [given as Selector];
 }
