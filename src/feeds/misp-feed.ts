@@ -1,30 +1,23 @@
 import Type, { type Static } from 'typebox';
-import type { Micros, Millis } from '../model/clock.ts';
+import type { Micros } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Rejection, SourceObject } from '../model/observation.ts';
 import { formatMicros } from '../model/timestamp.ts';
 import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat, type FeedRow } from './feed.ts';
-import { checkKey, checkKeyOptions, keyOptions } from './key.ts';
+import { checkKey, keyOptions } from './key.ts';
 import { isTrue, objectId, secondsOf } from './misp/attribute.ts';
 import { attributeVersion, readEvent } from './misp/event.ts';
 import { type EventVersion, eventTime, eventUuid, KnownEvents } from './misp/known-events.ts';
 import { LeftOut } from './misp/left-out.ts';
 import { folderOf, isOfOneEvent, type ListedEvent, list } from './misp/listing.ts';
-import { markedOption, onlyDelta } from './misp/options.ts';
-import { sourceOptions } from './source.ts';
+import { limitsOf, markedOption, onlyDelta, serverAddress } from './misp/options.ts';
+import { checkSource, sourceDefaults, sourceOptions } from './source.ts';
 
 const optionsSchema = Type.Object(
   {
     path: sourceOptions.path,
-    url: Type.Optional(
-      Type.String({
-        maxLength: 4096,
-        pattern: '^https?://[^/@?#\\s{}]+(?:/[^?#\\s]*)?$',
-        'x-expects': 'an http(s) address without user, password and query',
-        description: 'The folder that manifest.json and the events are in.',
-      }),
-    ),
+    url: Type.Optional(serverAddress('The folder that manifest.json and the events are in.')),
     ...keyOptions,
     to_ids: markedOption,
     per_minute: Type.Integer({ default: 120, minimum: 1, description: 'Requests a minute; each event is one.' }),
@@ -33,8 +26,6 @@ const optionsSchema = Type.Object(
   { additionalProperties: false },
 );
 type Options = Static<typeof optionsSchema>;
-
-const MINUTE: Millis = 60_000;
 
 /**
  * A MISP feed: events as files, and a manifest with the time of each one's last change. Only events that are new or changed are
@@ -46,20 +37,14 @@ export const mispFeed: FeedFormat<Options> = {
   title: 'MISP feed: a manifest and its events, from an address, or the events in a watched directory',
   options: optionsSchema,
   defaults(options) {
-    const { path, url, key } = options;
-    if ((path === undefined) === (url === undefined)) {
-      throw new GatewayError('config-invalid', 'needs either path or url');
-    }
-    checkKeyOptions(options);
-    if (key !== undefined && url === undefined) throw new GatewayError('config-invalid', 'key goes with url');
-    return { mode: 'delta', every: url === undefined ? MINUTE : 60 * MINUTE, emptyAllowed: true };
+    checkSource(options);
+    return { ...sourceDefaults(options), mode: 'delta', emptyAllowed: true };
   },
   account(options) {
     const { url, key, per_minute: requests } = options;
     if (url === undefined) return null;
     checkKey(options);
-    const limits = { minInterval: 0, windows: [{ seconds: 60, requests }] };
-    return { origin: new URL(url).origin, key: key ?? null, limits };
+    return { origin: new URL(url).origin, key: key ?? null, limits: limitsOf(requests) };
   },
   async *read(feed) {
     const { options } = feed;

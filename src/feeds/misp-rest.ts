@@ -7,17 +7,12 @@ import { secretSchema } from '../model/secret.ts';
 import { BATCH_ROWS, type FeedBatch, type FeedContext, type FeedFormat } from './feed.ts';
 import { checkKey } from './key.ts';
 import { LeftOut } from './misp/left-out.ts';
-import { markedOption, onlyDelta } from './misp/options.ts';
+import { limitsOf, markedOption, onlyDelta, serverAddress } from './misp/options.ts';
 import { type AttributePage, readAttributes, readPage } from './misp/page.ts';
 
 const optionsSchema = Type.Object(
   {
-    url: Type.String({
-      maxLength: 4096,
-      pattern: '^https?://[^/@?#\\s{}]+(?:/[^?#\\s]*)?$',
-      'x-expects': 'an http(s) address without user, password and query',
-      description: 'The MISP, as people open it.',
-    }),
+    url: serverAddress('The MISP, as people open it.'),
     key: secretSchema('The automation key. A user who may only read is enough.'),
     to_ids: markedOption,
     published: Type.Boolean({ default: true, description: 'Only attributes of events that are published.' }),
@@ -77,7 +72,7 @@ export const mispRest: FeedFormat<Options> = {
   defaults: () => ({ mode: 'delta', every: EVERY, emptyAllowed: true }),
   account({ url, key, per_minute: requests }) {
     checkKey({ key });
-    return { origin: new URL(url).origin, key, limits: { minInterval: 0, windows: [{ seconds: 60, requests }] } };
+    return { origin: new URL(url).origin, key, limits: limitsOf(requests) };
   },
   async *read(feed) {
     const start = startOf(feed);
