@@ -2,15 +2,14 @@ import Type, { type Static } from 'typebox';
 import { GatewayError } from '../model/error.ts';
 import { rowText } from '../stix/validate.ts';
 import { type Columns, findColumns } from './csv/columns.ts';
-import { type Dialect, parseLine, readTable, type TablePart, type TableRecord } from './csv/records.ts';
+import { readTable, type TablePart, type TableRecord } from './csv/records.ts';
 import type { FeedFormat } from './feed.ts';
 import { fieldOptions, listOf, type RowMaker, rowMaker } from './fields.ts';
 import type { Found } from './reading/batches.ts';
+import { type Dialect, delimiters, parseLine } from './reading/csv-line.ts';
 import { plainText } from './reading/plain-text.ts';
 import { type ByteStream, malformed } from './reading/stream.ts';
 import { checkSource, readSource, type SourceOptions, sourceAccount, sourceDefaults, sourceOptions } from './source.ts';
-
-const delimiters: Record<string, string> = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' };
 
 const tableOptions = {
   delimiter: Type.Optional(
@@ -84,8 +83,16 @@ function checkTable(options: TableOptions): void {
   if (columns === 'comment' && comment === '') refuse('columns: comment needs a comment');
 }
 
+function isNamed(delimiter: string): delimiter is keyof typeof delimiters {
+  return Object.hasOwn(delimiters, delimiter);
+}
+
 function dialectOf({ delimiter = 'comma', quote = '"', comment = '#' }: TableOptions): Dialect {
-  return { delimiter: delimiters[delimiter] ?? delimiter, quote: quote === 'none' ? null : quote, comment };
+  return {
+    delimiter: isNamed(delimiter) ? delimiters[delimiter] : delimiter,
+    quote: quote === 'none' ? null : quote,
+    comment,
+  };
 }
 
 /** Throws `upstream-malformed` for what is no table, or has not the columns. */

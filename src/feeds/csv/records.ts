@@ -1,16 +1,8 @@
-import { CsvError, type Options, parse } from 'csv-parse/sync';
+import type { Options } from 'csv-parse/sync';
 import type { Rejection } from '../../model/observation.ts';
 import { eventLoop } from '../../model/turns.ts';
+import { type Dialect, parseRecords, parserOptions, relaxed } from '../reading/csv-line.ts';
 import { type Line, readLines } from '../reading/lines.ts';
-
-/** How a table is written. */
-export interface Dialect {
-  delimiter: string;
-  /** Null: quotes are ordinary characters. */
-  quote: string | null;
-  /** What begins a line that is no record; empty: nothing does. */
-  comment: string;
-}
 
 /** A record, a comment, or a text that is no record, with the reason. */
 export type TablePart = TableRecord | (Text & { comment: string }) | (Text & { refusal: Omit<Rejection, 'row'> });
@@ -50,11 +42,6 @@ export async function* readTable(body: AsyncIterable<Uint8Array>, dialect: Diale
     else yield* table.read(lines, false);
   }
   yield* table.read([], true);
-}
-
-/** The fields of one line, such as a header in a comment; null where it is no record. */
-export function parseLine(text: string, dialect: Dialect): string[] | null {
-  return parseRecords([text], parserOptions(dialect))?.[0] ?? null;
 }
 
 /** Lines that should be one record. */
@@ -191,34 +178,6 @@ class Table {
     this.#at += lines;
     const bytes = taken.reduce((sum, line) => sum + line.bytes, 0);
     return { ...content, text, bytes, isEnded: taken.at(-1)?.isEnded ?? true };
-  }
-}
-
-function parserOptions({ delimiter, quote }: Dialect): Options {
-  return {
-    delimiter,
-    quote: quote ?? false,
-    escape: quote ?? '"',
-    record_delimiter: '\n',
-    // Some writers put a space between the comma and the quote.
-    trim: true,
-    relax_column_count: true,
-  };
-}
-
-/** Quotes inside of fields are characters. What stands behind a closing quote is then text, so it can't be trimmed. */
-function relaxed(options: Options): Options {
-  return { ...options, relax_quotes: true, trim: false, ltrim: true };
-}
-
-/** The records in texts of one each; null where one of them is at fault. */
-function parseRecords(texts: readonly string[], options: Options): string[][] | null {
-  try {
-    const records: string[][] = parse(texts.join('\n'), options);
-    return records.length === texts.length ? records : null;
-  } catch (error) {
-    if (error instanceof CsvError) return null;
-    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
+import { delimiters, parseLine, parseLooseLine } from '../reading/csv-line.ts';
 import { type Column, type Guess, guessFields, type Meaning, shareOf } from './columns.ts';
 
-const delimiters = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' };
 /** Rows that are looked at. */
 const MAX_ROWS = 200;
 /** Of the rows at least so many have as many cells as most. */
@@ -47,18 +47,10 @@ function readAs(delimiter: string, rows: readonly string[]): string[][] | null {
   return width > 1 && shareOf(widths, (one) => one === width) >= EVEN ? table : null;
 }
 
-/** RFC 4180, and spaces before a quote. */
+/** A line that is no record is one cell. */
 function cellsOf(row: string, delimiter: string): string[] {
-  const cells: string[] = [];
-  let [cell, isQuoted] = ['', false];
-  for (const character of row) {
-    if (character === '"' && (isQuoted || cell.trim() === '')) isQuoted = !isQuoted;
-    else if (character === delimiter && !isQuoted) {
-      cells.push(cell.trim());
-      cell = '';
-    } else cell += character;
-  }
-  return [...cells, cell.trim()];
+  const dialect = { delimiter, quote: '"', comment: '' };
+  return parseLine(row, dialect) ?? parseLooseLine(row, dialect) ?? [row];
 }
 
 function guessColumns(table: readonly string[][], comment: string, delimiter: string, meaning: Meaning) {
