@@ -35,8 +35,8 @@ export function guessing(meaning: Meaning, configure: (guess: Guess) => Configur
 }
 
 async function beginningOf(feed: FeedContext<SourceOptions>): Promise<{ start: string; isWhole: boolean }> {
-  const documents = await openSource(feed, ACCEPT);
-  for await (const document of documents ?? []) {
+  const source = await openSource(feed, ACCEPT);
+  for await (const document of source?.documents ?? []) {
     if ('fault' in document) continue;
     // Leaving the loop closes the document.
     return await readBeginning(document);

@@ -81,17 +81,14 @@ export async function* readSource(
   readDocument: (document: ByteStream) => AsyncIterable<readonly Found[]>,
   asked: Partial<Asked> = {},
 ): AsyncGenerator<FeedBatch> {
-  let note: string | null = null;
-  const onNote = (text: string): void => {
-    note = text;
-  };
-  const streams = await openSource(feed, accept, onNote, asked);
-  if (streams === null) return;
+  const source = await openSource(feed, accept, asked);
+  if (source === null) return;
+  const { documents, note } = source;
   const found = async function* (): AsyncGenerator<readonly Found[]> {
-    for await (const stream of streams) {
-      if ('fault' in stream) {
-        yield [{ rejection: { reason: 'unreadable-file', detail: stream.fault, row: stream.name }, bytes: 0 }];
-      } else yield* readDocument(stream);
+    for await (const document of documents) {
+      if ('fault' in document) {
+        yield [{ rejection: { reason: 'unreadable-file', detail: document.fault, row: document.name }, bytes: 0 }];
+      } else yield* readDocument(document);
     }
   };
   for await (const batch of inBatches(found())) {
@@ -109,28 +106,30 @@ interface UnreadableFile {
 
 /**
  * Opens a source: one stream for the answer of an address, one for each file of a path, and one for each file of an
- * archive. Null when nothing changed since the last whole pull. `accept` is the header of that name. `onNote` is told of a copy
- * that answered in place of the address.
+ * archive. Null when nothing changed since the last whole pull. `accept` is the header of that name. `note` says that a copy
+ * answered in place of the address.
  */
 export async function openSource(
   feed: FeedContext<SourceOptions>,
   accept: string,
-  onNote: (note: string) => void = () => undefined,
   asked: Partial<Asked> = {},
-): Promise<AsyncIterable<ByteStream | UnreadableFile> | null> {
+): Promise<{ documents: AsyncIterable<ByteStream | UnreadableFile>; note: string | null } | null> {
   const { options, files, signal } = feed;
   if (options.url !== undefined) {
-    const answer = await askAny(feed, { accept, conditional: true, ...asked }, onNote);
+    const answer = await askAny(feed, { accept, conditional: true, ...asked });
     if (answer === null) return null;
+    const { host, response, note } = answer;
     // Messages name the host alone: the address may hold a key.
-    return unpack({ name: `the answer of ${answer.host}`, body: answer.response.body }, signal, options.member);
+    const body = { name: `the answer of ${host}`, body: response.body };
+    return { documents: unpack(body, signal, options.member), note };
   }
   const listed = await files(options.path ?? '.');
   if (listed === null) return null;
-  return (async function* () {
+  const documents = async function* (): AsyncGenerator<ByteStream | UnreadableFile> {
     for (const { name, body, fault } of listed) {
       if (fault === null) yield* unpack({ name, body }, signal, options.member);
       else yield { name, fault };
     }
-  })();
+  };
+  return { documents: documents(), note: null };
 }

@@ -154,7 +154,8 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
   };
 }
 
-function notPolled(name: string, { idleFeeds }: Config): GatewayError {
+/** The error for a feed that is not polled: `not-found`, or `unprocessable` for one that is idle. */
+export function notPolled(name: string, { idleFeeds }: Config): GatewayError {
   const idle = idleFeeds.find(({ definition }) => definition.name === name);
   if (idle === undefined) return new GatewayError('not-found', `No feed is called ${name}.`);
   const why = idle.reason === 'disabled' ? 'it is switched off (enabled: false)' : 'its optional key is not there';

@@ -18,6 +18,7 @@ import { createDispatchers } from '../upstream/dispatcher.ts';
 import { createReadSemaphore } from '../upstream/read-semaphore.ts';
 import { openUpstream } from '../upstream/upstream.ts';
 import { userAgentOf } from './backend.ts';
+import { notPolled } from './polls.ts';
 
 /** A feed that no configuration has: what would stand under its name in one. */
 export interface TrySource {
@@ -78,17 +79,14 @@ function withGuess(section: Record<string, unknown>, { format, options }: Guess)
   return { format, ...section, ...folder, ...options };
 }
 
-/** Tries a feed of a configuration whose store was never made. Throws `unprocessable` for one that is not polled. */
+/** Tries a feed of a configuration whose store was never made. Throws as a poll of it would. */
 export async function tryWithoutStore(
   config: Config,
   name: string,
   options: Omit<TrySourceOptions, 'base'>,
 ): Promise<TryReport> {
   const feed = configuredFeeds(config).find(({ definition }) => definition.name === name);
-  if (feed === undefined) {
-    const message = `The feed ${name} is not polled: it is switched off, or its optional key is not there.`;
-    throw new GatewayError('unprocessable', message);
-  }
+  if (feed === undefined) throw notPolled(name, config);
   return tryAlone(feed, { ...options, base: config.base });
 }
 

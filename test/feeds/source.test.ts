@@ -270,7 +270,7 @@ t.test('a key travels as a token, a password, in a header of its own or in the a
   }
   t.equal(requests.at(-1)?.url, '/s3cr%3Dt/a.json?k=s3cr%3Dt');
   const bench = await openFeedBench(t, stix, { url: `${url}/{key}/a.json`, key });
-  for await (const document of (await openSource(bench.context(), '*/*')) ?? []) {
+  for await (const document of (await openSource(bench.context(), '*/*'))?.documents ?? []) {
     t.notMatch(document.name, /s3cr/, 'and no message names the address');
   }
 });

@@ -130,7 +130,8 @@ async function* followPages(
     const request = { ...asked, ...parametersOf(position, paging, feed.options) };
     let response: FeedResponse | null;
     if (address === null) {
-      const answer = await askAny(feed, request, onNote);
+      const answer = await askAny(feed, request);
+      if (answer?.note) onNote(answer.note);
       address = answer?.address ?? null;
       response = answer?.response ?? null;
     } else {
