@@ -14,6 +14,7 @@ import { configInvalid } from '../../src/config/problem.ts';
 import { type Control, controlThrough } from '../../src/control/verbs.ts';
 import type { PollReport, StatusReport } from '../../src/model/control.ts';
 import { GatewayError } from '../../src/model/error.ts';
+import { recordingTerminal } from '../helpers/terminal.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LAUNCHER = join(ROOT, 'bin', 'sluice.mjs');
@@ -57,18 +58,7 @@ async function run(
     serve: refuse,
     ...more,
   } as unknown as Gateway;
-  const terminal = {
-    out: (text: string) => {
-      ran.out += text;
-    },
-    err: (text: string) => {
-      ran.err += text;
-    },
-    isTerminal: false,
-    env,
-    interrupted: () => new AbortController().signal,
-    pause: async () => {},
-  };
+  const terminal = recordingTerminal(ran, env);
   ran.code = await runCommand(args, { terminal, gateway });
   return ran;
 }

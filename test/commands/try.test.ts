@@ -11,6 +11,7 @@ import { systemClock } from '../../src/model/clock.ts';
 import { storeOf } from '../../src/store/registry.ts';
 import { openBackend } from '../../src/writer/backend.ts';
 import { BIN } from '../helpers/serve.ts';
+import { recordingTerminal } from '../helpers/terminal.ts';
 
 interface Served {
   url: string;
@@ -37,18 +38,7 @@ async function serving(t: Test, answer: Served['answer']): Promise<Served> {
 /** Runs `sluice try` in this process, in the directory of the test. */
 async function run(args: string[]) {
   const ran = { code: -1, out: '', err: '' };
-  const terminal = {
-    out: (text: string) => {
-      ran.out += text;
-    },
-    err: (text: string) => {
-      ran.err += text;
-    },
-    isTerminal: false,
-    env: {},
-    interrupted: () => new AbortController().signal,
-    pause: () => new Promise<void>((resolve) => setImmediate(resolve)),
-  };
+  const terminal = recordingTerminal(ran);
   ran.code = await runCommand(['try', ...args], { terminal, gateway });
   return ran;
 }
@@ -203,7 +193,7 @@ t.test('a person who waits is told how far it has come, a program is not', async
   const poll = async (args: string[], isErrTerminal: boolean) => {
     let end = (_: unknown): void => undefined;
     const left = [...steps];
-    let err = '';
+    const ran = { out: '', err: '' };
     const control = {
       made: null,
       close: async () => undefined,
@@ -218,20 +208,10 @@ t.test('a person who waits is told how far it has come, a program is not', async
         return step;
       },
     };
-    const terminal = {
-      out: () => undefined,
-      err: (text: string) => {
-        err += text;
-      },
-      isTerminal: false,
-      isErrTerminal,
-      env: {},
-      interrupted: () => new AbortController().signal,
-      pause: () => new Promise<void>((resolve) => setImmediate(resolve)),
-    };
+    const terminal = { ...recordingTerminal(ran), isErrTerminal };
     const stub = { version: '0', connectServer: async () => control } as unknown as typeof gateway;
     await runCommand(['poll', 'lab', '-c', 'x.yaml', ...args], { terminal, gateway: stub });
-    return err;
+    return ran.err;
   };
   const wiped = '\r\u001b[K';
   const shown = `${wiped}10000 rows, 2 requests, 1.3 MB${wiped}20000 rows, 3 requests, 2.5 MB${wiped}`;

@@ -3,17 +3,14 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { loadConfig } from '../../src/config/load.ts';
 import { parsePreset, presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import type { Json } from '../../src/model/json.ts';
 import { Secret } from '../../src/model/secret.ts';
-import { sinkKinds } from '../../src/sinks/registry.ts';
-import { collectionIdOf } from '../../src/stix/id.ts';
-import { storeEngines } from '../../src/store/registry.ts';
 import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts';
 import { scriptedClock } from '../helpers/clock.ts';
+import { loadYaml } from '../helpers/config.ts';
 import { openFeedBench, pull } from '../helpers/feed.ts';
 import { attributeOf, CHANGED, eventOf, startMisp } from '../helpers/misp-upstream.ts';
 import { START, uuidOf } from '../helpers/store.ts';
@@ -200,15 +197,7 @@ feeds: { one: { preset: ${name}${key}${asked.join('')} } }
 pools: { main: { feeds: [one] } }
 collections: { all: { pool: main } }
 `;
-    const { config } = loadConfig(yaml, {
-      path: join(t.testdir(), 'sluice.yaml'),
-      env: { KEY: 'k' },
-      formats: feedFormats,
-      presets,
-      stores: storeEngines,
-      sinks: sinkKinds,
-      collectionIdOf,
-    });
+    const { config } = loadYaml(t.testdir(), yaml, { KEY: 'k' });
     t.equal(config.feeds[0]?.definition.format, presets[name]?.format);
     t.ok(config.feeds[0]?.definition.title);
     t.not(config.feeds[0]?.definition.title, 'one', 'it says whose it is');
@@ -253,15 +242,7 @@ feeds:
 pools: { main: { feeds: [house, acme, other] } }
 collections: { all: { pool: main } }
 `;
-  const { config } = loadConfig(yaml, {
-    path: join(t.testdir(), 'sluice.yaml'),
-    env: {},
-    formats: feedFormats,
-    presets,
-    stores: storeEngines,
-    sinks: sinkKinds,
-    collectionIdOf,
-  });
+  const { config } = loadYaml(t.testdir(), yaml, {});
   t.strictSame(
     config.feeds.map(({ definition }) => [definition.title, definition.aliases]),
     [
@@ -316,16 +297,7 @@ feeds: { one: ${feed} }
 pools: { main: { feeds: [one] } }
 collections: { all: { pool: main } }
 `;
-    const load = () =>
-      loadConfig(yaml, {
-        path: join(t.testdir(), 'sluice.yaml'),
-        env: { KEY: 'k', BAD: 'k e y' },
-        formats: feedFormats,
-        presets,
-        stores: storeEngines,
-        sinks: sinkKinds,
-        collectionIdOf,
-      });
+    const load = () => loadYaml(t.testdir(), yaml, { KEY: 'k', BAD: 'k e y' });
     t.throws(load, { message }, feed);
   }
 });
@@ -344,16 +316,7 @@ feeds:
 pools: { main: { feeds: [one] } }
 collections: { all: { pool: main } }
 `;
-  const load = (text: string) =>
-    loadConfig(text, {
-      path: join(t.testdir(), 'sluice.yaml'),
-      env: { KEY: 'k1-secret', OTHER: 'k2-secret' },
-      formats: feedFormats,
-      presets,
-      stores: storeEngines,
-      sinks: sinkKinds,
-      collectionIdOf,
-    });
+  const load = (text: string) => loadYaml(t.testdir(), text, { KEY: 'k1-secret', OTHER: 'k2-secret' });
   const { effective } = load(yaml);
   t.match(effective, 'env: OTHER');
   t.notMatch(effective, /k[12]-secret/);

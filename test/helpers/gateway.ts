@@ -1,26 +1,23 @@
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import pino from 'pino';
 import type { Test } from 'tap';
 import { buildApp } from '../../routes/app.ts';
 import { createClientMap } from '../../src/auth/clients.ts';
 import { hashKey } from '../../src/auth/keys.ts';
-import { loadConfig } from '../../src/config/load.ts';
-import { presets } from '../../src/feeds/presets.ts';
-import { configuredFeeds, feedFormats } from '../../src/feeds/registry.ts';
+import { configuredFeeds } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
 import type { StoreFault } from '../../src/model/error.ts';
 import { canonical } from '../../src/normalise/canonical.ts';
-import { sinkKinds } from '../../src/sinks/registry.ts';
 import { feedFactsOf } from '../../src/status/feeds.ts';
-import { collectionIdOf, identityId } from '../../src/stix/id.ts';
+import { identityId } from '../../src/stix/id.ts';
 import { Commits } from '../../src/store/commits.ts';
-import { storeEngines, storeOf } from '../../src/store/registry.ts';
+import { storeOf } from '../../src/store/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
 import { accountsOf, allowancesOf } from '../../src/upstream/account.ts';
 import type { ResolveAll } from '../../src/upstream/dispatcher.ts';
 import { type Backend, openBackend } from '../../src/writer/backend.ts';
 import { NO_PRESSURE } from './app.ts';
+import { loadYaml } from './config.ts';
 
 export interface TestGateway {
   side: Backend;
@@ -48,15 +45,7 @@ export async function openGateway(
   } = {},
 ): Promise<TestGateway> {
   const clock = options.clock ?? systemClock;
-  const { config } = loadConfig(yaml, {
-    path: join(dir, 'sluice.yaml'),
-    env: options.env ?? {},
-    formats: feedFormats,
-    presets,
-    stores: storeEngines,
-    sinks: sinkKinds,
-    collectionIdOf,
-  });
+  const { config } = loadYaml(dir, yaml, options.env);
   const clients = createClientMap();
   const commits = new Commits();
   const side = await openBackend(config, {
