@@ -59,19 +59,29 @@ export function parsePreset(file: string, text: string): Preset {
   throw new GatewayError('internal', `${file}: ${error?.instancePath || 'the preset'} ${error?.message}.`);
 }
 
-/** Every preset by its name, which is its file's, read once at start. */
-export const presets: Record<string, Preset> = readPresets(new URL('./presets/', import.meta.url));
+/**
+ * Every preset by its name, which is its file's. A file is parsed when its preset is first asked for: to parse all of them takes 50 ms,
+ * and most commands need none.
+ */
+export const presets: Readonly<Record<string, Preset>> = listPresets(new URL('./presets/', import.meta.url));
 
-function readPresets(directory: URL): Record<string, Preset> {
+function listPresets(directory: URL): Record<string, Preset> {
+  const all: Record<string, Preset> = {};
   const names = readdirSync(directory)
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => file.slice(0, -'.yaml'.length));
-  return Object.fromEntries(
-    names.sort().map((name) => {
-      const file = `${name}.yaml`;
-      return [name, parsePreset(file, readFileSync(new URL(file, directory), 'utf8'))];
-    }),
-  );
+  for (const name of names.sort()) {
+    const file = `${name}.yaml`;
+    let preset: Preset | null = null;
+    Object.defineProperty(all, name, {
+      enumerable: true,
+      get: () => {
+        preset ??= parsePreset(file, readFileSync(new URL(file, directory), 'utf8'));
+        return preset;
+      },
+    });
+  }
+  return all;
 }
 
 /** The presets whose name, title or tags hold every one of the words. */
