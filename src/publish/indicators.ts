@@ -58,7 +58,7 @@ export function addObservation(byKey: Map<ObservableKey, FeedObservation[]>, one
   else before.push(one);
 }
 
-/** Decides about each observable, now that all that is said of it is known, and writes what follows. */
+/** Decides about each observable and writes what follows. */
 export async function decideAndAppend(
   tx: Transaction,
   context: JournalContext,
@@ -68,13 +68,26 @@ export async function decideAndAppend(
   now: Micros,
 ): Promise<Published> {
   const { name } = context.definition;
+  const { steps, dues, leftOut, lapsed } = await decideAll(tx, context, keys, observations, live, now);
+  if (dues.length > 0) await tx.setDue(name, dues);
+  for (const feed of lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
+  await tx.judge(name, keys, leftOut);
+  return append(tx, context, steps, now);
+}
+
+/** Decides about each observable, now that all that is said of it is known. Writes nothing. */
+export async function decideAll(
+  tx: Transaction,
+  context: JournalContext,
+  keys: readonly ObservableKey[],
+  observations: ReadonlyMap<ObservableKey, readonly FeedObservation[]>,
+  live: ReadonlyMap<ObservableKey, IndicatorEntry>,
+  now: Micros,
+): Promise<Decided> {
   const resolved = isMarked(observations) ? await resolveMarkings(tx, observations) : observations;
   const decided: Decided = { steps: [], dues: [], leftOut: [], lapsed: new Set() };
   for (const key of keys) decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, context, now, decided);
-  if (decided.dues.length > 0) await tx.setDue(name, decided.dues);
-  for (const feed of decided.lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
-  await tx.judge(name, keys, decided.leftOut);
-  return append(tx, context, decided.steps, now);
+  return decided;
 }
 
 /** Only what came as STIX has properties of its own, and markings among them. */
@@ -88,7 +101,7 @@ function isMarked(observations: ReadonlyMap<ObservableKey, readonly FeedObservat
 const NOTHING: readonly FeedObservation[] = [];
 
 /** What follows from deciding about observables. */
-interface Decided {
+export interface Decided {
   steps: Step[];
   /** Entries that stay as they are and are to be looked at again at another time. */
   dues: { dateAdded: Micros; due: Micros | null }[];
@@ -97,7 +110,7 @@ interface Decided {
   lapsed: Set<string>;
 }
 
-type Step =
+export type Step =
   | { do: 'issue'; issue: Issue; replaces: IndicatorEntry | null }
   /** A new generation, and right behind it the tombstone of the old one. */
   | { do: 'reissue'; issue: Issue; old: IndicatorEntry }

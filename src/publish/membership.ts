@@ -1,19 +1,23 @@
 import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
+import type { Verdict } from '../suppress/suppressor.ts';
 import { isExpanded } from './expand.ts';
 import type { JournalContext } from './journals.ts';
 import type { Merged } from './merge.ts';
 
-/** The observable and the merged indicator as this journal issues them, or why it doesn't. */
-export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOutReason };
+/** The observable and the merged indicator as this journal issues them, or why it doesn't. `verdict`: of the suppressor. */
+export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOutReason; verdict?: Verdict };
 
 /** Decides whether a merged indicator enters this journal, and in which form. */
 export function membershipOf(
   merged: Merged,
   { definition: { policy, profile }, suppressors }: Pick<JournalContext, 'definition' | 'suppressors'>,
 ): Membership {
-  if (suppressors.some((suppressor) => suppressor.match(merged.observable) !== null)) return { leftOut: 'suppressed' };
+  for (const suppressor of suppressors) {
+    const verdict = suppressor.match(merged.observable);
+    if (verdict !== null) return { leftOut: 'suppressed', verdict };
+  }
   if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { leftOut: 'type-not-taken' };
   const expanded = policy.expandCidr !== null && isExpanded(merged.observable, policy.expandCidr);
   const fitting = profile === 'stix' || expanded ? merged.observable : elasticObservable(merged.observable);
