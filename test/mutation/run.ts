@@ -1,14 +1,14 @@
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Mutant, runStryker } from './stryker.ts';
 import { placeOf, type Unit, unitsOf } from './units.ts';
 
 /**
- * Mutation tests: `npm run test:mutation -- --minutes 60 --share 0.1 --seed 1 --room publish`. Goes over a sample of the functions
- * of four rooms, in batches, and keeps each batch's results in `.cache/mutation/results.json`: a run that is repeated goes on
- * where it ended, and tries again only what was changed since.
+ * Mutation tests: `npm run test:mutation -- --room publish --mutants 80 --seed 1 --minutes 60`. Goes over a sample of the
+ * functions of four rooms, in batches, until it has so many mutants of each room, and keeps each batch's results in
+ * `.cache/mutation/results.json`: a run that is repeated goes on where it ended, and tries again only what was changed since.
  */
 interface Room {
   /** What tests this room itself, cheap ones first. */
@@ -37,7 +37,7 @@ const rooms: Record<string, Room> = {
 };
 
 /** Functions of one Stryker run, which is kept when it ends; each run begins with all near test files once. */
-const BATCH = 3;
+const BATCH = 6;
 const results = fileURLToPath(new URL('../../.cache/mutation/results.json', import.meta.url));
 
 interface Result {
@@ -48,7 +48,7 @@ interface Result {
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '60' },
-    share: { type: 'string', default: '1' },
+    mutants: { type: 'string', default: 'Infinity' },
     seed: { type: 'string', default: '1' },
     room: { type: 'string', multiple: true, default: Object.keys(rooms) },
   },
@@ -56,28 +56,51 @@ const { values } = parseArgs({
 
 const known = readResults();
 const until = Date.now() + Number(values.minutes) * 60_000;
-const open = Object.fromEntries(values.room.map((room) => [room, unitsToTry(room)]));
-while (Date.now() < until && Object.values(open).some(({ length }) => length > 0)) {
-  for (const [room, units] of Object.entries(open)) {
-    const batch = units.splice(0, BATCH);
-    if (batch.length === 0 || Date.now() >= until) continue;
+/** Functions whose run went wrong: the next start tries them again. */
+const failed = new Set<string>();
+let open = values.room;
+while (Date.now() < until && open.length > 0) {
+  open = open.filter((room) => nextBatch(room).length > 0);
+  for (const room of open) {
+    const batch = nextBatch(room);
+    if (Date.now() >= until) break;
     try {
       keep(batch, await tryBatch(room, batch));
     } catch (error) {
-      console.error(`left for the next run: ${batch.map(keyOf).join(', ')}`, error);
+      for (const unit of batch) failed.add(keyOf(unit));
+      console.error(`left for the next start: ${batch.map(keyOf).join(', ')}`, error);
     }
     printScores();
   }
 }
+printScores();
 printSurvivors();
 
-/** The sample of a room without what is known, in an order of the seed's. */
-function unitsToTry(room: string): Unit[] {
+/** A room's functions in an order of the seed's: so many of them as have the mutants that are asked for. */
+function sampleOf(room: string): Unit[] {
   const seed = Number(values.seed);
-  return globSync(`src/${room}/**/*.ts`)
+  const units = globSync(`src/${room}/**/*.ts`)
     .flatMap(unitsOf)
-    .filter((unit) => placeOf(unit, seed) < Number(values.share) && known[keyOf(unit)]?.digest !== unit.digest)
     .sort((a, b) => placeOf(a, seed) - placeOf(b, seed));
+  let mutants = 0;
+  const end = units.findIndex((unit) => {
+    const isEnough = mutants >= Number(values.mutants);
+    mutants += resultOf(unit)?.mutants.length ?? 0;
+    return isEnough;
+  });
+  return end < 0 ? units : units.slice(0, end);
+}
+
+/** The first of a room's sample that were not tried as they are now. */
+function nextBatch(room: string): Unit[] {
+  return sampleOf(room)
+    .filter((unit) => resultOf(unit) === null && !failed.has(keyOf(unit)))
+    .slice(0, BATCH);
+}
+
+function resultOf(unit: Unit): Result | null {
+  const result = known[keyOf(unit)];
+  return result?.digest === unit.digest ? result : null;
 }
 
 async function tryBatch(room: string, batch: Unit[]): Promise<Mutant[]> {
@@ -108,11 +131,8 @@ function keep(batch: Unit[], mutants: Mutant[]): void {
 }
 
 function printScores(): void {
-  const rows = Object.keys(rooms).map((room) => {
-    const mutants = Object.entries(known).flatMap(([key, { mutants }]) =>
-      key.startsWith(join('src', room, '/')) ? mutants : [],
-    );
-    const valid = mutants.filter(({ status }) => !['CompileError', 'RuntimeError', 'Ignored'].includes(status));
+  const rows = values.room.map((room) => {
+    const valid = triedOf(room).filter(({ status }) => !['CompileError', 'RuntimeError', 'Ignored'].includes(status));
     const alive = valid.filter(isAlive).length;
     const score = valid.length === 0 ? null : Math.round((1000 * (valid.length - alive)) / valid.length) / 10;
     return { room, mutants: valid.length, killed: valid.length - alive, alive, score };
@@ -121,11 +141,14 @@ function printScores(): void {
 }
 
 function printSurvivors(): void {
-  for (const { mutants } of Object.values(known)) {
-    for (const { file, start, mutator, replacement, status } of mutants.filter(isAlive)) {
-      console.log(`${file}:${start} ${mutator} ${status} -> ${replacement.replace(/\s+/g, ' ').slice(0, 160)}`);
-    }
+  for (const { file, start, mutator, replacement, status } of values.room.flatMap(triedOf).filter(isAlive)) {
+    console.log(`${file}:${start} ${mutator} ${status} -> ${replacement.replace(/\s+/g, ' ').slice(0, 160)}`);
   }
+}
+
+/** The mutants of a room's sample, as far as it was tried. */
+function triedOf(room: string): Mutant[] {
+  return sampleOf(room).flatMap((unit) => resultOf(unit)?.mutants ?? []);
 }
 
 function isAlive({ status }: Mutant): boolean {
