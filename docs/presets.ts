@@ -21,7 +21,8 @@ feeds:
 \`\`\`
 
 Every key of a preset can be set to something else beside it ([configuration.md](configuration.md)). Only an \`every\` below the publisher's
-minimum also needs \`override_minimum: "<reason>"\`. The facts are from public documents, read on the day that each names; none was tried
+minimum also needs \`override_minimum: "<reason>"\`. A \`url\` or \`path\` of your own may hold another list: then the preset's copies
+(\`fallback_urls\`), expected size (\`expect_rows\`) and guards (\`empty_allowed\`, \`shrink_guard\`) don't count. The facts are from public documents, read on the day that each names; none was tried
 against the service. Terms change: read them before you pass anything on.
 
 Not here, because they ended or nobody can get a key: SSLBL, Anomali Limo, DigitalSide, HailATAXII, PhishTank.

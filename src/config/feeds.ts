@@ -15,6 +15,7 @@ import {
   readExtension,
 } from './extension.ts';
 import type { SchemaNode } from './messages.ts';
+import { layOverPreset } from './preset-keys.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import type { ReadContext } from './read-value.ts';
 import { feedSchema, usualLifetime } from './schema/feed.ts';
@@ -146,7 +147,7 @@ function kindOf(entry: ConfigEntry, path: Step[], kinds: FeedKinds, context: Rea
   const publisherMinimum = parseDuration(given.facts?.min_every ?? '0s') ?? 0;
   return {
     format: known,
-    node: { ...node, entries: new Map([...base.entries, ...entries]) },
+    node: { ...node, entries: layOverPreset(base.entries, entries) },
     aliases,
     publisherMinimum,
   };

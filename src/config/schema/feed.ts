@@ -33,7 +33,11 @@ const patternsSchema = (description: string) =>
 /** Keys of every feed, whatever its format. */
 export const feedSchema = Type.Object(
   {
-    preset: Type.Optional(reference('A well-known feed; sets format and everything else that is not given here.')),
+    preset: Type.Optional(
+      reference(
+        'A well-known feed; sets format and everything else that is not given here. With a url or path of your own, what the preset says of the list at its own address is left out: fallback_urls, expect_rows, empty_allowed and shrink_guard; hosts too where the server is another one.',
+      ),
+    ),
     format: Type.Optional(reference('How the feed is read; its own keys stand beside these.')),
     enabled: Type.Boolean({
       default: true,
