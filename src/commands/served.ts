@@ -10,7 +10,7 @@ const meanings: Record<LeftOutReason, string> = {
   'above-ceiling':
     "marked above the collection's `tlp`; a collection with a higher one serves them, to clients that may read it",
   revoked: 'the feed itself took them back',
-  expired: "past their own `valid_until`, or not seen for the feed's `lifetime`",
+  expired: "past their own `valid_until`, or not seen for the feed's `lifetime` or the collection's `max_age`",
   suppressed: "own assets: the pool's `suppress` names them",
   'type-not-taken': "the collection's `types` don't name theirs",
   'objects-not-taken':
@@ -18,6 +18,7 @@ const meanings: Record<LeftOutReason, string> = {
   'not-for-elastic': `profile elastic-agent can't match ${UNMATCHED}; a collection with \`profile: stix\` serves them`,
   'below-confidence': "less sure than the collection's `min_confidence`",
   'too-few-sources': "said by fewer independent publishers than the collection's `sources`",
+  'label-not-taken': "their labels are not those that the collection's `labels` ask for",
   'end-not-served':
     "relations to an indicator or vulnerability that the collection doesn't serve from the same feed; they come when it does",
   expanded:

@@ -1,4 +1,10 @@
-import type { CollectionDefinition, JournalDefinition, JournalPolicy, Profile } from '../model/definition.ts';
+import type {
+  CollectionDefinition,
+  JournalDefinition,
+  JournalPolicy,
+  LabelPolicy,
+  Profile,
+} from '../model/definition.ts';
 import { profiles } from '../model/definition.ts';
 import { parseDuration } from '../model/duration.ts';
 import { isUnmatchedType } from '../model/elastic.ts';
@@ -72,6 +78,7 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
     }
     const own = policyKeys.some((key) => section[key] !== undefined) ? ownJournal(name, section, pooled) : null;
     if (own !== null) journals.push(own);
+    checkSources(name, section, pools.find((pool) => pool.name === section.pool)?.feeds ?? [], feeds, context);
     collections.push(defineCollection(name, section, own ?? pooled, own === null, context));
   }
   for (const journal of journals) checkJournal(journal, context);
@@ -103,7 +110,9 @@ function ownJournal(name: string, section: CollectionSection, pool: JournalDefin
     policy: {
       tlp: section.tlp ?? pool.policy.tlp,
       minConfidence: section.min_confidence ?? 0,
-      minSources: section.sources ?? 1,
+      ...sourcesOf(section.sources),
+      ...(section.labels === undefined ? {} : { labels: lowerCase(section.labels) }),
+      ...(section.max_age === undefined ? {} : { maxAge: section.max_age }),
       types: section.types === undefined ? null : [...section.types],
       tlpVersion: (section.tlp_version as 1 | 2 | undefined) ?? 2,
       objects: section.objects ?? 'indicators',
@@ -113,6 +122,15 @@ function ownJournal(name: string, section: CollectionSection, pool: JournalDefin
     keep: section.keep ?? pool.keep,
     keepVersions: section.keep_versions ?? 'last',
   };
+}
+
+function sourcesOf(sources: CollectionSection['sources'] = 1): Pick<JournalPolicy, 'minSources' | 'sourcesOf'> {
+  return typeof sources === 'number' ? { minSources: sources } : { minSources: sources.least, sourcesOf: sources.of };
+}
+
+function lowerCase({ any, none }: LabelPolicy): LabelPolicy {
+  const lower = (labels: readonly string[]): string[] => labels.map((label) => label.toLowerCase());
+  return { ...(any === undefined ? {} : { any: lower(any) }), ...(none === undefined ? {} : { none: lower(none) }) };
 }
 
 function defineCollection(
@@ -158,6 +176,27 @@ function checkPools(pools: Config['pools'], feeds: ReadonlySet<string>, context:
       'is in no pool: it is polled, and nobody can read it',
     );
   }
+}
+
+/** The feeds that a collection counts as its sources are its pool's, and as many as it asks for. */
+function checkSources(
+  name: string,
+  { pool, sources }: CollectionSection,
+  pooled: readonly string[],
+  feeds: ReadonlySet<string>,
+  { report, placeOf }: ResolveContext,
+): void {
+  if (sources === undefined || typeof sources === 'number') return;
+  const path = ['collections', name, 'sources'];
+  sources.of.forEach((feed, i) => {
+    if (pooled.includes(feed)) return;
+    const at = [...path, 'of', i];
+    const why = feeds.has(feed) ? `is not in the pool ${pool}` : `names no feed${didYouMean(feed, pooled)}`;
+    report(placeOf(at), at, why);
+  });
+  if (sources.least <= sources.of.length) return;
+  const at = [...path, 'least'];
+  report(placeOf(at), at, `is more than the feeds in of (${sources.of.length}): nothing could ever be served`);
 }
 
 function checkJournal(journal: JournalDefinition, context: ResolveContext): void {

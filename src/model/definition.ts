@@ -75,6 +75,13 @@ export interface PoolDefinition {
   feeds: string[];
 }
 
+/** Labels in lower case; one that ends in `*` stands for all that start so. */
+export interface LabelPolicy {
+  /** At least one of these. Absent: none is asked for. */
+  any?: readonly string[];
+  none?: readonly string[];
+}
+
 /** Which observations of a pool count in a journal, and which merged indicators it holds. */
 export interface JournalPolicy {
   /** The ceiling: observations above it are left out before merging. */
@@ -82,6 +89,12 @@ export interface JournalPolicy {
   minConfidence: number;
   /** At least so many independent sources. */
   minSources: number;
+  /** Names of the feeds that count as sources. Absent: all of the pool. */
+  sourcesOf?: readonly string[];
+  /** Which labels a merged indicator must have, and which it must not have. Absent: any. */
+  labels?: LabelPolicy;
+  /** What was last seen or confirmed longer ago doesn't count. Absent: the feeds' lifetimes alone say. */
+  maxAge?: Millis;
   /** Null: every type. Only collections with a journal of their own set it; others narrow types when they are read. */
   types: ObservableType[] | null;
   /** The version of TLP whose markings are referred to. */

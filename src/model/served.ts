@@ -15,6 +15,7 @@ export const leftOutReasons = [
   'not-for-elastic',
   'below-confidence',
   'too-few-sources',
+  'label-not-taken',
   'end-not-served',
   'expanded',
   'superseded',

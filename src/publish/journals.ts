@@ -110,8 +110,7 @@ export class Journals {
   }
 
   async #freshness(tx: Transaction, feed: FeedDefinition, now: Micros): Promise<FeedFreshness> {
-    const state = dependsOnState(feed) ? await tx.feedState(feed.name) : null;
-    return freshnessOf(feed, state, this.isIdle(feed.name), now);
+    return freshnessOf(feed, await tx.feedState(feed.name), this.isIdle(feed.name), now);
   }
 
   isIdle(feed: string): boolean {
@@ -123,19 +122,8 @@ function feedsIn(pool: PoolDefinition | undefined, feeds: readonly FeedDefinitio
   return pool === undefined ? [] : feeds.filter(({ name }) => pool.feeds.includes(name));
 }
 
-/** Without a lifetime nothing depends on when the feed was read, so its state need not be. */
-export function dependsOnState({ lifetime }: FeedDefinition): boolean {
-  return Object.keys(lifetime).length > 0;
-}
-
 /** The freshness of a feed in this state. `isIdle`: it is not to be polled, so nobody waits for it and what it said ages. */
-export function freshnessOf(
-  definition: FeedDefinition,
-  state: FeedState | null,
-  isIdle: boolean,
-  now: Micros,
-): FeedFreshness {
-  if (state === null || !dependsOnState(definition)) return { definition, confirmedAt: null, unreadSince: null };
+export function freshnessOf(definition: FeedDefinition, state: FeedState, isIdle: boolean, now: Micros): FeedFreshness {
   return {
     definition,
     confirmedAt: definition.mode === 'snapshot' ? state.confirmedAt : null,
@@ -145,6 +133,5 @@ export function freshnessOf(
 
 /** The freshness of a feed that is being read: the rows of a snapshot under way are confirmed by being in it. */
 export function freshnessWhileRead(definition: FeedDefinition, now: Micros): FeedFreshness {
-  const isConfirmed = definition.mode === 'snapshot' && dependsOnState(definition);
-  return { definition, confirmedAt: isConfirmed ? now : null, unreadSince: null };
+  return { definition, confirmedAt: definition.mode === 'snapshot' ? now : null, unreadSince: null };
 }

@@ -1,5 +1,5 @@
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
-import type { Profile } from '../model/definition.ts';
+import type { JournalPolicy, Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
@@ -25,66 +25,95 @@ type Dated = Pick<IndicatorEntry, 'objectId' | 'created' | 'version' | 'validUnt
 /** The dates of one source object that its end depends on. */
 type Dates = Pick<OtherSourceObject, 'validUntil' | 'reportedAt'>;
 
+/** What a journal says of age itself. */
+type AgePolicy = Pick<JournalPolicy, 'maxAge'>;
+const NO_POLICY: AgePolicy = {};
+
 /**
  * Returns when an observation expires: with the last of the source objects that say it. Null: never.
  *
  * The source's own `valid_until` counts first (STIX 2.1 section 4.7; without one an indicator has no end). Else the configured
  * lifetime counts from the last sighting that the feed dates or the last confirmation of a snapshot, whichever is later, and
- * without either from when the feed first reported it. A lifetime that ends while the feed can't be read is held until the feed's
- * outage limit.
+ * without either from when the feed first reported it. A journal's `max_age` counts in the same way, whatever the source says. What
+ * ends by age while the feed can't be read is held until the feed's outage limit.
  */
-export function expiryOf(observation: Observation, feed: FeedFreshness, now: Micros): Micros | null {
-  let last = endOf(observation, observation, feed, now);
+export function expiryOf(
+  observation: Observation,
+  feed: FeedFreshness,
+  now: Micros,
+  policy: AgePolicy = NO_POLICY,
+): Micros | null {
+  let last = endOf(observation, observation, feed, now, policy);
   for (const other of observation.others) {
     if (last === null) return null;
-    const end = endOf(observation, other, feed, now);
+    const end = endOf(observation, other, feed, now, policy);
     last = end === null ? null : Math.max(last, end);
   }
   return last;
 }
 
-function endOf(observation: Observation, said: Dates, feed: FeedFreshness, now: Micros): Micros | null {
-  if (said.validUntil !== null) return said.validUntil;
-  const end = lifeEndOf(observation, said, feed);
-  return end !== null && isHeld(observation, end, feed, now) ? heldUntil(end, feed) : end;
+function endOf(
+  observation: Observation,
+  said: Dates,
+  feed: FeedFreshness,
+  now: Micros,
+  policy: AgePolicy,
+): Micros | null {
+  const span = spanOf(observation, said, feed, policy);
+  if (span === null) return said.validUntil;
+  const end = sinceOf(observation, said, feed) + span;
+  return leastOf(said.validUntil, isHeld(end, span, feed, now) ? heldUntil(end, feed) : end);
 }
 
-/** Has its lifetime ended, or is it held, so that it is to be reviewed after the feed's next good poll? */
-export function hasLapsed(observation: Observation, feed: FeedFreshness, now: Micros): boolean {
+/** Has its age ended it, or is it held, so that it is to be reviewed after the feed's next good poll? */
+export function hasLapsed(
+  observation: Observation,
+  feed: FeedFreshness,
+  now: Micros,
+  policy: AgePolicy = NO_POLICY,
+): boolean {
   return (
-    mayBeSaidAgain(observation, observation, feed, now) ||
-    observation.others.some((other) => mayBeSaidAgain(observation, other, feed, now))
+    mayBeSaidAgain(observation, observation, feed, now, policy) ||
+    observation.others.some((other) => mayBeSaidAgain(observation, other, feed, now, policy))
   );
 }
 
-function mayBeSaidAgain(observation: Observation, said: Dates, feed: FeedFreshness, now: Micros): boolean {
-  if (said.validUntil !== null) return false;
-  const end = lifeEndOf(observation, said, feed);
-  if (end === null) return false;
+function mayBeSaidAgain(
+  observation: Observation,
+  said: Dates,
+  feed: FeedFreshness,
+  now: Micros,
+  policy: AgePolicy,
+): boolean {
+  const span = spanOf(observation, said, feed, policy);
+  // What the source ended itself no poll confirms.
+  if (span === null || (said.validUntil !== null && said.validUntil <= now)) return false;
+  const end = sinceOf(observation, said, feed) + span;
   if (feed.definition.mode === 'snapshot' && end <= now) return true;
   // What a delta feed let go is not said again by a poll that says nothing of it: only what is held waits for one.
-  return isHeld(observation, end, feed, now) && heldUntil(end, feed) > now;
+  return isHeld(end, span, feed, now) && heldUntil(end, feed) > now;
 }
 
-function lifetimeOf({ observable: { type } }: Observation, { definition: { lifetime } }: FeedFreshness): Micros | null {
-  const milliseconds = lifetime[type] ?? lifetime.default;
-  return milliseconds === undefined ? null : milliseconds * MICROS_PER_MS;
+/** For how long it counts after it was last seen. Null: its age alone never ends it. */
+function spanOf(
+  { observable: { type } }: Observation,
+  { validUntil }: Dates,
+  { definition: { lifetime } }: FeedFreshness,
+  { maxAge }: AgePolicy,
+): Micros | null {
+  const own = validUntil === null ? (lifetime[type] ?? lifetime.default) : undefined;
+  const span = own === undefined || maxAge === undefined ? (own ?? maxAge) : Math.min(own, maxAge);
+  return span === undefined ? null : span * MICROS_PER_MS;
 }
 
-function lifeEndOf(observation: Observation, { reportedAt }: Dates, feed: FeedFreshness): Micros | null {
-  const lifetime = lifetimeOf(observation, feed);
-  if (lifetime === null) return null;
-  const { lastSeen } = observation;
-  const { confirmedAt } = feed;
-  const since = lastSeen === null ? (confirmedAt ?? reportedAt) : Math.max(lastSeen, confirmedAt ?? 0);
-  return since + lifetime;
+function sinceOf({ lastSeen }: Observation, { reportedAt }: Dates, { confirmedAt }: FeedFreshness): Micros {
+  return lastSeen === null ? (confirmedAt ?? reportedAt) : Math.max(lastSeen, confirmedAt ?? 0);
 }
 
-/** Only a lifetime that ends after the feed was last read is held. */
-function isHeld(observation: Observation, end: Micros, feed: FeedFreshness, now: Micros): boolean {
-  if (feed.unreadSince === null || end <= feed.unreadSince) return false;
-  const ahead = Math.max(LAST_LOOK, Math.min(HOLD_AHEAD, (lifetimeOf(observation, feed) ?? 0) / 4));
-  return end <= now + ahead;
+/** Only what ends after the feed was last read is held. */
+function isHeld(end: Micros, span: Micros, { unreadSince }: FeedFreshness, now: Micros): boolean {
+  if (unreadSince === null || end <= unreadSince) return false;
+  return end <= now + Math.max(LAST_LOOK, Math.min(HOLD_AHEAD, span / 4));
 }
 
 function heldUntil(end: Micros, { unreadSince, definition }: FeedFreshness): Micros {

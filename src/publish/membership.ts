@@ -1,3 +1,4 @@
+import type { JournalPolicy, LabelPolicy } from '../model/definition.ts';
 import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
@@ -5,6 +6,7 @@ import type { Verdict } from '../suppress/suppressor.ts';
 import { isExpanded } from './expand.ts';
 import type { JournalContext } from './journals.ts';
 import type { Merged } from './merge.ts';
+import type { Publishers } from './publisher.ts';
 
 /** The observable and the merged indicator as this journal issues them, or why it doesn't. `verdict`: of the suppressor. */
 export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOutReason; verdict?: Verdict };
@@ -12,7 +14,11 @@ export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOut
 /** Decides whether a merged indicator enters this journal, and in which form. */
 export function membershipOf(
   merged: Merged,
-  { definition: { policy, profile }, suppressors }: Pick<JournalContext, 'definition' | 'suppressors'>,
+  {
+    definition: { policy, profile },
+    suppressors,
+    publishers,
+  }: Pick<JournalContext, 'definition' | 'suppressors' | 'publishers'>,
 ): Membership {
   for (const suppressor of suppressors) {
     const verdict = suppressor.match(merged.observable);
@@ -23,10 +29,27 @@ export function membershipOf(
   const fitting = profile === 'stix' || expanded ? merged.observable : elasticObservable(merged.observable);
   if (fitting === null) return { leftOut: 'not-for-elastic' };
   if ((merged.confidence ?? 0) < policy.minConfidence) return { leftOut: 'below-confidence' };
-  if (merged.publishers < policy.minSources) return { leftOut: 'too-few-sources' };
+  if (sourcesOf(merged, policy, publishers) < policy.minSources) return { leftOut: 'too-few-sources' };
+  if (policy.labels !== undefined && !takesLabels(merged.labels, policy.labels)) return { leftOut: 'label-not-taken' };
   // Its addresses enter in its place: all who say the network say each of them.
   if (expanded) return { leftOut: 'expanded' };
   if (profile === 'stix' || merged.kept === null) return { as: fitting, merged };
   // Elastic maps a custom property by whatever type comes first: only those it knows are kept.
   return { as: fitting, merged: { ...merged, kept: elasticProperties(merged.kept) } };
+}
+
+/** Independent sources, of the feeds that the policy counts. A row that only names such a feed as its source is not the feed's word. */
+function sourcesOf(merged: Merged, { sourcesOf: feeds }: JournalPolicy, { countOf }: Publishers): number {
+  if (feeds === undefined) return merged.publishers;
+  return countOf(merged.claims.filter(({ feed }) => feeds.includes(feed)).map(({ feed_name: name }) => name));
+}
+
+function takesLabels(labels: readonly string[], { any, none = [] }: LabelPolicy): boolean {
+  const given = labels.map((label) => label.toLowerCase());
+  const has = (wanted: readonly string[]): boolean => wanted.some((one) => given.some((label) => isLabel(label, one)));
+  return (any === undefined || has(any)) && !has(none);
+}
+
+function isLabel(label: string, wanted: string): boolean {
+  return wanted.endsWith('*') ? label.startsWith(wanted.slice(0, -1)) : label === wanted;
 }

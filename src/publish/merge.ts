@@ -81,11 +81,11 @@ export function merge(
     const feed = feeds.get(name);
     if (feed === undefined) continue;
     const tlp = observation.tlp ?? feed.definition.tlp;
-    const expires = expiryOf(observation, feed, now);
+    const expires = expiryOf(observation, feed, now, policy);
     const confidence = observation.confidence ?? feed.definition.confidence;
     const reason = reasonOf(observation, { tlp, expires }, policy, now);
     const mayLapse = reason === null || reason === 'expired';
-    if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now)) lapsed.add(name);
+    if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now, policy)) lapsed.add(name);
     if (reason === null) admitted.push({ observation, network, feed, confidence, tlp, expires });
     else leftOut = [...leftOut, { feed: name, reason, ...(network === undefined ? {} : { network }) }];
   }

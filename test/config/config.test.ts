@@ -287,6 +287,54 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       /also the id of the collection c/,
     ],
     [
+      'a source of no feed',
+      `${pool}collections:\n  c: { pool: main, sources: { least: 1, of: [hause] } }\n`,
+      6,
+      46,
+      'collections.c.sources.of[0]',
+      /names no feed; did you mean house\?/,
+    ],
+    [
+      'a source of another pool',
+      `${feed}  else: { format: web, url: x }\npools:\n  main: { feeds: [house] }\n  b: { feeds: [else] }\ncollections:\n  c: { pool: main, sources: { least: 1, of: [else] } }\n`,
+      8,
+      46,
+      'collections.c.sources.of[0]',
+      /is not in the pool main/,
+    ],
+    [
+      'more sources than are named',
+      `${pool}collections:\n  c: { pool: main, sources: { least: 2, of: [house] } }\n`,
+      6,
+      38,
+      'collections.c.sources.least',
+      /more than the feeds in of \(1\)/,
+    ],
+    [
+      'sources that are neither',
+      `${pool}collections:\n  c: { pool: main, sources: two }\n`,
+      6,
+      29,
+      'collections.c.sources',
+      /must be a whole number/,
+    ],
+    [
+      'a star inside a label',
+      `${pool}collections:\n  c: { pool: main, labels: { any: ["a*b"] } }\n`,
+      6,
+      36,
+      'collections.c.labels.any[0]',
+      /start of labels with a \* behind it/,
+    ],
+    [
+      'no label',
+      `${pool}collections:\n  c: { pool: main, labels: {} }\n`,
+      6,
+      28,
+      'collections.c.labels',
+      /not be empty/,
+    ],
+    [
       'objects: all for Elastic',
       `${pool}collections:\n  c: { pool: main, profile: elastic-agent, objects: all }\n`,
       6,
@@ -724,6 +772,11 @@ collections:
   short: { pool: strict, keep: 31d }
   cves: { pool: strict, types: [cve], profile: stix }
   fixed: { pool: main, id: 6ba7b810-9dad-41d1-80b4-00c04fd430c8 }
+  narrow:
+    pool: main
+    sources: { least: 1, of: [house] }
+    labels: { any: [C2, "Malware:*"], none: [tor] }
+    max_age: 3d
 `;
   const { config, warnings } = load(text);
   t.strictSame(warnings, []);
@@ -738,6 +791,7 @@ collections:
       ['short', 'collection:short', null, 'green'],
       ['cves', 'collection:cves', null, 'green'],
       ['fixed', 'pool:main', null, 'amber'],
+      ['narrow', 'collection:narrow', null, 'amber'],
     ],
   );
   const journals = new Map(config.journals.map((journal) => [journal.name, journal]));
@@ -751,6 +805,7 @@ collections:
       'collection:raw',
       'collection:short',
       'collection:cves',
+      'collection:narrow',
     ],
   );
   t.strictSame(journals.get('collection:high'), {
@@ -769,6 +824,16 @@ collections:
       expandCidr: null,
     },
   });
+  t.strictSame(
+    [journals.get('collection:high')?.policy, journals.get('collection:narrow')?.policy].map((policy) => {
+      return [policy?.minSources, policy?.sourcesOf, policy?.labels, policy?.maxAge];
+    }),
+    [
+      [2, undefined, undefined, undefined],
+      [1, ['house'], { any: ['c2', 'malware:*'], none: ['tor'] }, 3 * DAY],
+    ],
+    'labels in lower case',
+  );
   t.match(journals.get('collection:raw'), { keepVersions: 'all', policy: { objects: 'all' } });
   t.match(
     journals.get('collection:short'),
@@ -778,7 +843,7 @@ collections:
   t.match(journals.get('collection:cves'), { profile: 'stix', policy: { types: ['cve'], expandCidr: 24 } });
   t.match(journals.get('pool:strict'), { policy: { expandCidr: 24 } });
   t.match(config.collections[1], { title: 'Addresses', description: 'Both', strict: true, id: /^00000000-0000-4000-/ });
-  t.equal(config.collections.at(-1)?.id, '6ba7b810-9dad-41d1-80b4-00c04fd430c8');
+  t.equal(config.collections.at(-2)?.id, '6ba7b810-9dad-41d1-80b4-00c04fd430c8');
 });
 
 t.test('what is allowed but hardly meant is warned of', async (t) => {

@@ -1,7 +1,21 @@
 import Type from 'typebox';
+import { durationSchema } from '../../model/duration.ts';
 import { closed, keepSchema, line, profileSchema, reference, text, tlpSchema, typesSchema } from './words.ts';
 
 /** What merges with what, and who reads which part of it. */
+
+const leastSources = Type.Integer({ minimum: 1, maximum: 100 });
+
+const labelsSchema = (description: string) =>
+  Type.Array(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      pattern: '^[^\\p{Cc}*]*\\*?$',
+      'x-expects': 'a label of 1 to 256 characters, or the start of labels with a * behind it',
+    }),
+    { minItems: 1, maxItems: 256, uniqueItems: true, description },
+  );
 
 export const poolSchema = Type.Object(
   {
@@ -81,11 +95,48 @@ export const collectionSchema = Type.Object(
       Type.Integer({ minimum: 0, maximum: 100, description: 'Indicators below it stay out.' }),
     ),
     sources: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 100,
+      Type.Union(
+        [
+          leastSources,
+          Type.Object(
+            {
+              least: leastSources,
+              of: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+                minItems: 1,
+                maxItems: 256,
+                uniqueItems: true,
+              }),
+            },
+            closed,
+          ),
+        ],
+        {
+          'x-expects': 'a whole number, 1 to 100, or { least: NUMBER, of: [FEED, ...] }',
+          description:
+            'Least number of independent publishers that say it, among all feeds of the pool or those named in `of`. Rows and feeds (by title, name or preset) that go by one name, however it is spelt, are one. With `of`, what other feeds say is served as well, and does not count here.',
+        },
+      ),
+    ),
+    labels: Type.Optional(
+      Type.Object(
+        {
+          any: Type.Optional(labelsSchema('At least one of these.')),
+          none: Type.Optional(labelsSchema('None of these.')),
+        },
+        {
+          ...closed,
+          minProperties: 1,
+          description:
+            'Labels of the merged indicator, so those of all its sources, in any case. A `*` at the end stands for whatever follows: `malware:*`.',
+        },
+      ),
+    ),
+    max_age: Type.Optional(
+      durationSchema({
+        minimum: '1m',
+        maximum: '3650d',
         description:
-          'Least number of independent publishers. Rows and feeds (by title, name or preset) that go by one name, however it is spelt, are one.',
+          "What a source last saw, or a snapshot last held, longer ago does not count; where neither is known, it counts from when it came. It ends sooner where the source or the feed's `lifetime` says so. Held in an outage as a lifetime is.",
       }),
     ),
     tlp: Type.Optional(tlpSchema("Ceiling. Default: the pool's.")),
@@ -113,6 +164,8 @@ export const collectionSchema = Type.Object(
 export const policyKeys = [
   'min_confidence',
   'sources',
+  'labels',
+  'max_age',
   'tlp',
   'tlp_version',
   'objects',

@@ -25,6 +25,7 @@ const reasonCodes: Record<LeftOutReason, number> = {
   'end-not-served': 10,
   expanded: 11,
   suppressed: 12,
+  'label-not-taken': 13,
 };
 const reasonByCode = new Map(Object.entries(reasonCodes).map(([reason, code]) => [code, reason as LeftOutReason]));
 /** Kinds: codes of observables, or these. */
