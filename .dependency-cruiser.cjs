@@ -44,7 +44,7 @@ const also = {
   config: ['^src/normalise/(own-asset|parsed)\\.ts$'],
   sinks: ['^src/outputs/(registry|options|selection)\\.ts$'],
   status: ['^src/version\\.ts$'],
-  writer: ['^src/(load|log|version)\\.ts$', '^src/normalise/(canonical|type-words)\\.ts$'],
+  writer: ['^src/(load|log|version)\\.ts$', '^src/normalise/(asked|canonical|type-words)\\.ts$'],
   commands: ['^src/gateway\\.ts$', '^src/feeds/presets\\.ts$'],
 };
 
@@ -71,7 +71,7 @@ module.exports = {
         pathNot: [
           '^src/(auth|config|stix|model)/',
           '^src/outputs/(registry|options|selection|ioc)\\.ts$',
-          '^src/status/(feeds|json)\\.ts$',
+          '^src/status/(explain|feeds|json)\\.ts$',
           '^src/control/verbs\\.ts$',
           CONTRACTS,
         ],

@@ -35,7 +35,7 @@ export async function makeDocument(): Promise<string> {
     identityId: '',
     cursorSecret: '',
     feeds: [],
-    canonical: () => ({ rejection: { detail: '' } }),
+    readAsked: (ioc) => ({ ioc, observable: null, unreadable: null, exact: [], networks: [] }),
     version,
     control: controlThrough(async () => undefined),
     refreshOnRead: () => undefined,

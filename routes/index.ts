@@ -1,6 +1,13 @@
 import type { TaxiiDefinition } from '../src/model/definition.ts';
 import { readAssets } from './assets.ts';
-import { getControlStatus, getFailedEntries, getRejections, pollFeed, retrySink } from './control/operations.ts';
+import {
+  explainValue,
+  getControlStatus,
+  getFailedEntries,
+  getRejections,
+  pollFeed,
+  retrySink,
+} from './control/operations.ts';
 import { addDocs } from './docs.ts';
 import { getHealth, getReadiness } from './health.ts';
 import { getMetrics } from './metrics.ts';
@@ -19,6 +26,7 @@ import {
   getVersions,
 } from './taxii/api-root.ts';
 import { getDiscovery } from './taxii/discovery.ts';
+import { explainIoc } from './v1/explain.ts';
 import { getFeeds } from './v1/feeds.ts';
 import { getIocs } from './v1/iocs.ts';
 import { lookupIoc, lookupIocs } from './v1/lookup.ts';
@@ -53,6 +61,7 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
         'POST /iocs/stix': postStix,
         'GET /lookup': lookupIoc,
         'POST /lookup': lookupIocs,
+        'GET /explain': explainIoc,
         'GET /feeds': getFeeds,
       },
     },
@@ -63,6 +72,7 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
       isAlwaysServed: true,
       routes: {
         'GET /status': getControlStatus,
+        'GET /explain': explainValue,
         'POST /feeds/:feed/poll': pollFeed,
         'GET /feeds/:feed/rejections': getRejections,
         'GET /sinks/:sink/failed': getFailedEntries,

@@ -2,9 +2,10 @@ import type { Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { ClientDirectory } from '../src/auth/clients.ts';
 import type { Control } from '../src/control/verbs.ts';
+import type { ReadAsked } from '../src/model/asked.ts';
 import type { Clock } from '../src/model/clock.ts';
 import type { CollectionDefinition, TaxiiDefinition } from '../src/model/definition.ts';
-import type { Observable, ObservableType } from '../src/model/observable.ts';
+
 import type { Allowance } from '../src/model/state.ts';
 import type { FeedFacts } from '../src/status/feeds.ts';
 import type { Reader } from '../src/store/store.ts';
@@ -47,8 +48,8 @@ export interface RouteParts {
   cursorSecret: string;
   /** What is known of each feed besides its state in the store. */
   feeds: FeedFacts[];
-  /** The canonical form that the feeds' values went through. */
-  canonical: ReadCanonical;
+  /** Reads a value that a reader asks about, by the rules for values of feeds. */
+  readAsked: ReadAsked;
   version: string;
   /** The verbs of operators. */
   control: Control;
@@ -61,9 +62,3 @@ export interface RouteContext extends RouteParts {
   reads: ReadCount;
   rates: Rates;
 }
-
-/** normalise/canonical.ts, handed in: the same spelling rules for what is asked as for what feeds say. */
-export type ReadCanonical = (
-  claim: ObservableType | null,
-  text: string,
-) => { observable: Observable } | { rejection: { detail: string } };

@@ -14,7 +14,7 @@ import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
 import { GatewayError } from './model/error.ts';
-import { canonical } from './normalise/canonical.ts';
+import { readAsked } from './normalise/asked.ts';
 import { answerBytesWithin, connectionsWithin } from './process-limits.ts';
 import { feedFactsOf } from './status/feeds.ts';
 import { identityId } from './stix/id.ts';
@@ -128,7 +128,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       identityId: identityId(await reader.namespace()),
       cursorSecret: await reader.cursorSecret(),
       feeds: feedFactsOf(config),
-      canonical,
+      readAsked,
       version,
       pressure: { eventLoopDelay: MAX_EVENT_LOOP_DELAY_MS, heapBytes: FULL_HEAP * getHeapStatistics().heap_size_limit },
       cacheBytes: config.cache.bytes,

@@ -1,14 +1,17 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type TSchema } from 'typebox';
-import { MAX_ROWS, nameSchema } from '../../src/control/verbs.ts';
+import { askedSchema, MAX_ROWS, nameSchema } from '../../src/control/verbs.ts';
 import type { Millis } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
+import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
+import { explainJson } from '../../src/status/explain.ts';
 import { deadLettersJson, pollJson, rejectionsJson, statusJson } from '../../src/status/json.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter, type OperationText, operation } from '../operation.ts';
+import { numberParameter, type OperationText, operation, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { problemForm } from '../problem.ts';
 import { readLimit, readQuery } from '../query.ts';
+import { explanationSchema } from '../v1/explain.ts';
 import { audit } from './operators.ts';
 import {
   deadLetterSchema,
@@ -51,6 +54,10 @@ const pollQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+const explainQuery = Type.Object(
+  { ioc: askedSchema, type: wordParameter(observableTypes, { description: 'Told from the value unless given.' }) },
+  { additionalProperties: false },
+);
 const noQuery = Type.Object({}, { additionalProperties: false });
 const json = (description: string, schema: TSchema) => ({ description, content: { 'application/json': schema } });
 
@@ -85,6 +92,20 @@ export function pollFeed(context: RouteContext): Operation {
     const isForced = readQuery(request)['accept_shrink'] === 'true';
     const poll = isForced ? context.control.acceptShrink(feed) : context.control.poll(feed);
     return withinWait(context, request, reply, poll.then(pollJson), ({ outcome }) => outcome);
+  });
+}
+
+export function explainValue(context: RouteContext): Operation {
+  const text = {
+    operationId: 'explainValue',
+    summary: 'Who says a value, in which collections it is or is not, and why',
+    description: 'As `sluice explain --json`: of all feeds and collections, whatever the operator may read.',
+    query: explainQuery,
+    reply: json('What is known of the value.', explanationSchema),
+  };
+  return controlOperation(text, async (request) => {
+    const { ioc, type = null } = readQuery(request) as { ioc: string; type?: ObservableType };
+    return [explainJson(await context.control.explain(ioc, type)), 'done'];
   });
 }
 

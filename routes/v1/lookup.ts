@@ -15,7 +15,7 @@ import { eventLoop } from '../../src/model/turns.ts';
 import { iocOf } from '../../src/outputs/ioc.ts';
 import type { Operation } from '../methods.ts';
 import { readBody, wordParameter } from '../operation.ts';
-import type { ReadCanonical, RouteContext } from '../parts.ts';
+import type { RouteContext } from '../parts.ts';
 import { readQuery } from '../query.ts';
 import { iocMembers, restOperation, timestamp } from './schemas.ts';
 
@@ -23,8 +23,6 @@ const MAX_VALUES = 1000;
 const MAX_VALUE = 8192;
 /** Values that are looked up in one turn: an IPv6 address may be in 127 networks, which takes 1.6 ms. */
 const SLICE = 10;
-/** The longest prefix of a network of several addresses. All networks that hold an address are looked up. */
-const LONGEST_PREFIX = { ipv4: 31, ipv6: 127 } as const;
 /** Typical memory of the answer to one value: a match, twice. */
 const ANSWER_BYTES = 2048;
 
@@ -111,56 +109,21 @@ async function lookUp(
   return { meta: { asked: values.length, found, generated_at: formatMillis(context.clock.now()) }, data };
 }
 
-/** A value that is looked up, and the keys it may be found under. */
-interface Asked {
-  ioc: string;
-  /** By the given type, else by its form. */
-  observable: Observable | null;
-  /** All readings: a certificate's fingerprint looks like a file's hash. */
-  exact: ObservableKey[];
-  networks: ObservableKey[];
-}
-
 async function answerSlice(
   values: string[],
   claim: ObservableType | null,
   request: FastifyRequest,
   context: RouteContext,
 ) {
-  const asked = values.map((ioc) => readAsked(ioc, claim, context.canonical));
-  const keys = new Set(asked.flatMap(({ exact, networks }) => [...exact, ...networks]));
+  const asked = values.map((ioc) => context.readAsked(ioc, claim));
+  const keys = new Set(asked.flatMap(({ exact, networks }) => [...exact, ...networks]).map(observableKey));
   const known = await findEntries([...keys], request, context);
-  const matchesOf = (keys: ObservableKey[], match: 'exact' | 'network') =>
-    keys.flatMap((key) => (known.get(key) ?? []).map((found) => matchOf(found, match)));
+  const matchesOf = (observables: Observable[], match: 'exact' | 'network') =>
+    observables.flatMap((one) => (known.get(observableKey(one)) ?? []).map((found) => matchOf(found, match)));
   return asked.map(({ ioc, observable, exact, networks }) => {
     const matches = [...matchesOf(exact, 'exact'), ...matchesOf(networks, 'network')];
     return { ioc, ...(observable ?? {}), found: matches.length > 0, matches };
   });
-}
-
-function readAsked(ioc: string, claim: ObservableType | null, canonical: ReadCanonical): Asked {
-  const readings = [claim, ...(claim === null ? observableTypes : [])]
-    .map((type) => canonical(type, ioc))
-    .flatMap((read) => ('observable' in read ? [read.observable] : []));
-  const seen = canonical(claim, ioc);
-  const networks = readings.flatMap((observable) => networksOf(observable, canonical));
-  return {
-    ioc,
-    observable: 'observable' in seen ? seen.observable : null,
-    exact: [...new Set(readings.map(observableKey))],
-    networks: [...new Set(networks.map(observableKey))],
-  };
-}
-
-/** The networks that hold an address, narrowest first. */
-function networksOf({ type, value }: Observable, canonical: ReadCanonical): Observable[] {
-  if ((type !== 'ipv4' && type !== 'ipv6') || value.includes('/')) return [];
-  const networks: Observable[] = [];
-  for (let bits: number = LONGEST_PREFIX[type]; bits >= 1; bits -= 1) {
-    const read = canonical(type, `${value}/${bits}`);
-    if ('observable' in read) networks.push(read.observable);
-  }
-  return networks;
 }
 
 interface Found {

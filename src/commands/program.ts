@@ -3,6 +3,7 @@ import { GatewayError } from '../model/error.ts';
 import { addCheckConfig } from './check-config.ts';
 import { addClient } from './client.ts';
 import type { CommandContext } from './context.ts';
+import { addExplain } from './explain.ts';
 import { addPoll } from './poll.ts';
 import { addPresets } from './presets.ts';
 import { addPrintConfig } from './print-config.ts';
@@ -46,6 +47,7 @@ function buildProgram(context: CommandContext): Command {
   addPoll(program, context);
   addStatus(program, context);
   addRejections(program, context);
+  addExplain(program, context);
   addClient(program, context);
   addSink(program, context);
   return program;

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Clock, Micros } from '../model/clock.ts';
 import type { DeliveryReport, PollReport, ReadProgress, SetupReport, SinkStatus, TryReport } from '../model/control.ts';
+import type { AskedType, ExplainReport } from '../model/explain.ts';
 import type { Client, DeadLetter } from '../model/state.ts';
 import type { Writer } from '../store/store.ts';
 
@@ -19,6 +20,8 @@ export interface VerbContext {
   tryFeed(feed: string, rows: number): Promise<TryReport>;
   /** How far a poll or try of the feed has come; null: none is under way. */
   readProgress(feed: string): ReadProgress | null;
+  /** Tells which feeds say a value and what becomes of it. Writes nothing. */
+  explain(ioc: string, type: AskedType): Promise<ExplainReport>;
   sinks: SinkVerbs;
   /** Called with all clients after one of them has changed. */
   onClients(clients: Client[]): void;

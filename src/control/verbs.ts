@@ -1,4 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox';
+import { observableTypes } from '../model/observable.ts';
 import { readRejections, readStatus } from '../status/status.ts';
 import { addClient, newClientSchema, revokeClient } from './clients.ts';
 import type { VerbContext } from './context.ts';
@@ -20,6 +21,9 @@ function verb<Takes extends TSchema[], Result>(
 
 /** Of a feed, a sink or a client. */
 export const nameSchema = Type.String({ maxLength: 256 });
+/** A value that somebody asks about, in any spelling. */
+export const askedSchema = Type.String({ minLength: 1, maxLength: 8192 });
+const askedTypeSchema = Type.Union([Type.Null(), Type.Enum([...observableTypes])]);
 /** Rows that one answer may hold. */
 export const MAX_ROWS = 10_000;
 const limitSchema = Type.Integer({ minimum: 0, maximum: MAX_ROWS });
@@ -40,6 +44,8 @@ export const verbs = {
   status: verb([], readStatus),
   /** Rows of a feed that were refused, and rows that are held and not served; up to `limit` of each. Throws `not-found`. */
   rejections: verb([nameSchema, limitSchema], readRejections),
+  /** Which feeds say a value, what becomes of it in each collection and why, and what readers were told. Type null: as its form shows. */
+  explain: verb([askedSchema, askedTypeSchema], (context, ioc, type) => context.explain(ioc, type)),
   /** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown. */
   addClient: verb([newClientSchema], addClient),
   listClients: verb([], ({ store }) => store.clients()),

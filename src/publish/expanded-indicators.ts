@@ -57,7 +57,7 @@ export async function publishExpanded(
 }
 
 /** Adds what is said of the networks over these observables; returns the keys of those networks. */
-async function addNetworks(
+export async function addNetworks(
   tx: Transaction,
   { feeds }: JournalContext,
   expandCidr: number,

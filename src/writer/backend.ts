@@ -7,6 +7,7 @@ import { runSchedule } from '../ingest/schedule.ts';
 import { type Clock, MICROS_PER_MS, type Millis } from '../model/clock.ts';
 import type { DeliveryReport, PollReport } from '../model/control.ts';
 import { GatewayError, type StoreFault } from '../model/error.ts';
+import type { AskedType } from '../model/explain.ts';
 import type { Client } from '../model/state.ts';
 import { Journals } from '../publish/journals.ts';
 import { reconcile } from '../publish/reconcile.ts';
@@ -19,6 +20,7 @@ import type { Writer } from '../store/store.ts';
 import type { ResolveAll } from '../upstream/dispatcher.ts';
 import { version } from '../version.ts';
 import { openDeliveries } from './deliveries.ts';
+import { explain } from './explain.ts';
 import { openPolls } from './polls.ts';
 
 /** Everything that writes: polls, journals, deliveries, and the verbs of operators. It needs no HTTP and no other thread. */
@@ -114,6 +116,7 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
     poll,
     tryFeed,
     readProgress,
+    explain: (ioc: string, type: AskedType) => explain(config, { clock, writer, journals }, ioc, type),
     sinks: deliveries,
     onClients,
   };

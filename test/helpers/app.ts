@@ -7,7 +7,7 @@ import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { Client } from '../../src/model/state.ts';
-import { canonical } from '../../src/normalise/canonical.ts';
+import { readAsked } from '../../src/normalise/asked.ts';
 import { collectionIdOf } from '../../src/stix/id.ts';
 import { appendEntries, type JournalStore, openJournalStore } from './store.ts';
 
@@ -89,7 +89,7 @@ export async function openApp(
     identityId: 'identity--00000000-0000-4000-8000-000000000000',
     cursorSecret: await store.reader.cursorSecret(),
     feeds: [],
-    canonical,
+    readAsked,
     version: '0.0.0',
     unreadyReason: () => null,
     pressure: NO_PRESSURE,

@@ -7,7 +7,7 @@ import { hashKey } from '../../src/auth/keys.ts';
 import { configuredFeeds } from '../../src/feeds/registry.ts';
 import { type Clock, systemClock } from '../../src/model/clock.ts';
 import type { StoreFault } from '../../src/model/error.ts';
-import { canonical } from '../../src/normalise/canonical.ts';
+import { readAsked } from '../../src/normalise/asked.ts';
 import { feedFactsOf } from '../../src/status/feeds.ts';
 import { identityId } from '../../src/stix/id.ts';
 import { Commits } from '../../src/store/commits.ts';
@@ -76,7 +76,7 @@ export async function openGateway(
     identityId: identityId(await reader.namespace()),
     cursorSecret: await reader.cursorSecret(),
     feeds: feedFactsOf(config),
-    canonical,
+    readAsked,
     version: '0.0.0',
     cacheBytes: config.cache.bytes,
     metricsAccess: config.metrics.access,

@@ -12,7 +12,7 @@ import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import type { Client } from '../../src/model/state.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
-import { canonical } from '../../src/normalise/canonical.ts';
+import { readAsked } from '../../src/normalise/asked.ts';
 import { NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
 import {
   appendEntries,
@@ -80,7 +80,7 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
     metricsAccess: 'anyone',
     allowances: async () => [],
     feeds: [],
-    canonical,
+    readAsked,
     version: '0.0.0',
     tls: null,
     trustProxy: false,

@@ -16,7 +16,7 @@ import { socketPathOf } from '../../src/control/socket-path.ts';
 import { loadConfigFile, serve } from '../../src/gateway.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { canonical } from '../../src/normalise/canonical.ts';
+import { readAsked } from '../../src/normalise/asked.ts';
 import { NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
 import { scriptedClock } from '../helpers/clock.ts';
@@ -212,7 +212,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
     metricsAccess: [],
     allowances: async () => [],
     feeds: [],
-    canonical,
+    readAsked,
     version: '0.0.0',
     maxConnections: 100,
     maxConnectionsPerAddress: null,

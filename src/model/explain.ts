@@ -1,0 +1,95 @@
+import type { Micros } from './clock.ts';
+import type { WithdrawalReason } from './entry.ts';
+import type { Observable, ObservableType } from './observable.ts';
+import type { LeftOutReason } from './served.ts';
+import type { Tlp } from './tlp.ts';
+
+/** Why a value is in collections or isn't: plain JSON, for it crosses a thread and a socket. */
+export interface ExplainReport {
+  asked: string;
+  /** What the value was read as; more than one where its form fits several types and something is known of them. */
+  values: ExplainedValue[];
+  /** Why it can't be read as a value of any type; null: it can. */
+  unreadable: string | null;
+  /** Refused rows of feeds that name the value. */
+  refused: RefusedRow[];
+}
+
+export interface ExplainedValue {
+  observable: Observable;
+  /** What each feed says now, whether it counts anywhere or not. */
+  said: SaidOf[];
+  collections: ExplainedCollection[];
+  /** Live networks that hold the address. */
+  within: { value: string; collections: string[] }[];
+}
+
+/** What one feed says of it. */
+export interface SaidOf {
+  feed: string;
+  /** The publisher that the row names, else the feed's title. */
+  publisher: string;
+  /** Set where it says so of this network, which holds the address. */
+  network?: string;
+  id: string | null;
+  /** Null: the row says none, and the feed's applies. */
+  confidence: number | null;
+  tlp: Tlp | null;
+  firstSeen: Micros | null;
+  lastSeen: Micros | null;
+  validUntil: Micros | null;
+  revoked: boolean;
+  labels: string[];
+  /** When the feed first said this, or last changed it. */
+  reportedAt: Micros;
+}
+
+export interface ExplainedCollection {
+  alias: string;
+  state: 'live' | 'withdrawn' | 'never';
+  /** Why it is not live; null: it is, or nobody says it. */
+  reason: LeftOutReason | WithdrawalReason | null;
+  /** The same in a sentence or two for a person, with what would change it. */
+  why: string;
+  /** What would be served now. Null: nothing. */
+  merged: ExplainedMerge | null;
+  /** Feeds that say it and do not count here. */
+  leftOut: { feed: string; reason: LeftOutReason }[];
+  /** What readers were told, oldest first, for as long as `keep` says. */
+  history: ToldEntry[];
+}
+
+/** What those who count say together. */
+export interface ExplainedMerge {
+  confidence: number | null;
+  /** Independent ones. */
+  publishers: number;
+  tlp: Tlp;
+  validUntil: Micros | null;
+  /** Strongest first. */
+  claims: { feed: string; publisher: string; confidence: number | null }[];
+}
+
+/** An object that stood in the collection, in its last version. */
+export interface ToldEntry {
+  id: string;
+  /** When readers were first told of it. */
+  since: Micros;
+  /** When they were told of this version. */
+  at: Micros;
+  confidence: number | null;
+  validUntil: Micros | null;
+  /** Null: it stands. */
+  withdrawn: WithdrawalReason | null;
+}
+
+export interface RefusedRow {
+  feed: string;
+  reason: string;
+  detail: string;
+  row: string;
+  lastAt: Micros;
+}
+
+/** Types that may be asked for; null: as the value's form shows. */
+export type AskedType = ObservableType | null;

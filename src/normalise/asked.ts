@@ -1,0 +1,35 @@
+import type { Asked } from '../model/asked.ts';
+import { type Observable, type ObservableType, observableKey, observableTypes } from '../model/observable.ts';
+import { canonical } from './canonical.ts';
+
+/** The longest prefix of a network of several addresses. */
+const LONGEST_PREFIX = { ipv4: 31, ipv6: 127 } as const;
+
+/** Reads a value that somebody asks about by the rules for values of feeds. `claim` null: as any type that it can be read as. */
+export function readAsked(ioc: string, claim: ObservableType | null): Asked {
+  const seen = canonical(claim, ioc);
+  const readings = (claim === null ? observableTypes : [claim]).flatMap((type) => readAs(type, ioc));
+  return {
+    ioc,
+    observable: 'observable' in seen ? seen.observable : null,
+    unreadable: 'rejection' in seen ? seen.rejection.detail : null,
+    exact: unique(readings),
+    networks: unique(readings.flatMap(networksOver)),
+  };
+}
+
+function readAs(type: ObservableType, text: string): Observable[] {
+  const read = canonical(type, text);
+  return 'observable' in read ? [read.observable] : [];
+}
+
+/** The networks that hold an address, narrowest first. */
+function networksOver({ type, value }: Observable): Observable[] {
+  if ((type !== 'ipv4' && type !== 'ipv6') || value.includes('/')) return [];
+  const prefixes = Array.from({ length: LONGEST_PREFIX[type] }, (_, i) => LONGEST_PREFIX[type] - i);
+  return prefixes.flatMap((bits) => readAs(type, `${value}/${bits}`));
+}
+
+function unique(observables: readonly Observable[]): Observable[] {
+  return [...new Map(observables.map((one) => [observableKey(one), one])).values()];
+}

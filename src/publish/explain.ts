@@ -1,0 +1,53 @@
+import type { Micros } from '../model/clock.ts';
+import type { IndicatorEntry } from '../model/entry.ts';
+import { type Observable, observableKey } from '../model/observable.ts';
+import type { LeftOutReason } from '../model/served.ts';
+import type { Transaction } from '../store/store.ts';
+import type { Verdict } from '../suppress/suppressor.ts';
+import { addNetworks } from './expanded-indicators.ts';
+import { readObservations } from './indicators.ts';
+import type { JournalContext } from './journals.ts';
+import { resolveMarkings } from './markings.ts';
+import { membershipOf } from './membership.ts';
+import { type FeedObservation, type LeftOutObservation, type Merged, merge } from './merge.ts';
+
+/** What a journal makes of one observable, by the same steps as publishing it. */
+export interface Explanation {
+  /** What the pool's feeds say of it, and of networks over it where these are expanded. */
+  said: readonly FeedObservation[];
+  /** Of these, who does not count. */
+  leftOut: readonly LeftOutObservation[];
+  /** What those who count say together; null: nobody counts. */
+  merged: Merged | null;
+  /** Why the journal does not take that; null: it does. */
+  refused: LeftOutReason | null;
+  /** Of the suppressor that is the reason. */
+  verdict: Verdict | null;
+  /** What readers were told: live entries and tombstones, ascending by date. */
+  entries: readonly IndicatorEntry[];
+}
+
+/** Writes nothing. */
+export async function explainObservable(
+  tx: Transaction,
+  context: JournalContext,
+  observable: Observable,
+  now: Micros,
+): Promise<Explanation> {
+  const { name, policy } = context.definition;
+  const key = observableKey(observable);
+  const observations = await readObservations(tx, context, [key]);
+  if (policy.expandCidr !== null) await addNetworks(tx, context, policy.expandCidr, observations, [observable]);
+  const said = (await resolveMarkings(tx, observations)).get(key) ?? [];
+  const { merged, leftOut } = merge(said, context, now);
+  const member = merged === null ? null : membershipOf(merged, context);
+  const isRefused = member !== null && 'leftOut' in member;
+  return {
+    said,
+    leftOut,
+    merged,
+    refused: isRefused ? member.leftOut : null,
+    verdict: (isRefused && member.verdict) || null,
+    entries: await tx.lookup(name, [key]),
+  };
+}
