@@ -1,5 +1,6 @@
 import type { StoreFault } from '../model/error.ts';
 import type { AccountReader, AccountWriter } from './contract/accounts.ts';
+import type { AnalystVerdictReader, AnalystVerdictWriter } from './contract/analyst-verdicts.ts';
 import type { CheckpointReader, CheckpointWriter } from './contract/checkpoints.ts';
 import type { ClientReader, ClientWriter } from './contract/clients.ts';
 import type { FeedReader, FeedWriter } from './contract/feeds.ts';
@@ -38,6 +39,7 @@ interface Queries
     FeedReader,
     RejectionReader,
     VerdictReader,
+    AnalystVerdictReader,
     AccountReader,
     ClientReader,
     CheckpointReader,
@@ -72,6 +74,7 @@ export interface Transaction
     RelationWriter,
     RejectionWriter,
     VerdictWriter,
+    AnalystVerdictWriter,
     JournalWriter,
     FeedWriter,
     AccountWriter,

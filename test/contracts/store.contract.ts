@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 import type { StoreEngine } from '../../src/store/engine.ts';
+import { proveAnalystVerdicts } from './store/analyst-verdicts.ts';
 import { proveJournals } from './store/journals.ts';
 import { proveObservations } from './store/observations.ts';
 import { provePages } from './store/pages.ts';
@@ -17,6 +18,7 @@ export async function proveStore(t: Test, engine: StoreEngine): Promise<void> {
   await t.test('views', (t) => proveViews(t, engine));
   await t.test('pages', (t) => provePages(t, engine));
   await t.test('verdicts', (t) => proveVerdicts(t, engine));
+  await t.test('verdicts of analysts', (t) => proveAnalystVerdicts(t, engine));
   await t.test('observations', (t) => proveObservations(t, engine));
   await t.test('relations', (t) => proveRelations(t, engine));
   await t.test('ranges', (t) => proveRanges(t, engine));

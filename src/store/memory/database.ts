@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { AnalystVerdict } from '../../model/analyst-verdict.ts';
 import type { Micros } from '../../model/clock.ts';
 import type { Entry } from '../../model/entry.ts';
 import type { ObservableKey } from '../../model/observable.ts';
@@ -103,6 +104,8 @@ export interface Tables {
   rejections: RejectionRow;
   dropped: DroppedRow;
   verdicts: VerdictRow;
+  standingVerdicts: AnalystVerdict;
+  endedVerdicts: AnalystVerdict;
   journals: JournalRow;
   entries: EntryRow;
   changes: ChangeRow;
@@ -128,6 +131,8 @@ export class Database {
     rejections: new Table<RejectionRow>(),
     dropped: new Table<DroppedRow>(),
     verdicts: new Table<VerdictRow>(),
+    standingVerdicts: new Table<AnalystVerdict>(),
+    endedVerdicts: new Table<AnalystVerdict>(),
     journals: new Table<JournalRow>(),
     entries: new Table<EntryRow>(),
     changes: new Table<ChangeRow>(),

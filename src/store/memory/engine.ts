@@ -6,6 +6,7 @@ import { misuse } from '../misuse.ts';
 import type { CommitSignal, Pull, Reader, Transaction, Writer } from '../store.ts';
 import { promised, type Sync } from '../synchronous.ts';
 import { TransactionQueue } from '../transactions.ts';
+import { readAnalystVerdicts, writeAnalystVerdicts } from './analyst-verdicts.ts';
 import { Database, type View } from './database.ts';
 import { readFeeds, writeFeeds } from './feeds.ts';
 import { type Reservations, readJournals, writeJournals } from './journals.ts';
@@ -67,6 +68,7 @@ function readAll({ namespace, cursorSecret }: Database, view: View): Sync<Querie
     ...readFeeds(view),
     ...readRejections(view),
     ...readVerdicts(view),
+    ...readAnalystVerdicts(view),
     ...readState(view),
     namespace: () => namespace,
     cursorSecret: () => cursorSecret,
@@ -109,6 +111,7 @@ function createWriter(database: Database, clock: Clock, signal?: CommitSignal): 
     ...writeRelations(database),
     ...writeRejections(database, touch),
     ...writeVerdicts(tables),
+    ...writeAnalystVerdicts(database),
     ...writeJournals(tables, clock, reservations),
     ...writeFeeds(tables),
     ...writeState(tables),

@@ -1,6 +1,7 @@
 import { eventLoop } from '../../model/turns.ts';
 import type { CommitSignal, Reader } from '../store.ts';
 import { promised, type Sync } from '../synchronous.ts';
+import { readAnalystVerdicts } from './analyst-verdicts.ts';
 import { asStoreError, type Connection } from './connection.ts';
 import { readFeeds } from './feeds.ts';
 import { readJournals } from './journals.ts';
@@ -33,6 +34,7 @@ function readAtOnce(connection: Connection): Sync<AtOnce> {
     ...readFeeds(connection),
     ...readRejections(connection),
     ...readVerdicts(connection),
+    ...readAnalystVerdicts(connection),
     ...readState(connection),
   };
 }

@@ -5,6 +5,7 @@ import { misuse } from '../misuse.ts';
 import type { CommitSignal, Pull, Transaction, Writer } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
 import { TransactionQueue } from '../transactions.ts';
+import { writeAnalystVerdicts } from './analyst-verdicts.ts';
 import { asStoreError, type Connection } from './connection.ts';
 import { writeEnded } from './ended.ts';
 import { writeEntries } from './entries.ts';
@@ -56,6 +57,7 @@ export function createWriter(
     ...writeFeeds(connection),
     ...writeRejections(connection, touch),
     ...writeVerdicts(connection),
+    ...writeAnalystVerdicts(connection),
     ...writeRelations(connection),
     ...writeState(connection),
   };
