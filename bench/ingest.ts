@@ -16,6 +16,7 @@ import {
   printTable,
   profiled,
   temporaryDirectory,
+  thousands,
 } from './measure.ts';
 import { writeAnswers, writeBundle } from './rows.ts';
 
@@ -126,10 +127,6 @@ function report(rows: number, results: Map<string, Result[]>): void {
       for (const { name, percent } of shares) console.log(`${percent.toFixed(1).padStart(5)}%  ${name}`);
     }
   }
-}
-
-function thousands(rate: number): string {
-  return `${(rate / 1000).toFixed(1)}k`;
 }
 
 async function pollTwice({ input, directory, profile }: Task): Promise<Result> {

@@ -153,6 +153,11 @@ function readOr(file: string): string {
   }
 }
 
+/** A rate, as tables show it. */
+export function thousands(rate: number): string {
+  return `${(rate / 1000).toFixed(1)}k`;
+}
+
 /** Columns as wide as what they hold; the first to the left, numbers to the right. */
 export function printTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
   const texts = [head, ...rows].map((row) => row.map(String));

@@ -1,4 +1,4 @@
-import { createReadStream, openSync, statSync, writeSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'csv-parse';
@@ -15,8 +15,9 @@ import {
   peakMemory,
   printTable,
   temporaryDirectory,
+  thousands,
 } from './measure.ts';
-import { observableOf } from './rows.ts';
+import { documents, writeDocuments } from './rows.ts';
 
 /**
  * What it costs to read a table, a list and a JSON document of the same rows by their formats, up to the batches that a poll
@@ -44,12 +45,9 @@ interface Result {
 /** As src/writer/start-worker.ts limits the writing thread. */
 const MEMORY = ['--max-old-space-size=256', '--max-semi-space-size=8'];
 
-const fields = { value: 'value', type: 'type', first_seen: 'first_seen', id: 'id', labels: 'tags' };
 const cases: Case[] = [
-  { name: 'csv-parse alone', format: null, file: 'table.csv', options: {} },
-  { name: 'csv', format: 'csv', file: 'table.csv', options: { fields, null_words: ['None'] } },
-  { name: 'text', format: 'text', file: 'list.txt', options: {} },
-  { name: 'json', format: 'json', file: 'list.json', options: { fields, null_words: ['None'] } },
+  { name: 'csv-parse alone', format: null, file: documents.csv.file, options: {} },
+  ...(['csv', 'text', 'json'] as const).map((format) => ({ name: format, format, ...documents[format] })),
 ];
 
 const task = givenTask<Task>();
@@ -59,7 +57,7 @@ else process.send?.(await run(task));
 async function compare(): Promise<void> {
   const [rows = 1_000_000, rounds = 3] = process.argv.slice(2).map(Number);
   const { path } = temporaryDirectory();
-  writeRows(path, rows);
+  writeDocuments(path, rows);
   console.log(`${machine()}\n${rows} rows, ${rounds} rounds\n`);
   const results = new Map<string, Result[]>();
   for (let round = 0; round < rounds; round += 1) {
@@ -82,30 +80,6 @@ async function compare(): Promise<void> {
       Math.round(Math.max(...(results.get(name) ?? []).map(({ memory }) => memory))),
     ]),
   );
-}
-
-function thousands(rate: number): string {
-  return `${(rate / 1000).toFixed(1)}k`;
-}
-
-/** The same rows in each file; the list has their values alone. */
-function writeRows(path: string, rows: number): void {
-  const [table, list, json] = ['table.csv', 'list.txt', 'list.json'].map((file) => openSync(join(path, file), 'w'));
-  if (table === undefined || list === undefined || json === undefined) throw new Error('three files are written');
-  writeSync(table, '"id","first_seen","value","type","tags","reporter"\r\n');
-  for (let from = 0; from < rows; from += 10_000) {
-    const records = Array.from({ length: Math.min(10_000, rows - from) }, (_, i) => {
-      const n = from + i;
-      const first_seen = '2026-11-20 10:11:12';
-      return { id: `${n}`, first_seen, ...observableOf(n), tags: `malware,family-${n % 211}`, reporter: 'None' };
-    });
-    const line = ({ id, first_seen, value, type, tags, reporter }: (typeof records)[number]): string =>
-      `"${id}","${first_seen}","${value}","${type}","${tags}","${reporter}"\r\n`;
-    writeSync(table, records.map(line).join(''));
-    writeSync(list, records.map(({ value }) => `${value}\n`).join(''));
-    writeSync(json, `${from === 0 ? '[' : ','}${records.map((record) => JSON.stringify(record)).join(',\n')}`);
-  }
-  writeSync(json, ']');
 }
 
 async function run({ format, path, file, options, rows }: Task): Promise<Result> {

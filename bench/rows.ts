@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import type { JsonObject } from '../src/model/json.ts';
 import { formatMillis, parseTimestamp } from '../src/model/timestamp.ts';
 
@@ -98,6 +99,37 @@ export function indicatorOf(n: number): JsonObject {
 
 function uuidOf(n: number): string {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
+}
+
+const fields = { value: 'value', type: 'type', first_seen: 'first_seen', id: 'id', labels: 'tags' };
+
+/** The same rows as a table, a list of their values and a JSON list, with the options of the format that reads each. */
+export const documents = {
+  csv: { file: 'table.csv', options: { fields, null_words: ['None'] } },
+  text: { file: 'list.txt', options: {} },
+  json: { file: 'list.json', options: { fields, null_words: ['None'] } },
+};
+
+/** Writes them into a directory. Their rows are of today: what is old would be taken in and expire at once. */
+export function writeDocuments(path: string, rows: number): void {
+  const [table, list, json] = [documents.csv, documents.text, documents.json].map(({ file }) =>
+    openSync(join(path, file), 'w'),
+  ) as [number, number, number];
+  const first_seen = new Date().toISOString().slice(0, 19).replace('T', ' ');
+  writeSync(table, '"id","first_seen","value","type","tags","reporter"\r\n');
+  for (let from = 0; from < rows; from += 10_000) {
+    const records = Array.from({ length: Math.min(10_000, rows - from) }, (_, i) => {
+      const n = from + i;
+      return { id: `${n}`, first_seen, ...observableOf(n), tags: `malware,family-${n % 211}`, reporter: 'None' };
+    });
+    const line = ({ id, first_seen, value, type, tags, reporter }: (typeof records)[number]): string =>
+      `"${id}","${first_seen}","${value}","${type}","${tags}","${reporter}"\r\n`;
+    writeSync(table, records.map(line).join(''));
+    writeSync(list, records.map(({ value }) => `${value}\n`).join(''));
+    writeSync(json, `${from === 0 ? '[' : ','}${records.map((record) => JSON.stringify(record)).join(',\n')}`);
+  }
+  writeSync(json, ']');
+  for (const descriptor of [table, list, json]) closeSync(descriptor);
 }
 
 /** Answers of the upstream one behind the other in one file, so that no run pays for making them; answers where each ends. */

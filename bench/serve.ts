@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, get as httpGet, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { formatMicros, parseTimestamp } from '../src/model/timestamp.ts';
 import { keepAwake, machine, median } from './measure.ts';
 import { keepPage, type Rival, startFastify, startNginx } from './rivals.ts';
+import { startGateway, ticksOf } from './server.ts';
 
 /**
  * Serving, measured from outside on a gateway of its own: pages kept ready beside nginx's static file of the same bytes, 304s,
@@ -75,7 +76,9 @@ pools: { main: { feeds: [first, more] } }
 collections: { all: { pool: main } }
 `,
   );
-  const { base, pid } = await startGateway(config);
+  const gateway = await startGateway(launcher, config);
+  children.push(gateway.child);
+  const { base, pid } = gateway;
   const command = (...args: string[]) =>
     execFileSync(process.execPath, [launcher, ...args, '--config', config, '--json'], { encoding: 'utf8' });
   command('poll', 'first');
@@ -164,16 +167,6 @@ function compare(
   return runs;
 }
 
-/** Processor time of a process with all its threads, in hundredths of a second (proc(5)); NaN where there is no /proc. */
-function ticksOf(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    return Number(fields[11]) + Number(fields[12]);
-  } catch {
-    return Number.NaN;
-  }
-}
-
 /** Pages that nobody asked for before, at the beginning, in the middle and near the end: CPU time of the whole process. */
 async function coldPages(base: string, auth: Record<string, string>, count: number): Promise<void> {
   const first = await fetchBytes(`${base}${objects}?limit=1`, auth);
@@ -256,23 +249,6 @@ async function rival(starting: Promise<Rival>): Promise<{ base: string; pid: num
   const { base, child } = await starting;
   children.push(child);
   return { base, pid: child.pid as number };
-}
-
-async function startGateway(config: string): Promise<{ base: string; pid: number }> {
-  const child = spawn(process.execPath, [launcher, 'serve', '--config', config], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  children.push(child);
-  let said = '';
-  const address = new Promise<string>((resolve, reject) => {
-    child.stdout.on('data', (part) => {
-      said += part;
-      const found = /listening on (http:\S+)/.exec(said)?.[1];
-      if (found !== undefined) resolve(found);
-    });
-    child.once('exit', () => reject(new Error(`the gateway did not start: ${said}`)));
-  });
-  return { base: await address, pid: child.pid as number };
 }
 
 async function cpuSeconds(base: string): Promise<number> {
