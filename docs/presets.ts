@@ -1,4 +1,4 @@
-import { type Preset, presets, presetYaml, usualRows } from '../src/feeds/presets.ts';
+import { type Preset, presets, presetYaml, termsOf, usualRows } from '../src/feeds/presets.ts';
 
 /** The list of presets, made from their files. */
 export function makePresetList(): string {
@@ -30,17 +30,19 @@ Not here, because they ended or nobody can get a key: SSLBL, Anomali Limo, Digit
 
 function section([name, preset]: [string, Preset]): string[] {
   const { facts, format, options } = preset;
-  const { homepage, key, key_from, min_every, terms, redistribution, fresh_within, caution, read } = facts;
+  const { homepage, key, key_from, min_every, fresh_within, caution, read } = facts;
+  const { attribution, terms, redistribution } = termsOf(preset);
   const size = usualRows(preset);
   const said: (string | null)[] = [
     `[${homepage}](${homepage}). Format \`${format}\`, polled every ${options['every'] ?? 'time that the plan allows'}, at least ${min_every} apart.`,
     key === 'none' ? 'It needs no key.' : `Key: ${key}${key_from === undefined ? '' : `, from ${key_from}`}.`,
     size === null ? null : `Usual size: ${size}; a pull of another size is held back.`,
     fresh_within === undefined ? null : `A list older than ${fresh_within} has stalled.`,
-    typeof options['attribution'] === 'string' ? `Attribution: ${options['attribution']}.` : null,
+    attribution === undefined ? null : `Attribution: ${attribution}.`,
     terms === undefined ? null : `Terms: ${terms}.`,
     {
       yes: 'It may be passed on.',
+      'non-commercial': 'It may be passed on, but not for money.',
       no: 'It may not be passed on.',
       unknown: 'Whether it may be passed on is not known.',
     }[redistribution],

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { leftOutReasons } from '../../src/model/served.ts';
-import { heldBackSchema, nullable, timestamp } from '../v1/schemas.ts';
+import { heldBackSchema, nullable, termsSchemas, timestamp } from '../v1/schemas.ts';
 
 /** Reports of the control routes. All of them are open: later versions may say more. */
 
@@ -38,6 +38,7 @@ export const statusSchema = Type.Object(
         next_poll_at: maybeTime('When the next poll is due.'),
         failures: count('Polls that failed since the last good one.'),
         error: feedErrorSchema,
+        ...termsSchemas,
         unaccounted: Type.Integer({ description: '0: every row that was read is accounted for.' }),
         served: servedSchema,
       }),

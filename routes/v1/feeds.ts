@@ -6,10 +6,10 @@ import type { ServedReport } from '../../src/model/control.ts';
 import { byReason, type LeftOutReason, leftOutReasons } from '../../src/model/served.ts';
 import type { AccountState, FeedState } from '../../src/model/state.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
-import { type FeedFacts, type FeedReport, readFeeds } from '../../src/status/feeds.ts';
+import { type FeedFacts, type FeedReport, readFeeds, termsOf } from '../../src/status/feeds.ts';
 import type { Operation } from '../methods.ts';
 import type { RouteContext } from '../parts.ts';
-import { heldBackSchema, nullable, restOperation, timestamp } from './schemas.ts';
+import { heldBackSchema, nullable, restOperation, termsSchemas, timestamp } from './schemas.ts';
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 const maybeTime = (description: string) => nullable(timestamp(description));
@@ -55,6 +55,7 @@ const feedSchema = Type.Object({
       { description: 'What is not as it should be about a feed that is read all the same.' },
     ),
   ),
+  ...termsSchemas,
   counts: Type.Array(
     Type.Object({
       collection: Type.String(),
@@ -168,6 +169,7 @@ function describe({ facts: { definition, idle }, state, stale }: FeedReport) {
     error: errorOf(error),
     gap: gapOf(state.gap),
     note: noteOf(state.note),
+    ...termsOf(definition),
   };
 }
 

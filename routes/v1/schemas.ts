@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { type Redistribution, redistributions } from '../../src/model/definition.ts';
 import { observableTypes } from '../../src/model/observable.ts';
 import { tlpLevels } from '../../src/model/tlp.ts';
 import type { Handler, Operation } from '../methods.ts';
@@ -81,3 +82,14 @@ export const heldBackSchema = Type.Object(
   },
   { description: 'Of a pull that was read and not believed. null: it failed in another way.' },
 );
+
+/** What the publisher of a feed asks of those who have its data. */
+export const termsSchemas = {
+  attribution: nullable(Type.String({ description: 'The credit that its publisher asks for.' })),
+  terms: nullable(Type.String({ description: 'Its terms of use in one line, or where they stand.' })),
+  redistribution: Type.Unsafe<Redistribution>({
+    type: 'string',
+    enum: [...redistributions],
+    description: 'May its data be passed on outside of the organisation that reads it? non-commercial: for no money.',
+  }),
+};

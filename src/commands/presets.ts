@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { findPresets, type Preset, presets, presetYaml, usualRows } from '../feeds/presets.ts';
+import { findPresets, type Preset, presets, presetYaml, termsOf, usualRows } from '../feeds/presets.ts';
+import type { Redistribution } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { CommandContext } from './context.ts';
 import { formatJson, formatTable, printable } from './terminal.ts';
@@ -35,8 +36,14 @@ function tableOf(found: readonly [string, Preset][]): string {
 
 function describe(name: string, preset: Preset): string {
   const { title, format, facts, options } = preset;
-  const { homepage, key, key_from, min_every, terms, redistribution, fresh_within, caution, tags, read } = facts;
-  const passedOn = { yes: 'yes', no: 'no: inside of your organisation only', unknown: 'not known: ask its publisher' };
+  const { homepage, key, key_from, min_every, fresh_within, caution, tags, read } = facts;
+  const { attribution, terms, redistribution } = termsOf(preset);
+  const passedOn: Record<Redistribution, string> = {
+    yes: 'yes',
+    'non-commercial': 'yes, but not for money',
+    no: 'no: inside of your organisation only',
+    unknown: 'not known: ask its publisher',
+  };
   const lines: [string, string | undefined][] = [
     ['Homepage', homepage],
     ['Format', format],
@@ -44,7 +51,7 @@ function describe(name: string, preset: Preset): string {
     ['Polled every', `${options['every'] ?? 'as the plan allows'}, at least ${min_every}`],
     ['Usual size', usualRows(preset) ?? undefined],
     ['Stalled after', fresh_within],
-    ['Attribution', typeof options['attribution'] === 'string' ? options['attribution'] : undefined],
+    ['Attribution', attribution],
     ['Terms', terms],
     ['May be passed on', passedOn[redistribution]],
     ['Caution', caution],

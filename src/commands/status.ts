@@ -66,6 +66,9 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
     gap === null ? [] : [[feed, `${timeText(gap.from)}`, `${timeText(gap.to)}`, ageText(gap.at, now)]],
   );
   const noteRows = feeds.flatMap(({ feed, note }) => (note === null ? [] : [[feed, ageText(note.at, now), note.text]]));
+  const termRows = feeds.flatMap(({ feed, attribution, redistribution }) =>
+    attribution === null && redistribution === 'unknown' ? [] : [[feed, redistribution, attribution ?? '-']],
+  );
   const sinkRows = sinks.flatMap(({ name, kind, idle, failures, failed, error, collections: views }) =>
     views.length === 0
       ? [[name, kind, '', idle === 'disabled' ? 'disabled' : 'no key', '-', failed, '']]
@@ -99,6 +102,9 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
     `Served (held = live + left out)\n${humanServed(feeds)}`,
     ...(gapRows.length === 0 ? [] : [`Gaps\n${formatTable(['FEED', 'FROM', 'TO', 'FOUND'], gapRows)}`.trimEnd()]),
     ...(noteRows.length === 0 ? [] : [`Notes\n${formatTable(['FEED', 'FOUND', 'WHAT'], noteRows)}`.trimEnd()]),
+    ...(termRows.length === 0
+      ? []
+      : [`Terms\n${formatTable(['FEED', 'MAY BE PASSED ON', 'CREDIT'], termRows)}`.trimEnd()]),
     `Accounts\n${formatTable(['NAME', 'REQUESTS', 'LAST', 'FREE'], accountRows)}`.trimEnd(),
     ...(sinkRows.length === 0
       ? []

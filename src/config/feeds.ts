@@ -5,6 +5,7 @@ import { formatDuration, parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
 import { compileValuePattern, type FeedFilter } from '../model/feed-filter.ts';
 import { Secret } from '../model/secret.ts';
+import { isWithin } from '../model/tlp.ts';
 import type { Config } from './config.ts';
 import {
   allowMissingKey,
@@ -71,6 +72,7 @@ export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, out
   const definition = defineFeed(name, format.name, section, defaults, kind.aliases);
   if (!checkInterval(definition, section, { ...kind, ...defaults }, keyAt, context)) return null;
   if (!checkFilter(section.filter, path, keyAt, context)) return null;
+  checkMarking(definition, keyAt, context);
   const idle = idleReasonOf(section, missing, path, keyAt, context);
   return { definition, options, idle, section: { ...section, ...effective(definition) }, schema };
 }
@@ -100,6 +102,14 @@ function checkInterval(
   }
   report(at, path, `its publisher asks for at least ${least}; to go below it say why in override_minimum`);
   return false;
+}
+
+/** A marking that lets readers pass on what its publisher does not is a mistake, or the operator knows better. */
+function checkMarking({ name, tlp, redistribution }: FeedDefinition, keyAt: Mark, { places, warn }: ReadContext): void {
+  if (redistribution !== 'no' || !isWithin(tlp, 'green')) return;
+  const path = ['feeds', name, 'tlp'];
+  const message = `tells readers that they may pass its rows on, and redistribution says that they may not: amber or amber+strict do not`;
+  warn(places.get(pathText(path)) ?? keyAt, path, message);
 }
 
 /** What the schema can't say of patterns. Returns false for a problem, which is reported. */
@@ -174,6 +184,8 @@ function defineFeed(
     ...(section.republishes === undefined ? {} : { republishes: section.republishes }),
     every: section.every ?? defaults.every,
     ...(section.attribution === undefined ? {} : { attribution: section.attribution }),
+    ...(section.terms === undefined ? {} : { terms: section.terms }),
+    ...(section.redistribution === 'unknown' ? {} : { redistribution: section.redistribution }),
     confidence: section.confidence ?? null,
     tlp: section.tlp,
     lifetime: lifetimeOf(section.lifetime, defaults.lifetime ?? usualLifetimes),

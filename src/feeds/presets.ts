@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { parse } from 'yaml';
+import { type Redistribution, redistributions } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import { isJsonObject } from '../model/json.ts';
 
@@ -19,10 +20,6 @@ const factsSchema = Type.Object(
     key_from: Type.Optional(address),
     /** The publisher's shortest time between two pulls. A shorter `every` needs `override_minimum`. */
     min_every: durationText,
-    /** The terms of use in one line, or where they are. */
-    terms: Type.Optional(line(300)),
-    /** May its data be passed on outside of the organisation that reads it? */
-    redistribution: Type.Enum(['yes', 'no', 'unknown']),
     /** A list that is older than this has stalled. */
     fresh_within: Type.Optional(durationText),
     /** Keys of `feeds.NAME` that each user sets to values of one's own, with examples. */
@@ -96,6 +93,16 @@ export function findPresets(words: readonly string[]): [string, Preset][] {
 export function usualRows({ options }: Preset): string | null {
   const rows: unknown = options['expect_rows'];
   return isJsonObject(rows) ? `${rows['min']} to ${rows['max']} rows` : null;
+}
+
+/** The credit that its publisher asks for, its terms, and whether its data may be passed on. */
+export function termsOf({ options }: Preset): { attribution?: string; terms?: string; redistribution: Redistribution } {
+  const { attribution, terms, redistribution } = options;
+  return {
+    ...(typeof attribution === 'string' ? { attribution } : {}),
+    ...(typeof terms === 'string' ? { terms } : {}),
+    redistribution: redistributions.find((word) => word === redistribution) ?? 'unknown',
+  };
 }
 
 /** The lines of a configuration file that use a preset. */

@@ -1,5 +1,5 @@
 import type { Micros } from './clock.ts';
-import type { FeedMode } from './definition.ts';
+import type { FeedMode, Redistribution } from './definition.ts';
 import type { ErrorCode, StoreFault } from './error.ts';
 import type { ObservableType } from './observable.ts';
 import type { LeftOutRow, Served } from './served.ts';
@@ -154,6 +154,9 @@ export interface StatusReport {
     account: string | null;
     pools: string[];
     stale: boolean;
+    attribution: string | null;
+    terms: string | null;
+    redistribution: Redistribution;
     /** Why it isn't polled; null when it is. */
     idle: 'disabled' | 'no-key' | null;
     /** Different rows that were refused, by reason. */

@@ -11,6 +11,13 @@ export type Profile = (typeof profiles)[number];
 /** `snapshot`: a pull holds all rows, and those that are missing are gone. `delta`: a pull holds new rows only; rows end by age or revocation. */
 export type FeedMode = 'snapshot' | 'delta';
 
+/**
+ * Whether data may be passed on outside of the organisation that reads them, as their publisher says it. `non-commercial`: for no money.
+ * `unknown`: no statement was found, or it says neither.
+ */
+export const redistributions = ['yes', 'non-commercial', 'no', 'unknown'] as const;
+export type Redistribution = (typeof redistributions)[number];
+
 export interface FeedDefinition {
   name: string;
   format: string;
@@ -23,8 +30,12 @@ export interface FeedDefinition {
   republishes?: readonly string[];
   /** Milliseconds between polls. */
   every: Millis;
-  /** The credit that the publisher asks for; it is an external reference of each row. */
+  /** The credit that the publisher asks for; all indicators that the feed stands behind carry it. */
   attribution?: string;
+  /** The publisher's terms, in one line for people. */
+  terms?: string;
+  /** May its data be passed on? Absent: that is not known. */
+  redistribution?: Redistribution;
   /** For rows without a confidence of their own. */
   confidence: number | null;
   tlp: Tlp;

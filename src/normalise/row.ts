@@ -3,7 +3,7 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import { isJsonObject } from '../model/json.ts';
 import { type Observable, observableKey } from '../model/observable.ts';
-import type { ExternalReference, Observation, Rejection, Source } from '../model/observation.ts';
+import type { Observation, Rejection, Source } from '../model/observation.ts';
 import { stricter } from '../model/tlp.ts';
 import { referenceUrl } from '../stix/external-reference.ts';
 import { rowText } from '../stix/validate.ts';
@@ -16,7 +16,6 @@ import {
   MAX_LABEL,
   MAX_LABELS,
   MAX_NAME,
-  MAX_REFERENCES,
   readBoolean,
   readDescription,
   readLabels,
@@ -73,7 +72,7 @@ export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): N
     name: readText(row.name, MAX_NAME, 'name', complain),
     description: readDescription(row.description, complain),
     labels: withDetailLabels(labels, details),
-    references: withCredit(readReferences(row.references, source.feed_name, complain), feed),
+    references: readReferences(row.references, source.feed_name, complain),
     techniques: readTechniques(row.techniques, complain),
     kept: null,
   };
@@ -129,12 +128,6 @@ function readDetails(row: FeedRow, written: number | undefined, complain: Compla
   if (protocol !== null) details.protocol = protocol;
   if (family !== null) details.malware_family = family;
   return details;
-}
-
-/** Adds the credit that the publisher asks for (STIX 2.1 section 2.5: a description is enough). */
-function withCredit(references: ExternalReference[], { title, attribution }: FeedDefinition): ExternalReference[] {
-  if (attribution === undefined) return references;
-  return [...references.slice(0, MAX_REFERENCES - 1), { source_name: title, description: attribution }];
 }
 
 /** STIX has no property for them: its readers find them as labels, like those of patterns (stix/pattern/split.ts). */

@@ -8,7 +8,7 @@ import { publisherKey } from '../model/publisher.ts';
 import type { LeftOutReason } from '../model/served.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
-import { sourceReferences } from '../stix/external-reference.ts';
+import { creditOf, sourceReferences } from '../stix/external-reference.ts';
 import { withOtherMarkings } from '../stix/marking.ts';
 import type { FeedFreshness, JournalContext } from './journals.ts';
 import { expiryOf, hasLapsed } from './lifetime.ts';
@@ -184,19 +184,34 @@ function combine(best: number | null, publishers: number): number | null {
   return Math.max(best, Math.min(CONFIDENCE_CAP, best + CONFIDENCE_PER_PUBLISHER * (publishers - 1)));
 }
 
-/** Who says it, strongest first, each with what it refers to itself; nothing twice. */
+/** Who says it, strongest first, each with what it refers to itself; nothing twice. The credits of their feeds come last. */
 function referencesOf(admitted: readonly Admitted[]): ExternalReference[] {
   const unique = new Map<string, ExternalReference>();
+  const credits = creditsOf(admitted);
   for (const { observation } of admitted) {
     const sources = sourceReferences(observation);
-    if (admitted.length === 1 && observation.references.length === 0) return sources;
+    if (admitted.length === 1 && observation.references.length === 0) return [...sources, ...credits];
     for (const reference of sources) unique.set(nameOf(reference), reference);
     for (const reference of observation.references) {
       const name = nameOf(reference);
       if (!unique.has(name)) unique.set(name, reference);
     }
   }
-  return [...unique.values()];
+  for (const credit of credits) {
+    // A row that says as much itself says it once.
+    if (unique.get(nameOf(credit))?.description === credit.description) unique.delete(nameOf(credit));
+  }
+  return [...unique.values(), ...credits];
+}
+
+/** Feeds of one publisher ask for one credit. */
+function creditsOf(admitted: readonly Admitted[]): ExternalReference[] {
+  const credits = new Map<string, ExternalReference>();
+  for (const { feed } of admitted) {
+    const credit = creditOf(feed.definition);
+    if (credit !== null) credits.set(`${credit.source_name}\n${credit.description}`, credit);
+  }
+  return [...credits.values()];
 }
 
 function nameOf({ source_name: source, external_id: id = '', url = '' }: ExternalReference): string {

@@ -3,6 +3,7 @@ import type { Micros } from '../model/clock.ts';
 import type { JournalDefinition } from '../model/definition.ts';
 import { lastVersions } from '../model/entry-filter.ts';
 import type { StixObject } from '../model/observation.ts';
+import { creditOf } from '../stix/external-reference.ts';
 import type { Journal, Transaction } from '../store/store.ts';
 import type { Published } from './changes.ts';
 import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './collection-views.ts';
@@ -75,9 +76,10 @@ function policyHash(journals: Journals, definition: JournalDefinition): string {
   const { profile, policy } = definition;
   const feeds = journals
     .feedsOf(definition)
-    .map(({ name, title, aliases, republishes, mode, lifetime, outageLimit, confidence, tlp }) => ({
+    .map(({ name, title, aliases, republishes, mode, lifetime, outageLimit, confidence, tlp, ...rest }) => ({
       name,
       title,
+      credit: creditOf({ title, ...rest }) ?? undefined,
       aliases,
       republishes,
       mode,

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { configuredFeeds } from '../feeds/registry.ts';
 import type { Micros } from '../model/clock.ts';
-import type { ServedReport } from '../model/control.ts';
+import type { ServedReport, StatusReport } from '../model/control.ts';
 import type { CollectionDefinition, FeedDefinition } from '../model/definition.ts';
 import { isStale } from '../model/freshness.ts';
 import { indexServed } from '../model/served.ts';
@@ -60,6 +60,13 @@ export function feedFactsOf({ feeds, idleFeeds, pools, journals, collections }: 
   );
   return [...polled, ...idle];
 }
+
+/** What the publisher of a feed asks of those who have its data. */
+export function termsOf({ attribution, terms, redistribution = 'unknown' }: FeedDefinition): FeedTerms {
+  return { attribution: attribution ?? null, terms: terms ?? null, redistribution };
+}
+
+type FeedTerms = Pick<StatusReport['feeds'][number], 'attribution' | 'terms' | 'redistribution'>;
 
 /** A feed as `sluice status`, `/api/v1/feeds` and `/metrics` report it. */
 export interface FeedReport {

@@ -30,6 +30,9 @@ export function statusJson({ version, startedAt, now, storeFault, feeds, account
           ? null
           : { from: timeOf(feed.gap.from), to: timeOf(feed.gap.to), found_at: timeOf(feed.gap.at) },
       note: feed.note === null ? null : { text: feed.note.text, found_at: timeOf(feed.note.at) },
+      attribution: feed.attribution,
+      terms: feed.terms,
+      redistribution: feed.redistribution,
       accepted: feed.accepted,
       rejected: feed.rejected,
       read: feed.read,

@@ -4,7 +4,7 @@ import type { RejectionReport, SinkStatus, StatusReport } from '../model/control
 import { GatewayError } from '../model/error.ts';
 import type { Reader } from '../store/store.ts';
 import { version } from '../version.ts';
-import { feedFactsOf, readFeeds, unaccountedOf } from './feeds.ts';
+import { feedFactsOf, readFeeds, termsOf, unaccountedOf } from './feeds.ts';
 
 export interface StatusSources {
   config: Config;
@@ -28,6 +28,7 @@ export async function readStatus({ config, clock, store, startedAt, sinks }: Sta
       idle: facts.idle,
       pools: config.pools.filter((pool) => pool.feeds.includes(state.feed)).map((pool) => pool.name),
       stale,
+      ...termsOf(facts.definition),
       refused: counts.filter(({ isNote }) => !isNote),
       unaccounted: unaccountedOf(state, counts),
       served,

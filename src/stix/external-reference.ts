@@ -1,3 +1,4 @@
+import type { FeedDefinition, Redistribution } from '../model/definition.ts';
 import { isCve } from '../model/observable.ts';
 import type { ExternalReference, Observation } from '../model/observation.ts';
 
@@ -88,3 +89,16 @@ export function sourceReferences(observation: Observation): ExternalReference[] 
   }
   return references;
 }
+
+const limits: Partial<Record<Redistribution, string>> = {
+  no: 'not to be passed on outside of the organisation that reads it',
+  'non-commercial': 'not to be passed on for money',
+};
+
+/** The credit that the publisher of a feed asks for, and how far its data may go; null where nothing is said of either. */
+export function creditOf({ title, attribution, redistribution = 'unknown' }: CreditedFeed): ExternalReference | null {
+  const said = [attribution, limits[redistribution]].filter((one) => one !== undefined);
+  return said.length === 0 ? null : { source_name: honestName(title), description: said.join('; ') };
+}
+
+export type CreditedFeed = Pick<FeedDefinition, 'title' | 'attribution' | 'redistribution'>;

@@ -249,6 +249,9 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     account: 'https://intel.example',
     pools: ['main'],
     stale: true,
+    attribution: null,
+    terms: null,
+    redistribution: 'unknown',
     idle: null,
     refused: [{ reason: 'bad-value', count: 1, isNote: false }],
     unaccounted: 0,
@@ -277,6 +280,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
       { ...feed, feed: 'new', attemptedAt: null, succeededAt: null, failures: 0, error: null, stale: false },
       { ...feed, feed: 'spare', idle: 'no-key', error: null, unaccounted: 7 },
       { ...feed, feed: 'away', gap: { from: NOW - 7200 * SECOND, to: NOW - 3600 * SECOND, at: NOW - 60 * SECOND } },
+      { ...feed, feed: 'theirs', redistribution: 'no', attribution: 'Ann\u001b Other' },
       { ...feed, feed: 'odd', note: { text: 'Dates lie\u001b ahead.', at: NOW - 60 * SECOND } },
     ],
     accounts: [
@@ -325,6 +329,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     /Gaps\nFEED +FROM +TO +FOUND\naway +2026-\S+Z +2026-\S+Z +60s ago\n/,
     'what nobody can ask for any more',
   );
+  t.match(human.out, /Terms\nFEED +MAY BE PASSED ON +CREDIT\ntheirs +no +Ann\\u\{1b\} Other\n/);
   t.match(human.out, /Notes\nFEED +FOUND +WHAT\nodd +60s ago +Dates lie\\u\{1b\} ahead\.\n/);
   t.match(
     human.out,

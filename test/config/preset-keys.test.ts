@@ -51,3 +51,17 @@ t.test('a copy on disk is read with the preset, without its address and without 
   const keyed = feedOf('{ preset: abuseipdb, path: ./abuseipdb.json }');
   t.strictSame((keyed.options as Record<string, unknown>)['header'], undefined);
 });
+
+t.test('who may not pass a feed on is told where its marking says that one may', async (t) => {
+  const warningsOf = (section: string) =>
+    loadYaml(t.testdir(), `data: ./data\nfeeds: { one: ${section} }\n`).warnings.filter(({ path }) =>
+      path.endsWith('tlp'),
+    );
+  t.match(warningsOf('{ preset: openphish, tlp: green }'), [{ path: 'feeds.one.tlp', message: /redistribution says/ }]);
+  t.strictSame(warningsOf('{ preset: openphish }'), []);
+  t.strictSame(warningsOf('{ preset: openphish, tlp: clear, redistribution: unknown }'), []);
+  for (const [name, { options }] of Object.entries(presets)) {
+    t.ok(options['redistribution'], `${name} says whether it may be passed on, or that this is not known`);
+    if (options['redistribution'] === 'no') t.match(options['tlp'] ?? 'amber', 'amber', name);
+  }
+});

@@ -209,7 +209,6 @@ t.test('a preset file has a title, a format, options and facts, and nothing else
     homepage: 'https://feeds.example/',
     key: 'none',
     min_every: '1h',
-    redistribution: 'unknown',
     tags: ['ip'],
     read: '2026-11-27',
   };
@@ -223,7 +222,7 @@ t.test('a preset file has a title, a format, options and facts, and nothing else
     without,
     { ...sound, options: [] },
     { ...sound, facts: { ...facts, min_every: 'often' } },
-    { ...sound, facts: { ...facts, redistribution: true } },
+    { ...sound, facts: { ...facts, key: true } },
     { ...sound, facts: { ...facts, tags: [] } },
     { ...sound, title: 'a\nb c d e' },
   ];

@@ -599,13 +599,14 @@ t.test(
         windows: [{ seconds: 60, requests: 10, left: 4 }],
       }),
     };
+    const asked = { attribution: 'Waiting, Inc.', terms: 'CC BY 4.0', redistribution: 'non-commercial' as const };
     const shared = { ...account, name: 'https://shared.example abc123', origin: 'https://shared.example' };
     const feeds: RouteParts['feeds'] = [
       { definition: definition('fresh'), idle: null, collections: ['all', 'ips'], account },
       { definition: definition('keyless'), idle: 'no-key', collections: ['all'], account: null },
       { definition: definition('secret'), idle: null, collections: ['red'], account: shared },
       { definition: definition('stale'), idle: null, collections: ['all'], account: shared },
-      { definition: definition('waiting'), idle: null, collections: ['all'], account: null },
+      { definition: { ...definition('waiting'), ...asked }, idle: null, collections: ['all'], account: null },
     ];
     const app = await openApp(t, { feeds }, { slc_ips: client({ name: 'ips', collections: ['ips'] }) });
     await app.writer.transaction(async (tx) => {
@@ -652,6 +653,9 @@ t.test(
         error: null,
         gap: null,
         note: null,
+        attribution: null,
+        terms: null,
+        redistribution: 'unknown',
         counts: [
           { collection: 'all', live: 0, left_out: {} },
           { collection: 'ips', live: 0, left_out: {} },
@@ -681,6 +685,7 @@ t.test(
       {
         name: 'waiting',
         status: 'waiting',
+        ...asked,
         succeeded_at: null,
         gap: { from: '2025-12-30T00:00:00.000Z', to: '2025-12-31T00:00:00.000Z', found_at: '2026-01-01T00:00:00.000Z' },
       },

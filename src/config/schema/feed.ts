@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { defaultReach } from '../../model/definition.ts';
+import { defaultReach, redistributions } from '../../model/definition.ts';
 import { durationSchema } from '../../model/duration.ts';
 import { observableTypes } from '../../model/observable.ts';
 import { closed, line, proxySchema, reference, tlpSchema, typesSchema } from './words.ts';
@@ -66,8 +66,16 @@ export const feedSchema = Type.Object(
     ),
     override_minimum: Type.Optional(line('Why every may be shorter than the preset’s publisher asks for.')),
     attribution: Type.Optional(
-      line('The credit that the publisher asks for. Every indicator of a row carries it as an external reference.'),
+      line(
+        'The credit that the publisher asks for. Every indicator that the feed stands behind carries it as an external reference, whatever the format. STIX objects that are passed on as they are stay as they are.',
+      ),
     ),
+    terms: Type.Optional(line('Its terms of use in one line, or where they stand. Shown in status and /api/v1/feeds.')),
+    redistribution: Type.Enum([...redistributions], {
+      default: 'unknown',
+      description:
+        'May its data be passed on outside of your organisation? no and non-commercial stand in the external reference of its indicators. It withholds nothing: whom you give data is said by tlp, collections and clients.',
+    }),
     confidence: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 100, description: 'For rows that say nothing themselves.' }),
     ),
