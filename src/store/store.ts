@@ -50,6 +50,11 @@ export interface Reader extends Queries {
   state(): number | null;
   /** What is known to be wrong with the store as a whole; a full disk until it has room again. Null: nothing is. */
   fault(): StoreFault | null;
+  /**
+   * A reader of the store as it is now, whatever is committed later, for what takes many queries. Close it within a minute or so: the
+   * engine can't take back room that it still needs.
+   */
+  snapshot(): Promise<Omit<Reader, 'snapshot'>>;
   close(): Promise<void>;
 }
 

@@ -153,6 +153,13 @@ export class Database {
     return this.#lastId;
   }
 
+  /** What is committed now, whatever is committed later. */
+  copy(): View {
+    return Object.fromEntries(
+      Object.entries(this.tables).map(([name, table]) => [name, table.copy()]),
+    ) as unknown as View;
+  }
+
   end(outcome: 'commit' | 'rollback'): void {
     for (const table of Object.values(this.tables)) table.end(outcome);
   }

@@ -59,7 +59,7 @@ function storeNamed(location: string): Store {
   };
 }
 
-type Queries = Omit<Reader, 'close' | 'state' | 'fault'>;
+type Queries = Omit<Reader, 'close' | 'state' | 'fault' | 'snapshot'>;
 
 function readAll({ namespace, cursorSecret }: Database, view: View): Sync<Queries> {
   return {
@@ -75,16 +75,22 @@ function readAll({ namespace, cursorSecret }: Database, view: View): Sync<Querie
   };
 }
 
-function createReader(database: Database, signal?: CommitSignal): Reader {
+function createReader(database: Database, signal?: CommitSignal, view: View = database.committed): Reader {
   let isClosed = false;
   const whileOpen = <R>(call: () => R): R => {
     if (isClosed) throw new Error('the store is closed');
     return call();
   };
   return {
-    ...promised<Queries>(readAll(database, database.committed), whileOpen, asStoreError),
+    ...promised<Queries>(readAll(database, view), whileOpen, asStoreError),
     state: () => signal?.state() ?? null,
     fault: () => signal?.fault() ?? null,
+    snapshot: async () =>
+      createReader(
+        database,
+        signal,
+        whileOpen(() => database.copy()),
+      ),
     async close() {
       isClosed = true;
     },

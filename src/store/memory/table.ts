@@ -34,6 +34,11 @@ export class Table<V> implements Rows<V> {
     this.#changes.set(key, undefined);
   }
 
+  /** The committed rows as they are now, whatever is committed later: rows are never changed in their place. */
+  copy(): Rows<V> {
+    return new Map(this.#committed);
+  }
+
   end(outcome: 'commit' | 'rollback'): void {
     if (outcome === 'commit') {
       for (const [key, row] of this.#changes) {

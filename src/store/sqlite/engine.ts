@@ -58,7 +58,7 @@ function storeIn(directory: string): Store {
           requireOurs(connection.db);
           requireWal(connection);
           migrate(connection.db);
-          return createWriter(connection, openCurrent(file), clock, signal);
+          return createWriter(connection, () => openCurrent(file), clock, signal);
         } catch (error) {
           connection.close();
           throw error;
@@ -71,7 +71,7 @@ function storeIn(directory: string): Store {
     async openReader(signal) {
       return opening(directory, () => {
         if (!exists()) throw new GatewayError('store-failed', `There is no store in ${directory}.`);
-        return createReader(openCurrent(file), signal);
+        return createReader(() => openCurrent(file), signal);
       });
     },
   };

@@ -11,7 +11,7 @@ import { readState } from './state.ts';
 import { readVerdicts } from './verdicts.ts';
 import { drain, type Walk } from './walk.ts';
 
-type Reads = Omit<Reader, 'close' | 'state' | 'fault'>;
+type Reads = Omit<Reader, 'close' | 'state' | 'fault' | 'snapshot'>;
 type AtOnce = Omit<Reads, keyof Walks>;
 
 /** Everything that can be read, inside a transaction: it sees what it has written so far, and nothing comes in between. */
@@ -39,8 +39,12 @@ function readAtOnce(connection: Connection): Sync<AtOnce> {
   };
 }
 
-/** Each call, and each step of a walk, is one view of what is committed when it begins; none holds it longer. */
-export function createReader(connection: Connection, signal?: CommitSignal): Reader {
+/**
+ * Each call, and each step of a walk, is one view of what is committed when it begins; none holds it longer. `open` opens the store
+ * for reading: once now, and once for each snapshot.
+ */
+export function createReader(open: () => Connection, signal?: CommitSignal): Reader {
+  const connection = open();
   const walks = walkPages(connection);
   /** One step in a turn of the event loop: whoever else is served on this thread waits for no more than one. */
   const inSteps = async <T>(walk: Walk<T>): Promise<T> => {
@@ -67,6 +71,13 @@ export function createReader(connection: Connection, signal?: CommitSignal): Rea
     countMatching: (query) => inSteps(walks.countMatching(query)),
     state: () => signal?.state() ?? null,
     fault: () => signal?.fault() ?? null,
+    async snapshot() {
+      try {
+        return createReader(() => inOneTransaction(open()), signal);
+      } catch (error) {
+        throw asStoreError(error, signal);
+      }
+    },
     async close() {
       try {
         connection.close();
@@ -75,4 +86,12 @@ export function createReader(connection: Connection, signal?: CommitSignal): Rea
       }
     },
   };
+}
+
+/** All that it reads from now on is of this moment. */
+function inOneTransaction(connection: Connection): Connection {
+  connection.db.exec('BEGIN');
+  // It is of the moment of its first read.
+  connection.get('SELECT count(*) FROM sqlite_schema');
+  return connection;
 }

@@ -23,12 +23,12 @@ import { RowIds } from './upsert.ts';
 import { writeVerdicts } from './verdicts.ts';
 
 /**
- * Transactions run on `connection`; what the writer reads outside of them comes through `committed`, so it never sees one that
- * is half done.
+ * Transactions run on `connection`; what the writer reads outside of them comes through another that `open` opens, so it
+ * never sees one that is half done.
  */
 export function createWriter(
   connection: Connection,
-  committed: Connection,
+  open: () => Connection,
   clock: Clock,
   signal: CommitSignal = new Commits(),
 ): Writer {
@@ -80,7 +80,7 @@ export function createWriter(
     asFailure: (error) => (isEngineError(error) ? asStoreError(error, signal) : error),
   });
 
-  const { close: closeReader, ...reads } = createReader(committed, signal);
+  const { close: closeReader, ...reads } = createReader(open, signal);
   return {
     ...reads,
 

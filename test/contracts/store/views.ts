@@ -252,4 +252,26 @@ export async function proveViews(t: Test, engine: StoreEngine): Promise<void> {
       t.strictSame(await tx.liveKeys('pool:main', 'f'.repeat(32), 10), []);
     });
   });
+
+  t.test('a snapshot shows the store as it was, whatever is committed meanwhile', async (t) => {
+    const { writer, reader } = await openJournalStore(t, engine);
+    const append = (value: string) =>
+      writer.transaction((tx) => appendEntries(tx, 'pool:main', [indicatorEntry({ value })]));
+    await append('a.example');
+    const snapshot = await reader.snapshot();
+    const before = await snapshot.validity('pool:main', 0, null);
+    await append('b.example');
+    t.equal((await reader.live(LIVE)).entries.length, 2);
+    t.strictSame(
+      (await snapshot.live(LIVE)).entries.map(({ value }) => value),
+      ['a.example'],
+    );
+    t.strictSame(await snapshot.validity('pool:main', 0, null), before);
+    const later = await reader.snapshot();
+    t.equal((await later.live(LIVE)).entries.length, 2, 'each is of its own moment');
+    await snapshot.close();
+    await later.close();
+    t.equal((await reader.live(LIVE)).entries.length, 2, 'the reader stays open');
+    await t.rejects(snapshot.live(LIVE), { code: 'store-failed' });
+  });
 }
