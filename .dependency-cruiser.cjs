@@ -14,6 +14,7 @@ const may = {
   store: ['stix', 'model'],
   feeds: ['stix', 'model'],
   outputs: ['ecs', 'stix', 'model'],
+  lists: ['outputs', 'model'],
   sinks: ['ecs', 'stix', 'model'],
   upstream: ['model'],
   suppress: ['stix', 'model'],
@@ -42,7 +43,7 @@ const may = {
 /** What a room may import besides whole rooms. */
 const also = {
   config: ['^src/normalise/(own-asset|parsed)\\.ts$'],
-  sinks: ['^src/outputs/(registry|options|selection)\\.ts$'],
+  sinks: ['^src/outputs/(registry|options|selection|tally)\\.ts$'],
   status: ['^src/version\\.ts$'],
   writer: ['^src/(load|log|version)\\.ts$', '^src/normalise/(asked|canonical|type-words)\\.ts$'],
   commands: ['^src/gateway\\.ts$', '^src/feeds/presets\\.ts$'],
@@ -70,7 +71,8 @@ module.exports = {
         path: '^src/',
         pathNot: [
           '^src/(auth|config|stix|model)/',
-          '^src/outputs/(registry|options|selection|ioc)\\.ts$',
+          '^src/outputs/(registry|options|selection|tally|ioc)\\.ts$',
+          '^src/lists/(build|builds)\\.ts$',
           '^src/status/(explain|feeds|json)\\.ts$',
           '^src/control/verbs\\.ts$',
           CONTRACTS,
@@ -107,8 +109,8 @@ module.exports = {
     {
       name: 'outputs-are-strangers',
       severity: 'error',
-      from: { path: '^src/outputs/(?!registry|output|options|selection|ioc)([^/.]+)' },
-      to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|options|ioc)\\.ts$', '^src/outputs/$1[/.-]'] },
+      from: { path: '^src/outputs/(?!registry|output|options|selection|ioc|lines|addresses|names|tally)([^/.]+)' },
+      to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|options|ioc|lines|addresses|names|tally)\\.ts$', '^src/outputs/$1[/.-]'] },
     },
     {
       name: 'suppressors-are-strangers',

@@ -21,6 +21,7 @@ export async function makeDocument(): Promise<string> {
     metrics: { register: new Registry(), access: 'anyone' },
     allowances: async () => [],
     clients: { generation: 0, find: () => null, findByCertificate: () => null },
+    lists: { named: [], builds: {} as RouteParts['lists']['builds'] },
     collections: [],
     taxii: {
       title: 'Sluice',

@@ -54,6 +54,13 @@ function readField(field: string): AcceptedCodings {
   return { best, isPlainFine: plain > 0 };
 }
 
+/** May a body be sent with this coding? */
+export function acceptsCoding(field: string | undefined, coding: Coding): boolean {
+  const ranges = readRanges(field).map(({ name, weight }) => [aliases[name] ?? name, weight ?? 0] as const);
+  const weights = new Map(ranges);
+  return (weights.get(coding) ?? weights.get('*') ?? 0) > 0;
+}
+
 const compressors = { gzip: promisify(gzip), zstd: promisify(zstdCompress) };
 /** They run in the thread pool. A page is compressed once and sent often. */
 const options = { gzip: { level: 4 }, zstd: { params: { [constants.ZSTD_c_compressionLevel]: 3 } } };

@@ -10,6 +10,7 @@ import {
 } from './control/operations.ts';
 import { addDocs } from './docs.ts';
 import { getHealth, getReadiness } from './health.ts';
+import { getList } from './lists/list.ts';
 import { getMetrics } from './metrics.ts';
 import type { RouteParts } from './parts.ts';
 import type { RouteScope } from './route-scope.ts';
@@ -64,6 +65,14 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
         'GET /explain': explainIoc,
         'GET /feeds': getFeeds,
       },
+    },
+    { prefix: '/lists', access: 'clients', protocol: 'rest', routes: { 'GET /:list': getList } },
+    {
+      prefix: '/api/v1/lists',
+      access: 'clients',
+      protocol: 'rest',
+      idSuffix: 'UnderApi',
+      routes: { 'GET /:list': getList },
     },
     {
       prefix: '/api/v1/control',

@@ -120,6 +120,19 @@ export function wordParameter<W extends string>(words: readonly W[], { descripti
   return Type.Optional(Type.Unsafe<W>({ type: 'string', enum: [...words], description, 'x-expects': expects }));
 }
 
+/** One word of a list, or several with commas between. */
+export function wordsParameter(words: readonly string[], { description }: Words) {
+  const word = `(?:${words.join('|')})`;
+  return Type.Optional(
+    Type.String({
+      maxLength: 512,
+      pattern: `^${word}(?:,${word})*$`,
+      description,
+      'x-expects': `one of ${words.join(', ')}, or several of them with commas between`,
+    }),
+  );
+}
+
 /** The query parameter for an option of a format (outputs/output.ts). */
 export function optionParameter(schema: TSchema): TSchema {
   const { type, description = '', enum: words = [], ...bounds } = schema as OptionSchema;

@@ -2,10 +2,10 @@ import type { Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { ClientDirectory } from '../src/auth/clients.ts';
 import type { Control } from '../src/control/verbs.ts';
+import type { Builds } from '../src/lists/builds.ts';
 import type { ReadAsked } from '../src/model/asked.ts';
 import type { Clock } from '../src/model/clock.ts';
-import type { CollectionDefinition, TaxiiDefinition } from '../src/model/definition.ts';
-
+import type { CollectionDefinition, ListDefinition, TaxiiDefinition } from '../src/model/definition.ts';
 import type { Allowance } from '../src/model/state.ts';
 import type { FeedFacts } from '../src/status/feeds.ts';
 import type { Reader } from '../src/store/store.ts';
@@ -32,6 +32,7 @@ export interface RouteParts {
   /** Memory of answers under way. */
   inFlight: InFlight;
   clients: ClientDirectory;
+  lists: ServedLists;
   collections: CollectionDefinition[];
   taxii: TaxiiDefinition;
   /** Scheme, host and port under which clients reach the gateway; null: as each request says. */
@@ -61,4 +62,10 @@ export interface RouteParts {
 export interface RouteContext extends RouteParts {
   reads: ReadCount;
   rates: Rates;
+}
+
+/** The lists of the configuration, and the builds of all lists. */
+export interface ServedLists {
+  named: readonly { name: string; list: ListDefinition }[];
+  builds: Builds;
 }

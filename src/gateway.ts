@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import { buildApp, closeApp } from '../routes/app.ts';
 import type { UnreadyReason } from '../routes/readiness.ts';
@@ -10,6 +10,7 @@ import { socketPathOf } from './control/socket-path.ts';
 import type { Control } from './control/verbs.ts';
 import { presets } from './feeds/presets.ts';
 import { configuredFeeds } from './feeds/registry.ts';
+import { openBuilds } from './lists/builds.ts';
 import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
@@ -117,11 +118,19 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
     const accounts = accountsOf(configuredFeeds(config));
     const log = createLog(config.log.level);
     const maxConnections = connectionsInForce(config, say, log);
+    const builds = openBuilds({
+      store: reader,
+      clock: systemClock,
+      directory: join(config.data, 'lists'),
+      identityId: identityId(await reader.namespace()),
+      onError: (error) => log.error({ err: error }, 'a list could not be built'),
+    });
     const app = buildApp({
       clock: systemClock,
       reader,
       unreadyReason: () => unreadyReason ?? (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
       clients,
+      lists: { named: [], builds },
       collections: config.collections,
       taxii: config.taxii,
       publicUrl: config.publicUrl,

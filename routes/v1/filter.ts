@@ -7,7 +7,7 @@ import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
 import { parseBound } from '../../src/model/timestamp.ts';
-import { textParameter, timeParameter, wordParameter } from '../operation.ts';
+import { textParameter, timeParameter, wordParameter, wordsParameter } from '../operation.ts';
 import { badParameter, type Query } from '../query.ts';
 
 const STANDARD_COLLECTION = 'all';
@@ -17,7 +17,9 @@ const TECHNIQUES = ['mitre_attack', 'mitre-attack'];
 /** The filters of SOC Defenders' `GET /api/v1/iocs`, and `collection`. */
 export const filterParameters = {
   collection: textParameter({ maxLength: 64, description: `By alias or id; \`${STANDARD_COLLECTION}\` unless given.` }),
-  type: wordParameter([...observableTypes, ...TECHNIQUES], { description: 'One type of indicator.' }),
+  type: wordsParameter([...observableTypes, ...TECHNIQUES], {
+    description: 'A type of indicator, or several with commas between.',
+  }),
   confidence: wordParameter(Object.keys(confidenceBounds), {
     description: 'high is 70 to 100, medium 30 to 69, low 1 to 29 (STIX 2.1 appendix A).',
   }),
@@ -78,9 +80,10 @@ export function findCollection(
   return found;
 }
 
-function typesOf(word: string | undefined, view: ObservableType[] | null): readonly ObservableType[] | null {
-  if (word === undefined) return view;
-  return observableTypes.filter((type) => type === word && (view === null || view.includes(type)));
+function typesOf(words: string | undefined, view: ObservableType[] | null): readonly ObservableType[] | null {
+  if (words === undefined) return view;
+  const asked = words.split(',');
+  return observableTypes.filter((type) => asked.includes(type) && (view === null || view.includes(type)));
 }
 
 function readTime(name: 'since' | 'until', query: Query): Micros | null {

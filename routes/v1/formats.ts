@@ -38,11 +38,32 @@ export function formatsFor(
   const offered = Object.values<Output>(outputs).filter(
     (output) => output.expressesObjects === expressesObjects && fits(output, readOptions(output, {}), arrangement),
   );
-  const options = optionsOf(offered);
+  const options = askOptions(offered);
   const format = wordParameter(
     offered.map(({ name }) => name),
     { description },
   );
+  return {
+    parameters: { format, ...options.parameters },
+    members: { format, ...options.members },
+    content: Object.fromEntries(
+      offered.map(({ name, mediaType }) => [withoutCharset(mediaType), schemas[name] ?? Type.String()]),
+    ),
+    choose(request, query) {
+      const output = chooseOutput(request, query['format'], offered);
+      return { output, options: options.read(output, query) };
+    },
+  };
+}
+
+/** The options of formats as parameters of a query, and as members of a JSON body. */
+export interface AskedOptions extends Pick<Formats, 'parameters' | 'members'> {
+  /** The format's options, with their defaults. Throws `bad-request` for those of another format. */
+  read(output: Output, query: Query): object;
+}
+
+export function askOptions(offered: readonly Output[]): AskedOptions {
+  const options = optionsOf(offered);
   const takenBy = (option: string): string =>
     offered.flatMap((output) => (option in output.options.properties ? [`\`${output.name}\``] : [])).join(', ');
   const optional = (make: (schema: TSchema) => TSchema) =>
@@ -53,18 +74,14 @@ export function formatsFor(
       ]),
     );
   return {
-    parameters: { format, ...optional(optionParameter) },
-    members: { format, ...optional((schema) => schema) },
-    content: Object.fromEntries(
-      offered.map(({ name, mediaType }) => [withoutCharset(mediaType), schemas[name] ?? Type.String()]),
-    ),
-    choose(request, query) {
-      const output = chooseOutput(request, query['format'], offered);
+    parameters: optional(optionParameter),
+    members: optional((schema) => schema),
+    read(output, query) {
       const given = Object.entries(options).flatMap(([name, schema]) => {
         const text = query[name];
         return text === undefined ? [] : [[name, parseOption(schema, text)]];
       });
-      return { output, options: readOptions(output, Object.fromEntries(given)) };
+      return readOptions(output, Object.fromEntries(given));
     },
   };
 }

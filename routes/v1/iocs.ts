@@ -3,6 +3,7 @@ import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { isSelected, within } from '../../src/outputs/selection.ts';
+import { newTally } from '../../src/outputs/tally.ts';
 import { agrees, type Cursor, foreign, isHashed, openCursor, sealCursor } from '../cursor.ts';
 import type { Operation } from '../methods.ts';
 import { numberParameter } from '../operation.ts';
@@ -11,7 +12,7 @@ import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
 import { costOfPage, WHOLE_REQUEST } from '../rates.ts';
 import { filterParameters, findCollection, readIocFilter } from './filter.ts';
 import { formatsFor } from './formats.ts';
-import { findBounds, type LivePage, type PageBounds, queryOf, readBetween } from './live.ts';
+import { findBounds, type LivePage, type PageBounds, queryOf, readBetween, readWhole } from './live.ts';
 import { STREAM_BYTES, sendOutput } from './reply.ts';
 import { iocMembers, nullable, pageHeaders, restOperation, timestamp } from './schemas.ts';
 
@@ -20,6 +21,8 @@ const MAX_LIMIT = 10_000;
 const MAX_OFFSET = 10_000;
 /** Filtered rows are counted up to here: as far as `offset` reaches. */
 const MOST_COUNTED = MAX_OFFSET + MAX_LIMIT;
+/** Parameters of a page. Without any of them, a format that nobody pages through holds everything. */
+const paging = ['limit', 'offset', 'cursor'] as const;
 /** Parameters that a cursor carries. */
 const carried = ['type', 'confidence', 'category', 'since', 'until'] as const;
 
@@ -57,7 +60,7 @@ const querySchema = Type.Object(
     limit: numberParameter({
       minimum: 1,
       default: STANDARD_LIMIT,
-      description: `Rows of a page; more than ${MAX_LIMIT} are cut to it.`,
+      description: `Rows of a page; more than ${MAX_LIMIT} are cut to it. Tables and lists hold all rows where neither it nor \`offset\` is given.`,
     }),
     offset: numberParameter({
       minimum: 0,
@@ -95,7 +98,22 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     const { asked, before } = readCursor(query, collection, context);
     const filter = readIocFilter(asked, request, collections);
     const limit = readLimit(query['limit'], STANDARD_LIMIT, MAX_LIMIT);
-    const selection = within({ ...arrangement, types: filter.types, maximum: limit }, output, options);
+    const isWhole = output.isWhole === true && paging.every((name) => query[name] === undefined);
+    const maximum = isWhole ? null : limit;
+    const selection = within({ ...arrangement, types: filter.types, maximum }, output, options);
+    const { identityId, clock } = context;
+    const document = { collection, selection, options, at: clock.now(), identityId, tally: newTally() };
+    if (isWhole) {
+      reads.count(collection);
+      const reservation = inFlight.reserve(reply.raw, request.client.name, STREAM_BYTES);
+      return sendOutput(
+        request,
+        reply,
+        output,
+        { ...document, slices: readWhole(reader, filter), about: {} },
+        reservation,
+      );
+    }
     const page: LivePage = {
       ...filter,
       before: before === null ? filter.before : Math.min(before, filter.before ?? before),
@@ -111,9 +129,7 @@ what changes meanwhile is found by the next \`since\`. Withdrawals are told by T
     if (bounds.leftOut > 0) reply.header('x-left-out', bounds.leftOut);
     const meta = await metaOf(asked, { ...page, before: filter.before }, bounds, before !== null, context);
     const slices = readBetween(reader, page, bounds);
-    const { identityId, clock } = context;
-    const document = { collection, selection, options, slices, at: clock.now(), identityId, about: { meta, links } };
-    return sendOutput(request, reply, output, document, reservation);
+    return sendOutput(request, reply, output, { ...document, slices, about: { meta, links } }, reservation);
   });
 }
 

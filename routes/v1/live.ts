@@ -12,6 +12,7 @@ const MAX_EXAMINED = 200_000;
 
 export interface LivePage extends IocFilter {
   offset: number;
+  /** Infinity: to the end. */
   limit: number;
 }
 
@@ -47,10 +48,16 @@ export async function* readLive(reader: Reader, page: LivePage): AsyncGenerator<
     // A full page ends with its last entry; the rest of the slice belongs to the next page.
     const reached = (left === 0 ? entries.at(-1) : last)?.dateAdded ?? last.dateAdded;
     yield { entries, reached, more: slice.more || reached !== last.dateAdded };
-    if (!slice.more || examined >= MAX_EXAMINED) return;
+    if (!slice.more || (examined >= MAX_EXAMINED && Number.isFinite(page.limit))) return;
     before = reached;
     await eventLoop.next();
   }
+}
+
+/** Reads everything that matches. What changes meanwhile is found by the next `since`. */
+export async function* readWhole(reader: Reader, filter: IocFilter): AsyncGenerator<IndicatorEntry[]> {
+  const page = { ...filter, offset: 0, limit: Number.POSITIVE_INFINITY };
+  for await (const { entries } of readLive(reader, page)) yield entries;
 }
 
 /** The filter as a query of the store. The category is no column, so it is filtered here. */

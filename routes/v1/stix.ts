@@ -7,6 +7,7 @@ import { frameList } from '../../src/model/json-frame.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { within } from '../../src/outputs/selection.ts';
+import { newTally } from '../../src/outputs/tally.ts';
 import { ListWriter } from '../../src/stix/list-writer.ts';
 import { openCursor, sealCursor } from '../cursor.ts';
 import type { Operation } from '../methods.ts';
@@ -96,7 +97,16 @@ async function answer(query: Query, request: FastifyRequest, reply: FastifyReply
   const { identityId, clock } = context;
   const selection = within({ ...arrangement, types, maximum: null }, output, options);
   const slices = readLiveObjects(filter, context);
-  const document = { collection, selection, options, slices, at: clock.now(), identityId, about: {} };
+  const document = {
+    collection,
+    selection,
+    options,
+    slices,
+    at: clock.now(),
+    identityId,
+    about: {},
+    tally: newTally(),
+  };
   return sendOutput(request, reply, output, document, reservation);
 }
 

@@ -245,7 +245,7 @@ function checkCollections(
 
 /** Paths of the gateway itself. API roots may lie below the first two and not below the others. */
 const discoveries = ['/taxii2/', '/api/taxii2/'];
-const takenRoots = ['/api/v1/', '/assets/', '/docs/', '/healthz/', '/readyz/', '/metrics/'];
+const takenRoots = ['/api/v1/', '/assets/', '/docs/', '/healthz/', '/lists/', '/readyz/', '/metrics/'];
 
 /** Reports API roots that would hide another route, and those inside another root. */
 export function checkApiRoots(roots: readonly string[], context: ResolveContext): void {

@@ -153,6 +153,30 @@ export interface CollectionDefinition {
   maxPage?: number;
 }
 
+/** A list: a collection in a format of its own choice, at an address that stays. */
+export interface ListDefinition {
+  /** The alias of its collection. */
+  collection: string;
+  format: string;
+  /** The format's own options, with their defaults. */
+  options: object;
+  /** Types that are asked for; null: all that the format can hold. */
+  types: readonly ObservableType[] | null;
+  /** Indicators below it, or without a confidence, stay out. Null: no bound. */
+  minConfidence: number | null;
+  /** Networks with a shorter prefix are left out. */
+  minPrefix: { ipv4: number; ipv6: number };
+  /** Networks become the fewest that hold the same addresses. */
+  aggregate: boolean;
+  order: 'strongest' | 'newest';
+  /** Most lines, over all pages; null: no bound. */
+  maxEntries: number | null;
+  /** Lines of a page; null: it has one page. */
+  pageSize: number | null;
+  /** The line of a list that has no other; null: it is empty. */
+  emptyLine: string | null;
+}
+
 /** A collection that a sink delivers. */
 export interface DeliveredCollection extends CollectionDefinition {
   /** ECS `threat.feed.*`: the pool's only feed, else the pool. */

@@ -76,6 +76,11 @@ const HTTP_DATES = [
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
 ];
 
+/** An HTTP-date (RFC 9110 section 5.6.7), cut to the second. */
+export function formatHttpDate(micros: Micros): string {
+  return new Date(micros / MICROS_PER_MS).toUTCString();
+}
+
 /** Parses an HTTP-date (RFC 9110 section 5.6.7). Undefined for other texts and for years before 1970. */
 export function parseHttpDate(text: string): Micros | undefined {
   if (!HTTP_DATES.some((form) => form.test(text))) return undefined;

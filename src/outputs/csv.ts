@@ -3,7 +3,7 @@ import { type Ioc, indicatorsOf, iocOf } from './ioc.ts';
 import { noOptions } from './options.ts';
 import type { Output } from './output.ts';
 
-/** SOC Defenders' ten columns. */
+/** SOC Defenders' ten columns, and behind them one of our own. */
 const columns: Record<string, (ioc: Ioc) => string> = {
   id: ({ id }) => id,
   type: ({ type }) => type,
@@ -15,6 +15,7 @@ const columns: Record<string, (ioc: Ioc) => string> = {
   source_feed: ({ source }) => source.feed_name,
   category: ({ source }) => source.category ?? '',
   tags: ({ tags }) => tags.join(';'),
+  valid_until: ({ valid_until }) => valid_until ?? '',
 };
 
 /** The blanks before a formula, which some spreadsheets strip first. */
@@ -26,7 +27,7 @@ const FORMULA = /^\s+(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/;
  */
 export const csv: Output = {
   name: 'csv',
-  title: 'a table in SOC Defenders’ ten columns',
+  title: 'a table in SOC Defenders’ ten columns, and `valid_until`',
   mediaType: 'text/csv; charset=utf-8',
   aliases: [],
   extension: 'csv',
@@ -34,6 +35,8 @@ export const csv: Output = {
   expressesObjects: false,
   // Its first line is a header.
   isAppendable: false,
+  isWhole: true,
+  readers: 'spreadsheets, pandas, lookups of SIEMs',
   async *write({ slices }) {
     const options = { escape_formulas: true, record_delimiter: '\r\n', quoted_match: /[\r\n]/ } as const;
     yield stringify([Object.keys(columns)], options);

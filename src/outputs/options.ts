@@ -28,18 +28,22 @@ export function parseOption(schema: TSchema, text: string): unknown {
   return type === 'integer' && /^\d+$/.test(text) ? Number(text) : text;
 }
 
-/** Returns the options of several formats by name. Throws `internal` if two formats define one name differently. */
+/** Returns the options of several formats by name. Throws `internal` if two formats define one name differently; defaults may differ. */
 export function optionsOf(outputs: readonly Output[]): Record<string, TSchema> {
   const all: Record<string, TSchema> = {};
   for (const { name, options } of outputs) {
     for (const [option, schema] of Object.entries(options.properties)) {
       const known = all[option];
-      if (known !== undefined && JSON.stringify(known) !== JSON.stringify(schema))
+      if (known !== undefined && meaningOf(known) !== meaningOf(schema))
         throw new GatewayError('internal', `The option ${option} of the format ${name} has another meaning elsewhere.`);
       all[option] = schema;
     }
   }
   return all;
+}
+
+function meaningOf(schema: TSchema): string {
+  return JSON.stringify({ ...schema, default: null });
 }
 
 function refusal(name: string, message: string): GatewayError {

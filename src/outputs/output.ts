@@ -7,8 +7,9 @@ import type { Tlp } from '../model/tlp.ts';
 import type { TlpVersion } from '../stix/marking.ts';
 
 /**
- * The contract of an output: a format in which entries of a collection are written as one document. REST and file sinks take their
- * formats from registry.ts. Every format passes test/contracts/output.contract.ts.
+ * The contract of an output: a format in which entries of a collection are written as one document. Lists, REST and file sinks take their
+ * formats from registry.ts. Every format passes test/contracts/output.contract.ts. One that writes a line per value is made by
+ * `lineOutput` (lines.ts).
  */
 export interface Output<Options = any> {
   /** `format=` in a query, `format:` in the configuration. */
@@ -30,10 +31,22 @@ export interface Output<Options = any> {
    * of an entry.
    */
   isAppendable: boolean;
+  /** Nobody pages through its documents: where no page is asked for, they hold everything. Absent: no. */
+  isWhole?: boolean;
+  /** A line per value (lines.ts): what lists may do with lines, they do with these. Absent: no. */
+  lines?: LineRules;
+  /** What its readers take, and what they make of it, in one line for the docs. */
+  readers?: string;
   /** What its document can hold, and how the entries must be arranged. Absent members: as the client asks. */
   needs?(options: Options): Partial<Selection>;
   /** Writes the document in pieces. A slice is read when the one before it is written. */
   write(request: OutputRequest<Options>): AsyncIterable<string>;
+}
+
+/** Of a format with a line per value. */
+export interface LineRules {
+  /** How a comment begins; null: its readers know none. */
+  comment: string | null;
 }
 
 /** Which entries of a collection a document holds, and how they are arranged. */
@@ -65,6 +78,24 @@ export interface OutputRequest<Options = any> {
   identityId: string;
   /** Members about the document as a whole, for formats with room for them: `meta`, `links`. */
   about: JsonObject;
+  /** The credits that the feeds behind the collection ask for, for formats with comments. Absent: none. */
+  credits?: readonly string[];
+  /** What is counted while it is written. */
+  tally: Tally;
+  /** Of all lines, those of the page that is asked for; for formats with `lines`. Absent: all. */
+  page?: { skip: number; take: number };
+  /** The line of a document that has no other; for formats with `lines`. Absent: none. */
+  emptyLine?: string;
+}
+
+/** Counts of a document. */
+export interface Tally {
+  /** Lines, or entries of a format without `lines`, that it could hold: those of other pages and beyond the maximum among them. */
+  total: number;
+  /** Networks that are wider than was asked for. */
+  tooWide: number;
+  /** Entries whose value can't be written in the format. */
+  notWritable: number;
 }
 
 /** Whose entries they are. */

@@ -6,6 +6,7 @@ import { optionsOf, readOptions } from '../outputs/options.ts';
 import type { Output } from '../outputs/output.ts';
 import { outputs } from '../outputs/registry.ts';
 import { fits, selectAll, within } from '../outputs/selection.ts';
+import { newTally } from '../outputs/tally.ts';
 import { appendLines } from './file/append.ts';
 import type { SinkKind } from './sink.ts';
 
@@ -93,6 +94,7 @@ export const file: SinkKind<Options> = {
           at: clock.now(),
           identityId,
           about: {},
+          tally: newTally(),
         };
         let text = '';
         for await (const piece of output.write(request)) text += piece;

@@ -2,6 +2,7 @@ import type { Test } from 'tap';
 import type { Entry } from '../../src/model/entry.ts';
 import { readOptions } from '../../src/outputs/options.ts';
 import type { Output, OutputRequest } from '../../src/outputs/output.ts';
+import { newTally } from '../../src/outputs/tally.ts';
 import { indicatorEntry, objectEntry, START } from '../helpers/store.ts';
 
 export const IDENTITY = 'identity--00000000-0000-4000-8000-000000000001';
@@ -23,6 +24,7 @@ export function requestOf(
     identityId: IDENTITY,
     about: more.about ?? {},
     options: readOptions(output, { ...more.options }),
+    tally: newTally(),
     read: () => read,
     slices: (async function* () {
       for (const slice of slices) {

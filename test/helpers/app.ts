@@ -9,6 +9,7 @@ import { GatewayError } from '../../src/model/error.ts';
 import type { Client } from '../../src/model/state.ts';
 import { readAsked } from '../../src/normalise/asked.ts';
 import { collectionIdOf } from '../../src/stix/id.ts';
+import { openLists } from './lists.ts';
 import { appendEntries, type JournalStore, openJournalStore } from './store.ts';
 
 export const KEY = 'slc_reader';
@@ -71,6 +72,7 @@ export async function openApp(
     control: NO_CONTROL,
     refreshOnRead: () => undefined,
     reader: store.reader,
+    lists: openLists(t, { reader: store.reader, clock: store.clock }),
     clients: { generation: 0, find: (hash) => byHash.get(hash) ?? null, findByCertificate: () => null },
     collections: [
       collection('all'),

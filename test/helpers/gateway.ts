@@ -18,6 +18,7 @@ import type { ResolveAll } from '../../src/upstream/dispatcher.ts';
 import { type Backend, openBackend } from '../../src/writer/backend.ts';
 import { NO_PRESSURE } from './app.ts';
 import { loadYaml } from './config.ts';
+import { openLists } from './lists.ts';
 
 export interface TestGateway {
   side: Backend;
@@ -70,6 +71,7 @@ export async function openGateway(
     unreadyReason: () => (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
     pressure: NO_PRESSURE,
     clients,
+    lists: openLists(t, { reader, clock }),
     collections: config.collections,
     taxii: config.taxii,
     publicUrl: config.publicUrl,

@@ -128,10 +128,13 @@ t.test('txt: with comments, the first line names the collection', async (t) => {
   );
 });
 
-t.test('csv: SOC Defenders’ ten columns', async (t) => {
+t.test('csv: SOC Defenders’ ten columns, and when a row ends', async (t) => {
   const text = await write(outputs.csv, [[indicatorEntry({ type: 'ipv4', value: '192.0.2.1', sources: claims })]]);
   const [header, row] = cellsOf(text);
-  t.equal(header?.join(), 'id,type,value,confidence,first_seen,last_seen,source_article,source_feed,category,tags');
+  t.equal(
+    header?.join(),
+    'id,type,value,confidence,first_seen,last_seen,source_article,source_feed,category,tags,valid_until',
+  );
   t.strictSame(row?.slice(1), [
     'ipv4',
     '192.0.2.1',
@@ -142,6 +145,7 @@ t.test('csv: SOC Defenders’ ten columns', async (t) => {
     'URLhaus',
     'community',
     'botnet;malware',
+    '2026-01-31T00:00:00.000Z',
   ]);
 });
 

@@ -51,8 +51,8 @@ t.test('entries that are not selected are left out, and none is read beyond the 
 
 t.test('options: defaults, texts of a query, and what is refused', async (t) => {
   const { txt, csv } = outputs;
-  t.strictSame(readOptions(txt, {}), { comments: false });
-  t.strictSame(readOptions(txt, { comments: true }), { comments: true });
+  t.strictSame(readOptions(txt, {}), { comments: false, prefixes: 'cidr' });
+  t.strictSame(readOptions(txt, { comments: true }), { comments: true, prefixes: 'cidr' });
   t.throws(() => readOptions(txt, { comments: 'yes' }), { code: 'bad-request', details: { parameter: 'comments' } });
   t.throws(() => readOptions(csv, { comments: true }), { message: 'comments is no option of the format csv.' });
   t.strictSame(

@@ -14,6 +14,7 @@ import type { Client } from '../../src/model/state.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { readAsked } from '../../src/normalise/asked.ts';
 import { NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
+import { openLists } from '../helpers/lists.ts';
 import {
   appendEntries,
   indicatorEntry,
@@ -64,6 +65,7 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
     maxConnectionsPerAddress: null,
     answerBytes: 64 * 1024 * 1024,
     clients: { generation: 0, find: () => reader, findByCertificate: () => null },
+    lists: openLists(t, store),
     collections: [collection('all'), collection('ips', { types: ['ipv4'] }), collection('letter', { strict: true })],
     taxii: {
       title: 'Sluice',

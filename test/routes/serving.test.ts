@@ -22,6 +22,7 @@ import { makeCertificates } from '../helpers/certificates.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway } from '../helpers/gateway.ts';
 import { stixIndicator } from '../helpers/indicator.ts';
+import { openLists } from '../helpers/lists.ts';
 import { openJournalStore, START } from '../helpers/store.ts';
 
 const OBJECTS = '/api/taxii2/api/collections/all/objects/';
@@ -196,6 +197,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
       generation: 0,
       findByCertificate: () => null,
     },
+    lists: openLists(t, store),
     collections: [{ ...collection, journal: 'pool:main', types: null, tlp: 'amber', strict: false }],
     taxii: {
       title: 'Sluice',
