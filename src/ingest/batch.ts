@@ -50,6 +50,15 @@ function emptyRows(): Rows {
   return { observations: [], objects: [], silent: [], rejections: [], accepted: 0, filtered: 0, refused: 0 };
 }
 
+/** What is kept of a part that shows that its pull is not what it should be. */
+export function onlyRejections({ rows, batch }: BatchPart): BatchPart {
+  const { rejections, refused } = rows;
+  return {
+    rows: { ...emptyRows(), rejections, refused },
+    batch: { items: [], rejected: batch.rejected, cursor: null, last: false },
+  };
+}
+
 function normaliseItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: Rows): void {
   const result = normalise(item, feed, now);
   const silent = result.kind === 'observations' ? null : sourceObjectOf(item);

@@ -3,14 +3,13 @@ import type { Clock, Micros } from '../model/clock.ts';
 import type { PollReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Rejection } from '../model/observation.ts';
-import type { Secret } from '../model/secret.ts';
 import { type FeedState, type HeldBack, heldIn } from '../model/state.ts';
 import { addPublished, type Changes, type Published } from '../publish/changes.ts';
 import type { Journals } from '../publish/journals.ts';
 import { freshnessWhileRead } from '../publish/journals.ts';
 import { publish } from '../publish/publish.ts';
 import { review } from '../publish/review.ts';
-import type { Writer } from '../store/store.ts';
+import type { Transaction, Writer } from '../store/store.ts';
 import { redact, withoutSecrets } from '../upstream/redact.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import {
@@ -21,9 +20,9 @@ import {
   countersOfWhole,
   NO_ROWS,
   normaliseBatch,
+  onlyRejections,
   sumOf,
 } from './batch.ts';
-import { forgetUnsaid } from './ended-versions.ts';
 import { type Doubt, doubtRows, doubtWithdrawals, noteOnSize } from './guards.ts';
 import { saveDefinitions } from './markings.ts';
 import { describeGap, keepAttempt, keepConfirmed, keepFailure, succeeded } from './poll-state.ts';
@@ -57,7 +56,7 @@ export async function poll(
   parts: PollParts,
   { acceptShrink = false }: PollOptions = {},
 ): Promise<PollReport> {
-  const { definition, format, options } = feed;
+  const { definition } = feed;
   const { clock, writer, journals, signal } = parts;
   const startedAt = clock.now();
   const report = newReport(definition.name);
@@ -68,37 +67,15 @@ export async function poll(
     await keepAttempt(definition, startedAt, parts);
     const pull = startPull(definition, await writer.beginPull(definition.name));
     const { cursor } = await writer.feedState(definition.name);
-    running = {
-      feed,
-      acceptShrink,
-      pull,
-      upstream,
-      startedAt,
-      cursor,
-      note: null,
-      counters: NO_ROWS,
-      heldBack: null,
-      report,
-    };
-    const { fetch, files } = upstream;
-    const batches = format.read({ options, cursor, now: () => clock.now(), fetch, files, signal });
-    if (await readBatches(batches, running, parts)) report.outcome = 'whole';
-    else if (upstream.isUnchanged()) {
-      await keepConfirmed(definition, startedAt, parts);
-      report.outcome = 'unchanged';
-    } else
-      throw new GatewayError('upstream-malformed', `Feed ${definition.name} ended without saying that it was whole.`);
+    const begun = { note: null, counters: NO_ROWS, heldBack: null };
+    running = { feed, acceptShrink, pull, upstream, startedAt, cursor, report, ...begun };
+    report.outcome = await readFeed(running, parts);
     await review(journals, definition, signal, report);
   } catch (error) {
     if (!(error instanceof GatewayError) && !signal.aborted) parts.report(error);
     const heldBack = running?.heldBack ?? null;
-    report.error = await keepFailure(
-      definition,
-      withoutSecrets(error, upstream?.secrets() ?? []),
-      startedAt,
-      parts,
-      heldBack,
-    );
+    const failure = withoutSecrets(error, upstream?.secrets() ?? []);
+    report.error = await keepFailure(definition, failure, startedAt, parts, heldBack);
     report.outcome = heldBack === null ? 'failed' : 'held-back';
   } finally {
     upstream?.committed();
@@ -109,25 +86,6 @@ export async function poll(
 
 function newReport(feed: string): PollReport {
   return { feed, outcome: 'failed', requests: 0, accepted: 0, rejected: 0, entries: 0, withdrawn: 0, error: null };
-}
-
-/** Normalises and commits batch after batch; returns whether the last said that it was the last. */
-async function readBatches(
-  batches: AsyncIterable<FeedBatch>,
-  running: RunningPoll,
-  parts: PollParts,
-): Promise<boolean> {
-  let isWhole = false;
-  for await (const batch of batches) {
-    isWhole = batch.last;
-    running.note ??= batch.note ?? null;
-    for (const part of normaliseBatch(batch, running.feed.definition, parts.clock.now())) {
-      await commitBatch(part, running, parts);
-      parts.onRows?.(running.counters.read);
-    }
-    running.upstream.committed();
-  }
-  return isWhole;
 }
 
 /** A poll under way. */
@@ -149,30 +107,56 @@ interface RunningPoll {
 }
 
 /**
- * Saves a batch and publishes what it changed, in one transaction. Throws `upstream-malformed` when the pull is not believed: of a batch
- * that tells so by its rows only the rejections are kept, and a snapshot that would withdraw too much only adds what is new.
+ * Fetches and parses the feed; its batches are normalised and committed one after another, as they come. Throws `upstream-malformed`
+ * when the feed ends without saying that it was whole or unchanged.
  */
-async function commitBatch(part: BatchPart, running: RunningPoll, parts: PollParts): Promise<void> {
+async function readFeed(running: RunningPoll, parts: PollParts): Promise<'whole' | 'unchanged'> {
+  const { feed, upstream, cursor, startedAt } = running;
+  const { definition, format, options } = feed;
+  const { clock, signal } = parts;
+  const { fetch, files } = upstream;
+  let isWhole = false;
+  for await (const batch of format.read({ options, cursor, now: () => clock.now(), fetch, files, signal })) {
+    isWhole = batch.last;
+    running.note ??= batch.note ?? null;
+    for (const part of normaliseBatch(batch, definition, clock.now())) {
+      await commitPart(part, running, parts);
+      parts.onRows?.(running.counters.read);
+    }
+    upstream.committed();
+  }
+  if (isWhole) return 'whole';
+  if (!upstream.isUnchanged())
+    throw new GatewayError('upstream-malformed', `Feed ${definition.name} ended without saying that it was whole.`);
+  await keepConfirmed(definition, startedAt, parts);
+  return 'unchanged';
+}
+
+/**
+ * Saves a part of a batch and publishes what it changed. Throws `upstream-malformed` when the pull is not believed: of a part that
+ * tells so by its rows only the rejections are kept, and a snapshot that would withdraw too much only adds what is new.
+ */
+async function commitPart(part: BatchPart, running: RunningPoll, parts: PollParts): Promise<void> {
   const { feed, acceptShrink } = running;
   const sum = sumOf(running.counters, countersOf(part, 0));
   const mayDoubt = sum.refused > 0 || feed.definition.expectRows !== undefined;
   const ofRows = mayDoubt ? doubtRows(feed.definition, sum, part.batch.last, acceptShrink) : null;
-  const ofWithdrawals = await saveBatch(ofRows === null ? part : onlyRejections(part), running, parts);
+  const ofWithdrawals = await savePart(ofRows === null ? part : onlyRejections(part), running, parts);
   const doubt = ofRows ?? ofWithdrawals;
   if (doubt === null) return;
   running.heldBack = doubt.heldBack;
   throw new GatewayError('upstream-malformed', doubt.message);
 }
 
-async function saveBatch(
+/** One transaction. Returns why what a snapshot would withdraw is not believed; null: there is no reason. */
+async function savePart(
   part: BatchPart,
   running: RunningPoll,
   { writer, journals, clock }: PollParts,
 ): Promise<Doubt | null> {
   const { rows, batch } = part;
-  const { pull, upstream, report, acceptShrink } = running;
+  const { pull, report, acceptShrink } = running;
   const feed = running.feed.definition;
-  const isSnapshot = feed.mode === 'snapshot';
   const now = clock.now();
   const { published, counters, doubt } = await writer.transaction(async (tx) => {
     const before = await tx.feedState(feed.name);
@@ -184,28 +168,23 @@ async function saveBatch(
 
     await publishAll(saveRows(tx, pull, rows, batch.last, now));
     const inserted = heldIn(await tx.feedState(feed.name)) - heldIn(before);
-    const notes = batch.last ? await saveDefinitions(tx, pull) : [];
-    const gaps = batch.gap ? [describeGap(batch.gap)] : [];
-    const rejections = [...gaps, ...batch.rejected, ...rows.rejections, ...notes];
-    const { added, first } = await tx.reject(pull.mark, redacted(rejections, upstream.secrets()), now);
+    const { added, first } = await tx.reject(pull.mark, await rejectionsOf(part, running, tx), now);
+    const ofPart = countersOf(part, first);
+    const counters = sumOf(running.counters, ofPart);
 
-    const ofBatch = countersOf(part, first);
-    const counters = sumOf(running.counters, ofBatch);
-    const mayWithdraw = isSnapshot && batch.last;
+    const mayWithdraw = feed.mode === 'snapshot' && batch.last;
     const doubt = mayWithdraw && !acceptShrink ? await doubtWithdrawals(tx, pull, counters) : null;
-    const isWholeSnapshot = mayWithdraw && doubt === null;
+    const isWhole = batch.last && doubt === null;
+    const isWholeSnapshot = mayWithdraw && isWhole;
     if (isWholeSnapshot) {
       const isExpanded = contexts.some(({ definition }) => definition.policy.expandCidr !== null);
-      await forgetUnsaid(tx, pull, now);
-      await publishAll(removeVanished(tx, pull, isExpanded));
-      await tx.forgetRejections(pull.mark);
+      await publishAll(removeVanished(tx, pull, isExpanded, now));
     }
-    const isWhole = batch.last && doubt === null;
     await tx.saveFeedState(feed.name, {
       ...stateOf({ ...batch, last: isWhole }, running, counters, now),
       ...(isWholeSnapshot
         ? await countersOfWhole(tx, pull.mark, counters)
-        : countersAfterBatch(feed.mode, before, ofBatch, inserted, added)),
+        : countersAfterBatch(feed.mode, before, ofPart, inserted, added)),
       ...(isWhole ? outcomeOf(counters) : {}),
     });
     return { published, counters, doubt };
@@ -216,13 +195,14 @@ async function saveBatch(
   return doubt;
 }
 
-/** What is kept of a batch that shows that the pull is not what it should be. */
-function onlyRejections({ rows, batch }: BatchPart): BatchPart {
-  const { rejections, refused } = rows;
-  return {
-    rows: { observations: [], objects: [], silent: [], rejections, accepted: 0, filtered: 0, refused },
-    batch: { items: [], rejected: batch.rejected, cursor: null, last: false },
-  };
+/** What is kept of rows that were not taken, and of what is missing; no secret of the feed is in it. */
+async function rejectionsOf({ rows, batch }: BatchPart, running: RunningPoll, tx: Transaction): Promise<Rejection[]> {
+  const gaps = batch.gap ? [describeGap(batch.gap)] : [];
+  const notes = batch.last ? await saveDefinitions(tx, running.pull) : [];
+  const secrets = running.upstream.secrets();
+  return [...gaps, ...batch.rejected, ...rows.rejections, ...notes].map((one) => {
+    return { ...one, detail: redact(one.detail, secrets), row: redact(one.row, secrets) };
+  });
 }
 
 /** What a batch changes in the state of its feed, beside the counters. */
@@ -252,8 +232,4 @@ function stateOf(
 
 function outcomeOf({ read, refused }: Counters): Pick<PollReport, 'accepted' | 'rejected'> {
   return { accepted: read - refused, rejected: refused };
-}
-
-function redacted(rejections: readonly Rejection[], secrets: readonly Secret[]): Rejection[] {
-  return rejections.map((one) => ({ ...one, detail: redact(one.detail, secrets), row: redact(one.row, secrets) }));
 }

@@ -1,8 +1,10 @@
 import { BATCH_ROWS } from '../feeds/feed.ts';
+import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import { type Changes, changesOf, withdrawalsOf } from '../publish/changes.ts';
 import type { Pull, Transaction } from '../store/store.ts';
+import { forgetUnsaid } from './ended-versions.ts';
 import { bearersOf, isMarking } from './markings.ts';
 import type { FeedPull } from './pull.ts';
 
@@ -10,14 +12,18 @@ import type { FeedPull } from './pull.ts';
 const SLICE = BATCH_ROWS;
 
 /**
- * Takes out what a whole snapshot no longer holds, and yields it slice by slice so that journals withdraw it. `isExpanded`: a journal
- * of the feed expands networks, so what vanished must be known by more than its key.
+ * Takes out what a whole snapshot no longer holds, and yields it slice by slice so that journals withdraw it: observations, objects,
+ * versions in which objects ended, rejections. `isExpanded`: a journal of the feed expands networks, so what vanished must be known by
+ * more than its key.
  */
 export async function* removeVanished(
   tx: Transaction,
-  { feed, mark }: FeedPull,
+  pull: FeedPull,
   isExpanded: boolean,
+  now: Micros,
 ): AsyncGenerator<Changes> {
+  const { feed, mark } = pull;
+  await forgetUnsaid(tx, pull, now);
   if (isExpanded) yield* removeKnown(tx, feed, mark);
   for (;;) {
     const keys = await tx.removeUnseen(mark, SLICE);
@@ -30,6 +36,7 @@ export async function* removeVanished(
     yield { keys: [], objects: ids };
     yield* bearersOf(tx, feed, ids.filter(isMarking));
   }
+  await tx.forgetRejections(mark);
 }
 
 /** Takes out vanished observations, which are read before they go. */
