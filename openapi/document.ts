@@ -39,6 +39,7 @@ export async function makeDocument(): Promise<string> {
     readAsked: (ioc) => ({ ioc, observable: null, unreadable: null, exact: [], networks: [] }),
     version,
     control: controlThrough(async () => undefined),
+    contributions: {} as RouteParts['contributions'],
     refreshOnRead: () => undefined,
   };
   registerRoutes(app, parts);

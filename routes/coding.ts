@@ -1,7 +1,7 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { promisify } from 'node:util';
 import { constants, createGzip, createZstdCompress, gzip, zstdCompress } from 'node:zlib';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { GatewayError } from '../src/model/error.ts';
 import { readRanges } from './accept.ts';
@@ -103,4 +103,12 @@ export function encodeAnswers(scope: FastifyInstance): void {
     reply.header('content-encoding', best).removeHeader('content-length');
     return encodeBody(body, best);
   });
+}
+
+/** Refuses a body with a content coding by 415, which names the accepted codings (RFC 9110 section 15.5.16). */
+export function refuseCodings({ headers }: FastifyRequest, reply: FastifyReply): void {
+  const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
+  if (coding === '' || coding === 'identity') return;
+  reply.header('accept-encoding', 'identity');
+  throw new GatewayError('unsupported-media-type', 'Send the body without Content-Encoding.');
 }

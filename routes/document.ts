@@ -37,7 +37,7 @@ export const documentOptions = (version: string): FastifyDynamicSwaggerOptions =
     info: { title: 'Sluice', version, description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     servers: [{ url: '/' }],
     tags: [
-      { name: 'TAXII', description: 'TAXII 2.1, the reading side.' },
+      { name: 'TAXII', description: 'TAXII 2.1.' },
       { name: 'REST', description: "Indicators in SOC Defenders' shape, and more." },
       {
         name: 'Control',

@@ -15,17 +15,15 @@ import { getMetrics } from './metrics.ts';
 import type { RouteParts } from './parts.ts';
 import type { RouteScope } from './route-scope.ts';
 import {
-  addObjects,
-  deleteObject,
   getApiRoot,
   getCollection,
   getCollections,
   getManifest,
   getObject,
   getObjects,
-  getStatus,
   getVersions,
 } from './taxii/api-root.ts';
+import { addObjects, deleteObject, getStatus, readEnvelopes } from './taxii/contributions.ts';
 import { getDiscovery } from './taxii/discovery.ts';
 import { explainIoc } from './v1/explain.ts';
 import { getFeeds } from './v1/feeds.ts';
@@ -131,6 +129,7 @@ function apiRootScope(root: TaxiiDefinition['apiRoots'][number], index: number):
     protocol: 'taxii',
     // Operations of the first root have the plain names.
     ...(index === 0 ? {} : { idSuffix: String(index + 1) }),
+    prepare: readEnvelopes,
     routes: {
       'GET /': getApiRoot(root),
       'GET /status/:status': getStatus,

@@ -13,6 +13,8 @@ export interface OperationText {
   query?: TSchema;
   params?: TSchema;
   body?: TSchema;
+  /** The media type of the body; absent: application/json. */
+  consumes?: string;
   /** The answer of status 200; absent: there is none. */
   reply?: Reply;
   /** The answer of status 202, of an operation that may go on after it. */
@@ -39,7 +41,7 @@ export interface ErrorForm {
 }
 
 export function operation(text: OperationText, form: ErrorForm, handler: Handler): Operation {
-  const { operationId, summary, description, query, params, body, reply, accepted } = text;
+  const { operationId, summary, description, query, params, body, consumes, reply, accepted } = text;
   const schema: FastifySchema = {
     operationId,
     summary,
@@ -48,6 +50,7 @@ export function operation(text: OperationText, form: ErrorForm, handler: Handler
     ...(query === undefined ? {} : { querystring: query }),
     ...(params === undefined ? {} : { params }),
     ...(body === undefined ? {} : { body }),
+    ...(consumes === undefined ? {} : { consumes: [consumes] }),
     response: {
       ...(reply === undefined ? {} : { 200: replySchema(reply) }),
       ...(accepted === undefined ? {} : { 202: replySchema(accepted) }),

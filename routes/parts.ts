@@ -5,6 +5,7 @@ import type { Control } from '../src/control/verbs.ts';
 import type { Builds } from '../src/lists/builds.ts';
 import type { ReadAsked } from '../src/model/asked.ts';
 import type { Clock } from '../src/model/clock.ts';
+import type { Contributions } from '../src/model/contribution.ts';
 import type { CollectionDefinition, ListDefinition, TaxiiDefinition } from '../src/model/definition.ts';
 import type { Allowance } from '../src/model/state.ts';
 import type { FeedFacts } from '../src/status/feeds.ts';
@@ -54,6 +55,8 @@ export interface RouteParts {
   version: string;
   /** The verbs of operators. */
   control: Control;
+  /** What clients add to collections, and remove. */
+  contributions: Contributions;
   /** Tells the writer that a journal is read, so that an overdue feed is tried again. Cheap; nobody waits for it. */
   refreshOnRead(journal: string): void;
 }

@@ -145,6 +145,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       metricsAccess: config.metrics.access,
       allowances: async () => allowancesOf(accounts, await reader.accounts(), systemClock.now()),
       control: writer,
+      contributions: writer,
       refreshOnRead: writer.refreshOnRead,
       tls: config.listen.tls,
       trustProxy: config.listen.behindProxy,

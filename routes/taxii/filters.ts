@@ -55,6 +55,16 @@ export function readFilters(query: Query, context: FilterContext): Filters {
   };
 }
 
+/** The versions that a DELETE names (section 5.7), all unless it says so; null: none, of another spec version. */
+export function readDeleted(query: Query): VersionFilter | null {
+  refuseEmpty(query);
+  const match = readMatch(query, null);
+  const specVersions = listOf('spec_version', match);
+  if (specVersions !== null && !specVersions.includes('2.1')) return null;
+  const versions = listOf('version', match);
+  return versions === null ? { last: false, first: false, all: true, exact: [] } : readVersions(versions);
+}
+
 /**
  * Refuses empty parameters (section 3.4). Elastic's older client sends an empty `added_after` only after an empty date header, which is
  * never sent here.

@@ -4,7 +4,7 @@ import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { ListFrame } from '../../src/model/json-frame.ts';
-import { formatMicros, formatMillis } from '../../src/model/timestamp.ts';
+import { formatMicros, formatVersion } from '../../src/model/timestamp.ts';
 import { ListWriter } from '../../src/stix/list-writer.ts';
 import { renderEntry } from '../../src/stix/render.ts';
 import type { PageValidity } from '../../src/store/store.ts';
@@ -68,7 +68,7 @@ export function manifest(
   const record = ({ objectId, dateAdded, version }: Entry) => ({
     id: objectId,
     date_added: formatMicros(dateAdded),
-    version: versionText(version),
+    version: formatVersion(version),
     media_type: STIX_TYPE,
   });
   if (isLarge(asked)) return streamPage(request, reply, asked, parts, (entry) => JSON.stringify(record(entry)));
@@ -98,7 +98,7 @@ export function versions(
     const { entries, more } = filters.isEmpty
       ? { entries: [], more: false }
       : await parts.reader.versions(filter, filters.after, filters.limit);
-    const texts = entries.map(({ version }) => versionText(version));
+    const texts = entries.map(({ version }) => formatVersion(version));
     const [first, last] = [entries[0]?.dateAdded ?? null, entries.at(-1)?.dateAdded ?? null];
     return { first, last, more, enclose: encloseJson(texts), range: null };
   });
@@ -168,9 +168,4 @@ function sendPage(
     },
   };
   return replyWithPage(request, reply, parts, page, isSearch ? WHOLE_REQUEST : costOfPage(filters.limit));
-}
-
-/** A version as STIX spells it: 3 digits of a second, or 6. */
-function versionText(version: Micros): string {
-  return version % 1000 === 0 ? formatMillis(version) : formatMicros(version);
 }

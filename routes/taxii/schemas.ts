@@ -112,6 +112,46 @@ export const envelopeSchema = Type.Object(
   { title: 'Envelope' },
 );
 
+/** What is posted (section 5.5). It is read by the thread that writes, object by object. */
+export const writtenSchema = Type.Unsafe<unknown>({
+  description: 'An envelope (3.7); a bundle is taken as well.',
+  'x-document': {
+    type: 'object',
+    title: 'Written objects',
+    required: ['objects'],
+    properties: { objects: { type: 'array', minItems: 1, items: stixObject } },
+  },
+});
+
+const statusDetails = Type.Array(
+  Type.Object({
+    id: Type.String({ description: 'Of the object; its place in the list where it has none.' }),
+    version: Type.String({ description: "The object's; the time of the request where it has none." }),
+    message: Type.Optional(Type.String({ description: 'Why it was refused, or what was changed in it.' })),
+  }),
+  { minItems: 1 },
+);
+const count = Type.Integer({ minimum: 0 });
+
+/** Section 4.3.1. */
+export const statusSchema = Type.Object(
+  {
+    id: Type.String(),
+    status: Type.Literal('complete'),
+    request_timestamp: timestamp('When it was asked for.'),
+    total_count: count,
+    success_count: count,
+    successes: Type.Optional(statusDetails),
+    failure_count: count,
+    failures: Type.Optional(statusDetails),
+    pending_count: count,
+  },
+  { title: 'Status' },
+);
+
+/** Section 5.7: an answer without content. */
+export const deletedSchema = Type.Object({}, { title: 'Deleted' });
+
 /** Section 5.3. */
 export const manifestSchema = Type.Object(
   {
@@ -176,4 +216,10 @@ export const objectsQuery = Type.Object({
   'match[type]': Type.Optional(Type.String({ description: 'STIX types, comma-separated.' })),
 });
 export const objectQuery = Type.Object({ ...pageFilters, ...versionFilter });
+export const deleteQuery = Type.Object({
+  'match[version]': Type.Optional(
+    Type.String({ description: 'all (the default), last, first, or exact versions; comma-separated.' }),
+  ),
+  'match[spec_version]': pageFilters['match[spec_version]'],
+});
 export const versionsQuery = Type.Object(pageFilters);

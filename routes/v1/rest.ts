@@ -1,7 +1,7 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
-import { encodeAnswers } from '../coding.ts';
+import { encodeAnswers, refuseCodings } from '../coding.ts';
 import type { RouteContext } from '../parts.ts';
 
 /** Room for a thousand values of 500 bytes; the densest JSON of this length is parsed in 40 ms. */
@@ -31,7 +31,9 @@ export function tellRate(scope: FastifyInstance, { clock }: RouteContext): void 
 }
 
 function readJsonBodies(scope: FastifyInstance, { inFlight }: RouteContext): void {
-  scope.addHook('preParsing', refuseCodings);
+  scope.addHook('preParsing', async (request, reply) => {
+    if (request.method === 'POST') refuseCodings(request, reply);
+  });
   // The body is in memory while it arrives, which may be slow.
   scope.addHook('preParsing', async ({ method, headers, client }, reply) => {
     if (method !== 'POST') return;
@@ -53,13 +55,4 @@ function readJsonBodies(scope: FastifyInstance, { inFlight }: RouteContext): voi
   scope.addContentTypeParser('*', async () => {
     throw new GatewayError('unsupported-media-type', 'Send Content-Type: application/json.');
   });
-}
-
-/** Refuses a body with a content coding by 415, which names the accepted codings (RFC 9110 section 15.5.16). */
-async function refuseCodings({ method, headers }: FastifyRequest, reply: FastifyReply): Promise<void> {
-  if (method !== 'POST') return;
-  const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
-  if (coding === '' || coding === 'identity') return;
-  reply.header('accept-encoding', 'identity');
-  throw new GatewayError('unsupported-media-type', 'Send the body without Content-Encoding.');
 }

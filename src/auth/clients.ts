@@ -37,3 +37,8 @@ export function mayRead(client: Client, collection: CollectionDefinition): boole
     isWithin(collection.tlp, client.tlp)
   );
 }
+
+/** May it add objects to the collection and remove them (TAXII 2.1 section 5.2, `can_write`)? A right apart from reading. */
+export function mayWrite(client: Client, { alias, contributed }: CollectionDefinition): boolean {
+  return contributed === true && client.writes.includes(alias);
+}

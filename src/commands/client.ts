@@ -9,21 +9,35 @@ import { type AnswerOptions, type CommandContext, withAnswer, withControl } from
 import { formatJson, formatTable, printable, timeText } from './terminal.ts';
 
 export function addClient(program: Command, context: CommandContext): void {
-  const client = program.command('client').description('who may read: add, list, revoke').helpCommand(false);
+  const client = program
+    .command('client')
+    .description('who may read or contribute: add, list, revoke')
+    .helpCommand(false);
 
   withAnswer(client.command('add'))
     .description('add a client and show its key, once')
     .argument('<name>', 'a team or tool', clientName)
     .option('--collections <list>', 'collections it may read, by name, with commas (default: all)', nameList)
+    .option(
+      '--write <list>',
+      'contributed collections whose objects it may add and remove, with commas (default: none)',
+      nameList,
+    )
+    .addOption(new Option('--write-only', 'it reads no collection').conflicts('collections'))
     .addOption(new Option('--tlp <level>', 'highest TLP it may see').choices([...tlpLevels]).default('amber'))
     .option('--rate <n/unit>', 'requests per s, min, h or d', parseRate, { max: 600, per: 60_000 })
     .addOption(new Option('--role <role>', 'operator: it may also use the control routes').choices([...clientRoles]))
     .option('--cert <file>', 'PEM certificate it signs in with in place of a key; may be repeated', certificate)
     .option('--fingerprint <hex>', 'the same by its SHA-256', fingerprint)
     .action(async (name: string, options: AddOptions) => {
-      const { tlp, rate, role, collections = null, cert = [], fingerprint = [] } = options;
+      const { tlp, rate, role, write, cert = [], fingerprint = [] } = options;
+      const collections = options.writeOnly ? [] : (options.collections ?? null);
       const certificates = [...new Set([...cert, ...fingerprint])];
-      const more = { ...(role === undefined ? {} : { role }), ...(certificates.length === 0 ? {} : { certificates }) };
+      const more = {
+        ...(write === undefined ? {} : { writes: write }),
+        ...(role === undefined ? {} : { role }),
+        ...(certificates.length === 0 ? {} : { certificates }),
+      };
       const issued = await withControl(
         context,
         options,
@@ -35,8 +49,8 @@ export function addClient(program: Command, context: CommandContext): void {
         return context.terminal.out(formatJson({ name, key, collections, tlp, rate: formatRate(rate), ...more }));
       }
       context.terminal.out(
-        `Client ${printable(issued.name)} may read ${collections?.join(', ') ?? 'all collections'} up to TLP:${tlp.toUpperCase()}, ` +
-          `${formatRate(rate)}.\n${role === 'operator' ? 'It is an operator: it may use the control routes.\n' : ''}${
+        `Client ${printable(issued.name)} may read ${readable(collections)} up to TLP:${tlp.toUpperCase()}, ` +
+          `${formatRate(rate)}.\n${write === undefined ? '' : `It may add to and remove from ${write.join(', ')}.\n`}${role === 'operator' ? 'It is an operator: it may use the control routes.\n' : ''}${
             issued.key === null
               ? `It signs in with ${certificates.length === 1 ? 'its certificate' : `${certificates.length} certificates`}.\n`
               : `Its key is shown only now:\n${issued.key}\n`
@@ -49,10 +63,11 @@ export function addClient(program: Command, context: CommandContext): void {
     .action(async (options: AnswerOptions) => {
       const clients = await withControl(context, options, (control) => control.listClients());
       const wire = clients.map(
-        ({ name, role, collections, tlp, rate, createdAt, revokedAt, keyHashes, certificates }) => ({
+        ({ name, role, collections, writes, tlp, rate, createdAt, revokedAt, keyHashes, certificates }) => ({
           name,
           role,
           collections,
+          writes,
           tlp,
           rate: formatRate(rate),
           keys: keyHashes.length,
@@ -65,13 +80,14 @@ export function addClient(program: Command, context: CommandContext): void {
       const rows = wire.map((row) => [
         row.name,
         row.revoked_at === null ? 'active' : `revoked ${row.revoked_at}`,
-        row.collections?.join(', ') ?? 'all',
+        row.collections === null ? 'all' : row.collections.join(', ') || 'none',
+        row.writes.join(', ') || 'none',
         row.tlp,
         row.rate,
         row.role,
         row.created_at ?? '',
       ]);
-      context.terminal.out(formatTable(['NAME', 'STATE', 'COLLECTIONS', 'TLP', 'RATE', 'ROLE', 'CREATED'], rows));
+      context.terminal.out(formatTable(['NAME', 'STATE', 'READS', 'WRITES', 'TLP', 'RATE', 'ROLE', 'CREATED'], rows));
     });
 
   withAnswer(client.command('revoke'))
@@ -87,11 +103,18 @@ export function addClient(program: Command, context: CommandContext): void {
 
 interface AddOptions extends AnswerOptions {
   collections?: string[];
+  write?: string[];
+  writeOnly?: boolean;
   tlp: Tlp;
   rate: ClientRate;
   role?: ClientRole;
   cert?: string[];
   fingerprint?: string[];
+}
+
+function readable(collections: readonly string[] | null): string {
+  if (collections === null) return 'all collections';
+  return collections.length === 0 ? 'no collection' : collections.join(', ');
 }
 
 const units = { s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;

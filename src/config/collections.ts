@@ -1,5 +1,6 @@
 import type {
   CollectionDefinition,
+  ContributedDefinition,
   JournalDefinition,
   JournalPolicy,
   LabelPolicy,
@@ -8,9 +9,11 @@ import type {
 import { profiles } from '../model/definition.ts';
 import { parseDuration } from '../model/duration.ts';
 import { isUnmatchedType } from '../model/elastic.ts';
+import type { Tlp } from '../model/tlp.ts';
 import { parseOwnAsset } from '../normalise/own-asset.ts';
 import { isRefusal } from '../normalise/parsed.ts';
 import type { Config } from './config.ts';
+import { contributedJournal } from './contributed.ts';
 import { didYouMean } from './messages.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import { policyKeys } from './schema/pool.ts';
@@ -26,7 +29,7 @@ export interface ResolveContext {
   collectionIdOf(name: string): string;
 }
 
-type Resolved = Pick<Config, 'pools' | 'journals' | 'collections'>;
+type Resolved = Pick<Config, 'pools' | 'journals' | 'contributed' | 'collections'>;
 
 /** Elastic's integration first reads the last 30 days of a collection, so tombstones have to stay as long. */
 const ELASTIC_KEEP = parseDuration('30d') ?? 0;
@@ -63,27 +66,48 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
     context,
   );
 
+  const contributed: ContributedDefinition[] = [];
   const collections: CollectionDefinition[] = [];
   for (const [name, section] of Object.entries(file.collections ?? {})) {
     if (!context.isSound(['collections', name])) continue;
-    const pooled = journals.find((journal) => journal.name === `pool:${section.pool}`);
-    if (pooled === undefined) {
-      if (known.includes(section.pool)) continue;
-      context.report(
-        context.placeOf(['collections', name, 'pool']),
-        ['collections', name, 'pool'],
-        `names no pool${didYouMean(section.pool, known)}`,
-      );
+    if (section.contributed === true) {
+      const journal = contributedJournal(name, section, (key, message) => {
+        const path = ['collections', name, key];
+        context.report(context.placeOf(path), path, message);
+      });
+      contributed.push(journal);
+      collections.push({ ...defineCollection(name, section, journal, context), contributed: true });
       continue;
     }
+    const pooled = findPool(name, section, journals, known, context);
+    if (pooled === null) continue;
     const own = policyKeys.some((key) => section[key] !== undefined) ? ownJournal(name, section, pooled) : null;
     if (own !== null) journals.push(own);
     checkSources(name, section, pools.find((pool) => pool.name === section.pool)?.feeds ?? [], feeds, context);
-    collections.push(defineCollection(name, section, own ?? pooled, own === null, context));
+    const { policy, ...journal } = own ?? pooled;
+    const types = own === null && section.types !== undefined ? [...section.types] : null;
+    collections.push({ ...defineCollection(name, section, { ...journal, ...policy }, context), types });
   }
   for (const journal of journals) checkJournal(journal, context);
   checkCollections(collections, journals, context);
-  return { pools, journals, collections };
+  return { pools, journals, contributed, collections };
+}
+
+/** The journal of the pool that a collection names; null, and reported, where there is none. */
+function findPool(
+  name: string,
+  { pool }: CollectionSection,
+  journals: readonly JournalDefinition[],
+  known: readonly string[],
+  { report, placeOf }: ResolveContext,
+): JournalDefinition | null {
+  const found = journals.find((journal) => journal.name === `pool:${pool}`);
+  if (found !== undefined) return found;
+  const path = ['collections', name, 'pool'];
+  if (pool === undefined) report(placeOf(path), path.slice(0, 2), 'needs a pool, or contributed: true');
+  // An invalid pool is reported already.
+  else if (!known.includes(pool)) report(placeOf(path), path, `names no pool${didYouMean(pool, [...known])}`);
+  return null;
 }
 
 /** The pool's own assets in canonical form, each once and sorted; entries that are none are reported. */
@@ -105,7 +129,7 @@ function suppressed(
 function ownJournal(name: string, section: CollectionSection, pool: JournalDefinition): JournalDefinition {
   return {
     name: `collection:${name}`,
-    pool: section.pool,
+    pool: pool.pool,
     profile: (section.profile as Profile | undefined) ?? pool.profile,
     policy: {
       tlp: section.tlp ?? pool.policy.tlp,
@@ -136,8 +160,7 @@ function lowerCase({ any, none }: LabelPolicy): LabelPolicy {
 function defineCollection(
   name: string,
   section: CollectionSection,
-  journal: JournalDefinition,
-  isView: boolean,
+  journal: { name: string; tlp: Tlp; tlpVersion?: 1 | 2 },
   context: ResolveContext,
 ): CollectionDefinition {
   const { page_size, max_page } = section;
@@ -151,9 +174,9 @@ function defineCollection(
     title: section.title ?? name,
     description: section.description ?? null,
     journal: journal.name,
-    types: isView && section.types !== undefined ? [...section.types] : null,
-    tlp: journal.policy.tlp,
-    tlpVersion: journal.policy.tlpVersion,
+    types: null,
+    tlp: journal.tlp,
+    ...(journal.tlpVersion === undefined ? {} : { tlpVersion: journal.tlpVersion }),
     strict: section.strict,
     ...(page_size === undefined ? {} : { pageSize: page_size }),
     ...(max_page === undefined ? {} : { maxPage: max_page }),

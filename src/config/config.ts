@@ -1,6 +1,7 @@
 import type { Millis } from '../model/clock.ts';
 import type {
   CollectionDefinition,
+  ContributedDefinition,
   DeliveredCollection,
   FeedDefinition,
   JournalDefinition,
@@ -43,6 +44,8 @@ export interface Config {
   pools: PoolDefinition[];
   /** One per pool, and one per collection with a policy of its own. */
   journals: JournalDefinition[];
+  /** One per collection that clients add to. */
+  contributed: ContributedDefinition[];
   collections: CollectionDefinition[];
   /** Bytes of the page cache. */
   cache: { bytes: number };

@@ -96,6 +96,8 @@ export function resolveSinks(
       const path = ['sinks', name, 'collections', i];
       const collection = collections.find((other) => other.alias === alias);
       if (collection === undefined) report(placeOf(path), path, `names no collection${didYouMean(alias, known)}`);
+      else if (collection.contributed)
+        report(placeOf(path), path, 'is contributed: deliver a collection of a pool that takes it in');
       else if (!isWithin(collection.tlp, section.tlp as Tlp)) {
         report(placeOf(path), path, `may hold TLP:${collection.tlp.toUpperCase()}, above this sink's own tlp`);
       }

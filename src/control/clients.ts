@@ -10,6 +10,8 @@ export const newClientSchema = Type.Object(
     name: Type.String({ minLength: 1, maxLength: 256 }),
     /** Null: all, those added later as well. */
     collections: Type.Union([Type.Null(), Type.Array(Type.String({ maxLength: 256 }), { maxItems: 1000 })]),
+    /** Contributed collections whose objects it may add and remove; none unless given. */
+    writes: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 1000 })),
     tlp: Type.Enum([...tlpLevels]),
     /** `reader` unless it is given. */
     role: Type.Optional(Type.Enum([...clientRoles])),
@@ -33,13 +35,17 @@ export type IssuedClient = NewClient & { key: string | null };
 
 type Context = Pick<VerbContext, 'config' | 'clock' | 'store' | 'onClients'>;
 
-/** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown. */
+/** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown or can't be written to. */
 export async function addClient(
   { config, clock, store, onClients }: Context,
   client: NewClient,
 ): Promise<IssuedClient> {
   const unknown = (client.collections ?? []).filter((name) => !config.collections.some((c) => c.alias === name));
   if (unknown.length > 0) throw new GatewayError('unprocessable', `No such collection: ${unknown.join(', ')}.`);
+  const writes = client.writes ?? [];
+  const closed = writes.filter((name) => !config.collections.some((c) => c.alias === name && c.contributed));
+  if (closed.length > 0)
+    throw new GatewayError('unprocessable', `No contributed collection is called ${closed.join(', ')}.`);
   const certificates = client.certificates ?? [];
   // A client that signs in with a certificate has no key that could be lost as well.
   const key = certificates.length > 0 ? null : createKey();
@@ -54,7 +60,7 @@ export async function addClient(
     }
     const keyHashes = key === null ? [] : [hashKey(key)];
     const role = client.role ?? 'reader';
-    await tx.saveClient({ ...client, role, createdAt: clock.now(), revokedAt: null, keyHashes, certificates });
+    await tx.saveClient({ ...client, writes, role, createdAt: clock.now(), revokedAt: null, keyHashes, certificates });
   });
   onClients(await store.clients());
   return { ...client, key };
@@ -73,7 +79,7 @@ export async function addFirstClient({ clock, store, onClients }: Context, keyHa
   const isAdded = await store.transaction(async (tx) => {
     if ((await tx.clients()).length > 0) return false;
     const fields = { createdAt: clock.now(), revokedAt: null, keyHashes: [keyHash], certificates: [] };
-    await tx.saveClient({ ...firstClient, ...fields });
+    await tx.saveClient({ ...firstClient, writes: [], ...fields });
     return true;
   });
   onClients(await store.clients());

@@ -132,6 +132,17 @@ export interface JournalDefinition {
   keepVersions: 'last' | 'all';
 }
 
+/** The journal of a contributed collection: it holds what clients add to it, as they said it. No pool writes to it. */
+export interface ContributedDefinition {
+  /** `contributed:NAME`. */
+  name: string;
+  /** The alias of its collection. */
+  collection: string;
+  /** The ceiling: objects above it are not taken. */
+  tlp: Tlp;
+  keepVersions: 'last' | 'all';
+}
+
 export interface CollectionDefinition {
   /** UUID version 4 in form, fixed per name. */
   id: string;
@@ -140,6 +151,8 @@ export interface CollectionDefinition {
   title: string;
   description: string | null;
   journal: string;
+  /** Its journal holds what clients add (ContributedDefinition). Absent: a pool's indicators. */
+  contributed?: true;
   /** The types that the collection shows of its journal; null: all. */
   types: ObservableType[] | null;
   /** The ceiling of its journal. Clients with a lower ceiling don't see the collection. */

@@ -138,12 +138,14 @@ export interface StoredRejection {
 export const clientRoles = ['reader', 'operator'] as const;
 export type ClientRole = (typeof clientRoles)[number];
 
-/** A team or tool that reads. Keys are kept only as SHA-256, certificates as their fingerprint. */
+/** A team or tool that reads, or adds to collections. Keys are kept only as SHA-256, certificates as their fingerprint. */
 export interface Client {
   name: string;
   role: ClientRole;
   /** Aliases of the collections it may read; null: all. */
   collections: string[] | null;
+  /** Aliases of the contributed collections whose objects it may add and remove. */
+  writes: string[];
   tlp: Tlp;
   rate: ClientRate;
   createdAt: Micros;

@@ -64,6 +64,11 @@ export function formatMicros(micros: Micros): string {
   return `${text.slice(0, -1)}${String(micros % MICROS_PER_MS).padStart(3, '0')}Z`;
 }
 
+/** A version as STIX spells it: 3 digits of a second, or 6. */
+export function formatVersion(version: Micros): string {
+  return version % MICROS_PER_MS === 0 ? formatMillis(version) : formatMicros(version);
+}
+
 /** Cuts a time to whole milliseconds, in microseconds. */
 export function floorToMillis(micros: Micros): Micros {
   return micros - (micros % MICROS_PER_MS);

@@ -1,5 +1,12 @@
 import type { Clock, Micros } from '../model/clock.ts';
-import type { CollectionDefinition, FeedDefinition, JournalDefinition, PoolDefinition } from '../model/definition.ts';
+import type {
+  CollectionDefinition,
+  ContributedDefinition,
+  FeedDefinition,
+  JournalDefinition,
+  JournalPolicy,
+  PoolDefinition,
+} from '../model/definition.ts';
 import { unreadSince } from '../model/freshness.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { FeedState } from '../model/state.ts';
@@ -38,13 +45,15 @@ export interface JournalsParts {
   idle: ReadonlySet<string>;
   pools: PoolDefinition[];
   journals: JournalDefinition[];
+  /** Journals that no pool writes to. Default: none. */
+  contributed?: readonly ContributedDefinition[];
   /** What readers see of the journals. */
   collections: readonly Pick<CollectionDefinition, 'id' | 'journal' | 'types'>[];
   namespace: string;
   /** Kinds of suppressors that policies may ask for. Default: all there are. */
   suppressors?: Readonly<Record<string, SuppressorKind>>;
   /** The first entries of a journal: the producing identity and the markings up to its ceiling. */
-  producerObjectsOf(journal: JournalDefinition): StixObject[];
+  producerObjectsOf(journal: { policy: Pick<JournalPolicy, 'tlp' | 'tlpVersion'> }): StixObject[];
 }
 
 /** Every journal of the configuration, the feeds behind it, and what deciding about it takes. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Micros } from '../model/clock.ts';
-import type { JournalDefinition } from '../model/definition.ts';
+import type { ContributedDefinition, JournalDefinition } from '../model/definition.ts';
 import { lastVersions } from '../model/entry-filter.ts';
 import type { StixObject } from '../model/observation.ts';
 import { creditOf } from '../stix/external-reference.ts';
@@ -24,19 +24,24 @@ const OBJECT_SLICE = 1000;
  * no longer configured is forgotten. Cut off, it is done again from where the last journal was finished.
  */
 export async function reconcile(journals: Journals, signal: AbortSignal): Promise<void> {
-  const { writer, clock, feeds, collections } = journals.parts;
+  const { writer, clock, feeds, collections, contributed = [] } = journals.parts;
   const published: Published = { entries: 0, withdrawn: 0 };
   const identities = new Map<string, StixObject>();
   for (const definition of journals.parts.journals) {
     const views = viewsOf(definition.name, collections);
     const policy = policyHash(journals, definition);
-    const journal = await writer.transaction((tx) => openJournal(tx, journals, definition, identities));
+    const objects = journals.parts.producerObjectsOf(definition);
+    const journal = await writer.transaction((tx) => openJournal(tx, definition, objects, identities));
     if (journal.policyHash === sealPolicy(policy, views)) continue;
     const before = openPolicy(journal.policyHash);
     if (before.hash !== policy) await applyPolicy(journals, definition, signal, published);
     const added = widened(before.views, views);
     if (added.length > 0) await readmit(writer, definition.name, added, SLICE, signal);
     await writer.transaction((tx) => tx.setPolicyHash(definition.name, sealPolicy(policy, views)));
+  }
+  for (const definition of contributed) {
+    const objects = contributedCompany(journals, definition);
+    await writer.transaction((tx) => openJournal(tx, { ...definition, pool: '' }, objects, identities));
   }
   await closeUnknownJournals(journals, signal);
   await dropUnknownFeeds(journals, signal);
@@ -51,13 +56,13 @@ export async function reconcile(journals: Journals, signal: AbortSignal): Promis
 /** Makes the journal when it isn't there, and brings its producer objects up to date. `identities`: as decided in this run. */
 async function openJournal(
   tx: Transaction,
-  journals: Journals,
-  definition: JournalDefinition,
+  definition: Pick<JournalDefinition, 'name' | 'pool' | 'keepVersions'>,
+  producerObjects: readonly StixObject[],
   identities: Map<string, StixObject>,
 ): Promise<Journal> {
   const journal = await tx.openJournal(definition);
   const objects: StixObject[] = [];
-  for (const object of journals.parts.producerObjectsOf(definition)) {
+  for (const object of producerObjects) {
     if (object.type !== 'identity') {
       objects.push(object);
       continue;
@@ -69,6 +74,12 @@ async function openJournal(
   }
   await appendProducerObjects(tx, definition.name, objects);
   return journal;
+}
+
+/** The producer objects of a journal whose objects keep their markings: those of both versions of TLP. */
+function contributedCompany({ parts }: Journals, { tlp }: ContributedDefinition): StixObject[] {
+  const inVersion = (tlpVersion: 1 | 2) => parts.producerObjectsOf({ policy: { tlp, tlpVersion } });
+  return [...inVersion(2), ...inVersion(1).filter(({ type }) => type !== 'identity')];
 }
 
 /** All that defines what a journal holds, as a hash: another one has the journal brought up to date. */
@@ -152,8 +163,8 @@ async function forgetVerdicts(
 
 /** A journal that is no longer configured is not published to: should it come back, it is brought up to date from the beginning. */
 async function closeUnknownJournals(journals: Journals, signal: AbortSignal): Promise<void> {
-  const { writer } = journals.parts;
-  const known = new Set(journals.parts.journals.map(({ name }) => name));
+  const { writer, contributed = [] } = journals.parts;
+  const known = new Set([...journals.parts.journals, ...contributed].map(({ name }) => name));
   for (const { name, policyHash } of await writer.journals()) {
     if (known.has(name)) continue;
     if (policyHash !== null) await writer.transaction((tx) => tx.setPolicyHash(name, null));

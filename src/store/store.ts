@@ -3,6 +3,7 @@ import type { AccountReader, AccountWriter } from './contract/accounts.ts';
 import type { AnalystVerdictReader, AnalystVerdictWriter } from './contract/analyst-verdicts.ts';
 import type { CheckpointReader, CheckpointWriter } from './contract/checkpoints.ts';
 import type { ClientReader, ClientWriter } from './contract/clients.ts';
+import type { ContributionReader, ContributionWriter } from './contract/contributions.ts';
 import type { FeedReader, FeedWriter } from './contract/feeds.ts';
 import type { IdentityReader } from './contract/identity.ts';
 import type { JournalReader, JournalWriter } from './contract/journals.ts';
@@ -43,6 +44,7 @@ interface Queries
     AccountReader,
     ClientReader,
     CheckpointReader,
+    ContributionReader,
     IdentityReader {}
 
 export interface Reader extends Queries {
@@ -84,4 +86,5 @@ export interface Transaction
     FeedWriter,
     AccountWriter,
     ClientWriter,
-    CheckpointWriter {}
+    CheckpointWriter,
+    ContributionWriter {}

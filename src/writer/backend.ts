@@ -5,6 +5,7 @@ import { configuredFeeds } from '../feeds/registry.ts';
 import { keepPace } from '../ingest/poll-state.ts';
 import { runSchedule } from '../ingest/schedule.ts';
 import { type Clock, MICROS_PER_MS, type Millis } from '../model/clock.ts';
+import type { Contributions } from '../model/contribution.ts';
 import type { DeliveryReport, PollReport } from '../model/control.ts';
 import { GatewayError, type StoreFault } from '../model/error.ts';
 import type { AskedType } from '../model/explain.ts';
@@ -19,12 +20,13 @@ import { storeOf } from '../store/registry.ts';
 import type { Writer } from '../store/store.ts';
 import type { ResolveAll } from '../upstream/dispatcher.ts';
 import { version } from '../version.ts';
+import { openContributions } from './contributions.ts';
 import { openDeliveries } from './deliveries.ts';
 import { explain } from './explain.ts';
 import { openPolls } from './polls.ts';
 
 /** Everything that writes: polls, journals, deliveries, and the verbs of operators. It needs no HTTP and no other thread. */
-export interface Backend extends Control {
+export interface Backend extends Control, Contributions {
   /** Adds the client `initial` with the key of this hash, unless there is or was any client. Returns whether it did. */
   addFirstClient(keyHash: string): Promise<boolean>;
   /** Brings journals up to a changed configuration; done once before the first poll. */
@@ -86,6 +88,7 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
   const { resolveAll } = options;
   const polls = openPolls(config, { clock, writer, journals, userAgent, resolveAll, onPoll, onError, signal });
   const deliveries = openDeliveries(config, { clock, writer, namespace, userAgent, onError, signal });
+  const contributions = openContributions(config, { clock, writer, onChange: () => undefined });
   const reportDatesAhead = watchDates(writer, options);
   const tick = async (): Promise<void> => {
     await ticks.tick(signal).finally(reportFault);
@@ -123,6 +126,7 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
   const feeds = configuredFeeds(config);
   return {
     ...controlOf(context),
+    ...contributions,
     addFirstClient: (keyHash) => addFirstClient(context, keyHash),
     deliver: deliveries.deliver,
     tick,
@@ -169,6 +173,7 @@ function openJournals(config: Config, { clock, writer, namespace }: JournalParts
     idle: new Set(config.idleFeeds.map(({ definition }) => definition.name)),
     pools: config.pools,
     journals: config.journals,
+    contributed: config.contributed,
     collections: config.collections,
     producerObjectsOf: ({ policy }) => [
       producingIdentity(namespace, config.identity, clock.now()),

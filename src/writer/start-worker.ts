@@ -64,6 +64,8 @@ export async function startWriter(
     ...controlThrough(call),
     died: death.promise,
     addFirstClient: (keyHash) => call('addFirstClient', [keyHash]),
+    addEnvelope: (by, body) => call('addEnvelope', [by, body]),
+    removeObject: (by, objectId, versions) => call('removeObject', [by, objectId, versions]),
     reconcile: () => call('reconcile'),
     start: () => void call('start'),
     refreshOnRead: limitRate(systemClock, (journal) => send({ wasRead: journal })),

@@ -489,11 +489,15 @@ t.test('client add says the key once; list and revoke do not know it', async (t)
     keyHashes: [hash],
     certificates: [],
   } as const;
-  const listClients: Control['listClients'] = async () => [{ ...client, keyHashes: [hash], certificates: [] }];
+  const listClients: Control['listClients'] = async () => [
+    { ...client, writes: ['drop'], keyHashes: [hash], certificates: [] },
+  ];
   const list = await run(['client', 'list', ...C], { listClients });
-  t.match(list.out, /siem +revoked 2026-11-18T11:06:40\.000Z +all +amber +600\/min/);
+  t.match(list.out, /siem +revoked 2026-11-18T11:06:40\.000Z +all +drop +amber +600\/min/);
   const listed = await run(['client', 'list', '--json', ...C], { listClients });
-  t.match(JSON.parse(listed.out), [{ name: 'siem', rate: '600/min', keys: 1, revoked_at: '2026-11-18T11:06:40.000Z' }]);
+  t.match(JSON.parse(listed.out), [
+    { name: 'siem', writes: ['drop'], rate: '600/min', keys: 1, revoked_at: '2026-11-18T11:06:40.000Z' },
+  ]);
   t.notMatch(list.out + listed.out, /ffff/);
 
   const revoked: string[] = [];

@@ -140,6 +140,30 @@ t.test('each refusal names its line, its column and its path', async (t) => {
     ['wrong type', 'listen: { port: high }\n', 1, 17, 'listen.port', /must be a whole number/],
     ['out of bounds', 'listen: { port: 65536 }\n', 1, 17, 'listen.port', /at most 65535/],
     ['no value', 'data:\n', 1, 6, 'data', /has no value/],
+    [
+      'a collection of nothing',
+      'collections:\n  a: { title: A }\n',
+      2,
+      6,
+      'collections.a',
+      /needs a pool, or contributed: true/,
+    ],
+    [
+      'types of what clients contribute',
+      'collections:\n  a: { contributed: true, types: [ipv4] }\n',
+      2,
+      34,
+      'collections.a.types',
+      /has no meaning in a contributed collection/,
+    ],
+    [
+      'a pool of what clients contribute',
+      `${pool}collections:\n  a: { contributed: true, pool: main }\n`,
+      6,
+      33,
+      'collections.a.pool',
+      /has no meaning in a contributed collection/,
+    ],
     ['not a list', 'pools:\n  a:\n    feeds: house\n', 3, 12, 'pools.a.feeds', /must be a list/],
     ['empty list', 'pools:\n  a: { feeds: [] }\n', 2, 15, 'pools.a.feeds', /must not be empty/],
     [
@@ -844,6 +868,30 @@ collections:
   t.match(journals.get('pool:strict'), { policy: { expandCidr: 24 } });
   t.match(config.collections[1], { title: 'Addresses', description: 'Both', strict: true, id: /^00000000-0000-4000-/ });
   t.equal(config.collections.at(-2)?.id, '6ba7b810-9dad-41d1-80b4-00c04fd430c8');
+});
+
+t.test('a contributed collection has a journal of its own, of no pool', async (t) => {
+  const { config, effective } = load(`${pool}collections:
+  drop: { contributed: true, title: Drop, tlp: green, keep_versions: last, page_size: 10 }
+  box: { contributed: true }
+  all: { pool: main, contributed: false }
+`);
+  t.strictSame(config.contributed, [
+    { name: 'contributed:drop', collection: 'drop', tlp: 'green', keepVersions: 'last' },
+    { name: 'contributed:box', collection: 'box', tlp: 'amber', keepVersions: 'all' },
+  ]);
+  t.match(config.collections[0], {
+    alias: 'drop',
+    title: 'Drop',
+    journal: 'contributed:drop',
+    contributed: true,
+    types: null,
+    tlp: 'green',
+    pageSize: 10,
+  });
+  t.notOk('contributed' in (config.collections[2] ?? {}));
+  t.notOk(config.journals.some(({ name }) => name.startsWith('contributed')));
+  t.equal(load(effective).effective, effective);
 });
 
 t.test('what is allowed but hardly meant is warned of', async (t) => {

@@ -3,6 +3,7 @@ import type { Test } from 'tap';
 import { type AppParts, buildApp } from '../../routes/app.ts';
 import { hashKey } from '../../src/auth/keys.ts';
 import { controlThrough } from '../../src/control/verbs.ts';
+import type { Contributions } from '../../src/model/contribution.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import type { Entry } from '../../src/model/entry.ts';
 import { GatewayError } from '../../src/model/error.ts';
@@ -19,6 +20,11 @@ export const NO_CONTROL = controlThrough(async () => {
   throw new GatewayError('unavailable', 'The writing thread ended.');
 });
 
+const noWriter = async (): Promise<never> => {
+  throw new GatewayError('unavailable', 'The writing thread ended.');
+};
+export const NO_CONTRIBUTIONS: Contributions = { addEnvelope: noWriter, removeObject: noWriter };
+
 /** A test's own work shares the thread, and other tests the machine: neither may send its readers away. */
 export const NO_PRESSURE = { eventLoopDelay: 0, heapBytes: 0 };
 
@@ -26,6 +32,7 @@ export const client = (changes: Partial<Client> = {}): Client => ({
   name: 'reader',
   role: 'reader',
   collections: null,
+  writes: [],
   tlp: 'amber',
   rate: { max: 1_000_000, per: 60_000 },
   createdAt: 0,
@@ -70,6 +77,7 @@ export async function openApp(
   const app = buildApp({
     clock: store.clock,
     control: NO_CONTROL,
+    contributions: NO_CONTRIBUTIONS,
     refreshOnRead: () => undefined,
     reader: store.reader,
     lists: openLists(t, { reader: store.reader, clock: store.clock }),

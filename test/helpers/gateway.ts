@@ -84,6 +84,7 @@ export async function openGateway(
     metricsAccess: config.metrics.access,
     allowances: async () => allowancesOf(accounts, await reader.accounts(), clock.now()),
     control: side,
+    contributions: side,
     refreshOnRead: side.refreshOnRead,
     tls: config.listen.tls,
     trustProxy: config.listen.behindProxy,

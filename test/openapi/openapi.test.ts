@@ -5,6 +5,7 @@ import { makeDocument } from '../../openapi/document.ts';
 import { type Example, readExamples } from '../../routes/document.ts';
 import { openExampleGateway } from '../helpers/example.ts';
 import type { TestGateway } from '../helpers/gateway.ts';
+import { stixIndicator } from '../helpers/indicator.ts';
 
 const text = readFileSync(new URL('../../openapi/openapi.json', import.meta.url), 'utf8');
 const document = JSON.parse(text);
@@ -85,10 +86,14 @@ t.test('every operation with an answer has an example, and every example an oper
 
 type Caller = Pick<TestGateway, 'app' | 'key'>;
 
-function requestOf({ path, method, operation }: Described, example: Example, { app, key }: Caller, object: string) {
+/** Ids belong to one store, so an example can't know them: those of this one, by parameter, for an operation or for all others. */
+type Ids = Record<string, Record<string, string>>;
+
+function requestOf({ path, method, operation }: Described, example: Example, { app, key }: Caller, ids: Ids) {
   let url = path;
   for (const { name } of (operation.parameters ?? []).filter((parameter: any) => parameter.in === 'path')) {
-    url = url.replace(`{${name}}`, name === 'object' ? object : (example.params?.[name] ?? ''));
+    const known = ids[operation.operationId]?.[name] ?? ids['others']?.[name];
+    url = url.replace(`{${name}}`, known ?? example.params?.[name] ?? '');
   }
   const query = example.query === undefined ? '' : `?${new URLSearchParams(example.query)}`;
   return app.inject({
@@ -101,15 +106,30 @@ function requestOf({ path, method, operation }: Described, example: Example, { a
 
 t.test('examples fit their schemas, and a gateway with the example feed answers like them', async (t) => {
   const sinks = '{ archive: { type: file, path: ./archive, collections: [all] } }';
-  const gateway = await openExampleGateway(t, (yaml) => `${yaml}\npublic_url: https://ti.example\nsinks: ${sinks}\n`);
+  const gateway = await openExampleGateway(t, (yaml) =>
+    `${yaml}\npublic_url: https://ti.example\nsinks: ${sinks}\n`.replace(
+      /^ {2}all: .*$/m,
+      '$&\n  drop: { contributed: true }',
+    ),
+  );
   const rate = { max: 1000, per: 60_000 };
   const ops = await gateway.side.addClient({ name: 'ops', role: 'operator', collections: null, tlp: 'amber', rate });
+  const team = await gateway.side.addClient({ name: 'team', collections: null, writes: ['drop'], tlp: 'amber', rate });
   const first = await gateway.app.inject({
     url: '/api/taxii2/api/collections/all/objects/?match[type]=indicator&limit=1',
     headers: { authorization: `Bearer ${gateway.key}` },
   });
-  // Ids belong to one store, so an example can't know them.
-  const object = first.json().objects[0].id as string;
+  const added = stixIndicator(1, "[domain-name:value = 'evil.example']");
+  const posted = await gateway.app.inject({
+    method: 'POST',
+    url: '/api/taxii2/api/collections/drop/objects/',
+    headers: { authorization: `Bearer ${team.key}`, 'content-type': 'application/taxii+json;version=2.1' },
+    payload: JSON.stringify({ objects: [added, { ...added, id: 'indicator--1' }] }),
+  });
+  const ids: Ids = {
+    others: { object: first.json().objects[0].id, status: posted.json().id },
+    deleteObject: { object: added.id },
+  };
   for (const described of operations) {
     const { operation } = described;
     const example = examples.get(operation.operationId);
@@ -124,8 +144,9 @@ t.test('examples fit their schemas, and a gateway with the example feed answers 
       t.strictSame(body.example, example.body, `${name}: its body is in the document`);
       fits(t, body.schema, example.body, `${name}: its body`);
     }
-    const key = operation.tags[0] === 'Control' ? (ops.key ?? '') : gateway.key;
-    const reply = await requestOf(described, example, { app: gateway.app, key }, object);
+    const isOfTeam = ['getStatus', 'deleteObject'].includes(name);
+    const key = operation.tags[0] === 'Control' ? (ops.key ?? '') : isOfTeam ? (team.key ?? '') : gateway.key;
+    const reply = await requestOf(described, example, { app: gateway.app, key }, ids);
     t.equal(reply.statusCode, 200, `${name}: ${reply.body.slice(0, 200)}`);
     t.equal(reply.headers['content-type']?.toString().split('; charset')[0], example.reply.type, name);
     fits(t, media.schema, reply.json(), `${name}: the answer`);

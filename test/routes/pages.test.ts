@@ -13,7 +13,7 @@ import type { Entry } from '../../src/model/entry.ts';
 import type { Client } from '../../src/model/state.ts';
 import { formatMicros } from '../../src/model/timestamp.ts';
 import { readAsked } from '../../src/normalise/asked.ts';
-import { NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
+import { NO_CONTRIBUTIONS, NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
 import { openLists } from '../helpers/lists.ts';
 import {
   appendEntries,
@@ -31,6 +31,7 @@ const reader: Client = {
   name: 'reader',
   role: 'reader',
   collections: null,
+  writes: [],
   tlp: 'red',
   rate: { max: 1_000_000_000, per: 60_000 },
   createdAt: START,
@@ -57,6 +58,7 @@ async function serving(t: Test, store: JournalStore, cacheBytes = 10_000_000) {
   const app = buildApp({
     clock: store.clock,
     control: NO_CONTROL,
+    contributions: NO_CONTRIBUTIONS,
     refreshOnRead: () => undefined,
     reader: store.reader,
     unreadyReason: () => null,

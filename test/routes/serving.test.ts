@@ -17,7 +17,7 @@ import { loadConfigFile, serve } from '../../src/gateway.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { readAsked } from '../../src/normalise/asked.ts';
-import { NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
+import { NO_CONTRIBUTIONS, NO_CONTROL, NO_PRESSURE } from '../helpers/app.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway } from '../helpers/gateway.ts';
@@ -188,12 +188,13 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
   const app = buildApp({
     clock: store.clock,
     control: NO_CONTROL,
+    contributions: NO_CONTRIBUTIONS,
     refreshOnRead: () => undefined,
     reader: store.reader,
     unreadyReason: () => null,
     pressure: NO_PRESSURE,
     clients: {
-      find: () => ({ ...client, role: 'reader', collections: null, keyHashes: [], certificates: [] }),
+      find: () => ({ ...client, role: 'reader', collections: null, writes: [], keyHashes: [], certificates: [] }),
       generation: 0,
       findByCertificate: () => null,
     },

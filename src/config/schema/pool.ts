@@ -60,7 +60,15 @@ export const poolSchema = Type.Object(
 
 export const collectionSchema = Type.Object(
   {
-    pool: reference('The pool whose indicators these are.'),
+    pool: Type.Optional(
+      reference('The pool whose indicators these are. Left out where the collection is contributed.'),
+    ),
+    contributed: Type.Optional(
+      Type.Boolean({
+        description:
+          'true: no pool stands behind it; it holds the STIX objects that clients add (docs/contributing-indicators.md). Beside it stand title, description, id, strict, page_size, max_page, tlp (default: amber) and keep_versions (default: all).',
+      }),
+    ),
     types: Type.Optional(typesSchema),
     title: Type.Optional(line('Default: the name.')),
     description: Type.Optional(text('Shown to readers.')),

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { AnalystVerdict } from '../../model/analyst-verdict.ts';
 import type { Micros } from '../../model/clock.ts';
+import type { Contribution } from '../../model/contribution.ts';
 import type { Entry } from '../../model/entry.ts';
 import type { ObservableKey } from '../../model/observable.ts';
 import type { Observation, Rejection, StixObject } from '../../model/observation.ts';
@@ -114,6 +115,7 @@ export interface Tables {
   clients: Client;
   checkpoints: Checkpoint;
   deadLetters: DeadLetter;
+  contributions: Contribution;
 }
 
 /** All tables as one reader sees them. */
@@ -141,6 +143,7 @@ export class Database {
     clients: new Table<Client>(),
     checkpoints: new Table<Checkpoint>(),
     deadLetters: new Table<DeadLetter>(),
+    contributions: new Table<Contribution>(),
   } satisfies View;
   readonly committed: View = Object.fromEntries(
     Object.entries(this.tables).map(([name, table]) => [name, table.committed]),

@@ -7,6 +7,7 @@ import type { CommitSignal, Pull, Reader, Transaction, Writer } from '../store.t
 import { promised, type Sync } from '../synchronous.ts';
 import { TransactionQueue } from '../transactions.ts';
 import { readAnalystVerdicts, writeAnalystVerdicts } from './analyst-verdicts.ts';
+import { readContributions, writeContributions } from './contributions.ts';
 import { Database, type View } from './database.ts';
 import { readFeeds, writeFeeds } from './feeds.ts';
 import { type Reservations, readJournals, writeJournals } from './journals.ts';
@@ -70,6 +71,7 @@ function readAll({ namespace, cursorSecret }: Database, view: View): Sync<Querie
     ...readVerdicts(view),
     ...readAnalystVerdicts(view),
     ...readState(view),
+    ...readContributions(view),
     namespace: () => namespace,
     cursorSecret: () => cursorSecret,
   };
@@ -121,6 +123,7 @@ function createWriter(database: Database, clock: Clock, signal?: CommitSignal): 
     ...writeJournals(tables, clock, reservations),
     ...writeFeeds(tables),
     ...writeState(tables),
+    ...writeContributions(tables),
   };
   const transactions = new TransactionQueue({
     methods,

@@ -7,9 +7,17 @@ import { rangeKeys } from './migrations/002-range-keys.ts';
 import { clientRole } from './migrations/003-client-role.ts';
 import { filtered } from './migrations/004-filtered.ts';
 import { analystVerdicts } from './migrations/005-analyst-verdicts.ts';
+import { contributions } from './migrations/006-contributions.ts';
 
 /** In order, without a gap. A published one is never edited. */
-export const migrations: readonly Migration[] = [first, rangeKeys, clientRole, filtered, analystVerdicts];
+export const migrations: readonly Migration[] = [
+  first,
+  rangeKeys,
+  clientRole,
+  filtered,
+  analystVerdicts,
+  contributions,
+];
 
 /** "SLUC": tells a store of ours from any other SQLite file (https://sqlite.org/pragma.html#pragma_application_id). */
 export const APPLICATION_ID = 0x534c5543;

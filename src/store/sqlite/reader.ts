@@ -3,6 +3,7 @@ import type { CommitSignal, Reader } from '../store.ts';
 import { promised, type Sync } from '../synchronous.ts';
 import { readAnalystVerdicts } from './analyst-verdicts.ts';
 import { asStoreError, type Connection } from './connection.ts';
+import { readContributions } from './contributions.ts';
 import { readFeeds } from './feeds.ts';
 import { readJournals } from './journals.ts';
 import { readPages, type Walks, walkPages } from './pages.ts';
@@ -36,6 +37,7 @@ function readAtOnce(connection: Connection): Sync<AtOnce> {
     ...readVerdicts(connection),
     ...readAnalystVerdicts(connection),
     ...readState(connection),
+    ...readContributions(connection),
   };
 }
 

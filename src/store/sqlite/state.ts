@@ -91,7 +91,7 @@ export function writeState(connection: Connection): Sync<WriteState> {
 
     saveClient(client) {
       connection.run(
-        'INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        'INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
         client.name,
         client.collections === null ? null : JSON.stringify(client.collections),
         tlpCode(client.tlp),
@@ -100,6 +100,7 @@ export function writeState(connection: Connection): Sync<WriteState> {
         client.createdAt,
         client.revokedAt,
         client.role,
+        JSON.stringify(client.writes),
       );
       connection.run('DELETE FROM client_keys WHERE client = ?', client.name);
       for (const hash of new Set(client.keyHashes)) {
@@ -160,13 +161,14 @@ function selectClients(connection: Connection): Client[] {
   const keys = listOf('SELECT client, lower(hex(hash)) FROM client_keys ORDER BY hash');
   const certificates = listOf('SELECT client, lower(hex(fingerprint)) FROM client_certificates ORDER BY fingerprint');
   return connection
-    .all<[string, string | null, number, number, number, Micros, Micros | null, ClientRole]>(
+    .all<[string, string | null, number, number, number, Micros, Micros | null, ClientRole, string]>(
       'SELECT * FROM clients ORDER BY name',
     )
-    .map(([name, collections, tlp, max, per, createdAt, revokedAt, role]) => ({
+    .map(([name, collections, tlp, max, per, createdAt, revokedAt, role, writes]) => ({
       name,
       role,
       collections: collections === null ? null : (JSON.parse(collections) as string[]),
+      writes: JSON.parse(writes) as string[],
       tlp: tlpOfCode(tlp),
       rate: { max, per },
       createdAt,

@@ -7,6 +7,7 @@ import type { Sync } from '../synchronous.ts';
 import { TransactionQueue } from '../transactions.ts';
 import { writeAnalystVerdicts } from './analyst-verdicts.ts';
 import { asStoreError, type Connection } from './connection.ts';
+import { writeContributions } from './contributions.ts';
 import { writeEnded } from './ended.ts';
 import { writeEntries } from './entries.ts';
 import { writeFeeds } from './feeds.ts';
@@ -60,6 +61,7 @@ export function createWriter(
     ...writeAnalystVerdicts(connection),
     ...writeRelations(connection),
     ...writeState(connection),
+    ...writeContributions(connection),
   };
 
   const transactions = new TransactionQueue({

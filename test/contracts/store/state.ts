@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import type { Contribution } from '../../../src/model/contribution.ts';
 import type { Rejection } from '../../../src/model/observation.ts';
 import type { AccountState, Client, DeadLetter, FeedState } from '../../../src/model/state.ts';
 import type { StoreEngine } from '../../../src/store/engine.ts';
@@ -218,6 +219,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       name: 'blue-team',
       role: 'operator',
       collections: ['all', 'ips'],
+      writes: ['drop'],
       tlp: 'amber',
       rate: { max: 600, per: 60_000 },
       createdAt: START,
@@ -230,6 +232,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       name: 'a-team',
       role: 'reader',
       collections: null,
+      writes: [],
       keyHashes: ['c'.repeat(64)],
       certificates: [],
     };
@@ -258,6 +261,45 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       'a key in clear is no hash',
     );
     t.strictSame(await reader.clients(), [other, rotated]);
+  });
+
+  t.test('what became of a contribution is kept until it is too old, or one of too many of its client', async (t) => {
+    const { writer, reader } = await open(t);
+    const contribution = (n: number, at: number, client = 'blue-team'): Contribution => ({
+      id: `00000000-0000-4000-8000-00000000000${n}`,
+      client,
+      at,
+      taken: [{ id: 'indicator--1', version: START + n, message: 'NUL \0 and \ud800' }],
+      refused: n % 2 === 0 ? [] : [{ id: 'objects[1]', version: null, message: null }],
+    });
+    const all = [
+      contribution(1, START),
+      contribution(2, START + 1),
+      contribution(3, START + 1),
+      contribution(4, START + 2, 'red-team'),
+      contribution(5, START + 3),
+    ];
+    await writer.transaction(async (tx) => {
+      for (const one of all) await tx.saveContribution(one);
+      t.strictSame(await tx.contribution(all[0]?.id ?? ''), all[0]);
+    });
+    for (const one of all) t.strictSame(await reader.contribution(one.id), one);
+    t.equal(await reader.contribution('unknown'), null);
+    await t.rejects(
+      writer.transaction((tx) => tx.saveContribution(contribution(1, START + 9))),
+      { code: 'store-failed' },
+      'an id is given once',
+    );
+    const kept = async () => {
+      const found = await Promise.all(all.map(({ id }) => reader.contribution(id)));
+      return found.flatMap((one, i) => (one === null ? [] : i + 1));
+    };
+    await writer.transaction((tx) => tx.forgetContributions('red-team', START + 1, 10));
+    t.strictSame(await kept(), [2, 3, 4, 5], 'old ones of any client go');
+    await writer.transaction((tx) => tx.forgetContributions('blue-team', START, 2));
+    t.strictSame(await kept(), [3, 4, 5], 'of one client the newest stay; of equal times the one that came last');
+    await writer.transaction((tx) => tx.forgetContributions('blue-team', START, 0));
+    t.strictSame(await kept(), [4]);
   });
 
   t.test('a sink finds its checkpoint in each scope', async (t) => {

@@ -1,0 +1,42 @@
+import type { Micros } from './clock.ts';
+import type { VersionFilter } from './entry-filter.ts';
+
+/** A STIX object that a client added or tried to add. */
+export interface ContributedObject {
+  /** Its STIX id; where it has none, its place in what was sent. */
+  id: string;
+  /** As it is served; null where none could be read. */
+  version: Micros | null;
+  /** Why it was refused, or what was changed in it. Null: it was taken as it came. */
+  message: string | null;
+}
+
+/** What became of the objects that a client sent at once (TAXII 2.1 section 4.3). */
+export interface Contribution {
+  /** A UUID of version 4. */
+  id: string;
+  /** The name of the client; nobody else may ask. */
+  client: string;
+  at: Micros;
+  /** In the collection now, those that were there before included. */
+  taken: ContributedObject[];
+  refused: ContributedObject[];
+}
+
+/** A client's own rights are checked before. */
+export interface Contributor {
+  client: string;
+  /** The alias of a contributed collection. */
+  collection: string;
+}
+
+/** Changes of contributed collections. They are committed when these promises resolve. */
+export interface Contributions {
+  /**
+   * Adds the objects of a TAXII envelope, of which a body holds the bytes. Throws `unprocessable` for a body that is no envelope of at
+   * least one object; then nothing is added.
+   */
+  addEnvelope(by: Contributor, body: Uint8Array): Promise<Contribution>;
+  /** Removes these versions of an object. Returns how many there were. */
+  removeObject(by: Contributor, objectId: string, versions: VersionFilter): Promise<number>;
+}
