@@ -16,7 +16,7 @@ const meanings: Record<LeftOutReason, string> = {
   'objects-not-taken':
     'STIX objects that are no indicators, and indicators whose pattern is kept as it is; a collection with `objects: all` serves them',
   'not-for-elastic': `profile elastic-agent can't match ${UNMATCHED}; a collection with \`profile: stix\` serves them`,
-  'below-confidence': "less sure than the collection's `min_confidence`",
+  'below-confidence': "less sure than the collection's `min_confidence`, or become so by the feed's `decay`",
   'too-few-sources': "said by fewer independent publishers than the collection's `sources`",
   'label-not-taken': "their labels are not those that the collection's `labels` ask for",
   'end-not-served':

@@ -1,6 +1,6 @@
 import type { FeedDefaults, FeedFormat } from '../feeds/feed.ts';
 import type { Millis } from '../model/clock.ts';
-import type { FeedDefinition, ProxySetting, UpstreamDefinition } from '../model/definition.ts';
+import type { DecayDefinition, FeedDefinition, ProxySetting, UpstreamDefinition } from '../model/definition.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
 import { GatewayError } from '../model/error.ts';
 import { compileValuePattern, type FeedFilter } from '../model/feed-filter.ts';
@@ -71,6 +71,7 @@ export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, out
   if (defaults === null) return null;
   const definition = defineFeed(name, format.name, section, defaults, kind.aliases);
   if (!checkInterval(definition, section, { ...kind, ...defaults }, keyAt, context)) return null;
+  if (!checkDecay(definition, keyAt, context)) return null;
   if (!checkFilter(section.filter, path, keyAt, context)) return null;
   checkMarking(definition, keyAt, context);
   const idle = idleReasonOf(section, missing, path, keyAt, context);
@@ -189,6 +190,7 @@ function defineFeed(
     confidence: section.confidence ?? null,
     tlp: section.tlp,
     lifetime: lifetimeOf(section.lifetime, defaults.lifetime ?? usualLifetimes),
+    ...(section.decay === undefined ? {} : { decay: decayOf(section.decay) }),
     outageLimit: section.outage_limit,
     // A delta withdraws nothing by leaving it out.
     shrinkGuard: mode === 'delta' || section.shrink_guard === 'off' ? null : section.shrink_guard,
@@ -226,6 +228,23 @@ function lifetimeOf(
 ): FeedDefinition['lifetime'] {
   if (typeof lifetime === 'number') return { default: lifetime };
   return lifetime?.['default'] === undefined ? { ...defaults, ...lifetime } : lifetime;
+}
+
+function decayOf({ speed, threshold }: NonNullable<FeedSection['decay']>): DecayDefinition {
+  return { speed: typeof speed === 'number' ? { default: speed } : speed, threshold };
+}
+
+/** What decays needs a lifetime to do it in. Returns false for a problem, which is reported. */
+function checkDecay({ name, decay, lifetime }: FeedDefinition, keyAt: Mark, { places, report }: ReadContext): boolean {
+  const path = ['feeds', name, 'decay', 'speed'];
+  const lacking = Object.keys(decay?.speed ?? {}).find((type) => {
+    const own = lifetime[type as keyof typeof lifetime] ?? lifetime.default;
+    return type === 'default' ? Object.keys(lifetime).length === 0 : own === undefined;
+  });
+  if (lacking === undefined) return true;
+  const at = places.get(pathText([...path, lacking])) ?? places.get(pathText(path)) ?? keyAt;
+  report(at, path, `${lacking === 'default' ? 'the feed' : lacking} has no lifetime to decay in: set lifetime`);
+  return false;
 }
 
 const usualLifetimes: FeedDefinition['lifetime'] = Object.fromEntries(

@@ -44,6 +44,8 @@ export interface FeedDefinition {
    * either ends only when its source says so.
    */
   lifetime: Partial<Record<ObservableType | 'default', Millis>>;
+  /** How confidence decays over the lifetime (publish/decay.ts). Absent: it does not. */
+  decay?: DecayDefinition;
   /** While the feed can't be read, lifetimes do not end for this long after its last good poll. */
   outageLimit: Millis;
   /** A snapshot that would withdraw more than this share (0 to 1) of the feed's rows is not taken; null: no guard. */
@@ -57,6 +59,13 @@ export interface FeedDefinition {
   reach: Reach;
   /** What of its rows is kept. Absent: all. */
   filter?: FeedFilter;
+}
+
+export interface DecayDefinition {
+  /** By observable type, `default` for the others. A type without either does not decay. */
+  speed: Partial<Record<ObservableType | 'default', number>>;
+  /** Under this score the feed's word counts no longer, in any journal. */
+  threshold: number;
 }
 
 /** Which addresses and networks of a feed become indicators. */

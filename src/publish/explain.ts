@@ -40,7 +40,7 @@ export async function explainObservable(
   if (policy.expandCidr !== null) await addNetworks(tx, context, policy.expandCidr, observations, [observable]);
   const said = (await resolveMarkings(tx, observations)).get(key) ?? [];
   const { merged, leftOut } = merge(said, context, now);
-  const member = merged === null ? null : membershipOf(merged, context);
+  const member = merged === null ? null : membershipOf(merged, context, now);
   const isRefused = member !== null && 'leftOut' in member;
   return {
     said,

@@ -126,7 +126,7 @@ function decide(
 ): void {
   const { definition } = context;
   const result = merge(observations, context, now, lapsed);
-  const member = result.merged === null ? null : membershipOf(result.merged, context);
+  const member = result.merged === null ? null : membershipOf(result.merged, context, now);
   const refused = member !== null && 'leftOut' in member ? member.leftOut : null;
   if (refused !== null || result.leftOut.length > 0) {
     leftOut.push(...leftOutOf(key, observations, result.leftOut, refused));

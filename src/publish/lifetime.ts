@@ -1,8 +1,10 @@
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
-import type { JournalPolicy, Profile } from '../model/definition.ts';
+import { confidenceOf } from '../model/confidence.ts';
+import type { FeedDefinition, JournalPolicy, Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
+import { ageAtScore, type Decay } from './decay.ts';
 import type { FeedFreshness } from './journals.ts';
 
 /** Elastic's prebuilt rules look back 30 days by `created`: living indicators are issued anew well before. */
@@ -25,8 +27,8 @@ type Dated = Pick<IndicatorEntry, 'objectId' | 'created' | 'version' | 'validUnt
 /** The dates of one source object that its end depends on. */
 type Dates = Pick<OtherSourceObject, 'validUntil' | 'reportedAt'>;
 
-/** What a journal says of age itself. */
-type AgePolicy = Pick<JournalPolicy, 'maxAge'>;
+/** What a journal says of age itself. `bar`: the score that what decays must have. */
+type AgePolicy = Pick<JournalPolicy, 'maxAge'> & { bar?: number };
 const NO_POLICY: AgePolicy = {};
 
 /**
@@ -34,8 +36,9 @@ const NO_POLICY: AgePolicy = {};
  *
  * The source's own `valid_until` counts first (STIX 2.1 section 4.7; without one an indicator has no end). Else the configured
  * lifetime counts from the last sighting that the feed dates or the last confirmation of a snapshot, whichever is later, and
- * without either from when the feed first reported it. A journal's `max_age` counts in the same way, whatever the source says. What
- * ends by age while the feed can't be read is held until the feed's outage limit.
+ * without either from when the feed first reported it. A journal's `max_age` counts in the same way, and so does the time until a
+ * decaying score falls under the bar, whatever the source says. What ends by age while the feed can't be read is held until the
+ * feed's outage limit.
  */
 export function expiryOf(
   observation: Observation,
@@ -96,14 +99,34 @@ function mayBeSaidAgain(
 
 /** For how long it counts after it was last seen. Null: its age alone never ends it. */
 function spanOf(
-  { observable: { type } }: Observation,
+  observation: Observation,
   { validUntil }: Dates,
-  { definition: { lifetime } }: FeedFreshness,
-  { maxAge }: AgePolicy,
+  { definition }: FeedFreshness,
+  { maxAge, bar = 0 }: AgePolicy,
 ): Micros | null {
-  const own = validUntil === null ? (lifetime[type] ?? lifetime.default) : undefined;
-  const span = own === undefined || maxAge === undefined ? (own ?? maxAge) : Math.min(own, maxAge);
-  return span === undefined ? null : span * MICROS_PER_MS;
+  const own = validUntil === null ? lifetimeOf(observation, definition) : null;
+  const span = leastOf(own, maxAge === undefined ? null : maxAge * MICROS_PER_MS);
+  return definition.decay === undefined ? span : leastOf(span, decaySpanOf(observation, definition, bar));
+}
+
+function lifetimeOf({ observable: { type } }: Observation, { lifetime }: FeedDefinition): Micros | null {
+  const milliseconds = lifetime[type] ?? lifetime.default;
+  return milliseconds === undefined ? null : milliseconds * MICROS_PER_MS;
+}
+
+/** Until its score falls under the bar or the feed's threshold. Null: it never does, or has no score. */
+function decaySpanOf(observation: Observation, definition: FeedDefinition, bar: number): Micros | null {
+  const least = Math.max(bar, definition.decay?.threshold ?? 0);
+  const decay = decayOf(observation, definition);
+  const base = confidenceOf(observation, definition);
+  return decay === null || base === null || least === 0 ? null : ageAtScore(base, decay, least);
+}
+
+/** How its score decays. Null: it doesn't. */
+export function decayOf(observation: Observation, definition: FeedDefinition): Decay | null {
+  const lifetime = lifetimeOf(observation, definition);
+  const speed = definition.decay?.speed[observation.observable.type] ?? definition.decay?.speed.default;
+  return lifetime === null || speed === undefined ? null : { lifetime, speed };
 }
 
 function sinceOf({ lastSeen }: Observation, { reportedAt }: Dates, { confirmedAt }: FeedFreshness): Micros {

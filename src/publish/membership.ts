@@ -1,3 +1,4 @@
+import type { Micros } from '../model/clock.ts';
 import type { JournalPolicy, LabelPolicy } from '../model/definition.ts';
 import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
@@ -19,6 +20,7 @@ export function membershipOf(
     suppressors,
     publishers,
   }: Pick<JournalContext, 'definition' | 'suppressors' | 'publishers'>,
+  now: Micros,
 ): Membership {
   for (const suppressor of suppressors) {
     const verdict = suppressor.match(merged.observable);
@@ -28,7 +30,8 @@ export function membershipOf(
   const expanded = policy.expandCidr !== null && isExpanded(merged.observable, policy.expandCidr);
   const fitting = profile === 'stix' || expanded ? merged.observable : elasticObservable(merged.observable);
   if (fitting === null) return { leftOut: 'not-for-elastic' };
-  if ((merged.confidence ?? 0) < policy.minConfidence) return { leftOut: 'below-confidence' };
+  const hasFallen = merged.fallsAt !== null && merged.fallsAt <= now;
+  if (hasFallen || (merged.confidence ?? 0) < policy.minConfidence) return { leftOut: 'below-confidence' };
   if (sourcesOf(merged, policy, publishers) < policy.minSources) return { leftOut: 'too-few-sources' };
   if (policy.labels !== undefined && !takesLabels(merged.labels, policy.labels)) return { leftOut: 'label-not-taken' };
   // Its addresses enter in its place: all who say the network say each of them.

@@ -1,4 +1,5 @@
 import type { Micros } from '../model/clock.ts';
+import { combine, confidenceOf, neededOf } from '../model/confidence.ts';
 import type { JournalPolicy } from '../model/definition.ts';
 import type { Claim } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -34,6 +35,8 @@ export interface Merged {
   validFrom: Micros | null;
   /** Null: nobody limits it. */
   validUntil: Micros | null;
+  /** When their confidence falls under the journal's bar, by decay. Null: never. */
+  fallsAt: Micros | null;
   /** When the first of those who say it stops to: what is left says less, or too little. Null: nobody does. */
   changesAt: Micros | null;
   name: string | null;
@@ -60,10 +63,6 @@ export interface MergeResult {
 
 const NONE: readonly LeftOutObservation[] = [];
 
-/** Each further independent publisher adds this much confidence, up to the cap (safety.md 5.3; no standard says). */
-const CONFIDENCE_PER_PUBLISHER = 5;
-const CONFIDENCE_CAP = 95;
-
 /**
  * Merges what a pool's feeds say about one observable, under one journal's policy. The ceiling applies before anything is
  * merged, so the result says only what the journal's readers may know. Adds to `lapsed` the names of feeds whose lifetime for it is
@@ -82,7 +81,7 @@ export function merge(
     if (feed === undefined) continue;
     const tlp = observation.tlp ?? feed.definition.tlp;
     const expires = expiryOf(observation, feed, now, policy);
-    const confidence = observation.confidence ?? feed.definition.confidence;
+    const confidence = confidenceOf(observation, feed.definition);
     const reason = reasonOf(observation, { tlp, expires }, policy, now);
     const mayLapse = reason === null || reason === 'expired';
     if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now, policy)) lapsed.add(name);
@@ -92,7 +91,34 @@ export function merge(
   const [first] = admitted;
   if (first === undefined) return { merged: null, leftOut };
   const merged = admitted.length === 1 ? mergeOne(first) : mergeSeveral(admitted.sort(byStrength), publishers);
+  if (policy.minConfidence > 0 && admitted.some(({ feed }) => feed.definition.decay !== undefined)) {
+    merged.fallsAt = fallOf(admitted, merged.publishers, policy, now, lapsed);
+    merged.validUntil = least([merged.validUntil, merged.fallsAt]);
+  }
   return { merged, leftOut };
+}
+
+/**
+ * When the confidence of all together falls under the journal's bar, as the scores of those that decay fall. Who says it now is taken
+ * to go on: when the first of them stops, it is decided again. Null: while any of them says it, it does not fall.
+ */
+function fallOf(
+  admitted: readonly Admitted[],
+  publishers: number,
+  { minConfidence, maxAge }: JournalPolicy,
+  now: Micros,
+  lapsed?: Set<string>,
+): Micros | null {
+  const bar = neededOf(minConfidence, publishers);
+  const policy = maxAge === undefined ? { bar } : { bar, maxAge };
+  let last: Micros | null = 0;
+  for (const { observation, feed, confidence } of admitted) {
+    if (confidence === null || confidence < bar) continue;
+    const end = expiryOf(observation, feed, now, policy);
+    last = end === null || last === null ? null : Math.max(last, end);
+    if (hasLapsed(observation, feed, now, policy)) lapsed?.add(feed.definition.name);
+  }
+  return last;
 }
 
 /** Why an observation doesn't count; null: it does. */
@@ -130,6 +156,7 @@ function mergeOne(one: Admitted): Merged {
     lastSeen,
     validFrom,
     validUntil: expires,
+    fallsAt: null,
     changesAt: expires,
     name,
     description,
@@ -156,6 +183,7 @@ function mergeSeveral(admitted: readonly Admitted[], { countOf }: Publishers): M
     lastSeen: greatest(all('lastSeen')),
     validFrom: least(all('validFrom')),
     validUntil: admitted.some(({ expires }) => expires === null) ? null : greatest(admitted.map((a) => a.expires)),
+    fallsAt: null,
     changesAt: least(admitted.map((a) => a.expires)),
     name: all('name').find((name) => name !== null) ?? null,
     description: all('description').find((description) => description !== null) ?? null,
@@ -177,11 +205,6 @@ function byStrength(a: Admitted, b: Admitted): number {
 
 function compareText(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
-}
-
-function combine(best: number | null, publishers: number): number | null {
-  if (best === null || publishers === 1) return best;
-  return Math.max(best, Math.min(CONFIDENCE_CAP, best + CONFIDENCE_PER_PUBLISHER * (publishers - 1)));
 }
 
 /** Who says it, strongest first, each with what it refers to itself; nothing twice. The credits of their feeds come last. */

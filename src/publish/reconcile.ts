@@ -87,7 +87,7 @@ function policyHash(journals: Journals, definition: JournalDefinition): string {
   const { profile, policy } = definition;
   const feeds = journals
     .feedsOf(definition)
-    .map(({ name, title, aliases, republishes, mode, lifetime, outageLimit, confidence, tlp, ...rest }) => ({
+    .map(({ name, title, aliases, republishes, mode, lifetime, decay, outageLimit, confidence, tlp, ...rest }) => ({
       name,
       title,
       credit: creditOf({ title, ...rest }) ?? undefined,
@@ -95,6 +95,7 @@ function policyHash(journals: Journals, definition: JournalDefinition): string {
       republishes,
       mode,
       lifetime,
+      decay,
       outageLimit,
       idle: journals.isIdle(name),
       confidence,

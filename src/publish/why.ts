@@ -36,17 +36,21 @@ const sentences: Record<WithdrawalReason, Sentence> = {
   'above-ceiling': ({ policy }, section) =>
     `What is said of it is marked above the ceiling of this collection, TLP ${policy.tlp} (${section}.tlp).`,
   revoked: () => 'The feed that said it took it back.',
-  expired: () => "It is past its own valid_until, or was not seen for the feed's lifetime.",
+  expired: ({ policy }, section) =>
+    `It is past its own valid_until, or was not seen for the feed's lifetime${policy.maxAge === undefined ? '' : ` or ${section}.max_age`}.`,
   suppressed: (_, section) => `It is suppressed by a rule of ${section}.`,
   'type-not-taken': (_, section) => `${section}.types does not name its type.`,
   'objects-not-taken': (_, section) => `${section}.objects takes indicators only.`,
   'not-for-elastic': () =>
     `The profile elastic-agent can't match ${UNMATCHED}. A collection with profile: stix serves it.`,
-  'below-confidence': ({ policy }, section, { merged }) =>
-    `Its confidence is ${merged?.confidence ?? 'not known'}; ${section}.min_confidence asks for ${policy.minConfidence}.`,
+  'below-confidence': ({ policy }, section, { merged }) => {
+    const said = `Its confidence is ${merged?.confidence ?? 'not known'}`;
+    const decayed = (merged?.confidence ?? 0) < policy.minConfidence ? '' : ' and has decayed since it was last seen';
+    return `${said}${decayed}; ${section}.min_confidence asks for ${policy.minConfidence}.`;
+  },
   'label-not-taken': (_, section) => `${section}.labels does not take its labels.`,
   'too-few-sources': ({ policy }, section, { merged }) =>
-    `${merged?.publishers ?? 0} independent publishers say it; ${section}.sources asks for ${policy.minSources}.`,
+    `${merged?.publishers ?? 0} independent publishers say it; ${section}.sources asks for ${policy.minSources}${policy.sourcesOf === undefined ? '' : ` of ${policy.sourcesOf.join(', ')}`}.`,
   'end-not-served': () => 'An end of the relation is not served.',
   expanded: ({ pool }) => `pools.${pool}.expand_cidr serves its addresses in its place.`,
   superseded: () => 'Another version of the object is served.',

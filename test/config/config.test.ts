@@ -49,6 +49,13 @@ const web: FeedFormat = {
   async *read() {},
 };
 
+/** What its rows say has no end, unless a lifetime is set. */
+const endless: FeedFormat = {
+  ...web,
+  name: 'endless',
+  defaults: () => ({ title: 'Endless', mode: 'delta', every: 15 * MINUTE, emptyAllowed: true, lifetime: {} }),
+};
+
 const base = t.testdir({ 'key.txt': `${CANARY}\n`, 'open.txt': 'x', 'two-lines.txt': 'a\nb\n', 'empty.txt': '\n' });
 chmodSync(join(base, 'key.txt'), 0o600);
 chmodSync(join(base, 'open.txt'), 0o644);
@@ -57,7 +64,7 @@ function load(text: string, more: Partial<LoadOptions> = {}): LoadedConfig {
   return loadConfig(text, {
     path: join(base, 'sluice.yaml'),
     env: { WEB_KEY: CANARY, EMPTY: '' },
-    formats: { web },
+    formats: { web, endless },
     presets: {
       known: { format: 'web', options: { url: 'https://known.example/', every: '1h', tlp: 'green', title: 'Known' } },
     },
@@ -233,6 +240,46 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       /unknown key/,
     ],
     [
+      'decay without a lifetime',
+      'feeds:\n  a: { format: endless, url: x, decay: { speed: 2 } }\n',
+      2,
+      49,
+      'feeds.a.decay.speed',
+      /the feed has no lifetime to decay in/,
+    ],
+    [
+      'decay of a type without a lifetime',
+      'feeds:\n  a: { format: endless, url: x, lifetime: { url: 1d }, decay: { speed: { url: 1, ipv4: 2 } } }\n',
+      2,
+      88,
+      'feeds.a.decay.speed',
+      /ipv4 has no lifetime to decay in/,
+    ],
+    [
+      'decay by another model',
+      'feeds:\n  a: { format: web, url: x, decay: { model: linear, speed: 2 } }\n',
+      2,
+      45,
+      'feeds.a.decay.model',
+      /must be misp/,
+    ],
+    [
+      'decay without a speed',
+      'feeds:\n  a: { format: web, url: x, decay: { threshold: 30 } }\n',
+      2,
+      36,
+      'feeds.a.decay',
+      /speed is missing/,
+    ],
+    [
+      'decay that stands still',
+      'feeds:\n  a: { format: web, url: x, decay: { speed: 0 } }\n',
+      2,
+      45,
+      'feeds.a.decay.speed',
+      /at least 0.1/,
+    ],
+    [
       'share above one',
       'feeds:\n  a: { format: web, url: x, shrink_guard: 50 }\n',
       2,
@@ -265,7 +312,14 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       'feeds.a',
       /needs either preset or format/,
     ],
-    ['unknown format', 'feeds:\n  a: { format: wed }\n', 2, 16, 'feeds.a.format', /must be web; did you mean web\?/],
+    [
+      'unknown format',
+      'feeds:\n  a: { format: wed }\n',
+      2,
+      16,
+      'feeds.a.format',
+      /must be web or endless; did you mean web\?/,
+    ],
     ['unknown preset', 'feeds:\n  a: { preset: knwon }\n', 2, 16, 'feeds.a.preset', /did you mean known\?/],
     ['a key that the format misses', 'feeds:\n  a: { format: web }\n', 2, 6, 'feeds.a', /url is missing/],
     [

@@ -12,6 +12,9 @@ const typeLifetimes = [...observableTypes, 'default' as const].map((type) => [
   Type.Optional(durationSchema(lifetimeBounds)),
 ]);
 
+const speedSchema = Type.Number({ minimum: 0.1, maximum: 100 });
+const typeSpeeds = [...observableTypes, 'default' as const].map((type) => [type, Type.Optional(speedSchema)]);
+
 const prefixSchema = (shortest: number, longest: number) =>
   Type.Integer({
     default: shortest,
@@ -88,6 +91,34 @@ export const feedSchema = Type.Object(
         ],
         {
           description: `How long a row counts that has no end of its own: after its source last saw it or a snapshot last held it, and where neither is known after it came. One duration, or one per type over the defaults. Default: none for stix and taxii, where an object without valid_until has no end; ${JSON.stringify(usualLifetime)} for all others.`,
+        },
+      ),
+    ),
+    decay: Type.Optional(
+      Type.Object(
+        {
+          model: Type.Enum(['misp'], {
+            default: 'misp',
+            description: "MISP's polynomial: score = confidence × (1 - (age / lifetime)^(1 / speed)).",
+          }),
+          speed: Type.Union(
+            [speedSchema, Type.Object(Object.fromEntries(typeSpeeds) as Record<string, typeof speedSchema>, closed)],
+            {
+              description:
+                "MISP's decay speed: 1 falls evenly over the lifetime, a higher one faster at the beginning. One number, or one per type; a type without one does not decay.",
+            },
+          ),
+          threshold: Type.Integer({
+            default: 0,
+            minimum: 0,
+            maximum: 100,
+            description: 'Under this score the row counts no longer, in any collection.',
+          }),
+        },
+        {
+          ...closed,
+          description:
+            "How the confidence of a row decays with its age over `lifetime`, which it needs. The confidence that is served stays as it was said. When what all sources say together falls under a collection's `min_confidence`, the indicator leaves, and `valid_until` says so beforehand. A sighting, or a snapshot that holds the row, begins it anew. Default: it does not decay.",
         },
       ),
     ),
