@@ -94,12 +94,13 @@ export async function withControl<T>(
   context: CommandContext,
   options: ConfigOption,
   ask: (control: Control) => Promise<T>,
-  { mayMake = false } = {},
+  { mayMake = false, mayReconcile = true } = {},
 ): Promise<T> {
   const { gateway } = context;
   const [file, overrides] = [await findFile(context, options), { data: options.data }];
   const server = await gateway.connectServer(file, overrides);
-  const control = server ?? (await gateway.openControl(await gateway.loadConfigFile(file, overrides), mayMake));
+  const control =
+    server ?? (await gateway.openControl(await gateway.loadConfigFile(file, overrides), mayMake, { mayReconcile }));
   try {
     if ('made' in control && control.made !== null) {
       context.terminal.err(`There was no store in ${control.made}: a new one was made.\n`);

@@ -4,6 +4,7 @@ import { addCheckConfig } from './check-config.ts';
 import { addClient } from './client.ts';
 import type { CommandContext } from './context.ts';
 import { addExplain } from './explain.ts';
+import { addPlan } from './plan.ts';
 import { addPoll } from './poll.ts';
 import { addPresets } from './presets.ts';
 import { addPrintConfig } from './print-config.ts';
@@ -48,6 +49,7 @@ function buildProgram(context: CommandContext): Command {
   addStatus(program, context);
   addRejections(program, context);
   addExplain(program, context);
+  addPlan(program, context);
   addClient(program, context);
   addSink(program, context);
   return program;

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock, Micros } from '../model/clock.ts';
 import type { DeliveryReport, PollReport, ReadProgress, SetupReport, SinkStatus, TryReport } from '../model/control.ts';
 import type { AskedType, ExplainReport } from '../model/explain.ts';
+import type { PlanReport } from '../model/plan.ts';
 import type { Client, DeadLetter } from '../model/state.ts';
 import type { Writer } from '../store/store.ts';
 
@@ -22,6 +23,8 @@ export interface VerbContext {
   readProgress(feed: string): ReadProgress | null;
   /** Tells which feeds say a value and what becomes of it. Writes nothing. */
   explain(ioc: string, type: AskedType): Promise<ExplainReport>;
+  /** What this configuration file would change for readers. Writes nothing. Throws `config-invalid`. */
+  plan(path: string): Promise<PlanReport>;
   sinks: SinkVerbs;
   /** Called with all clients after one of them has changed. */
   onClients(clients: Client[]): void;

@@ -46,6 +46,8 @@ export const verbs = {
   rejections: verb([nameSchema, limitSchema], readRejections),
   /** Which feeds say a value, what becomes of it in each collection and why, and what readers were told. Type null: as its form shows. */
   explain: verb([askedSchema, askedTypeSchema], (context, ioc, type) => context.explain(ioc, type)),
+  /** What this configuration file would add to collections and withdraw from them. Throws `config-invalid`. */
+  plan: verb([Type.String({ maxLength: 4096 })], (context, path) => context.plan(path)),
   /** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown. */
   addClient: verb([newClientSchema], addClient),
   listClients: verb([], ({ store }) => store.clients()),

@@ -83,7 +83,7 @@ function contributedCompany({ parts }: Journals, { tlp }: ContributedDefinition)
 }
 
 /** All that defines what a journal holds, as a hash: another one has the journal brought up to date. */
-function policyHash(journals: Journals, definition: JournalDefinition): string {
+export function policyHash(journals: Journals, definition: JournalDefinition): string {
   const { profile, policy } = definition;
   const feeds = journals
     .feedsOf(definition)

@@ -1,5 +1,6 @@
 import type { Micros } from '../model/clock.ts';
 import type { PollReport, RejectionReport, ServedReport, StatusReport, TryReport } from '../model/control.ts';
+import type { PlanReport } from '../model/plan.ts';
 import type { DeadLetter, FeedError } from '../model/state.ts';
 import { formatMillis } from '../model/timestamp.ts';
 
@@ -109,6 +110,10 @@ export function tryJson({ answers, rows, rejections, against, ...report }: TryRe
         ? null
         : { held: against.held, new: against.fresh, changed: against.changed, gone: against.gone },
   };
+}
+
+export function planJson({ newFeeds, droppedFeeds, ...report }: PlanReport) {
+  return { ...report, new_feeds: newFeeds, dropped_feeds: droppedFeeds };
 }
 
 export function pollJson({ error, ...report }: PollReport) {

@@ -23,6 +23,7 @@ import { version } from '../version.ts';
 import { openContributions } from './contributions.ts';
 import { openDeliveries } from './deliveries.ts';
 import { explain } from './explain.ts';
+import { plan } from './plan.ts';
 import { openPolls } from './polls.ts';
 
 /** Everything that writes: polls, journals, deliveries, and the verbs of operators. It needs no HTTP and no other thread. */
@@ -120,6 +121,12 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
     tryFeed,
     readProgress,
     explain: (ioc: string, type: AskedType) => explain(config, { clock, writer, journals }, ioc, type),
+    plan: (path: string) =>
+      plan(config, path, {
+        writer,
+        openJournals: (changed) => openJournals(changed, { clock, writer, namespace }),
+        signal,
+      }),
     sinks: deliveries,
     onClients,
   };
