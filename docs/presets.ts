@@ -1,4 +1,4 @@
-import { type Preset, presets, presetYaml, termsOf, usualRows } from '../src/feeds/presets.ts';
+import { type Preset, presets, presetYaml, promiseOf, termsOf, usualRows } from '../src/feeds/presets.ts';
 
 /** The list of presets, made from their files. */
 export function makePresetList(): string {
@@ -30,14 +30,14 @@ Not here, because they ended or nobody can get a key: SSLBL, Anomali Limo, Digit
 
 function section([name, preset]: [string, Preset]): string[] {
   const { facts, format, options } = preset;
-  const { homepage, key, key_from, min_every, fresh_within, caution, read } = facts;
+  const { homepage, key, key_from, min_every, caution, read } = facts;
   const { attribution, terms, redistribution } = termsOf(preset);
-  const size = usualRows(preset);
+  const [size, promise] = [usualRows(preset), promiseOf(preset)];
   const said: (string | null)[] = [
     `[${homepage}](${homepage}). Format \`${format}\`, polled every ${options['every'] ?? 'time that the plan allows'}, at least ${min_every} apart.`,
     key === 'none' ? 'It needs no key.' : `Key: ${key}${key_from === undefined ? '' : `, from ${key_from}`}.`,
     size === null ? null : `Usual size: ${size}; a pull of another size is held back.`,
-    fresh_within === undefined ? null : `A list older than ${fresh_within} has stalled.`,
+    promise === undefined ? null : `A list that has not changed for ${promise} has stalled.`,
     attribution === undefined ? null : `Attribution: ${attribution}.`,
     terms === undefined ? null : `Terms: ${terms}.`,
     {

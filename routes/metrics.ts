@@ -85,6 +85,12 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
   const head = gauge('journal_head_timestamp_seconds', 'date_added of the newest entry.', 'journal');
   const live = gauge('journal_live_indicators', 'Live indicators.', 'journal', 'type');
   const succeeded = gauge('feed_success_timestamp_seconds', 'Last poll that ended whole.', 'feed');
+  const changed = gauge(
+    'feed_changed_timestamp_seconds',
+    'When its list last changed, as far as pulls show it.',
+    'feed',
+  );
+  const stalled = gauge('feed_stalled', '1: its list has not changed for longer than fresh_within.', 'feed');
   const attempted = gauge('feed_attempt_timestamp_seconds', 'Last poll that began.', 'feed');
   const next = gauge('feed_next_poll_timestamp_seconds', 'When the next poll is due.', 'feed');
   const failures = gauge('feed_failures', 'Polls that failed since the last good one.', 'feed');
@@ -129,6 +135,8 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
     head,
     live,
     succeeded,
+    changed,
+    stalled,
     attempted,
     next,
     failures,
@@ -173,11 +181,13 @@ function readMetrics(register: Registry, parts: RouteParts): () => Promise<void>
       if (!wasPolled) continue;
       for (const [moment, at] of [
         [succeeded, state.succeededAt],
+        [changed, state.changedAt],
         [attempted, state.attemptedAt],
         [next, state.nextPollAt],
       ] as const) {
         if (at !== null) moment.set({ feed }, at / MICROS_PER_SECOND);
       }
+      if (report.facts.definition.freshWithin !== undefined) stalled.set({ feed }, report.stalled === null ? 0 : 1);
       failures.set({ feed }, state.failures);
       for (const [rows, count] of Object.entries(state.error?.heldBack ?? {})) heldBack.set({ feed, rows }, count);
       if (state.gap !== null) gap.set({ feed }, state.gap.at / MICROS_PER_SECOND);

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { leftOutReasons } from '../../src/model/served.ts';
-import { heldBackSchema, nullable, termsSchemas, timestamp } from '../v1/schemas.ts';
+import { CHANGED_AT, heldBackSchema, nullable, stalledSchema, termsSchemas, timestamp } from '../v1/schemas.ts';
 
 /** Reports of the control routes. All of them are open: later versions may say more. */
 
@@ -33,6 +33,8 @@ export const statusSchema = Type.Object(
         name: Type.String(),
         state: Type.String({ description: '`ok`, `failing`, `held-back`, `never-polled`, `disabled` or `no-key`.' }),
         stale: Type.Boolean({ description: 'No whole pull for twice its interval.' }),
+        stalled: stalledSchema,
+        changed_at: maybeTime(CHANGED_AT),
         attempted_at: maybeTime('The last poll, however it ended.'),
         succeeded_at: maybeTime('The last poll that ended whole.'),
         next_poll_at: maybeTime('When the next poll is due.'),

@@ -9,7 +9,15 @@ import { formatMillis } from '../../src/model/timestamp.ts';
 import { type FeedFacts, type FeedReport, readFeeds, termsOf } from '../../src/status/feeds.ts';
 import type { Operation } from '../methods.ts';
 import type { RouteContext } from '../parts.ts';
-import { heldBackSchema, nullable, restOperation, termsSchemas, timestamp } from './schemas.ts';
+import {
+  CHANGED_AT,
+  heldBackSchema,
+  nullable,
+  restOperation,
+  stalledSchema,
+  termsSchemas,
+  timestamp,
+} from './schemas.ts';
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 const maybeTime = (description: string) => nullable(timestamp(description));
@@ -27,12 +35,15 @@ const feedSchema = Type.Object({
   format: Type.String(),
   status: Type.Unsafe<string>({
     type: 'string',
-    enum: ['fresh', 'stale', 'waiting', 'disabled', 'no-key'],
-    description: 'stale: no whole pull for twice its interval; its last data are still served. waiting: none yet.',
+    enum: ['fresh', 'stale', 'stalled', 'waiting', 'disabled', 'no-key'],
+    description:
+      'stale: no whole pull for twice its interval; its last data are still served. stalled: it is read, and its list no longer changes. waiting: none yet.',
   }),
   every_seconds: Type.Number(),
   attempted_at: maybeTime('The last poll, however it ended.'),
   succeeded_at: maybeTime('What is served is as fresh as this.'),
+  changed_at: maybeTime(CHANGED_AT),
+  stalled: stalledSchema,
   next_poll_at: maybeTime('When the next poll is due.'),
   failures: count('Polls that failed since the last good one.'),
   error: nullable(
@@ -152,17 +163,20 @@ function byName({ facts: a }: FeedReport, { facts: b }: FeedReport): number {
   return a.definition.name < b.definition.name ? -1 : 1;
 }
 
-function describe({ facts: { definition, idle }, state, stale }: FeedReport) {
+function describe({ facts: { definition, idle }, state, stale, stalled }: FeedReport) {
   const { name, title, format, every } = definition;
   const { succeededAt, error } = state;
+  const read = stale ? 'stale' : stalled === null ? 'fresh' : 'stalled';
   return {
     name,
     title,
     format,
-    status: idle ?? (succeededAt === null && error === null ? 'waiting' : stale ? 'stale' : 'fresh'),
+    status: idle ?? (succeededAt === null && error === null ? 'waiting' : read),
     every_seconds: every / 1000,
     attempted_at: timeOf(state.attemptedAt),
     succeeded_at: timeOf(succeededAt),
+    changed_at: timeOf(state.changedAt),
+    stalled,
     next_poll_at: idle === null ? timeOf(state.nextPollAt) : null,
     failures: state.failures,
     // Without what the file or page that was read instead begins with.

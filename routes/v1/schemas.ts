@@ -83,6 +83,14 @@ export const heldBackSchema = Type.Object(
   { description: 'Of a pull that was read and not believed. null: it failed in another way.' },
 );
 
+export const CHANGED_AT = 'When its list last changed, as far as pulls show it.';
+export const stalledSchema = nullable(
+  Type.String({
+    description:
+      'Says that its list has not changed for longer than promised; what it holds is served. null: it has, or nothing was promised.',
+  }),
+);
+
 /** What the publisher of a feed asks of those who have its data. */
 export const termsSchemas = {
   attribution: nullable(Type.String({ description: 'The credit that its publisher asks for.' })),

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { findPresets, type Preset, presets, presetYaml, termsOf, usualRows } from '../feeds/presets.ts';
+import { findPresets, type Preset, presets, presetYaml, promiseOf, termsOf, usualRows } from '../feeds/presets.ts';
 import type { Redistribution } from '../model/definition.ts';
 import { GatewayError } from '../model/error.ts';
 import type { CommandContext } from './context.ts';
@@ -36,7 +36,7 @@ function tableOf(found: readonly [string, Preset][]): string {
 
 function describe(name: string, preset: Preset): string {
   const { title, format, facts, options } = preset;
-  const { homepage, key, key_from, min_every, fresh_within, caution, tags, read } = facts;
+  const { homepage, key, key_from, min_every, caution, tags, read } = facts;
   const { attribution, terms, redistribution } = termsOf(preset);
   const passedOn: Record<Redistribution, string> = {
     yes: 'yes',
@@ -50,7 +50,7 @@ function describe(name: string, preset: Preset): string {
     ['Key', key_from === undefined ? key : `${key}, from ${key_from}`],
     ['Polled every', `${options['every'] ?? 'as the plan allows'}, at least ${min_every}`],
     ['Usual size', usualRows(preset) ?? undefined],
-    ['Stalled after', fresh_within],
+    ['Stalled after', promiseOf(preset)],
     ['Attribution', attribution],
     ['Terms', terms],
     ['May be passed on', passedOn[redistribution]],

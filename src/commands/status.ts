@@ -31,7 +31,8 @@ function stateOf(feed: Feed): string {
     const word = feed.error?.heldBack === undefined ? 'failing' : 'held back';
     return feed.stale ? `${word}, stale` : word;
   }
-  return feed.stale ? 'stale' : 'ok';
+  if (feed.stale) return 'stale';
+  return feed.stalled === null ? 'ok' : 'stalled';
 }
 
 function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collections }: StatusReport): string {
@@ -65,7 +66,10 @@ function humanStatus({ version, now, storeFault, feeds, accounts, sinks, collect
   const gapRows = feeds.flatMap(({ feed, gap }) =>
     gap === null ? [] : [[feed, `${timeText(gap.from)}`, `${timeText(gap.to)}`, ageText(gap.at, now)]],
   );
-  const noteRows = feeds.flatMap(({ feed, note }) => (note === null ? [] : [[feed, ageText(note.at, now), note.text]]));
+  const noteRows = feeds.flatMap(({ feed, note, stalled, changedAt }) => [
+    ...(note === null ? [] : [[feed, ageText(note.at, now), note.text]]),
+    ...(stalled === null ? [] : [[feed, ageText(changedAt, now), stalled]]),
+  ]);
   const termRows = feeds.flatMap(({ feed, attribution, redistribution }) =>
     attribution === null && redistribution === 'unknown' ? [] : [[feed, redistribution, attribution ?? '-']],
   );

@@ -20,8 +20,6 @@ const factsSchema = Type.Object(
     key_from: Type.Optional(address),
     /** The publisher's shortest time between two pulls. A shorter `every` needs `override_minimum`. */
     min_every: durationText,
-    /** A list that is older than this has stalled. */
-    fresh_within: Type.Optional(durationText),
     /** Keys of `feeds.NAME` that each user sets to values of one's own, with examples. */
     asks: Type.Optional(Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]*$' }), line(300), closed)),
     tags: Type.Array(Type.String({ pattern: '^[a-z0-9-]{2,24}$' }), { minItems: 1, maxItems: 8, uniqueItems: true }),
@@ -93,6 +91,12 @@ export function findPresets(words: readonly string[]): [string, Preset][] {
 export function usualRows({ options }: Preset): string | null {
   const rows: unknown = options['expect_rows'];
   return isJsonObject(rows) ? `${rows['min']} to ${rows['max']} rows` : null;
+}
+
+/** How long its list may stay as it is before it has stalled; undefined where its publisher promises nothing. */
+export function promiseOf({ options }: Preset): string | undefined {
+  const promise = options['fresh_within'];
+  return typeof promise === 'string' ? promise : undefined;
 }
 
 /** The credit that its publisher asks for, its terms, and whether its data may be passed on. */

@@ -6,6 +6,7 @@ import type { Rejection } from '../model/observation.ts';
 import type { HeldBack } from '../model/state.ts';
 import { formatMillis } from '../model/timestamp.ts';
 import type { Writer } from '../store/store.ts';
+import { lastChange } from './last-change.ts';
 
 /** Writes how a poll ended to the feed's state, which the schedule, `status` and freshness go by. */
 export interface OutcomeParts {
@@ -29,7 +30,11 @@ export async function keepConfirmed(
   { writer, clock }: OutcomeParts,
 ): Promise<void> {
   const now = clock.now();
-  await writer.transaction((tx) => tx.saveFeedState(feed.name, succeeded(feed, startedAt, now)));
+  await writer.transaction(async (tx) => {
+    const before = await tx.feedState(feed.name);
+    const changedAt = lastChange(before, { hasChanges: false, answer: before }, now);
+    await tx.saveFeedState(feed.name, { ...succeeded(feed, startedAt, now), changedAt });
+  });
 }
 
 /** The state of a feed after a whole pull, beside its counters. */

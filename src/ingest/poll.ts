@@ -24,6 +24,7 @@ import {
   sumOf,
 } from './batch.ts';
 import { type Doubt, doubtRows, doubtWithdrawals, noteOnSize } from './guards.ts';
+import { lastChange } from './last-change.ts';
 import { saveDefinitions } from './markings.ts';
 import { describeGap, keepAttempt, keepConfirmed, keepFailure, succeeded } from './poll-state.ts';
 import { type FeedPull, startPull } from './pull.ts';
@@ -66,9 +67,9 @@ export async function poll(
     upstream = await parts.openUpstream(feed);
     await keepAttempt(definition, startedAt, parts);
     const pull = startPull(definition, await writer.beginPull(definition.name));
-    const { cursor } = await writer.feedState(definition.name);
-    const begun = { note: null, counters: NO_ROWS, heldBack: null };
-    running = { feed, acceptShrink, pull, upstream, startedAt, cursor, report, ...begun };
+    const before = await writer.feedState(definition.name);
+    const begun = { note: null, counters: NO_ROWS, hasChanges: false, heldBack: null };
+    running = { feed, acceptShrink, pull, upstream, startedAt, before, report, ...begun };
     report.outcome = await readFeed(running, parts);
     await review(journals, definition, signal, report);
   } catch (error) {
@@ -95,12 +96,14 @@ interface RunningPoll {
   pull: FeedPull;
   upstream: Upstream;
   startedAt: Micros;
-  /** Where the pull began. */
-  cursor: string | null;
+  /** The state of the feed when the pull began. */
+  before: FeedState;
   /** The first note that a batch of this pull had. */
   note: string | null;
   /** What became of the rows of its batches so far. */
   counters: Counters;
+  /** Rows came, changed or left. */
+  hasChanges: boolean;
   /** Set once it is not believed. */
   heldBack: HeldBack | null;
   report: PollReport;
@@ -111,7 +114,8 @@ interface RunningPoll {
  * when the feed ends without saying that it was whole or unchanged.
  */
 async function readFeed(running: RunningPoll, parts: PollParts): Promise<'whole' | 'unchanged'> {
-  const { feed, upstream, cursor, startedAt } = running;
+  const { feed, upstream, before, startedAt } = running;
+  const { cursor } = before;
   const { definition, format, options } = feed;
   const { clock, signal } = parts;
   const { fetch, files } = upstream;
@@ -158,12 +162,16 @@ async function savePart(
   const { pull, report, acceptShrink } = running;
   const feed = running.feed.definition;
   const now = clock.now();
-  const { published, counters, doubt } = await writer.transaction(async (tx) => {
+  const { published, counters, doubt, hasChanges } = await writer.transaction(async (tx) => {
     const before = await tx.feedState(feed.name);
     const contexts = await journals.contextsOf(tx, freshnessWhileRead(feed, now), now);
     const published: Published = { entries: 0, withdrawn: 0 };
+    let { hasChanges } = running;
     const publishAll = async (all: AsyncIterable<Changes>): Promise<void> => {
-      for await (const changes of all) addPublished(published, await publish(tx, contexts, changes, now));
+      for await (const changes of all) {
+        hasChanges ||= changes.keys.length + changes.objects.length > 0;
+        addPublished(published, await publish(tx, contexts, changes, now));
+      }
     };
 
     await publishAll(saveRows(tx, pull, rows, batch.last, now));
@@ -181,15 +189,15 @@ async function savePart(
       await publishAll(removeVanished(tx, pull, isExpanded, now));
     }
     await tx.saveFeedState(feed.name, {
-      ...stateOf({ ...batch, last: isWhole }, running, counters, now),
+      ...stateOf({ ...batch, last: isWhole }, { ...running, counters, hasChanges }, now),
       ...(isWholeSnapshot
         ? await countersOfWhole(tx, pull.mark, counters)
         : countersAfterBatch(feed.mode, before, ofPart, inserted, added)),
       ...(isWhole ? outcomeOf(counters) : {}),
     });
-    return { published, counters, doubt };
+    return { published, counters, doubt, hasChanges };
   });
-  running.counters = counters;
+  Object.assign(running, { counters, hasChanges });
   addPublished(report, published);
   Object.assign(report, outcomeOf(counters));
   return doubt;
@@ -208,16 +216,15 @@ async function rejectionsOf({ rows, batch }: BatchPart, running: RunningPoll, tx
 /** What a batch changes in the state of its feed, beside the counters. */
 function stateOf(
   batch: FeedBatch,
-  running: RunningPoll,
-  counters: Counters,
+  { feed, upstream, startedAt, before, counters, hasChanges, note: noted }: RunningPoll,
   now: Micros,
 ): Partial<Omit<FeedState, 'feed'>> {
-  const { feed, upstream, startedAt } = running;
   const { definition } = feed;
-  const note = running.note ?? (batch.last ? noteOnSize(definition, counters) : null);
+  const note = noted ?? (batch.last ? noteOnSize(definition, counters) : null);
   // Rows that were added are not among those that the last whole pull's validators stand for.
   const isMixed = definition.mode === 'snapshot' && !batch.last;
-  const hasMoved = batch.last && batch.cursor !== null && batch.cursor !== running.cursor;
+  const hasMoved = batch.last && batch.cursor !== null && batch.cursor !== before.cursor;
+  const answer = batch.last ? upstream.validators() : null;
   return {
     ...(batch.cursor === null ? {} : { cursor: batch.cursor }),
     ...(hasMoved ? { movedAt: startedAt } : {}),
@@ -226,7 +233,14 @@ function stateOf(
       ? { note: note === null ? null : { text: redact(note, upstream.secrets()), at: now } }
       : {}),
     ...(isMixed ? { etag: null, lastModified: null, bodyHash: null } : {}),
-    ...(batch.last ? { ...upstream.validators(), ...succeeded(definition, startedAt, now) } : {}),
+    ...(hasChanges ? { changedAt: now } : {}),
+    ...(answer === null
+      ? {}
+      : {
+          ...answer,
+          changedAt: lastChange(before, { hasChanges, answer }, now),
+          ...succeeded(definition, startedAt, now),
+        }),
   };
 }
 

@@ -154,6 +154,8 @@ export interface StatusReport {
     account: string | null;
     pools: string[];
     stale: boolean;
+    /** Says that the list has not changed for longer than promised; null: it has, or nothing was promised. */
+    stalled: string | null;
     attribution: string | null;
     terms: string | null;
     redistribution: Redistribution;

@@ -30,6 +30,8 @@ export interface FeedDefinition {
   republishes?: readonly string[];
   /** Milliseconds between polls. */
   every: Millis;
+  /** A list that has not changed for longer has stalled. Absent: its publisher promises nothing. */
+  freshWithin?: Millis;
   /** The credit that the publisher asks for; all indicators that the feed stands behind carry it. */
   attribution?: string;
   /** The publisher's terms, in one line for people. */

@@ -38,6 +38,18 @@ export function unreadSince(
   return state.failures > 0 || isOverdue(state, every, now) ? state.succeededAt : null;
 }
 
+/**
+ * The list has not changed for longer than its publisher promises. Judged at the last whole pull: of a feed that is not read, nobody
+ * knows. `freshWithin`: absent for a feed without a promise.
+ */
+export function isStalled(
+  { succeededAt, changedAt }: Pick<FeedState, 'succeededAt' | 'changedAt'>,
+  freshWithin: Millis | undefined,
+): boolean {
+  if (freshWithin === undefined || succeededAt === null || changedAt === null) return false;
+  return succeededAt - changedAt > freshWithin * MICROS_PER_MS;
+}
+
 function isOlderThan({ succeededAt }: Pulled, age: Micros, now: Micros): boolean {
   return succeededAt === null || now - succeededAt > age;
 }

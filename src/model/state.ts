@@ -34,6 +34,8 @@ export interface FeedState {
   etag: string | null;
   lastModified: string | null;
   bodyHash: string | null;
+  /** When its list last changed, as far as pulls show it (ingest/last-change.ts). Null: it was never read whole. */
+  changedAt: Micros | null;
   /** When a snapshot feed last confirmed all its rows: by a whole pull, a 304 or an equal body. */
   confirmedAt: Micros | null;
   /** The last poll that ended whole. */

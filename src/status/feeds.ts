@@ -3,9 +3,11 @@ import { configuredFeeds } from '../feeds/registry.ts';
 import type { Micros } from '../model/clock.ts';
 import type { ServedReport, StatusReport } from '../model/control.ts';
 import type { CollectionDefinition, FeedDefinition } from '../model/definition.ts';
-import { isStale } from '../model/freshness.ts';
+import { formatDuration } from '../model/duration.ts';
+import { isStale, isStalled } from '../model/freshness.ts';
 import { indexServed } from '../model/served.ts';
 import { type AccountState, type FeedState, heldIn, type RejectionCount } from '../model/state.ts';
+import { formatMillis } from '../model/timestamp.ts';
 import type { Reader } from '../store/store.ts';
 import { type AccountAllowance, accountNameOf, accountsOf, allowanceOf } from '../upstream/account.ts';
 
@@ -76,6 +78,8 @@ export interface FeedReport {
   wasPolled: boolean;
   /** No whole pull for twice its interval, or none ever. */
   stale: boolean;
+  /** Its list has not changed for longer than its publisher promises: a sentence that says so; null: it has, or there is no promise. */
+  stalled: string | null;
   /** By collection, in the order of the configuration: held = live + left out + unaccounted. */
   served: ServedReport[];
 }
@@ -98,9 +102,21 @@ export async function readFeeds(
         const unaccounted = heldIn(state) - live - sumOf(leftOut.map(({ rows }) => rows));
         return { collection: alias, live, leftOut, unaccounted };
       });
-      return { facts, state, wasPolled: saved !== undefined, stale: isStale(state, every, now), served };
+      return {
+        facts,
+        state,
+        wasPolled: saved !== undefined,
+        stale: isStale(state, every, now),
+        stalled: stalledText(facts.definition, state),
+        served,
+      };
     }),
   );
+}
+
+function stalledText({ freshWithin }: FeedDefinition, state: FeedState): string | null {
+  if (freshWithin === undefined || state.changedAt === null || !isStalled(state, freshWithin)) return null;
+  return `The list last changed at ${formatMillis(state.changedAt)}, and should every ${formatDuration(freshWithin)} (fresh_within). What it holds is still served.`;
 }
 
 /** Rows of a feed for which read + split = held + folded + gone + filtered + refused isn't so: a fault. Notes refuse no row. */

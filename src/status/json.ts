@@ -19,6 +19,8 @@ export function statusJson({ version, startedAt, now, storeFault, feeds, account
       name: feed.feed,
       state: feed.idle ?? (feed.attemptedAt === null ? 'never-polled' : feed.failures > 0 ? failureOf(feed) : 'ok'),
       stale: feed.stale,
+      stalled: feed.stalled,
+      changed_at: timeOf(feed.changedAt),
       account: feed.account,
       pools: feed.pools,
       attempted_at: timeOf(feed.attemptedAt),

@@ -20,7 +20,7 @@ export async function readStatus({ config, clock, store, startedAt, sinks }: Sta
   const now = clock.now();
   const heads = new Map((await store.journals()).map(({ name, head }) => [name, head]));
   const read = await readFeeds(store, { feeds: feedFactsOf(config), collections: config.collections, now });
-  const feeds = read.map(async ({ facts, state, stale, served }) => {
+  const feeds = read.map(async ({ facts, state, stale, stalled, served }) => {
     const { counts } = await store.rejections(state.feed, 0);
     return {
       ...state,
@@ -28,6 +28,7 @@ export async function readStatus({ config, clock, store, startedAt, sinks }: Sta
       idle: facts.idle,
       pools: config.pools.filter((pool) => pool.feeds.includes(state.feed)).map((pool) => pool.name),
       stale,
+      stalled,
       ...termsOf(facts.definition),
       refused: counts.filter(({ isNote }) => !isNote),
       unaccounted: unaccountedOf(state, counts),

@@ -9,6 +9,7 @@ export function unknownFeed(feed: string): FeedState {
     etag: null,
     lastModified: null,
     bodyHash: null,
+    changedAt: null,
     confirmedAt: null,
     succeededAt: null,
     attemptedAt: null,

@@ -230,6 +230,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     gap: null,
     note: null,
     lapsedAt: null,
+    changedAt: null,
     bodyHash: null,
     confirmedAt: null,
     succeededAt: NOW - 240 * SECOND,
@@ -249,6 +250,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     account: 'https://intel.example',
     pools: ['main'],
     stale: true,
+    stalled: null,
     attribution: null,
     terms: null,
     redistribution: 'unknown',
@@ -270,6 +272,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
       { collection: 'ips', live: 1240, leftOut: [], unaccounted: 0 },
     ],
   };
+  const settled = { failures: 0, error: null, stale: false };
   const status: StatusReport = {
     version: '9.9.9',
     startedAt: NOW - 3600 * SECOND,
@@ -280,6 +283,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
       { ...feed, feed: 'new', attemptedAt: null, succeededAt: null, failures: 0, error: null, stale: false },
       { ...feed, feed: 'spare', idle: 'no-key', error: null, unaccounted: 7 },
       { ...feed, feed: 'away', gap: { from: NOW - 7200 * SECOND, to: NOW - 3600 * SECOND, at: NOW - 60 * SECOND } },
+      { ...feed, ...settled, feed: 'dead', stalled: 'The list last changed long ago.', changedAt: NOW - 7200 * SECOND },
       { ...feed, feed: 'theirs', redistribution: 'no', attribution: 'Ann\u001b Other' },
       { ...feed, feed: 'odd', note: { text: 'Dates lie\u001b ahead.', at: NOW - 60 * SECOND } },
     ],
@@ -330,7 +334,11 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     'what nobody can ask for any more',
   );
   t.match(human.out, /Terms\nFEED +MAY BE PASSED ON +CREDIT\ntheirs +no +Ann\\u\{1b\} Other\n/);
-  t.match(human.out, /Notes\nFEED +FOUND +WHAT\nodd +60s ago +Dates lie\\u\{1b\} ahead\.\n/);
+  t.match(human.out, /dead +stalled +4m ago/);
+  t.match(
+    human.out,
+    /Notes\nFEED +FOUND +WHAT\ndead +2h ago +The list last changed long ago\.\nodd +60s ago +Dates lie\\u\{1b\} ahead\.\n/,
+  );
   t.match(
     human.out,
     /FEED +READ +SPLIT +HELD +FOLDED +AGED OUT +FILTERED +REFUSED +WHY REFUSED\nhouse +1301 +0 +1240 +60 +0 +0 +1 +1 bad-value\n/,

@@ -68,6 +68,14 @@ export const feedSchema = Type.Object(
       durationSchema({ minimum: '1s', maximum: '366d', description: 'Time between polls. Default: the format says.' }),
     ),
     override_minimum: Type.Optional(line('Why every may be shorter than the preset’s publisher asks for.')),
+    fresh_within: Type.Optional(
+      durationSchema({
+        minimum: '1m',
+        maximum: '3650d',
+        description:
+          'A list that has not changed for longer has stalled: status, /api/v1/feeds and /metrics say so, and nothing is withdrawn for it. Default: no promise, so never.',
+      }),
+    ),
     attribution: Type.Optional(
       line(
         'The credit that the publisher asks for. Every indicator that the feed stands behind carries it as an external reference, whatever the format. STIX objects that are passed on as they are stay as they are.',

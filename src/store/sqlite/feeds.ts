@@ -11,6 +11,7 @@ const stateColumns = {
   etag: 'etag',
   lastModified: 'last_modified',
   bodyHash: 'body_hash',
+  changedAt: 'changed_at',
   confirmedAt: 'confirmed_at',
   succeededAt: 'succeeded_at',
   attemptedAt: 'attempted_at',

@@ -8,6 +8,7 @@ import { clientRole } from './migrations/003-client-role.ts';
 import { filtered } from './migrations/004-filtered.ts';
 import { analystVerdicts } from './migrations/005-analyst-verdicts.ts';
 import { contributions } from './migrations/006-contributions.ts';
+import { changedAt } from './migrations/007-changed-at.ts';
 
 /** In order, without a gap. A published one is never edited. */
 export const migrations: readonly Migration[] = [
@@ -17,6 +18,7 @@ export const migrations: readonly Migration[] = [
   filtered,
   analystVerdicts,
   contributions,
+  changedAt,
 ];
 
 /** "SLUC": tells a store of ours from any other SQLite file (https://sqlite.org/pragma.html#pragma_application_id). */
