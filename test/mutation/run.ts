@@ -31,7 +31,7 @@ const rooms: Record<string, Room> = {
     wide: ['outage', 'supersede', 'poll'].map((name) => `test/ingest/${name}.test.ts`),
   },
   store: {
-    near: ['test/store/store.test.ts'],
+    near: ['test/store/alike.test.ts', 'test/store/store.test.ts'],
     wide: ['test/store/walk.test.ts', 'test/store/sqlite.test.ts'],
   },
 };

@@ -255,6 +255,32 @@ t.test('rows are handed over as they are in the result, one by one', async (t) =
   t.throws(() => connection.each(sorted, [], () => undefined), /2 rows were taken for the 1/);
 });
 
+t.test('what is read in one view is of one moment, whatever is committed meanwhile', async (t) => {
+  const { writer, location } = await openJournalStore(t);
+  const connection = Connection.openForReading(join(location, FILE));
+  const other = Connection.openForWriting(join(location, FILE));
+  t.teardown(() => connection.close());
+  t.teardown(() => other.close());
+  const heads = () => connection.all<[number | null]>('SELECT head FROM journals').flat();
+  const setHead = (head: number) => other.run('UPDATE journals SET head = ?', head);
+  const seen = connection.inOneView(() => {
+    const before = heads();
+    setHead(1);
+    return [before, connection.inOneView(heads), heads()];
+  });
+  t.strictSame(seen, [[null], [null], [null]]);
+  t.strictSame(heads(), [1], 'the view is over');
+  const undone = new Error('undone');
+  const fail = () => {
+    heads();
+    throw undone;
+  };
+  t.throws(() => connection.inOneView(fail), undone);
+  setHead(2);
+  t.strictSame(heads(), [2], 'after an error as well');
+  await writer.close();
+});
+
 const BY_TYPE =
   'INDEX entries_by_type (journal=? AND type=? AND superseded=? AND revoked=? AND date_added>? AND date_added<?)';
 const ORDERED = [

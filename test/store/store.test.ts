@@ -1,6 +1,6 @@
 // slow (13 s): the whole contract on both engines
 import t from 'tap';
-import { storeEngines } from '../../src/store/registry.ts';
+import { storeEngines, storeOf } from '../../src/store/registry.ts';
 import { proveStore } from '../contracts/store.contract.ts';
 
 for (const [name, engine] of Object.entries(storeEngines)) {
@@ -9,3 +9,11 @@ for (const [name, engine] of Object.entries(storeEngines)) {
     await proveStore(t, engine);
   });
 }
+
+t.test('a configuration names its engine', (t) => {
+  const directories = { base: t.testdir(), data: t.testdir() };
+  const { location } = storeOf({ store: { engine: 'memory', options: {} }, ...directories });
+  t.equal(location, storeEngines.memory.at({}, directories).location);
+  t.throws(() => storeOf({ store: { engine: 'toy', options: {} }, ...directories }), { code: 'config-invalid' });
+  t.end();
+});
