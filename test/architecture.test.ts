@@ -93,7 +93,7 @@ export const toy: Output = {
     },
     lines: [
       { file: 'src/outputs/registry.ts', behind: "} from './output.ts';\n", text: "import { toy } from './toy.ts';\n" },
-      { file: 'src/outputs/registry.ts', behind: 'outputs = { json,', text: ' toy,' },
+      { file: 'src/outputs/registry.ts', behind: 'outputs = {\n', text: '  toy,\n' },
     ],
   },
   {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import Type from 'typebox';
 
@@ -19,8 +20,17 @@ export const addressOptions = {
 /** Most addresses of a network that are written one by one. */
 const MOST_HOSTS = 256n;
 
-/** The lines of a canonical address or network; null for a network of too many addresses. */
+/** Is it an address or a network in canonical form? */
+export function isAddress(value: string): boolean {
+  const [address = '', prefix, ...more] = value.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0 || !(family === 4 ? /^[0-9.]+$/ : /^[0-9a-f:]+$/).test(address)) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
+}
+
+/** The lines of an address or network; null for what is none, and for a network of too many addresses. */
 export function linesOfAddress(value: string, prefixes: AddressOptions['prefixes']): string[] | null {
+  if (!isAddress(value)) return null;
   if (prefixes === 'cidr' || !value.includes('/')) return [value];
   const { first, bits, prefix } = networkOf(value);
   const count = 1n << BigInt(bits - prefix);

@@ -21,19 +21,65 @@ const literalOf = (pattern: string): string =>
 const patternsOf = (objects: any[]): string[] =>
   objects.filter(({ type }) => type === 'indicator').map(({ pattern }) => literalOf(pattern));
 
+/** Lines that are no comments. */
+const linesOf = (text: string, comment = '#'): string[] =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => !line.trimStart().startsWith(comment));
+/** Words of lines, as readers split them that take several in a line. */
+const wordsOf = (line: string): string[] => line.split(/\s+/).filter((word) => word !== '');
+
+/** Owner names of a zone in the order of their first rule; a wildcard is the name below which it stands. */
+const policiesOf = (zone: string): string[] => {
+  const [ttl, soa, ns, ...rules] = linesOf(zone, ';');
+  if (
+    ttl !== '$TTL 300' ||
+    !/^@ IN SOA localhost\. hostmaster\.localhost\. \d+ /.test(soa ?? '') ||
+    ns !== '@ IN NS localhost.'
+  )
+    throw new Error('no zone');
+  const owners = rules.map((rule) => {
+    const [, owner = '', target] = /^(?:\*\.)?([a-z0-9_.-]+) CNAME (\S+)$/.exec(rule) ?? [];
+    if (target !== '.') throw new Error(`no rule: ${rule}`);
+    return owner;
+  });
+  return [...new Set(owners)];
+};
+
 const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
   json: (text) => JSON.parse(text).data.map((row: any) => row.value),
   csv: (text) =>
     cellsOf(text)
       .slice(1)
       .map((cells) => cells[2] ?? ''),
-  txt: (text) => text.split('\n').slice(0, -1),
+  // Without comments, `#` begins a value like any other.
+  txt: (text) =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => !/^# (?:All there is \(all\), TLP|Left out: )/.test(line)),
   ecs: (text) =>
     text
       .split('\n')
       .slice(0, -1)
       .map((line) => JSON.parse(line).threat.indicator.name),
   stix: (text) => patternsOf(JSON.parse(text).objects),
+  adblock: (text) =>
+    linesOf(text, '!').map((rule) => {
+      const [, name] = /^\|\|([^|^$*@/]+)\^$/.exec(rule) ?? [];
+      if (name === undefined) throw new Error(`another rule: ${rule}`);
+      return name;
+    }),
+  domains: (text) => linesOf(text).flatMap(wordsOf),
+  hosts: (text) => linesOf(text).flatMap((line) => wordsOf(line).slice(1)),
+  'panos-domain': (text) => linesOf(text).flatMap(wordsOf),
+  'panos-ip': (text) => linesOf(text).flatMap(wordsOf),
+  'panos-url': (text) =>
+    linesOf(text)
+      .flatMap(wordsOf)
+      .map((url) => url.replace(/^(\w+\.example)\/$/, '$1')),
+  rpz: policiesOf,
   ndjson: (text) =>
     patternsOf(
       text

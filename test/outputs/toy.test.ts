@@ -28,9 +28,13 @@ const toy: Output<{ mark: string; width: number; is_loud: boolean }> = {
   expressesObjects: false,
   isAppendable: true,
   needs: () => ({ types: ['ipv4'], maximum: 50 }),
-  async *write({ slices, options: { mark, width, is_loud } }) {
+  async *write({ slices, tally, options: { mark, width, is_loud } }) {
     for await (const slice of slices) {
       for (const { value, revoked } of indicatorsOf(slice)) {
+        if (/[\p{Cc}\u2028]/u.test(value)) {
+          tally.notWritable += 1;
+          continue;
+        }
         const signs = (mark === 'plus' ? '+' : '-').repeat(width);
         yield `${signs}${value}${is_loud ? '!' : ''}${revoked ? ' gone' : ''}\n`;
       }
