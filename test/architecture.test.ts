@@ -100,11 +100,13 @@ export const toy: Output = {
     kind: 'a suppressor',
     files: {
       'src/suppress/toy.ts': `
-import type { SuppressorKind } from './suppressor.ts';
+import type { SuppressorKind, Verdict } from './suppressor.ts';
+
+const verdict: Verdict = { mode: 'drop', rule: 'toy', entry: 'a name', reason: 'A toy.', admit: 'No way.', labels: [] };
 
 /** Keeps one name out of every journal. */
 export const toy: SuppressorKind = {
-  open: () => ({ match: ({ value }) => (value === 'suppressed.example' ? { reason: 'A toy.' } : null) }),
+  open: () => ({ match: ({ value }) => (value === 'suppressed.example' ? verdict : null) }),
 };
 `,
     },

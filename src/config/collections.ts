@@ -10,14 +10,13 @@ import { profiles } from '../model/definition.ts';
 import { parseDuration } from '../model/duration.ts';
 import { isUnmatchedType } from '../model/elastic.ts';
 import type { Tlp } from '../model/tlp.ts';
-import { parseOwnAsset } from '../normalise/own-asset.ts';
-import { isRefusal } from '../normalise/parsed.ts';
 import type { Config } from './config.ts';
 import { contributedJournal } from './contributed.ts';
 import { didYouMean } from './messages.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import { policyKeys } from './schema/pool.ts';
 import type { CollectionSection, ConfigFile } from './schema.ts';
+import { suppressionOf } from './suppression.ts';
 
 export interface ResolveContext {
   report: Report;
@@ -51,7 +50,7 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
       tlpVersion: 2,
       objects: 'indicators',
       expandCidr: pool.expand_cidr ?? null,
-      ...suppressed(name, pool.suppress ?? [], context),
+      ...suppressionOf(['pools', name], pool, {}, context),
     },
     keep: pool.keep,
     keepVersions: 'last',
@@ -81,7 +80,8 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
     }
     const pooled = findPool(name, section, journals, known, context);
     if (pooled === null) continue;
-    const own = policyKeys.some((key) => section[key] !== undefined) ? ownJournal(name, section, pooled) : null;
+    const hasPolicy = policyKeys.some((key) => section[key] !== undefined);
+    const own = hasPolicy ? ownJournal(name, section, pooled, context) : null;
     if (own !== null) journals.push(own);
     checkSources(name, section, pools.find((pool) => pool.name === section.pool)?.feeds ?? [], feeds, context);
     const { policy, ...journal } = own ?? pooled;
@@ -110,23 +110,12 @@ function findPool(
   return null;
 }
 
-/** The pool's own assets in canonical form, each once and sorted; entries that are none are reported. */
-function suppressed(
-  pool: string,
-  entries: readonly string[],
+function ownJournal(
+  name: string,
+  section: CollectionSection,
+  pool: JournalDefinition,
   context: ResolveContext,
-): Pick<JournalPolicy, 'suppress'> {
-  const assets = entries.flatMap((entry, i) => {
-    const parsed = parseOwnAsset(entry);
-    if (!isRefusal(parsed)) return [parsed.observable.value];
-    const path = ['pools', pool, 'suppress', i];
-    context.report(context.placeOf(path), path, `must be an address, a network or a domain: ${parsed.detail}`);
-    return [];
-  });
-  return assets.length === 0 ? {} : { suppress: [...new Set(assets)].sort() };
-}
-
-function ownJournal(name: string, section: CollectionSection, pool: JournalDefinition): JournalDefinition {
+): JournalDefinition {
   return {
     name: `collection:${name}`,
     pool: pool.pool,
@@ -141,7 +130,7 @@ function ownJournal(name: string, section: CollectionSection, pool: JournalDefin
       tlpVersion: (section.tlp_version as 1 | 2 | undefined) ?? 2,
       objects: section.objects ?? 'indicators',
       expandCidr: pool.policy.expandCidr,
-      ...(pool.policy.suppress === undefined ? {} : { suppress: pool.policy.suppress }),
+      ...suppressionOf(['collections', name], section, pool.policy, context),
     },
     keep: section.keep ?? pool.keep,
     keepVersions: section.keep_versions ?? 'last',

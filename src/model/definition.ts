@@ -104,6 +104,14 @@ export interface LabelPolicy {
   none?: readonly string[];
 }
 
+/** What a warning list does: `drop` keeps an indicator out, `tag` labels it, `lower` labels it and lowers its confidence. */
+export const warningModes = ['drop', 'tag', 'lower'] as const;
+export type WarningMode = (typeof warningModes)[number];
+
+export function isWarningMode(mode: unknown): mode is WarningMode {
+  return warningModes.some((each) => each === mode);
+}
+
 /** Which observations of a pool count in a journal, and which merged indicators it holds. */
 export interface JournalPolicy {
   /** The ceiling: observations above it are left out before merging. */
@@ -128,8 +136,12 @@ export interface JournalPolicy {
    * many addresses. Null: networks are served as networks.
    */
   expandCidr: number | null;
-  /** Own assets (suppress/own.ts): canonical addresses, networks and domains whose indicators don't enter. Absent: none. */
+  /** Own assets and the known-good (suppress/own.ts), canonical: what they cover doesn't enter. Absent: none. */
   suppress?: readonly string[];
+  /** What warning lists have no say on, canonical. Absent: nothing. */
+  admit?: readonly string[];
+  /** What each warning list does, by its name (suppress/warning-lists/modes.ts). Absent, and lists that aren't named: nothing. */
+  warningLists?: Readonly<Record<string, WarningMode>>;
 }
 
 export interface JournalDefinition {

@@ -68,7 +68,7 @@ export class Journals {
   constructor(parts: JournalsParts) {
     this.parts = parts;
     const { journals, suppressors = suppressorKinds } = parts;
-    this.#suppressors = new Map(journals.map(({ name, policy }) => [name, openSuppressors(policy, suppressors)]));
+    this.#suppressors = new Map(journals.map((journal) => [journal.name, openSuppressors(journal, suppressors)]));
     this.#publishers = new Map(parts.pools.map((pool) => [pool.name, publishersOf(feedsIn(pool, parts.feeds))]));
   }
 
@@ -120,6 +120,11 @@ export class Journals {
 
   async #freshness(tx: Transaction, feed: FeedDefinition, now: Micros): Promise<FeedFreshness> {
     return freshnessOf(feed, await tx.feedState(feed.name), this.isIdle(feed.name), now);
+  }
+
+  /** Versions of what its suppressors' verdicts come from besides the policy. */
+  suppressing({ name }: JournalDefinition): string[] {
+    return (this.#suppressors.get(name) ?? []).flatMap(({ version }) => version ?? []);
   }
 
   isIdle(feed: string): boolean {

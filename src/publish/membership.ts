@@ -3,7 +3,7 @@ import type { JournalPolicy, LabelPolicy } from '../model/definition.ts';
 import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
-import type { Verdict } from '../suppress/suppressor.ts';
+import type { Suppressor, Verdict } from '../suppress/suppressor.ts';
 import { isExpanded } from './expand.ts';
 import type { JournalContext } from './journals.ts';
 import type { Merged } from './merge.ts';
@@ -12,9 +12,12 @@ import type { Publishers } from './publisher.ts';
 /** The observable and the merged indicator as this journal issues them, or why it doesn't. `verdict`: of the suppressor. */
 export type Membership = { as: Observable; merged: Merged } | { leftOut: LeftOutReason; verdict?: Verdict };
 
+/** The most confidence that an indicator keeps on a list that lowers: the top of what STIX calls low (STIX 2.1 appendix A). */
+const LOWERED = 29;
+
 /** Decides whether a merged indicator enters this journal, and in which form. */
 export function membershipOf(
-  merged: Merged,
+  all: Merged,
   {
     definition: { policy, profile },
     suppressors,
@@ -22,10 +25,9 @@ export function membershipOf(
   }: Pick<JournalContext, 'definition' | 'suppressors' | 'publishers'>,
   now: Micros,
 ): Membership {
-  for (const suppressor of suppressors) {
-    const verdict = suppressor.match(merged.observable);
-    if (verdict !== null) return { leftOut: 'suppressed', verdict };
-  }
+  const verdict = verdictOn(all.observable, suppressors);
+  if (verdict?.mode === 'drop') return { leftOut: 'suppressed', verdict };
+  const merged = verdict === null ? all : warn(all, verdict);
   if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { leftOut: 'type-not-taken' };
   const expanded = policy.expandCidr !== null && isExpanded(merged.observable, policy.expandCidr);
   const fitting = profile === 'stix' || expanded ? merged.observable : elasticObservable(merged.observable);
@@ -55,4 +57,19 @@ function takesLabels(labels: readonly string[], { any, none = [] }: LabelPolicy)
 
 function isLabel(label: string, wanted: string): boolean {
   return wanted.endsWith('*') ? label.startsWith(wanted.slice(0, -1)) : label === wanted;
+}
+
+/** The first verdict of a journal's suppressors; null: none has anything against it. */
+function verdictOn(observable: Observable, suppressors: readonly Suppressor[]): Verdict | null {
+  for (const suppressor of suppressors) {
+    const verdict = suppressor.match(observable);
+    if (verdict !== null) return verdict;
+  }
+  return null;
+}
+
+function warn(merged: Merged, { mode, labels }: Verdict): Merged {
+  const confidence =
+    mode === 'lower' && merged.confidence !== null ? Math.min(merged.confidence, LOWERED) : merged.confidence;
+  return { ...merged, confidence, labels: [...new Set([...merged.labels, ...labels])].sort() };
 }

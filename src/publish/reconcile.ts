@@ -101,7 +101,8 @@ export function policyHash(journals: Journals, definition: JournalDefinition): s
       confidence,
       tlp,
     }));
-  return hash('sha256', JSON.stringify({ profile, policy, feeds }), 'hex');
+  const suppressing = journals.suppressing(definition);
+  return hash('sha256', JSON.stringify({ profile, policy, feeds, suppressing }), 'hex');
 }
 
 /** What now qualifies enters the journal, and what no longer does leaves. */

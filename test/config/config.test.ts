@@ -14,6 +14,7 @@ import { GatewayError } from '../../src/model/error.ts';
 import { Secret, secretSchema } from '../../src/model/secret.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { storeEngines } from '../../src/store/registry.ts';
+import { defaultModes } from '../../src/suppress/warning-lists/modes.ts';
 import { makeCertificates } from '../helpers/certificates.ts';
 
 const CANARY = 'sk_live_CANARY0123456789';
@@ -834,10 +835,44 @@ t.test(
     );
     t.strictSame(
       problems.map(({ line, path, message }) => [line, path, message.split(':')[0]]),
-      [8, 9].map((line, i) => [line, `pools.main.suppress[${i + 1}]`, 'must be an address, a network or a domain']),
+      [8, 9].map((line, i) => [
+        line,
+        `pools.main.suppress[${i + 1}]`,
+        'must be an address, a network, a domain, a URL, an e-mail address or a file hash',
+      ]),
     );
   },
 );
+
+t.test('warning lists have their modes by default; a pool sets some, a collection others, and off leaves none', (t) => {
+  const { config } = load(
+    `${feed}pools:\n  main:\n    feeds: [house]\n    admit: [9.9.9.9, D41D8CD98F00B204E9800998ECF8427E, "https://Corp.example/a"]\n` +
+      '    warning_lists: { public-dns-v4: tag, cloudflare: off }\n  bare: { feeds: [house], warning_lists: off }\n' +
+      'collections:\n  all: { pool: main }\n  own: { pool: main, warning_lists: { cloudflare: lower }, admit: [1.1.1.1] }\n  none: { pool: main, warning_lists: off }\n',
+  );
+  const policies = new Map(config.journals.map(({ name, policy }) => [name, policy]));
+  const { cloudflare: _, ...others } = defaultModes;
+  const admit = ['9.9.9.9', 'd41d8cd98f00b204e9800998ecf8427e', 'https://corp.example/a'];
+  t.strictSame(policies.get('pool:main')?.warningLists, { ...others, 'public-dns-v4': 'tag' });
+  t.strictSame(policies.get('pool:main')?.admit, admit);
+  t.equal(policies.get('pool:bare')?.warningLists, undefined);
+  t.strictSame(policies.get('collection:own')?.warningLists, {
+    ...others,
+    'public-dns-v4': 'tag',
+    cloudflare: 'lower',
+  });
+  t.strictSame(policies.get('collection:own')?.admit, ['1.1.1.1', ...admit]);
+  t.equal(policies.get('collection:none')?.warningLists, undefined);
+  t.equal(policies.has('collection:all'), false, 'without any of these it is a view');
+  const problems = problemsIn(
+    `${feed}pools:\n  main: { feeds: [house], warning_lists: { public-dns-4: tag, google: maybe } }\n`,
+  );
+  t.strictSame(
+    problems.map(({ message }) => message),
+    ['is an unknown key; did you mean public-dns-v4?', 'must be drop, tag, lower or off'],
+  );
+  t.end();
+});
 
 t.test('a collection is a view when it only names types, else it has its own journal', async (t) => {
   const text = `${pool}  strict: { feeds: [house], profile: elastic-agent, tlp: green, keep: 40d, expand_cidr: 24 }
@@ -900,6 +935,7 @@ collections:
       tlpVersion: 2,
       objects: 'indicators',
       expandCidr: null,
+      warningLists: defaultModes,
     },
   });
   t.strictSame(

@@ -97,7 +97,8 @@ feeds:
     ${options['fallback_urls'] === undefined ? '' : `fallback_urls: ['${url}/copy?since={since}']`.replace('?since={since}', name === 'otx' ? '?since={since}' : '')}
     ${facts.key === 'required' ? 'key: { env: KEY }' : ''}
 ${asked.join('\n')}
-pools: { main: { feeds: [one] } }
+# What is read is looked at, not what warning lists leave out of it.
+pools: { main: { feeds: [one], warning_lists: off } }
 collections: { all: { pool: main } }
 `;
 }

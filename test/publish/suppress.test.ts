@@ -1,6 +1,6 @@
 import t from 'tap';
 import { defaultReach, type JournalPolicy, type Profile, profiles } from '../../src/model/definition.ts';
-import type { SuppressorKind } from '../../src/suppress/suppressor.ts';
+import type { SuppressorKind, Verdict } from '../../src/suppress/suppressor.ts';
 import { type Bench, feed, journal, openBench } from '../helpers/journals.ts';
 
 /** Private addresses are the ones that a company owns. */
@@ -65,9 +65,18 @@ t.test('of a network that is expanded only the own addresses are left out', asyn
   t.strictSame((await values(bench)).live, ['198.51.100.0', '198.51.100.1', '198.51.100.3']);
 });
 
+const dropped: Verdict = {
+  mode: 'drop',
+  rule: 'toy',
+  entry: '203.',
+  reason: 'It is a toy.',
+  admit: 'Take the toy away.',
+  labels: [],
+};
+
 t.test('any suppressor of the registry is asked', async (t) => {
   const toy: SuppressorKind = {
-    open: () => ({ match: ({ value }) => (value.startsWith('203.') ? { reason: 'It is a toy.' } : null) }),
+    open: () => ({ match: ({ value }) => (value.startsWith('203.') ? dropped : null) }),
   };
   const bench = await openBench(t, [one], [journal()], undefined, { suppressors: { toy } });
   await bench.pull(one, items);

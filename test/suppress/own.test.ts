@@ -1,16 +1,20 @@
 import t from 'tap';
 import type { Observable, ObservableType } from '../../src/model/observable.ts';
-import { parseOwnAsset } from '../../src/normalise/own-asset.ts';
-import { ownAssets } from '../../src/suppress/own.ts';
+import { parseListed } from '../../src/normalise/listed.ts';
+import { own } from '../../src/suppress/own.ts';
+import { journal } from '../helpers/journals.ts';
 
-const { match } = ownAssets([
+const listed = [
   '10.0.0.0/8',
   '198.51.100.0/25',
   '198.51.100.200',
   '2001:db8::/32',
   '2001:db9::7',
   'example.com',
-]);
+  'd41d8cd98f00b204e9800998ecf8427e',
+];
+const suppressor = own.open(journal({ suppress: listed }));
+const match = (observable: Observable) => suppressor?.match(observable) ?? null;
 const isOwn = (type: ObservableType, value: string): boolean => match({ type, value }) !== null;
 
 t.test('addresses and networks are own where they lie in a listed network', (t) => {
@@ -92,7 +96,7 @@ t.test('the verdict names what is listed', (t) => {
 
 t.test('entries are read in any spelling, and refused where they are no asset', (t) => {
   const read = (text: string): string => {
-    const parsed = parseOwnAsset(text);
+    const parsed = parseListed(text);
     return 'reason' in parsed ? `refused: ${parsed.detail}` : parsed.observable.value;
   };
   for (const [text, canonical] of [

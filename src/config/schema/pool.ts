@@ -1,5 +1,7 @@
 import Type from 'typebox';
+import { warningModes } from '../../model/definition.ts';
 import { durationSchema } from '../../model/duration.ts';
+import { defaultModes } from '../../suppress/warning-lists/modes.ts';
 import { closed, keepSchema, line, profileSchema, reference, text, tlpSchema, typesSchema } from './words.ts';
 
 /** What merges with what, and who reads which part of it. */
@@ -15,6 +17,32 @@ const labelsSchema = (description: string) =>
       'x-expects': 'a label of 1 to 256 characters, or the start of labels with a * behind it',
     }),
     { minItems: 1, maxItems: 256, uniqueItems: true, description },
+  );
+
+/** Values that a person lists. They are read when all of the file is (collections.ts). */
+const entriesSchema = (description: string) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: 4096 }), { maxItems: 10_000, description });
+
+/** A mode per list, where `withDefaults` each has its own. */
+const warningListsSchema = (description: string, withDefaults: boolean) =>
+  Type.Union(
+    [
+      Type.Literal('off'),
+      Type.Object(
+        Object.fromEntries(
+          Object.entries(defaultModes).map(([name, mode]) => {
+            const schema = Type.Enum([...warningModes, 'off'], withDefaults ? { default: mode } : {});
+            return [name, Type.Optional(schema)];
+          }),
+        ),
+        closed,
+      ),
+    ],
+    {
+      'x-expects': 'off, or a map of list names to drop, tag, lower or off',
+      description,
+      ...(withDefaults ? { default: {} } : {}),
+    },
   );
 
 export const poolSchema = Type.Object(
@@ -40,11 +68,18 @@ export const poolSchema = Type.Object(
     tlp: tlpSchema('Ceiling: rows above it are left out before merging.', 'amber'),
     keep: keepSchema('30d'),
     suppress: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 253 }), {
-        maxItems: 10_000,
-        description:
-          'Your own assets: addresses, networks and domains, such as [10.0.0.0/8, 198.51.100.7, example.com]. Indicators on them are left out, whoever says them: an address that is listed or lies in a listed network; a network that lies in one (not one that holds other addresses as well); a domain that is listed, and all names below it; a URL whose host is such a domain or address; an e-mail address at such a domain. File hashes and all other types are never left out. A changed list withdraws what is now suppressed and brings back what no longer is.',
-      }),
+      entriesSchema(
+        'Your own assets, and what you know to be good: addresses, networks, domains, URLs, e-mail addresses and file hashes, such as [10.0.0.0/8, 198.51.100.7, example.com]. Indicators on them are left out, whoever says them: an address that is listed or lies in a listed network; a network that lies in one (not one that holds other addresses as well); a domain that is listed, and all names below it; a URL whose host is such a domain or address; an e-mail address at such a domain; a hash that is listed. A changed list withdraws what is now suppressed and brings back what no longer is.',
+      ),
+    ),
+    admit: Type.Optional(
+      entriesSchema(
+        'What is served although a warning list names it, written and covering as in `suppress`. Own assets stay out all the same.',
+      ),
+    ),
+    warning_lists: warningListsSchema(
+      'What each warning list does with indicators on it: drop, tag, lower or off; `off` alone: no list does anything. The lists and their defaults: docs/warning-lists.md.',
+      true,
     ),
     expand_cidr: Type.Optional(
       Type.Integer({
@@ -147,6 +182,9 @@ export const collectionSchema = Type.Object(
           "What a source last saw, or a snapshot last held, longer ago does not count; where neither is known, it counts from when it came. It ends sooner where the source or the feed's `lifetime` says so. Held in an outage as a lifetime is.",
       }),
     ),
+    suppress: Type.Optional(entriesSchema("Besides the pool's `suppress`.")),
+    admit: Type.Optional(entriesSchema("Besides the pool's `admit`.")),
+    warning_lists: Type.Optional(warningListsSchema('Lists that do something else here than in the pool.', false)),
     tlp: Type.Optional(tlpSchema("Ceiling. Default: the pool's.")),
     tlp_version: Type.Optional(
       Type.Enum([1, 2], {
@@ -174,6 +212,9 @@ export const policyKeys = [
   'sources',
   'labels',
   'max_age',
+  'suppress',
+  'admit',
+  'warning_lists',
   'tlp',
   'tlp_version',
   'objects',

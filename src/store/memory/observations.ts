@@ -1,11 +1,11 @@
 import ipaddr from 'ipaddr.js';
+import { hostOf } from '../../model/host.ts';
 import { type JsonObject, sortMembers } from '../../model/json.ts';
 import type { ObservableKey } from '../../model/observable.ts';
 import type { Observation } from '../../model/observation.ts';
 import { isStixId } from '../../stix/id.ts';
 import { otherMarkingsOf } from '../../stix/marking.ts';
 import type { EndedVersionWriter, ObservationWriter } from '../contract/observations.ts';
-import { hostOf } from '../host.ts';
 import { misuse, requireLimit } from '../misuse.ts';
 import type { StoredObservation } from '../store.ts';
 import type { Sync } from '../synchronous.ts';

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
+import { hostOf } from '../../model/host.ts';
 import type { Observable } from '../../model/observable.ts';
-import { hostOf } from '../host.ts';
 
 /**
  * Texts that sort addresses by number and names by their last label first, so that a network, and a domain with all names below it,

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { Observable } from '../model/observable.ts';
+import type { Observable } from './observable.ts';
 
 /** An address or a network (`198.51.100.0/24`), or a name. */
 export type Host = { kind: 'network'; network: string } | { kind: 'name'; name: string };
