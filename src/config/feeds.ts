@@ -189,6 +189,7 @@ function defineFeed(
     ...(section.terms === undefined ? {} : { terms: section.terms }),
     ...(section.redistribution === 'unknown' ? {} : { redistribution: section.redistribution }),
     confidence: section.confidence ?? null,
+    ...(section.trust === 1 ? {} : { trust: section.trust }),
     tlp: section.tlp,
     lifetime: lifetimeOf(section.lifetime, defaults.lifetime ?? usualLifetimes),
     ...(section.decay === undefined ? {} : { decay: decayOf(section.decay) }),

@@ -24,6 +24,13 @@ export function confidenceOf({ confidence }: Pick<Observation, 'confidence'>, fe
   return confidence ?? feed.confidence;
 }
 
+/** How far it counts: as far as the feed is trusted. Null: the feed says none, or is not trusted at all. */
+export function trustedConfidenceOf(row: Pick<Observation, 'confidence'>, feed: FeedDefinition): number | null {
+  const said = confidenceOf(row, feed);
+  if (feed.trust === undefined || said === null) return said;
+  return feed.trust === 0 ? null : Math.round(said * feed.trust);
+}
+
 /** The confidence of so many publishers, of whom the surest has this. */
 export function combine(best: number | null, publishers: number): number | null {
   if (best === null || publishers <= 1) return best;

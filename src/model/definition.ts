@@ -40,6 +40,11 @@ export interface FeedDefinition {
   redistribution?: Redistribution;
   /** For rows without a confidence of their own. */
   confidence: number | null;
+  /**
+   * How far its confidence counts when it is merged, from 0 to 1. At 0 its word is shown and adds nothing: it is no publisher either.
+   * Absent: wholly.
+   */
+  trust?: number;
   tlp: Tlp;
   /**
    * How long an observation counts after it was last seen or confirmed, by observable type; `default` for the others. A type without

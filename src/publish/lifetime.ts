@@ -1,10 +1,10 @@
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
-import { confidenceOf } from '../model/confidence.ts';
+import { trustedConfidenceOf } from '../model/confidence.ts';
 import type { FeedDefinition, JournalPolicy, Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
 import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
-import { ageAtScore, type Decay } from './decay.ts';
+import { ageAtScore, type Decay, scoreAt } from './decay.ts';
 import type { FeedFreshness } from './journals.ts';
 
 /** Elastic's prebuilt rules look back 30 days by `created`: living indicators are issued anew well before. */
@@ -118,15 +118,24 @@ function lifetimeOf({ observable: { type } }: Observation, { lifetime }: FeedDef
 function decaySpanOf(observation: Observation, definition: FeedDefinition, bar: number): Micros | null {
   const least = Math.max(bar, definition.decay?.threshold ?? 0);
   const decay = decayOf(observation, definition);
-  const base = confidenceOf(observation, definition);
+  const base = trustedConfidenceOf(observation, definition);
   return decay === null || base === null || least === 0 ? null : ageAtScore(base, decay, least);
 }
 
 /** How its score decays. Null: it doesn't. */
-export function decayOf(observation: Observation, definition: FeedDefinition): Decay | null {
+function decayOf(observation: Observation, definition: FeedDefinition): Decay | null {
   const lifetime = lifetimeOf(observation, definition);
   const speed = definition.decay?.speed[observation.observable.type] ?? definition.decay?.speed.default;
   return lifetime === null || speed === undefined ? null : { lifetime, speed };
+}
+
+/** What decay has left of its confidence. Null: it has none. */
+export function scoreOf(observation: Observation, feed: FeedFreshness, now: Micros): number | null {
+  const base = trustedConfidenceOf(observation, feed.definition);
+  const decay = decayOf(observation, feed.definition);
+  if (base === null || decay === null) return base;
+  const since = [observation, ...observation.others].map((said) => sinceOf(observation, said, feed));
+  return scoreAt(base, decay, now - Math.max(...since));
 }
 
 function sinceOf({ lastSeen }: Observation, { reportedAt }: Dates, { confirmedAt }: FeedFreshness): Micros {

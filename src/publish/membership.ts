@@ -22,7 +22,8 @@ export function membershipOf(
     definition: { policy, profile },
     suppressors,
     publishers,
-  }: Pick<JournalContext, 'definition' | 'suppressors' | 'publishers'>,
+    feeds,
+  }: Pick<JournalContext, 'definition' | 'suppressors' | 'publishers' | 'feeds'>,
   now: Micros,
 ): Membership {
   const verdict = verdictOn(all.observable, suppressors);
@@ -34,7 +35,7 @@ export function membershipOf(
   if (fitting === null) return { leftOut: 'not-for-elastic' };
   const hasFallen = merged.fallsAt !== null && merged.fallsAt <= now;
   if (hasFallen || (merged.confidence ?? 0) < policy.minConfidence) return { leftOut: 'below-confidence' };
-  if (sourcesOf(merged, policy, publishers) < policy.minSources) return { leftOut: 'too-few-sources' };
+  if (sourcesOf(merged, policy, publishers, feeds) < policy.minSources) return { leftOut: 'too-few-sources' };
   if (policy.labels !== undefined && !takesLabels(merged.labels, policy.labels)) return { leftOut: 'label-not-taken' };
   // Its addresses enter in its place: all who say the network say each of them.
   if (expanded) return { leftOut: 'expanded' };
@@ -44,9 +45,16 @@ export function membershipOf(
 }
 
 /** Independent sources, of the feeds that the policy counts. A row that only names such a feed as its source is not the feed's word. */
-function sourcesOf(merged: Merged, { sourcesOf: feeds }: JournalPolicy, { countOf }: Publishers): number {
-  if (feeds === undefined) return merged.publishers;
-  return countOf(merged.claims.filter(({ feed }) => feeds.includes(feed)).map(({ feed_name: name }) => name));
+function sourcesOf(
+  { claims, publishers }: Merged,
+  { sourcesOf: counted }: JournalPolicy,
+  { countOf }: Publishers,
+  feeds: JournalContext['feeds'],
+): number {
+  // Where any source will do, one that is not trusted does.
+  if (counted === undefined) return Math.max(1, publishers);
+  const counting = claims.filter(({ feed }) => counted.includes(feed) && feeds.get(feed)?.definition.trust !== 0);
+  return countOf(counting.map(({ feed_name: name }) => name));
 }
 
 function takesLabels(labels: readonly string[], { any, none = [] }: LabelPolicy): boolean {

@@ -1,5 +1,5 @@
 import type { Micros } from '../model/clock.ts';
-import { combine, confidenceOf, neededOf } from '../model/confidence.ts';
+import { combine, confidenceOf, neededOf, trustedConfidenceOf } from '../model/confidence.ts';
 import type { JournalPolicy } from '../model/definition.ts';
 import type { Claim } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -64,16 +64,39 @@ export interface MergeResult {
 const NONE: readonly LeftOutObservation[] = [];
 
 /**
- * Merges what a pool's feeds say about one observable, under one journal's policy. The ceiling applies before anything is
- * merged, so the result says only what the journal's readers may know. Adds to `lapsed` the names of feeds whose lifetime for it is
- * over or held, so that it is looked at again after their next good poll.
+ * Merges what a pool's feeds say about one observable, under one journal's policy. Adds to `lapsed` the names of feeds whose lifetime
+ * for it is over or held, so that it is looked at again after their next good poll.
  */
 export function merge(
   observations: readonly FeedObservation[],
-  { definition: { policy }, feeds, publishers }: Pick<JournalContext, 'definition' | 'feeds' | 'publishers'>,
+  context: MergeContext,
   now: Micros,
   lapsed?: Set<string>,
 ): MergeResult {
+  const { policy } = context.definition;
+  const { admitted, leftOut } = admit(observations, context, now, lapsed);
+  const [first] = admitted;
+  if (first === undefined) return { merged: null, leftOut };
+  const merged = admitted.length === 1 ? mergeOne(first) : mergeSeveral(admitted.sort(byStrength), context.publishers);
+  if (policy.minConfidence > 0 && admitted.some(({ feed }) => feed.definition.decay !== undefined)) {
+    merged.fallsAt = fallOf(admitted, merged.publishers, policy, now, lapsed);
+    merged.validUntil = least([merged.validUntil, merged.fallsAt]);
+  }
+  return { merged, leftOut };
+}
+
+type MergeContext = Pick<JournalContext, 'definition' | 'feeds' | 'publishers'>;
+
+/**
+ * Which observations count, and why the others don't. The ceiling applies before anything is merged, so that what is merged says only
+ * what the journal's readers may know.
+ */
+export function admit(
+  observations: readonly FeedObservation[],
+  { definition: { policy }, feeds }: Pick<MergeContext, 'definition' | 'feeds'>,
+  now: Micros,
+  lapsed?: Set<string>,
+): { admitted: Admitted[]; leftOut: readonly LeftOutObservation[] } {
   let leftOut = NONE;
   const admitted: Admitted[] = [];
   for (const { feed: name, observation, network } of observations) {
@@ -81,21 +104,14 @@ export function merge(
     if (feed === undefined) continue;
     const tlp = observation.tlp ?? feed.definition.tlp;
     const expires = expiryOf(observation, feed, now, policy);
-    const confidence = confidenceOf(observation, feed.definition);
+    const confidence = trustedConfidenceOf(observation, feed.definition);
     const reason = reasonOf(observation, { tlp, expires }, policy, now);
     const mayLapse = reason === null || reason === 'expired';
     if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now, policy)) lapsed.add(name);
     if (reason === null) admitted.push({ observation, network, feed, confidence, tlp, expires });
     else leftOut = [...leftOut, { feed: name, reason, ...(network === undefined ? {} : { network }) }];
   }
-  const [first] = admitted;
-  if (first === undefined) return { merged: null, leftOut };
-  const merged = admitted.length === 1 ? mergeOne(first) : mergeSeveral(admitted.sort(byStrength), publishers);
-  if (policy.minConfidence > 0 && admitted.some(({ feed }) => feed.definition.decay !== undefined)) {
-    merged.fallsAt = fallOf(admitted, merged.publishers, policy, now, lapsed);
-    merged.validUntil = least([merged.validUntil, merged.fallsAt]);
-  }
-  return { merged, leftOut };
+  return { admitted, leftOut };
 }
 
 /**
@@ -134,10 +150,11 @@ function reasonOf(
 }
 
 /** An observation that counts, with what its feed's configuration says for rows that say nothing themselves. */
-interface Admitted {
+export interface Admitted {
   observation: Observation;
   network: string | undefined;
   feed: FeedFreshness;
+  /** As far as the feed is trusted. */
   confidence: number | null;
   tlp: Tlp;
   expires: Micros | null;
@@ -150,7 +167,7 @@ function mergeOne(one: Admitted): Merged {
   return {
     observable,
     confidence,
-    publishers: 1,
+    publishers: isTrusted(one) ? 1 : 0,
     tlp,
     firstSeen,
     lastSeen,
@@ -172,7 +189,7 @@ function mergeSeveral(admitted: readonly Admitted[], { countOf }: Publishers): M
   const observations = admitted.map(({ observation }) => observation);
   const strongest = admitted[0] as Admitted;
   // Whoever passes on what another publishes adds nothing.
-  const publishers = countOf(observations.map(({ source }) => source.feed_name));
+  const publishers = countOf(admitted.filter(isTrusted).map(({ observation }) => observation.source.feed_name));
   const all = <K extends keyof Observation>(name: K) => observations.map((observation) => observation[name]);
   return {
     observable: strongest.observation.observable,
@@ -194,7 +211,12 @@ function mergeSeveral(admitted: readonly Admitted[], { countOf }: Publishers): M
   };
 }
 
-function byStrength(a: Admitted, b: Admitted): number {
+/** Does its word add anything? */
+export function isTrusted({ feed }: Pick<Admitted, 'feed'>): boolean {
+  return feed.definition.trust !== 0;
+}
+
+export function byStrength(a: Admitted, b: Admitted): number {
   return (
     (b.confidence ?? -1) - (a.confidence ?? -1) ||
     compareText(a.feed.definition.name, b.feed.definition.name) ||
@@ -241,7 +263,9 @@ function nameOf({ source_name: source, external_id: id = '', url = '' }: Externa
   return `${publisherKey(source)}\n${id}\n${url}`;
 }
 
-function claimOf({ observation, network, feed, confidence }: Admitted): Claim {
+/** What the feed says, however far it is trusted. */
+function claimOf({ observation, network, feed }: Admitted): Claim {
+  const confidence = confidenceOf(observation, feed.definition);
   const claim: Claim = { feed: feed.definition.name, ...observation.source };
   if (observation.sourceId !== null) claim.id = observation.sourceId;
   if (confidence !== null) claim.confidence = confidence;

@@ -7,6 +7,8 @@ export interface Publishers {
   keyOf(name: string): string;
   /** How many say it independently, of those who do by these names. */
   countOf(names: Iterable<string>): number;
+  /** Of those who say it by these names, by their keys: null where it counts, else the one among them whose copy it may be. */
+  standingsOf(names: Iterable<string>): ReadonlyMap<string, string | null>;
 }
 
 export type PublishingFeed = Pick<FeedDefinition, 'name' | 'title' | 'aliases' | 'republishes'>;
@@ -34,12 +36,20 @@ export function publishersOf(feeds: Iterable<PublishingFeed>): Publishers {
     return owner.get(key) ?? key;
   };
   const origins = originsOf(all, keyOf);
+  const independentOf = (keys: readonly string[]): string[] =>
+    keys.filter((key, i) => !keys.some((other, j) => isCopy(origins, key, other, i > j)));
   return {
     keyOf,
     countOf(names) {
       const keys = [...new Set(Array.from(names, keyOf))];
       if (origins.size === 0 || keys.length === 1) return keys.length;
-      return keys.filter((key, i) => !keys.some((other, j) => isCopy(origins, key, other, i > j))).length;
+      return independentOf(keys).length;
+    },
+    standingsOf(names) {
+      const keys = [...new Set(Array.from(names, keyOf))];
+      const independent = independentOf(keys);
+      const originOf = (key: string) => independent.find((other) => isCopy(origins, key, other, true)) ?? null;
+      return new Map(keys.map((key) => [key, independent.includes(key) ? null : originOf(key)]));
     },
   };
 }

@@ -87,20 +87,23 @@ export function policyHash(journals: Journals, definition: JournalDefinition): s
   const { profile, policy } = definition;
   const feeds = journals
     .feedsOf(definition)
-    .map(({ name, title, aliases, republishes, mode, lifetime, decay, outageLimit, confidence, tlp, ...rest }) => ({
-      name,
-      title,
-      credit: creditOf({ title, ...rest }) ?? undefined,
-      aliases,
-      republishes,
-      mode,
-      lifetime,
-      decay,
-      outageLimit,
-      idle: journals.isIdle(name),
-      confidence,
-      tlp,
-    }));
+    .map(
+      ({ name, title, aliases, republishes, mode, lifetime, decay, outageLimit, confidence, trust, tlp, ...rest }) => ({
+        name,
+        title,
+        credit: creditOf({ title, ...rest }) ?? undefined,
+        aliases,
+        republishes,
+        mode,
+        lifetime,
+        decay,
+        outageLimit,
+        idle: journals.isIdle(name),
+        confidence,
+        trust,
+        tlp,
+      }),
+    );
   const suppressing = journals.suppressing(definition);
   return hash('sha256', JSON.stringify({ profile, policy, feeds, suppressing }), 'hex');
 }

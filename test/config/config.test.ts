@@ -769,7 +769,7 @@ t.test('feeds: format defaults, presets and own words, the last one counts', asy
   plain: { format: web, url: "https://a.example/" }
   known: { preset: known }
   mine: { preset: known, title: Mine, every: 90s, mode: delta, plan: pro, lifetime: { ipv4: 10d } }
-  bare: { format: web, url: x, lifetime: 7d, shrink_guard: off, confidence: 70, empty_allowed: true, min_prefix: { ipv6: 32 }, reserved: accept }
+  bare: { format: web, url: x, lifetime: 7d, shrink_guard: off, confidence: 70, trust: 0.5, decay: { speed: { url: 2, default: 1 }, threshold: 30 }, empty_allowed: true, min_prefix: { ipv6: 32 }, reserved: accept }
 pools: { p: { feeds: [plain, known, mine, bare] } }
 collections: { c: { pool: p } }
 `;
@@ -797,6 +797,8 @@ collections: { c: { pool: p } }
   t.match(mine, { title: 'Mine', every: 90_000, mode: 'delta', tlp: 'green', shrinkGuard: null });
   t.match(mine?.lifetime, { ipv4: 10 * DAY, ipv6: 30 * DAY, default: 365 * DAY });
   t.match(bare, { lifetime: { default: 7 * DAY }, shrinkGuard: null, confidence: 70, emptyAllowed: true });
+  t.match(bare, { trust: 0.5, decay: { speed: { url: 2, default: 1 }, threshold: 30 } });
+  t.notOk(mine !== undefined && ('trust' in mine || 'decay' in mine));
   t.same(bare?.reach, { minPrefix: { ipv4: 8, ipv6: 32 }, reserved: true });
   t.strictSame(
     feeds.map(({ options }) => options),

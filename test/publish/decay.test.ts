@@ -294,3 +294,10 @@ t.test('a feed that begins to decay, and a bar that is set, move what was told a
     t.equal(await live(bench), null);
   }
 });
+
+t.test('what decays is the confidence as far as the feed is trusted', async (t) => {
+  const one = delta('one', { trust: 0.75 });
+  const bench = await openBench(t, [one], [journal({ minConfidence: 45 })]);
+  await bench.pull(one, [row(0, 80)]);
+  t.strictSame(await live(bench), { until: at(2.5), confidence: 60 });
+});

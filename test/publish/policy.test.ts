@@ -182,3 +182,29 @@ t.test('a changed policy brings in and takes out what it decides differently, an
     }
   }
 });
+
+t.test('a feed that is not trusted is shown, and is no source; how far it is trusted may change', async (t) => {
+  const [one, two] = [feed('one'), feed('two', { confidence: 90 })];
+  const row = { value: 'a.example.com' };
+  for (const [policy, alone, beside] of [
+    [{}, true, true],
+    [{ minConfidence: 1 }, false, true],
+    [{ minSources: 2 }, false, false],
+    [{ sourcesOf: ['two'] }, false, false],
+  ] as [Partial<JournalPolicy>, boolean, boolean][]) {
+    const open = (trust: number | null, from?: Bench) =>
+      openBench(t, [one, trust === null ? two : { ...two, trust }], [journal(policy)], from);
+    let bench = await open(0);
+    await bench.pull({ ...two, trust: 0 }, [row]);
+    t.equal((await values(bench)).live.length === 1, alone, JSON.stringify(policy));
+    await bench.pull(one, [{ ...row, confidence: 40 }]);
+    t.equal((await values(bench)).live.length === 1, beside, JSON.stringify(policy));
+    bench = await open(null, bench);
+    t.match((await bench.indicators()).live, [{ confidence: 95 }]);
+    bench = await open(0.5, bench);
+    t.match((await bench.indicators()).live, [{ confidence: 50 }]);
+    bench = await open(0, bench);
+    t.equal((await values(bench)).live.length === 1, beside, `${JSON.stringify(policy)} and back`);
+    if (beside) t.match((await bench.indicators()).live, [{ confidence: 40 }]);
+  }
+});

@@ -90,6 +90,13 @@ export const feedSchema = Type.Object(
     confidence: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 100, description: 'For rows that say nothing themselves.' }),
     ),
+    trust: Type.Number({
+      default: 1,
+      minimum: 0,
+      maximum: 1,
+      description:
+        "How far the confidence of its rows counts: 0.5 makes 40 of 80 when sources are merged; each source is shown with what it said. 0: it is shown as a source and adds nothing, neither confidence nor one of a collection's `sources`.",
+    }),
     tlp: tlpSchema('For rows that say nothing themselves.', 'amber'),
     lifetime: Type.Optional(
       Type.Union(
