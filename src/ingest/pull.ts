@@ -2,6 +2,7 @@ import type { Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
+import type { Statement } from '../stix/source-objects.ts';
 import type { Pull } from '../store/store.ts';
 
 /** A pull under way, and what it has said that the store does not hold. */
@@ -12,7 +13,7 @@ export interface FeedPull {
   /** Of a snapshot: what waits until it is known what else the pull says on the same observables. */
   heldBack: Map<ObservableKey, Observation>;
   /** Of a snapshot: what is older than what an earlier pull said. It counts unless this pull says the newer version as well. */
-  doubtful: Observation[];
+  doubtful: Statement[];
   /**
    * Newest versions of objects that the pull has said and no observation in the store tells of, by id. An older one on a later page
    * is no longer the object.

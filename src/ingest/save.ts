@@ -2,7 +2,7 @@ import type { Micros } from '../model/clock.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation } from '../model/observation.ts';
 import { type Changes, changesOf } from '../publish/changes.ts';
-import { sourceObjectId } from '../stix/source-objects.ts';
+import { isStatement, type Statement } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Rows } from './batch.ts';
 import { combineRows } from './combine.ts';
@@ -67,7 +67,7 @@ async function* saveVersionsOf(
   combined: Observations,
   now: Micros,
 ): AsyncGenerator<Observations> {
-  const byKey = new Map<ObservableKey, Observation[]>();
+  const byKey = new Map<ObservableKey, Statement[]>();
   for (const one of batch.observations) if (!byKey.get(one.key)?.push(one)) byKey.set(one.key, [one]);
   for (const slice of slices([...byKey.values()])) {
     const { versions, retracted } = await saveVersions(tx, pull, batch, slice, now);
@@ -85,9 +85,13 @@ async function* saveHeldBack(tx: Transaction, pull: FeedPull, now: Micros): Asyn
 }
 
 /** Rows say what they say once; statements are made by STIX objects, which come in versions. */
-function separate(observations: readonly Observation[]): { plain: Observation[]; statements: Observation[] } {
-  const [plain, statements] = [[] as Observation[], [] as Observation[]];
-  for (const one of observations) (sourceObjectId(one) === null ? plain : statements).push(one);
+function separate(observations: readonly Observation[]): { plain: Observation[]; statements: Statement[] } {
+  const plain: Observation[] = [];
+  const statements: Statement[] = [];
+  for (const one of observations) {
+    if (isStatement(one)) statements.push(one);
+    else plain.push(one);
+  }
   return { plain, statements };
 }
 
@@ -96,11 +100,11 @@ async function saveVersions(
   tx: Transaction,
   pull: FeedPull,
   batch: BatchVersions,
-  groups: readonly (readonly Observation[])[],
+  groups: readonly (readonly Statement[])[],
   now: Micros,
 ): Promise<{ versions: Observations; retracted: Observations }> {
   // Nearly every group is one observation that is new or says what it said: there is nothing to combine it with.
-  const isSingle = (group: readonly Observation[]) => group.length === 1 && !pull.heldBack.has(group[0]?.key ?? '');
+  const isSingle = (group: readonly Statement[]) => group.length === 1 && !pull.heldBack.has(group[0]?.key ?? '');
   const { fresh, different } = await tx.confirm(pull.mark, groups.filter(isSingle).flat());
   const several = groups.filter((group) => !isSingle(group));
   const said = [...fresh, ...several.flat(), ...different];

@@ -6,6 +6,7 @@ import { withOtherMarkings } from '../stix/marking.ts';
 import {
   isOlder,
   keepReportedAt,
+  type Statement,
   sourceObjectId,
   sourceObjectsOf,
   withoutSourceObjects,
@@ -43,13 +44,15 @@ export interface Combined {
 export async function combineVersions(
   tx: Transaction,
   pull: FeedPull,
-  fresh: readonly Observation[],
-  groups: readonly (readonly Observation[])[],
+  fresh: readonly Statement[],
+  groups: readonly (readonly Statement[])[],
   superseded: Superseded,
   now: Micros,
 ): Promise<Combined> {
   const current = new Set(superseded.current);
-  const observations = new Map(fresh.filter((one) => current.has(one)).map((one) => [one.key, one]));
+  const observations = new Map<ObservableKey, Observation>(
+    fresh.filter((one) => current.has(one)).map((one) => [one.key, one]),
+  );
   for (const one of superseded.doubtful) {
     noteVersions(pull, sourceObjectsOf(one), now);
     if (pull.doubtful.length < MOST_HELD) pull.doubtful.push(one);
@@ -97,7 +100,7 @@ export async function releaseHeld(tx: Transaction, pull: FeedPull, now: Micros):
     const left = withoutObjects(observation, isOutOfDate);
     if (left !== null) released.set(left.key, left);
   }
-  const current = doubtful.filter(({ sourceId, version }) => !isOutOfDate({ id: sourceId as string, version }));
+  const current = doubtful.filter(({ sourceId, version }) => !isOutOfDate({ id: sourceId, version }));
   const seen = await tx.seenKeys(
     mark,
     current.map(({ key }) => key),

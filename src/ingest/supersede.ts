@@ -1,7 +1,14 @@
 import type { Micros } from '../model/clock.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { Observation, SourceObject } from '../model/observation.ts';
-import { isOlder, sourceObjectsOf, timeOf, versionOfObject, withoutSourceObjects } from '../stix/source-objects.ts';
+import {
+  isOlder,
+  type Statement,
+  sourceObjectsOf,
+  timeOf,
+  versionOfObject,
+  withoutSourceObjects,
+} from '../stix/source-objects.ts';
 import type { StoredObservation, Transaction } from '../store/store.ts';
 import type { FeedPull } from './pull.ts';
 
@@ -16,26 +23,26 @@ import type { FeedPull } from './pull.ts';
 /** What a batch says, by upstream object: of each id its newest version, and the observables that this one names. */
 export class BatchVersions {
   /** Observations of the newest versions only. */
-  readonly observations: Observation[];
+  readonly observations: Statement[];
   /** Newest versions that say nothing of an observable. */
   readonly ended: SourceObject[];
   /** Made when it is first asked for: nearly all that comes is new, or as it was. */
   #keys: Map<string, Set<ObservableKey>> | null = null;
 
   /** `silent`: objects that may have been observations in another version, and are none in this. */
-  constructor(observations: readonly Observation[], silent: readonly SourceObject[], now: Micros) {
+  constructor(observations: readonly Statement[], silent: readonly SourceObject[], now: Micros) {
     const newest = new Map<string, Micros | null>();
     const note = (id: string, version: Micros | null): void => {
       const known = newest.get(id);
       if (known === undefined || !isOlder(version, known, now)) newest.set(id, version);
     };
-    for (const { sourceId, version } of observations) note(sourceId as string, version);
+    for (const { sourceId, version } of observations) note(sourceId, version);
     for (const { id, version } of silent) note(id, version);
     const isEachOnce = silent.length === 0 && newest.size === observations.length;
     this.observations = isEachOnce
       ? [...observations]
-      : observations.filter(({ sourceId, version }) => newest.get(sourceId as string) === version);
-    const named = new Set(silent.length === 0 ? [] : this.observations.map(({ sourceId }) => sourceId as string));
+      : observations.filter(({ sourceId, version }) => newest.get(sourceId) === version);
+    const named = new Set(silent.length === 0 ? [] : this.observations.map(({ sourceId }) => sourceId));
     this.ended = silent.filter(({ id, version }) => newest.get(id) === version && !named.has(id));
   }
 
@@ -44,8 +51,8 @@ export class BatchVersions {
     if (this.#keys === null) {
       this.#keys = new Map();
       for (const { sourceId, key } of this.observations) {
-        const keys = this.#keys.get(sourceId as string);
-        if (keys === undefined) this.#keys.set(sourceId as string, new Set([key]));
+        const keys = this.#keys.get(sourceId);
+        if (keys === undefined) this.#keys.set(sourceId, new Set([key]));
         else keys.add(key);
       }
     }
@@ -55,9 +62,9 @@ export class BatchVersions {
 
 export interface Superseded {
   /** Observations no older than all that the feed has said by the same ids. */
-  current: Observation[];
+  current: Statement[];
   /** Of a snapshot: older than what an earlier pull said, and not yet known whether this pull says that again. */
-  doubtful: Observation[];
+  doubtful: Statement[];
   /** What is left on observables that older versions named and the newer ones do not. */
   retracted: Map<ObservableKey, Observation>;
   /** Versions in which objects ended. */
@@ -73,18 +80,18 @@ export async function supersede(
   tx: Transaction,
   pull: FeedPull,
   batch: BatchVersions,
-  observations: readonly Observation[],
+  observations: readonly Statement[],
   now: Micros,
 ): Promise<Superseded> {
   const { name, mode } = pull.feed;
-  const ids = observations.map(({ sourceId }) => sourceId as string);
+  const ids = observations.map(({ sourceId }) => sourceId);
   const known = await readKnown(tx, pull, ids);
   const verbatim = mode === 'delta' ? await tx.objectVersions(name, ids) : NO_VERSIONS;
   const ended = await tx.endedVersions(name, ids);
-  const [current, doubtful] = [[] as Observation[], [] as Observation[]];
+  const [current, doubtful] = [[] as Statement[], [] as Statement[]];
   const newVersions = new Map<string, Micros | null>();
   for (const one of observations) {
-    const id = one.sourceId as string;
+    const id = one.sourceId;
     const hasEnded = isOlder(one.version, ended.get(id) ?? null, now);
     if (hasEnded && mode === 'delta') continue;
     if (isOlder(one.version, pull.versions.get(id) ?? null, now)) continue;
@@ -103,7 +110,7 @@ export async function supersede(
     current,
     doubtful,
     retracted: retract(known, newVersions, batch, now),
-    ended: revoked.map(({ sourceId, version }) => ({ id: sourceId as string, version })),
+    ended: revoked.map(({ sourceId, version }) => ({ id: sourceId, version })),
   };
 }
 

@@ -10,6 +10,16 @@ export function isOlder(a: Micros | null, b: Micros | null, now: Micros): boolea
   return a !== null && b !== null && b <= now && a < b;
 }
 
+/** An observation that was made from a version of an upstream object. */
+export interface Statement extends Observation {
+  sourceId: string;
+}
+
+/** Ids of rows name no upstream object. */
+export function isStatement(observation: Observation): observation is Statement {
+  return isStixId(observation.sourceId);
+}
+
 /** The id of the upstream object that an observation was made from; null for rows, and for ids that are no STIX ids. */
 export function sourceObjectId({ sourceId }: Observation): string | null {
   return isStixId(sourceId) ? sourceId : null;

@@ -18,10 +18,10 @@ export interface ObservationWriter {
    * Marks as seen those that are kept with exactly this content, and returns the others: `fresh` are those on keys on which the
    * feed has no observation. Writes nothing. Each key may come once.
    */
-  confirm(
+  confirm<One extends Observation>(
     pull: Pull,
-    observations: readonly Observation[],
-  ): Promise<{ fresh: Observation[]; different: Observation[] }>;
+    observations: readonly One[],
+  ): Promise<{ fresh: One[]; different: One[] }>;
   /** Inserts or replaces, and marks each as seen. Of several on one key the last counts. */
   observe(pull: Pull, observations: readonly Observation[]): Promise<Observed>;
   /**
