@@ -82,7 +82,14 @@ function openSink(node: string, base: string): Sink {
     ...{ node, target: 'latest', stream: 'indicator', namespace: 'default', timeout: 60_000 },
     ...{ ioc_expiration_duration: 7_776_000_000, flush_bytes: FLUSH, concurrency: CONCURRENCY },
   };
-  const context = { name: 'bench', base, identityId: '', clock: systemClock, userAgent: 'Sluice/bench' };
+  const context = {
+    name: 'bench',
+    base,
+    identityId: '',
+    producer: async () => [],
+    clock: systemClock,
+    userAgent: 'Sluice/bench',
+  };
   return sinkKinds.elasticsearch.open({ ...context, options: options as never });
 }
 

@@ -30,6 +30,8 @@ export interface SinkContext<Options> {
   base: string;
   /** The producing identity of every object that is issued here. */
   identityId: string;
+  /** The identity itself, as a JSON text; none before the first journal is made. */
+  producer(): Promise<string[]>;
   clock: Clock;
   userAgent: string;
 }

@@ -3,6 +3,7 @@ import type { SinkVerbs } from '../control/context.ts';
 import { Delivery, shownSetup } from '../delivery/delivery.ts';
 import type { Clock } from '../model/clock.ts';
 import type { DeliveryReport } from '../model/control.ts';
+import { lastVersions } from '../model/entry-filter.ts';
 import { GatewayError } from '../model/error.ts';
 import { sinkKinds } from '../sinks/registry.ts';
 import type { Sink, SinkKind } from '../sinks/sink.ts';
@@ -32,7 +33,9 @@ export function openDeliveries(
   { clock, writer, namespace, userAgent, onError, signal }: DeliveriesParts,
 ): Deliveries {
   const openSink = ({ name, kind, options }: Pick<Config['sinks'][number], 'name' | 'kind' | 'options'>): Sink => {
-    const context = { name, options, base: config.base, identityId: identityId(namespace), clock, userAgent };
+    const id = identityId(namespace);
+    const producer = () => readProducer(writer, config.journals[0]?.name, id);
+    const context = { name, options, base: config.base, identityId: id, producer, clock, userAgent };
     return (sinkKinds[kind as keyof typeof sinkKinds] as SinkKind).open(context);
   };
   const sinks = config.sinks.map(({ name, kind, collections, every, ...rest }) => {
@@ -72,6 +75,13 @@ export function openDeliveries(
     run: () => Promise.all([...deliveries.values()].map(({ delivery }) => delivery.run())),
     close: () => Promise.allSettled([...deliveries.values()].map(({ sink }) => sink.close())),
   };
+}
+
+/** The identity as it stands in a journal; every journal has the same. */
+async function readProducer(writer: Writer, journal: string | undefined, id: string): Promise<string[]> {
+  if (journal === undefined) return [];
+  const { entries } = await writer.page({ ...lastVersions(journal), objectIds: [id], after: 0, limit: 1 });
+  return entries.flatMap((entry) => (entry.kind === 'object' ? [entry.raw] : []));
 }
 
 function noSink(name: string): GatewayError {

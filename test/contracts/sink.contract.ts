@@ -22,7 +22,15 @@ export const collection = {
 
 export function openSink(kind: SinkKind, options: unknown, base: string): Sink {
   const identityId = 'identity--6f1c1b7e-52c4-4b5a-9d3b-0c7f4f2f9f11';
-  return kind.open({ name: 'siem', options, base, identityId, clock: systemClock, userAgent: 'Sluice/test' });
+  return kind.open({
+    name: 'siem',
+    options,
+    base,
+    identityId,
+    producer: async () => [],
+    clock: systemClock,
+    userAgent: 'Sluice/test',
+  });
 }
 
 export const entryOf = (n: number, more: Partial<IndicatorEntry> = {}): IndicatorEntry =>

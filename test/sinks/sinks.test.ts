@@ -10,6 +10,7 @@ import { collection, entryOf, openSink, type SinkScenario, testSinkKind } from '
 import { mountDisk } from '../helpers/disk.ts';
 import { type ElasticFault, startElasticServer } from '../helpers/elastic-server.ts';
 import { openGateway } from '../helpers/gateway.ts';
+import { startWritableTaxii } from '../helpers/writable-taxii.ts';
 
 const never = new AbortController().signal;
 const defaults = {
@@ -39,6 +40,19 @@ const scenarios: Record<keyof typeof sinkKinds, (t: Test) => Promise<SinkScenari
       options: { path, format: 'stix', max_bytes: 100_000_000, max_files: 3 },
       held: async () => readFileSync(join(path, 'all.ndjson'), 'utf8').trimEnd().split('\n'),
       breakDown: async () => writeFileSync(path, 'a file where the directory should be'),
+    };
+  },
+  async taxii(t) {
+    const server = await startWritableTaxii(t);
+    return {
+      options: {
+        ...{ url: server.url, collection: 'drop', token: new Secret('canary-key') },
+        ...{ batch: 500, status_wait: 60_000, timeout: 2000 },
+      },
+      held: async () => server.indicators().map((object) => JSON.stringify(object)),
+      breakDown: async () => {
+        server.faults.isAway = true;
+      },
     };
   },
 };
