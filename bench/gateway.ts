@@ -67,6 +67,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
       const upstream = {
         fetch: async () => Promise.reject(new Error('a benchmark uses no network')),
         files: files.files,
+        contributed: async () => null,
         bytes: () => 0,
         requests: () => 0,
         secrets: () => [],

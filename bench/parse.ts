@@ -106,6 +106,7 @@ async function readAll(format: FeedFormat, given: object, body: AsyncIterable<Ui
     now: () => 0,
     fetch: async () => null,
     files: async () => [{ name: 'rows', size: 0, fault: null, body }],
+    contributed: async () => null,
     signal: new AbortController().signal,
   });
   for await (const { items } of batches) found += items.length;

@@ -11,7 +11,7 @@ import { parseDuration } from '../model/duration.ts';
 import { isUnmatchedType } from '../model/elastic.ts';
 import type { Tlp } from '../model/tlp.ts';
 import type { Config } from './config.ts';
-import { contributedJournal } from './contributed.ts';
+import { defineContributed } from './contributed.ts';
 import { didYouMean } from './messages.ts';
 import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import { policyKeys } from './schema/pool.ts';
@@ -70,7 +70,7 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
   for (const [name, section] of Object.entries(file.collections ?? {})) {
     if (!context.isSound(['collections', name])) continue;
     if (section.contributed === true) {
-      const journal = contributedJournal(name, section, (key, message) => {
+      const journal = defineContributed(name, section, (key, message) => {
         const path = ['collections', name, key];
         context.report(context.placeOf(path), path, message);
       });

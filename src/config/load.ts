@@ -3,6 +3,7 @@ import type { SinkKind } from '../sinks/sink.ts';
 import type { StoreEngine } from '../store/engine.ts';
 import { checkApiRoots, type ResolveContext, resolveCollections } from './collections.ts';
 import type { Config } from './config.ts';
+import { checkFeedCollections } from './contributed.ts';
 import { checkProxy, type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
 import { checkListen, isLoopback, parseListen } from './listen.ts';
 import { effectiveYaml } from './print.ts';
@@ -89,6 +90,11 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
   checkServer(file, checks);
   checkProxy(file?.proxy, checks.placeOf(['proxy']), ['proxy'], report);
   const resolved = resolveCollections(file, new Set(entries.map(([name]) => name)), checks);
+  const isRefused = (collection: string) => !isSound(['collections', collection]);
+  checkFeedCollections(feeds, options, resolved.contributed, isRefused, (feed, message) => {
+    const path = ['feeds', feed, 'collection'];
+    report(checks.placeOf(path), path, message);
+  });
   const sinksNode = root.kind === 'map' ? root.entries.get('sinks')?.node : undefined;
   const sinkEntries = sinksNode?.kind === 'map' ? [...sinksNode.entries] : [];
   const sinks = sinkEntries

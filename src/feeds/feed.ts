@@ -2,7 +2,7 @@ import type { TSchema } from 'typebox';
 import type { Micros, Millis } from '../model/clock.ts';
 import type { FeedDefinition, FeedMode, UpstreamDefinition } from '../model/definition.ts';
 import type { GatewayError } from '../model/error.ts';
-import type { JsonObject } from '../model/json.ts';
+import type { Json, JsonObject } from '../model/json.ts';
 import type { Rejection, SourceObject } from '../model/observation.ts';
 import type { Secret } from '../model/secret.ts';
 
@@ -20,6 +20,8 @@ export interface FeedFormat<Options = any> {
   defaults(options: Options): FeedDefaults;
   /** Whose budget requests spend; null for feeds that never use the network. */
   account(options: Options): FeedAccount | null;
+  /** The contributed collection that it reads. Absent: it reads none. */
+  contributedBy?(options: Options): string;
   /**
    * Yields batches that may be committed one by one, in this order. The last has `last: true`; only a pull that reached it is
    * whole. Throws GatewayError `upstream-*`; batches that were yielded before stay committed.
@@ -74,6 +76,7 @@ export interface FeedContext<Options> {
   now(): Micros;
   fetch: FeedFetch;
   files: FeedFiles;
+  contributed: FeedContributed;
   signal: AbortSignal;
 }
 
@@ -137,6 +140,14 @@ export interface FeedFile {
   fault: string | null;
   body: AsyncIterable<Uint8Array>;
 }
+
+/**
+ * The last versions of the objects of a contributed collection, slice by slice, with the characters of each. Null: nothing changed since
+ * the last whole pull.
+ */
+export type FeedContributed = (
+  collection: string,
+) => Promise<AsyncIterable<readonly { object: Json; bytes: number }[]> | null>;
 
 export interface FeedBatch {
   items: FeedItem[];

@@ -1,3 +1,4 @@
+import { collection } from './collection.ts';
 import { csv } from './csv.ts';
 import type { ConfiguredFeed, FeedFormat } from './feed.ts';
 import { json } from './json.ts';
@@ -10,6 +11,7 @@ import { text } from './text.ts';
 
 /** All feed formats by name. */
 export const feedFormats = {
+  collection,
   csv,
   json,
   'misp-feed': mispFeed,

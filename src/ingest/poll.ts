@@ -118,9 +118,17 @@ async function readFeed(running: RunningPoll, parts: PollParts): Promise<'whole'
   const { cursor } = before;
   const { definition, format, options } = feed;
   const { clock, signal } = parts;
-  const { fetch, files } = upstream;
+  const { fetch, files, contributed } = upstream;
   let isWhole = false;
-  for await (const batch of format.read({ options, cursor, now: () => clock.now(), fetch, files, signal })) {
+  for await (const batch of format.read({
+    options,
+    cursor,
+    now: () => clock.now(),
+    fetch,
+    files,
+    contributed,
+    signal,
+  })) {
     isWhole = batch.last;
     running.note ??= batch.note ?? null;
     for (const part of normaliseBatch(batch, definition, clock.now())) {

@@ -50,9 +50,9 @@ export async function tryFeed(feed: ConfiguredFeed, rows: number, parts: TryPart
   try {
     upstream = await parts.openUpstream(feed, signal);
     const { cursor } = await writer.feedState(name);
-    const { files } = upstream;
+    const { files, contributed } = upstream;
     const fetch = noted(upstream.fetch, report.answers);
-    const batches = format.read({ options, cursor, now: () => clock.now(), fetch, files, signal });
+    const batches = format.read({ options, cursor, now: () => clock.now(), fetch, files, contributed, signal });
     const running = { feed, upstream, report, rows, comparison: await startComparison(name, writer) };
     report.outcome = (await readBatches(batches, running, parts)) ? 'whole' : 'cut';
     report.against = await changesBy(running.comparison, report, mode === 'snapshot', writer);

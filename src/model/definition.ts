@@ -160,9 +160,16 @@ export interface JournalDefinition {
   keepVersions: 'last' | 'all';
 }
 
+/**
+ * The name of a contributed collection's journal. It differs from that of a collection with a policy: what such a one held under the
+ * same alias is not what clients said.
+ */
+export function contributedJournal(alias: string): string {
+  return `contributed:${alias}`;
+}
+
 /** The journal of a contributed collection: it holds what clients add to it, as they said it. No pool writes to it. */
 export interface ContributedDefinition {
-  /** `contributed:NAME`. */
   name: string;
   /** The alias of its collection. */
   collection: string;

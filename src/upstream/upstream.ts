@@ -6,6 +6,7 @@ import type { Secret } from '../model/secret.ts';
 import type { Flights } from '../model/single-flight.ts';
 import type { Writer } from '../store/store.ts';
 import { accountNameOf } from './account.ts';
+import { createContributed } from './contributed.ts';
 import type { Dispatchers } from './dispatcher.ts';
 import { countBytes, createFetcher, type FetchedAnswer } from './fetch.ts';
 import { createFiles } from './files.ts';
@@ -16,6 +17,7 @@ import type { Validators } from './send.ts';
 export interface Upstream {
   fetch: FeedContext<unknown>['fetch'];
   files: FeedContext<unknown>['files'];
+  contributed: FeedContext<unknown>['contributed'];
   /** Upstream requests sent so far. */
   requests(): number;
   /** Bytes read so far. */
@@ -54,6 +56,7 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
     : validatorsOf(await parts.writer.feedState(feed.definition.name), fingerprint);
   const { permit } = parts;
   const files = createFiles(parts.base, known.bodyHash);
+  const collections = createContributed(parts.writer, known.bodyHash);
   const account = feed.format.account(feed.options);
   const accountName = accountNameOf(feed);
   const fetcher =
@@ -82,14 +85,16 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
       const listed = await files.files(path);
       return listed?.map((file) => ({ ...file, body: readWithPermit(permit, counted(file.body)) })) ?? null;
     },
+    contributed: collections.contributed,
     committed: () => permit.release(),
     requests: () => fetcher?.requests() ?? 0,
     bytes: () => bytes + (fetcher?.bytes() ?? 0),
     secrets: () => [...(fetcher?.secrets() ?? [])],
-    isUnchanged: () => (fetcher?.isUnchanged() ?? false) || files.isUnchanged(),
+    isUnchanged: () => (fetcher?.isUnchanged() ?? false) || files.isUnchanged() || collections.isUnchanged(),
     validators: () => {
       const { etag = null, lastModified = null, bodyHash = null } = fetcher?.validators() ?? {};
-      return { etag, lastModified, bodyHash: `${fingerprint}:${files.fingerprint() ?? bodyHash ?? ''}` };
+      const read = files.fingerprint() ?? collections.fingerprint() ?? bodyHash ?? '';
+      return { etag, lastModified, bodyHash: `${fingerprint}:${read}` };
     },
   };
 }

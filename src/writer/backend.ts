@@ -20,6 +20,7 @@ import { storeOf } from '../store/registry.ts';
 import type { Writer } from '../store/store.ts';
 import type { ResolveAll } from '../upstream/dispatcher.ts';
 import { version } from '../version.ts';
+import { followContributions } from './contributed-feeds.ts';
 import { openContributions } from './contributions.ts';
 import { openDeliveries } from './deliveries.ts';
 import { explain } from './explain.ts';
@@ -89,7 +90,10 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
   const { resolveAll } = options;
   const polls = openPolls(config, { clock, writer, journals, userAgent, resolveAll, onPoll, onError, signal });
   const deliveries = openDeliveries(config, { clock, writer, namespace, userAgent, onError, signal });
-  const contributions = openContributions(config, { clock, writer, onChange: () => undefined });
+  const feeds = configuredFeeds(config);
+  const { pollAnew } = polls;
+  const onChange = followContributions(feeds, { clock, pollAnew, onError, signal });
+  const contributions = openContributions(config, { clock, writer, onChange });
   const reportDatesAhead = watchDates(writer, options);
   const tick = async (): Promise<void> => {
     await ticks.tick(signal).finally(reportFault);
@@ -130,7 +134,6 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
     sinks: deliveries,
     onClients,
   };
-  const feeds = configuredFeeds(config);
   return {
     ...controlOf(context),
     ...contributions,

@@ -23,6 +23,8 @@ export interface Polls {
    * follows it. Throws `not-found` for a feed that is not configured, and `unprocessable` for one that is idle.
    */
   poll(feed: string, options?: PollOptions): Promise<PollReport>;
+  /** The same, after a poll of the feed that runs. */
+  pollAnew(feed: string): Promise<PollReport>;
   /** Reads a feed without writing what it says, and shows so many rows. Throws as `poll`. */
   tryFeed(feed: string, rows: number): Promise<TryReport>;
   /** How far the feed is read that is polled or tried now; null: it is not, or nothing came yet. */
@@ -96,10 +98,13 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
     return feed;
   };
 
+  const untilIdle = async (name: string): Promise<void> => {
+    while (running.has(name)) await running.get(name);
+  };
   const pollFeed = async (name: string, options: PollOptions = {}): Promise<PollReport> => {
     const feed = find(name);
     const polls = accountOf(feed) === null ? localPolls : remotePolls;
-    while (options.acceptShrink === true && running.has(name)) await running.get(name);
+    if (options.acceptShrink === true) await untilIdle(name);
     const { value: report, isShared } = await shareFlight(running, name, () =>
       polls.run(() =>
         poll(
@@ -129,6 +134,10 @@ export function openPolls(config: Config, parts: PollsParts): Polls {
 
   return {
     poll: pollFeed,
+    async pollAnew(name) {
+      await untilIdle(name);
+      return pollFeed(name);
+    },
     async tryFeed(name, rows) {
       const feed = find(name);
       const polls = accountOf(feed) === null ? localPolls : remotePolls;

@@ -8,6 +8,7 @@ import { makeReference } from '../../docs/configuration.ts';
 import { isLoopback, parseListen } from '../../src/config/listen.ts';
 import { type LoadedConfig, type LoadOptions, loadConfig } from '../../src/config/load.ts';
 import { type ConfigProblem, problemsOf } from '../../src/config/problem.ts';
+import { collection } from '../../src/feeds/collection.ts';
 import type { FeedFormat } from '../../src/feeds/feed.ts';
 import { durationSchema, formatDuration, parseDuration } from '../../src/model/duration.ts';
 import { GatewayError } from '../../src/model/error.ts';
@@ -984,6 +985,27 @@ t.test('a contributed collection has a journal of its own, of no pool', async (t
   t.notOk('contributed' in (config.collections[2] ?? {}));
   t.notOk(config.journals.some(({ name }) => name.startsWith('contributed')));
   t.equal(load(effective).effective, effective);
+});
+
+t.test('a feed of a collection names one that is contributed', async (t) => {
+  const text = (section: string): string =>
+    `feeds: { team: { format: collection, collection: drop } }\npools: { p: { feeds: [team] } }\n${section}`;
+  const formats = { formats: { web, collection } };
+  const { config } = load(text('collections: { drop: { contributed: true } }\n'), formats);
+  t.match(config.feeds[0], {
+    definition: { mode: 'snapshot', shrinkGuard: null, emptyAllowed: true, lifetime: {}, every: 60_000 },
+    options: { collection: 'drop' },
+  });
+  const problemsWith = (section: string): ConfigProblem[] => problemsIn(text(section), formats);
+  t.match(problemsWith('collections: { drop: { pool: p } }\n'), [
+    { line: 1, column: 50, path: 'feeds.team.collection', message: /^names no collection with contributed: true$/ },
+  ]);
+  t.match(problemsWith('collections: { drops: { contributed: true } }\n'), [{ message: /did you mean drops\?/ }]);
+  t.strictSame(
+    problemsWith('collections: { drop: { contributed: maybe } }\n').map(({ path }) => path),
+    ['collections.drop.contributed'],
+    'one that is wrong in itself is told once',
+  );
 });
 
 t.test('what is allowed but hardly meant is warned of', async (t) => {

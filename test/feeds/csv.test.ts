@@ -33,6 +33,7 @@ function pulledChunks(chunks: readonly Buffer[], options: object): Promise<Pull>
     now: () => 0,
     fetch: async () => null,
     files: async () => [{ name: 'table.csv', size: 1, fault: null, body }],
+    contributed: async () => null,
     signal: new AbortController().signal,
   });
 }

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { parsePreset, presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import { MICROS_PER_SECOND } from '../../src/model/clock.ts';
+import { GatewayError } from '../../src/model/error.ts';
 import type { Json } from '../../src/model/json.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { type OpenScenario, testFeedFormat } from '../contracts/feed.contract.ts';
@@ -35,6 +36,28 @@ const scenarios: Record<keyof typeof feedFormats, OpenScenario> = {
       breakDown() {
         writeFileSync(join(dir, 'drop', 'table.csv.gz'), gzipSync(text).subarray(0, -9));
         rmSync(join(dir, 'drop', 'table.csv'));
+      },
+    };
+  },
+
+  async collection(t: Test) {
+    let objects: Json[] = [];
+    let isDown = false;
+    const contributed = async () =>
+      (async function* () {
+        for (let start = 0; start <= objects.length; start += 100) {
+          yield objects.slice(start, start + 100).map((object) => ({ object, bytes: 500 }));
+          if (isDown) throw new GatewayError('upstream-failed', 'The collection can not be read.');
+        }
+      })();
+    return {
+      bench: await openFeedBench(t, feedFormats.collection, { collection: 'drop' }, { contributed }),
+      serve(count, odd = 0) {
+        const rows = Array.from({ length: count }, (_, n) => indicatorOf(n));
+        objects = [...rows, ...Array.from({ length: odd }, (_, n) => `odd ${n}`)];
+      },
+      breakDown() {
+        isDown = true;
       },
     };
   },

@@ -55,6 +55,7 @@ async function read(options: object, ...files: (Buffer | string)[]) {
     fetch: () => Promise.reject(new Error('a list on a disk needs no network')),
     files: async () =>
       files.map((file, i) => ({ name: `${i}.txt`, size: file.length, fault: null, body: pieces(Buffer.from(file)) })),
+    contributed: async () => null,
     signal: new AbortController().signal,
   });
   return { error, items, rejected, ...outcomeOf(items, rejected) };

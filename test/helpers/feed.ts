@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { Value } from 'typebox/value';
 import type { Dispatcher } from 'undici';
-import type { FeedBatch, FeedContext, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
+import type { FeedBatch, FeedContext, FeedContributed, FeedFormat, FeedItem } from '../../src/feeds/feed.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import type { Rejection } from '../../src/model/observation.ts';
 import type { Writer } from '../../src/store/store.ts';
+import { createContributed } from '../../src/upstream/contributed.ts';
 import type { BodyCaps } from '../../src/upstream/decode-body.ts';
 import { openGuardedDispatcher } from '../../src/upstream/dispatcher.ts';
 import { createFetcher, type FeedFetcher } from '../../src/upstream/fetch.ts';
@@ -28,7 +29,14 @@ export async function openFeedBench<Options>(
   t: Test,
   format: FeedFormat<Options>,
   options: object,
-  parts: { clock?: Clock; base?: string; caps?: Partial<BodyCaps>; dispatcher?: Dispatcher; writer?: Writer } = {},
+  parts: {
+    clock?: Clock;
+    base?: string;
+    caps?: Partial<BodyCaps>;
+    dispatcher?: Dispatcher;
+    writer?: Writer;
+    contributed?: FeedContributed;
+  } = {},
 ): Promise<FeedBench> {
   const clock = parts.clock ?? scriptedClock(START, { auto: true });
   const base = parts.base ?? t.testdir();
@@ -69,6 +77,7 @@ export async function openFeedBench<Options>(
           return fetcher.fetch(request);
         },
         files: createFiles(base, known.bodyHash).files,
+        contributed: parts.contributed ?? createContributed(writer, known.bodyHash).contributed,
         signal,
         fetcher,
         ...over,

@@ -160,6 +160,7 @@ export async function openBench(
       openUpstream: async () => ({
         fetch: () => Promise.reject(new Error('no network here')),
         files: () => Promise.reject(new Error('no disk here')),
+        contributed: () => Promise.reject(new Error('no collections here')),
         requests: () => 0,
         secrets: () => [],
         bytes: () => 0,
