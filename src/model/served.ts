@@ -2,13 +2,14 @@ import type { ObservableKey, ObservableType } from './observable.ts';
 
 /**
  * Why an observation or object that the store holds is left out of a journal: the first reason that applies, in this order. The
- * ceiling comes first, then what the feed itself says, then the journal's policy and profile. For objects that a journal doesn't take,
- * nothing else is checked.
+ * ceiling comes first, then what the feed itself says, what analysts say, the journal's policy and its profile. For objects that a
+ * journal doesn't take, nothing else is checked.
  */
 export const leftOutReasons = [
   'above-ceiling',
   'revoked',
   'expired',
+  'false-positive',
   'suppressed',
   'type-not-taken',
   'objects-not-taken',

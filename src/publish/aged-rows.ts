@@ -1,11 +1,12 @@
 import { MICROS_PER_DAY, type Micros } from '../model/clock.ts';
 import type { FeedDefinition } from '../model/definition.ts';
 import type { ObservableKey } from '../model/observable.ts';
+import type { Observation } from '../model/observation.ts';
 import { sourceObjectsOf } from '../stix/source-objects.ts';
 import type { Transaction } from '../store/store.ts';
 import { addPublished, type Published, withdrawalsOf } from './changes.ts';
 import { freshnessOf, type Journals } from './journals.ts';
-import { expiryOf } from './lifetime.ts';
+import { expiryOf, seenBy } from './lifetime.ts';
 import { publish } from './publish.ts';
 import { isReviewDue } from './review.ts';
 
@@ -54,14 +55,17 @@ export class AgedRows {
     const keys = await tx.observedKeys([name], after, SLICE);
     const state = await tx.feedState(name);
     const freshness = freshnessOf(feed, state, this.#journals.isIdle(name), now);
-    const expired = (await tx.observations([name], keys)).filter((observation) => {
+    const ended = (observation: Observation): boolean => {
       const { revoked, reportedAt } = observation;
       // A STIX object that the next pull may bring once more stays known: else it would be new, and live another lifetime.
       if (sourceObjectsOf(observation).some((one) => state.movedAt !== null && one.reportedAt >= state.movedAt))
         return false;
       const end = revoked ? reportedAt + REVOKED_KEPT : expiryOf(observation, freshness, until);
       return end !== null && end < until;
-    });
+    };
+    const candidates = (await tx.observations([name], keys)).filter(ended);
+    const seen = await this.#sightings(tx, name, candidates);
+    const expired = candidates.filter((one) => ended(seenBy(one, seen.get(one.key) ?? 0)));
     await tx.removeObservations(
       name,
       expired.map(({ key }) => key),
@@ -72,5 +76,21 @@ export class AgedRows {
     }
     await tx.forgetEnded(name, until - REVOKED_KEPT, SLICE);
     return keys.length < SLICE ? null : (keys.at(-1) ?? null);
+  }
+
+  /** When analysts last saw these, in any pool of the feed. */
+  async #sightings(
+    tx: Transaction,
+    feed: string,
+    observations: readonly Observation[],
+  ): Promise<Map<ObservableKey, Micros>> {
+    const seen = new Map<ObservableKey, Micros>();
+    const keys = observations.map(({ key }) => key);
+    for (const pool of new Set(this.#journals.ofFeed(feed).map(({ pool }) => pool))) {
+      for (const { key, seenAt } of await tx.standingVerdicts(pool, keys)) {
+        seen.set(key, Math.max(seen.get(key) ?? 0, seenAt ?? 0));
+      }
+    }
+    return seen;
   }
 }

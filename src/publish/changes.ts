@@ -11,6 +11,8 @@ export interface Changes {
   latest?: { feed: string; observations: ReadonlyMap<ObservableKey, Observation | null> };
   /** Observables on which the feed says nothing any more, where they are known: of a network the addresses are found by it. */
   gone?: readonly Observable[];
+  /** The observables of the keys, where they are known though nobody may say them by themselves: addresses of networks, say. */
+  named?: ReadonlyMap<ObservableKey, Observable>;
 }
 
 /** What was done to journals. */

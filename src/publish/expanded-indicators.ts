@@ -18,7 +18,7 @@ export async function publishExpanded(
   tx: Transaction,
   context: JournalContext,
   expandCidr: number,
-  { keys, latest, gone = [] }: Changes,
+  { keys, latest, gone = [], named }: Changes,
   now: Micros,
 ): Promise<Published> {
   const published: Published = { entries: 0, withdrawn: 0 };
@@ -38,7 +38,7 @@ export async function publishExpanded(
     const observations = await readObservations(tx, context, slice, latest);
     // An observable that is not live and that nobody says by itself stands as the networks over it left it.
     const observables = slice.flatMap((key): Observable[] => {
-      const known = observations.get(key)?.[0]?.observation.observable ?? live.get(key);
+      const known = observations.get(key)?.[0]?.observation.observable ?? live.get(key) ?? named?.get(key);
       return known === undefined ? [] : [{ type: known.type, value: known.value }];
     });
     const networks = observables.filter((observable) => isExpanded(observable, expandCidr));

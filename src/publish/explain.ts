@@ -4,12 +4,12 @@ import { type Observable, observableKey } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Verdict } from '../suppress/suppressor.ts';
+import { readRulings } from './analysts.ts';
 import { addNetworks } from './expanded-indicators.ts';
-import { readObservations } from './indicators.ts';
+import { assess, readObservations } from './indicators.ts';
 import type { JournalContext } from './journals.ts';
 import { resolveMarkings } from './markings.ts';
-import { membershipOf } from './membership.ts';
-import { type FeedObservation, type LeftOutObservation, type Merged, merge } from './merge.ts';
+import type { FeedObservation, LeftOutObservation, Merged } from './merge.ts';
 
 /** What a journal makes of one observable, by the same steps as publishing it. */
 export interface Explanation {
@@ -38,9 +38,10 @@ export async function explainObservable(
   const key = observableKey(observable);
   const observations = await readObservations(tx, context, [key]);
   if (policy.expandCidr !== null) await addNetworks(tx, context, policy.expandCidr, observations, [observable]);
-  const said = (await resolveMarkings(tx, observations)).get(key) ?? [];
-  const { merged, leftOut } = merge(said, context, now);
-  const member = merged === null ? null : membershipOf(merged, context, now);
+  const resolved = await resolveMarkings(tx, observations);
+  const said = resolved.get(key) ?? [];
+  const rulings = context.isRuled ? await readRulings(tx, context.definition.pool, [key], resolved, now) : null;
+  const { merged, leftOut, member } = assess(key, said, context, rulings, now);
   const isRefused = member !== null && 'leftOut' in member;
   return {
     said,

@@ -3,13 +3,14 @@ import type { Claim, IndicatorEntry, WithdrawalReason } from '../model/entry.ts'
 import type { ObservableKey } from '../model/observable.ts';
 import type { LeftOut, LeftOutReason } from '../model/served.ts';
 import type { AppendEntry, Transaction } from '../store/store.ts';
+import { type Assessment, assessRuled, type Rulings, readRulings } from './analysts.ts';
 import type { Changes, Published } from './changes.ts';
 import { type Issue, issue, materialOf, tombstone } from './issue.ts';
 import type { JournalContext } from './journals.ts';
 import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
 import { resolveMarkings } from './markings.ts';
 import { membershipOf } from './membership.ts';
-import { type FeedObservation, type LeftOutObservation, merge } from './merge.ts';
+import { type FeedObservation, type LeftOutObservation, type Merged, merge } from './merge.ts';
 
 /** Brings one journal up to date with changed observables: indicators that are new, changed, renewed, re-issued or withdrawn. */
 export async function publishIndicators(
@@ -85,8 +86,11 @@ export async function decideAll(
   now: Micros,
 ): Promise<Decided> {
   const resolved = isMarked(observations) ? await resolveMarkings(tx, observations) : observations;
+  const rulings = context.isRuled ? await readRulings(tx, context.definition.pool, keys, resolved, now) : null;
   const decided: Decided = { steps: [], dues: [], leftOut: [], lapsed: new Set() };
-  for (const key of keys) decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, context, now, decided);
+  for (const key of keys) {
+    decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, context, rulings, now, decided);
+  }
   return decided;
 }
 
@@ -121,12 +125,13 @@ function decide(
   observations: readonly FeedObservation[],
   live: IndicatorEntry | null,
   context: JournalContext,
+  rulings: Rulings | null,
   now: Micros,
   { steps, dues, leftOut, lapsed }: Decided,
 ): void {
   const { definition } = context;
-  const result = merge(observations, context, now, lapsed);
-  const member = result.merged === null ? null : membershipOf(result.merged, context, now);
+  const result = assess(key, observations, context, rulings, now, lapsed);
+  const { member } = result;
   const refused = member !== null && 'leftOut' in member ? member.leftOut : null;
   if (refused !== null || result.leftOut.length > 0) {
     leftOut.push(...leftOutOf(key, observations, result.leftOut, refused));
@@ -145,7 +150,7 @@ function decide(
   }
   const isElastic = definition.profile === 'elastic-agent';
   const end = validUntilOf(definition.profile, merged.validUntil, now);
-  const isChanged = material.fingerprint !== live.fingerprint;
+  const isChanged = material.fingerprint !== live.fingerprint || isSighted(live, merged, result.seenAt);
   if (isChanged || needsRenewal(live, end, now) || (isElastic && now >= reissueAt(live))) {
     // Elastic drops later versions of an id, so there every change is a new indicator.
     if (isElastic) steps.push({ do: 'reissue', issue: wanted, old: live });
@@ -157,6 +162,25 @@ function decide(
   if (comesSooner || (live.due !== null && live.due <= now)) {
     dues.push({ dateAdded: live.dateAdded, due: dueOf(definition.profile, live, { validUntil: end, changesAt }, now) });
   }
+}
+
+/** What the journal makes of what is said of one observable. `rulings` null: no analyst says anything in the pool. */
+export function assess(
+  key: ObservableKey,
+  observations: readonly FeedObservation[],
+  context: JournalContext,
+  rulings: Rulings | null,
+  now: Micros,
+  lapsed?: Set<string>,
+): Assessment {
+  if (rulings !== null) return assessRuled(key, observations, context, rulings, now, lapsed);
+  const { merged, leftOut } = merge(observations, context, now, lapsed);
+  return { merged, leftOut, member: merged === null ? null : membershipOf(merged, context, now), seenAt: null };
+}
+
+/** Has an analyst seen it since readers were told when it was last seen? */
+function isSighted(live: IndicatorEntry, merged: Merged, seenAt: Micros | null): boolean {
+  return seenAt !== null && (live.lastSeen ?? 0) < seenAt && seenAt <= (merged.lastSeen ?? 0);
 }
 
 /** Observations that don't count, each with its reason; where the journal refuses the merged indicator, the others with that. */

@@ -24,6 +24,8 @@ export interface JournalContext {
   publishers: Publishers;
   /** What keeps indicators out, whoever says them. */
   suppressors: readonly Suppressor[];
+  /** Does any verdict of an analyst stand in the pool? */
+  isRuled: boolean;
   /** The namespace of all ids that this store issues. */
   namespace: string;
 }
@@ -100,6 +102,17 @@ export class Journals {
     return contexts;
   }
 
+  /** The contexts of all journals of this pool. */
+  async contextsOfPool(tx: Transaction, pool: string, now: Micros): Promise<JournalContext[]> {
+    this.decidedAt = Math.max(this.decidedAt, now);
+    const known = new Map<string, FeedFreshness>();
+    const contexts: JournalContext[] = [];
+    for (const definition of this.parts.journals.filter((journal) => journal.pool === pool)) {
+      contexts.push(await this.#context(tx, definition, now, known));
+    }
+    return contexts;
+  }
+
   /** `known`: feeds whose state has been read in this transaction. */
   async #context(
     tx: Transaction,
@@ -115,7 +128,8 @@ export class Journals {
     }
     const publishers = this.#publishers.get(definition.pool) ?? publishersOf([]);
     const suppressors = this.#suppressors.get(definition.name) ?? [];
-    return { definition, feeds, publishers, suppressors, namespace: this.parts.namespace };
+    const isRuled = await tx.hasStandingVerdicts(definition.pool);
+    return { definition, feeds, publishers, suppressors, isRuled, namespace: this.parts.namespace };
   }
 
   async #freshness(tx: Transaction, feed: FeedDefinition, now: Micros): Promise<FeedFreshness> {

@@ -138,6 +138,13 @@ export function scoreOf(observation: Observation, feed: FeedFreshness, now: Micr
   return scoreAt(base, decay, now - Math.max(...since));
 }
 
+/** The observation as if its feed had seen it when an analyst did; as it is where the feed saw it, or first said it, later than that. */
+export function seenBy(observation: Observation, at: Micros): Observation {
+  const { lastSeen, reportedAt, others } = observation;
+  const known = lastSeen ?? Math.max(reportedAt, ...others.map((other) => other.reportedAt));
+  return at <= known ? observation : { ...observation, lastSeen: at };
+}
+
 function sinceOf({ lastSeen }: Observation, { reportedAt }: Dates, { confirmedAt }: FeedFreshness): Micros {
   return lastSeen === null ? (confirmedAt ?? reportedAt) : Math.max(lastSeen, confirmedAt ?? 0);
 }

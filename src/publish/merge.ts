@@ -1,5 +1,5 @@
 import type { Micros } from '../model/clock.ts';
-import { combine, confidenceOf, neededOf, trustedConfidenceOf } from '../model/confidence.ts';
+import { combine, neededOf, trustedConfidenceOf } from '../model/confidence.ts';
 import type { JournalPolicy } from '../model/definition.ts';
 import type { Claim } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -12,7 +12,7 @@ import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { creditOf, sourceReferences } from '../stix/external-reference.ts';
 import { withOtherMarkings } from '../stix/marking.ts';
 import type { FeedFreshness, JournalContext } from './journals.ts';
-import { expiryOf, hasLapsed } from './lifetime.ts';
+import { expiryOf, hasLapsed, seenBy } from './lifetime.ts';
 import type { Publishers } from './publisher.ts';
 
 /** What one feed says about an observable. */
@@ -21,6 +21,8 @@ export interface FeedObservation {
   observation: Observation;
   /** It says so of this network, which is over the observable (expand.ts). */
   network?: string;
+  /** An analyst saw it then. */
+  sightedAt?: Micros;
 }
 
 /** What the admitted observations of one observable say together. */
@@ -99,16 +101,17 @@ export function admit(
 ): { admitted: Admitted[]; leftOut: readonly LeftOutObservation[] } {
   let leftOut = NONE;
   const admitted: Admitted[] = [];
-  for (const { feed: name, observation, network } of observations) {
+  for (const { feed: name, observation: said, network, sightedAt } of observations) {
     const feed = feeds.get(name);
     if (feed === undefined) continue;
+    const observation = sightedAt === undefined ? said : seenBy(said, sightedAt);
     const tlp = observation.tlp ?? feed.definition.tlp;
     const expires = expiryOf(observation, feed, now, policy);
     const confidence = trustedConfidenceOf(observation, feed.definition);
     const reason = reasonOf(observation, { tlp, expires }, policy, now);
     const mayLapse = reason === null || reason === 'expired';
     if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now, policy)) lapsed.add(name);
-    if (reason === null) admitted.push({ observation, network, feed, confidence, tlp, expires });
+    if (reason === null) admitted.push({ said, observation, network, feed, confidence, tlp, expires });
     else leftOut = [...leftOut, { feed: name, reason, ...(network === undefined ? {} : { network }) }];
   }
   return { admitted, leftOut };
@@ -151,6 +154,8 @@ function reasonOf(
 
 /** An observation that counts, with what its feed's configuration says for rows that say nothing themselves. */
 export interface Admitted {
+  said: Observation;
+  /** The same, last seen when an analyst saw it. */
   observation: Observation;
   network: string | undefined;
   feed: FeedFreshness;
@@ -263,9 +268,7 @@ function nameOf({ source_name: source, external_id: id = '', url = '' }: Externa
   return `${publisherKey(source)}\n${id}\n${url}`;
 }
 
-/** What the feed says, however far it is trusted. */
-function claimOf({ observation, network, feed }: Admitted): Claim {
-  const confidence = confidenceOf(observation, feed.definition);
+export function claimOf({ said: observation, network, feed, confidence }: Admitted): Claim {
   const claim: Claim = { feed: feed.definition.name, ...observation.source };
   if (observation.sourceId !== null) claim.id = observation.sourceId;
   if (confidence !== null) claim.confidence = confidence;

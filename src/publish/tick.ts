@@ -3,6 +3,7 @@ import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../model/clock.t
 import type { JournalDefinition } from '../model/definition.ts';
 import type { Transaction } from '../store/store.ts';
 import { AgedRows } from './aged-rows.ts';
+import { keepVerdictDates } from './analyst-verdicts.ts';
 import { addPublished, type Published } from './changes.ts';
 import type { Journals } from './journals.ts';
 import { publish } from './publish.ts';
@@ -28,6 +29,7 @@ export class Ticks {
     const { clock, journals, writer } = this.#journals.parts;
     const now = clock.now();
     await undoClockAhead(this.#journals, now, signal, published);
+    await keepVerdictDates(this.#journals, now, signal, published);
     for (const definition of journals) {
       while (!signal.aborted) {
         const seen = await writer.transaction((tx) => this.#tickSlice(tx, definition, now, published));

@@ -38,6 +38,7 @@ const sentences: Record<WithdrawalReason, Sentence> = {
   revoked: () => 'The feed that said it took it back.',
   expired: ({ policy }, section) =>
     `It is past its own valid_until, or was not seen for the feed's lifetime${policy.maxAge === undefined ? '' : ` or ${section}.max_age`}.`,
+  'false-positive': () => 'An analyst says that it is a false positive.',
   suppressed: (_, section) => `It is suppressed by a rule of ${section}.`,
   'type-not-taken': (_, section) => `${section}.types does not name its type.`,
   'objects-not-taken': (_, section) => `${section}.objects takes indicators only.`,

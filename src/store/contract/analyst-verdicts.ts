@@ -26,7 +26,9 @@ export interface AnalystVerdictReader {
 export interface AnalystVerdictWriter {
   /** Keeps a verdict and gives it its id. The one that stands in the pool on the same question about the observable ends with it. */
   addAnalystVerdict(verdict: Omit<AnalystVerdict, 'id' | 'ended'>): Promise<AnalystVerdict>;
-  /** Those that stand in the pool on any of these keys, in no particular order. Costs next to nothing where the pool has none. */
+  /** Does any stand in the pool? */
+  hasStandingVerdicts(pool: string): Promise<boolean>;
+  /** Those that stand in the pool on any of these keys, in no particular order. */
   standingVerdicts(pool: string, keys: readonly ObservableKey[]): Promise<AnalystVerdict[]>;
   /** Ends those of these that stand. `by` null: each ends at its date. */
   endAnalystVerdicts(ids: readonly number[], at: Micros, by: string | null): Promise<void>;
@@ -34,9 +36,9 @@ export interface AnalystVerdictWriter {
   overdueVerdicts(now: Micros, limit: number): Promise<AnalystVerdict[]>;
   /**
    * What ended by its date stands again where that date is still to come, because the clock was ahead; unless a later verdict answers
-   * the same question.
+   * the same question. Returns those that do, up to `limit`.
    */
-  reviveVerdicts(now: Micros): Promise<void>;
+  reviveVerdicts(now: Micros, limit: number): Promise<AnalystVerdict[]>;
   /** Forgets those that ended before this time, and of all that ended the earliest beyond MAX_ENDED_VERDICTS (limits.ts). */
   forgetEndedVerdicts(before: Micros): Promise<void>;
 }

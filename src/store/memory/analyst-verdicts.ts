@@ -38,6 +38,8 @@ export function writeAnalystVerdicts(database: Database): Sync<AnalystVerdictWri
       return added;
     },
 
+    hasStandingVerdicts: (pool) => matching(standing, (one) => one.pool === pool).length > 0,
+
     standingVerdicts: (pool, keys) =>
       [...new Set(keys)].flatMap((key) =>
         (['confirmed', 'sighted'] as const).flatMap((kind) => standing.get(nameOf({ pool, key, kind })) ?? []),
@@ -54,16 +56,18 @@ export function writeAnalystVerdicts(database: Database): Sync<AnalystVerdictWri
         .sort((a, b) => (a.until ?? 0) - (b.until ?? 0))
         .slice(0, requireLimit(limit)),
 
-    reviveVerdicts(now) {
-      const early = matching(ended, ({ ended }) => ended !== null && ended.by === null && ended.at > now);
-      for (const one of early) {
-        const isAnswered =
-          standing.get(nameOf(one)) !== undefined ||
-          matching(ended, (later) => later.id > one.id && nameOf(later) === nameOf(one)).length > 0;
-        if (isAnswered) continue;
+    reviveVerdicts(now, limit) {
+      const early = matching(ended, (one) => {
+        if (one.ended === null || one.ended.by !== null || one.ended.at <= now) return false;
+        if (standing.get(nameOf(one)) !== undefined) return false;
+        return matching(ended, (later) => later.id > one.id && nameOf(later) === nameOf(one)).length === 0;
+      });
+      const revived = early.slice(0, requireLimit(limit)).map((one) => ({ ...one, ended: null }));
+      for (const one of revived) {
         ended.delete(String(one.id));
-        standing.set(nameOf(one), { ...one, ended: null });
+        standing.set(nameOf(one), one);
       }
+      return revived;
     },
 
     forgetEndedVerdicts(before) {

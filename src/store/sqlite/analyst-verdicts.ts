@@ -114,22 +114,21 @@ export function writeAnalystVerdicts(connection: Connection): Sync<AnalystVerdic
       return { ...verdict, id, ended: null };
     },
 
-    standingVerdicts(pool, keys) {
-      // Nearly always there are none, and then no key is looked up.
-      const any = connection.get(
+    hasStandingVerdicts: (pool) =>
+      connection.get(
         'SELECT 1 FROM analyst_verdicts INDEXED BY analyst_verdicts_standing WHERE pool = ? AND ended_at IS NULL LIMIT 1',
         pool,
-      );
-      if (any === undefined || keys.length === 0) return [];
-      return connection
+      ) !== undefined,
+
+    standingVerdicts: (pool, keys) =>
+      connection
         .all<Row>(
           `SELECT ${COLUMNS} FROM json_each(?) n CROSS JOIN analyst_verdicts v INDEXED BY analyst_verdicts_standing
            ON v.pool = ? AND v.key = unhex(n.value) AND v.ended_at IS NULL`,
           JSON.stringify([...new Set(keys)]),
           pool,
         )
-        .map(verdictOf);
-    },
+        .map(verdictOf),
 
     endAnalystVerdicts(ids, at, by) {
       connection.run(
@@ -151,14 +150,21 @@ export function writeAnalystVerdicts(connection: Connection): Sync<AnalystVerdic
         )
         .map(verdictOf),
 
-    reviveVerdicts(now) {
-      connection.run(
-        `UPDATE analyst_verdicts AS v SET ended_at = NULL
+    reviveVerdicts(now, limit) {
+      const early = connection.all<Row>(
+        `SELECT ${COLUMNS} FROM analyst_verdicts v INDEXED BY analyst_verdicts_by_end
          WHERE v.ended_at > ? AND v.ended_by IS NULL AND NOT EXISTS (
            SELECT 1 FROM analyst_verdicts n INDEXED BY analyst_verdicts_by_key
-           WHERE n.pool = v.pool AND n.key = v.key AND n.question = v.question AND n.id > v.id)`,
+           WHERE n.pool = v.pool AND n.key = v.key AND n.question = v.question AND n.id > v.id) LIMIT ?`,
         now,
+        requireLimit(limit),
       );
+      const revived = early.map((row) => ({ ...verdictOf(row), ended: null }));
+      connection.run(
+        'UPDATE analyst_verdicts SET ended_at = NULL WHERE id IN (SELECT value FROM json_each(?))',
+        JSON.stringify(revived.map(({ id }) => id)),
+      );
+      return revived;
     },
 
     forgetEndedVerdicts(before) {

@@ -26,6 +26,7 @@ const reasonCodes: Record<LeftOutReason, number> = {
   expanded: 11,
   suppressed: 12,
   'label-not-taken': 13,
+  'false-positive': 14,
 };
 const reasonByCode = new Map(Object.entries(reasonCodes).map(([reason, code]) => [code, reason as LeftOutReason]));
 /** Kinds: codes of observables, or these. */

@@ -30,7 +30,7 @@ export async function proveAnalystVerdicts(t: Test, engine: StoreEngine): Promis
   };
 
   t.test('a verdict is read as it was given, in its own pool', async (t) => {
-    const { add, standing, list, reader } = await open(t);
+    const { writer, add, standing, list, reader } = await open(t);
     t.strictSame(await standing('main', 'a.example'), []);
     const given = verdict('a.example', { kind: 'sighted', note: 'n\0', seenAt: START - 5, until: START + 9 });
     const added = await add(given);
@@ -41,8 +41,11 @@ export async function proveAnalystVerdicts(t: Test, engine: StoreEngine): Promis
     t.strictSame(await standing('other', 'a.example'), ['a.example false-positive']);
     t.strictSame(await standing('third', 'a.example'), []);
     t.strictSame(await standing('main'), []);
-    t.equal(await reader.countAnalystVerdicts('main'), 1);
-    t.equal(await reader.countAnalystVerdicts('third'), 0);
+    const has = (pool: string) => writer.transaction((tx) => tx.hasStandingVerdicts(pool));
+    t.strictSame([await has('main'), await has('third')], [true, false]);
+    await writer.transaction((tx) => tx.endAnalystVerdicts([added.id], START, 'bob'));
+    t.strictSame([await has('main'), await has('other')], [false, true]);
+    t.strictSame([await reader.countAnalystVerdicts('main'), await reader.countAnalystVerdicts('other')], [0, 1]);
   });
 
   t.test('on each question about an observable the last one stands, and the one before it is kept', async (t) => {
@@ -132,10 +135,17 @@ export async function proveAnalystVerdicts(t: Test, engine: StoreEngine): Promis
     await add(verdict('answered.example', { kind: 'confirmed' }));
     await add(verdict('seen.example', { kind: 'sighted', seenAt: START }));
     await add(verdict('early.example', { pool: 'other' }));
-    await writer.transaction((tx) => tx.reviveVerdicts(START + 5));
+    const revive = (now: number, limit: number) => writer.transaction((tx) => tx.reviveVerdicts(now, limit));
+    const revived = [...(await revive(START + 5, 1)), ...(await revive(START + 5, 1)), ...(await revive(START + 5, 1))];
+    t.strictSame(
+      revived.sort((a, b) => a.id - b.id),
+      [ended[0], ended[3]],
+    );
+    t.strictSame(await revive(START + 4, 10), [ended[1]]);
     const values = ['early', 'due', 'answered', 'seen', 'hand'].map((name) => `${name}.example`);
     t.strictSame(await standing('main', ...values), [
       'answered.example confirmed',
+      'due.example false-positive',
       'early.example false-positive',
       'seen.example false-positive',
       'seen.example sighted',
