@@ -73,6 +73,7 @@ export async function openBench(location: string, profile: Profile): Promise<Ben
         secrets: () => [],
         isUnchanged: () => false,
         committed: () => undefined,
+        freshUntil: () => null,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
       };
       const parts = { clock, writer, journals, signal, report: console.error, openUpstream: async () => upstream };

@@ -38,6 +38,7 @@ export const statusSchema = Type.Object(
         attempted_at: maybeTime('The last poll, however it ended.'),
         succeeded_at: maybeTime('The last poll that ended whole.'),
         next_poll_at: maybeTime('When the next poll is due.'),
+        fresh_until: maybeTime('Until when its upstream says that the last pull stays as it is, within max_cache.'),
         failures: count('Polls that failed since the last good one.'),
         error: feedErrorSchema,
         ...termsSchemas,

@@ -184,6 +184,7 @@ function defineFeed(
     aliases: [...new Set([...aliases, ...(defaults.title === undefined ? [] : [defaults.title])])],
     ...(section.republishes === undefined ? {} : { republishes: section.republishes }),
     every: section.every ?? defaults.every,
+    maxCache: section.max_cache,
     ...(section.fresh_within === undefined ? {} : { freshWithin: section.fresh_within }),
     ...(section.attribution === undefined ? {} : { attribution: section.attribution }),
     ...(section.terms === undefined ? {} : { terms: section.terms }),

@@ -27,39 +27,58 @@ export async function keepAttempt(feed: FeedDefinition, startedAt: Micros, { wri
 export async function keepConfirmed(
   feed: FeedDefinition,
   startedAt: Micros,
+  freshUntil: Micros | null,
   { writer, clock }: OutcomeParts,
 ): Promise<void> {
   const now = clock.now();
   await writer.transaction(async (tx) => {
     const before = await tx.feedState(feed.name);
     const changedAt = lastChange(before, { hasChanges: false, answer: before }, now);
-    await tx.saveFeedState(feed.name, { ...succeeded(feed, startedAt, now), changedAt });
+    await tx.saveFeedState(feed.name, { ...succeeded(feed, startedAt, freshUntil, now), changedAt });
   });
 }
 
-/** The state of a feed after a whole pull, beside its counters. */
-export function succeeded(feed: FeedDefinition, startedAt: Micros, now: Micros) {
+/** The state of a feed after a whole pull, beside its counters. `asked`: until when its upstream says that it stays as it is. */
+export function succeeded(feed: FeedDefinition, startedAt: Micros, asked: Micros | null, now: Micros) {
+  const freshUntil = boundedWait(feed, startedAt, asked);
   return {
     ...(feed.mode === 'snapshot' ? { confirmedAt: now } : {}),
     succeededAt: now,
     attemptedAt: startedAt,
-    nextPollAt: startedAt + feed.every * MICROS_PER_MS,
+    freshUntil,
+    nextPollAt: dueAt(feed, startedAt, freshUntil),
     failures: 0,
     error: null,
   };
 }
 
+/**
+ * What an upstream says on how long an answer stays as it is lengthens the wait for the next poll, as far as the configuration lets it, and
+ * never beyond half of a lifetime: rows must not age because nobody looked. Null: it lengthens nothing.
+ */
+function boundedWait(
+  { maxCache = 0, lifetime }: FeedDefinition,
+  startedAt: Micros,
+  asked: Micros | null,
+): Micros | null {
+  const longest = Math.min(maxCache, ...Object.values(lifetime).map((each) => each / 2));
+  return asked === null ? null : Math.min(asked, startedAt + Math.floor(longest * MICROS_PER_MS));
+}
+
+/** The pace is the shortest wait. */
+function dueAt({ every }: Pick<FeedDefinition, 'every'>, startedAt: Micros, freshUntil: Micros | null): Micros {
+  return Math.max(startedAt + every * MICROS_PER_MS, freshUntil ?? 0);
+}
+
 /** A pace that was changed in the configuration counts from the last poll, not from the next. */
-export async function keepPace(
-  { name, every }: FeedDefinition,
-  { writer }: Pick<OutcomeParts, 'writer'>,
-): Promise<void> {
+export async function keepPace(feed: FeedDefinition, { writer }: Pick<OutcomeParts, 'writer'>): Promise<void> {
   await writer.transaction(async (tx) => {
-    const { attemptedAt, succeededAt, nextPollAt, error } = await tx.feedState(name);
+    const { attemptedAt, succeededAt, freshUntil: asked, nextPollAt, error } = await tx.feedState(feed.name);
     // After a failure, or a poll that was cut off, there is a reason for the time that stands.
     if (attemptedAt === null || succeededAt === null || succeededAt < attemptedAt || error !== null) return;
-    const due = attemptedAt + every * MICROS_PER_MS;
-    if (due !== nextPollAt) await tx.saveFeedState(name, { nextPollAt: due });
+    const freshUntil = boundedWait(feed, attemptedAt, asked);
+    const due = dueAt(feed, attemptedAt, freshUntil);
+    if (due !== nextPollAt) await tx.saveFeedState(feed.name, { nextPollAt: due, freshUntil });
   });
 }
 

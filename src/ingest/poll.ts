@@ -140,7 +140,7 @@ async function readFeed(running: RunningPoll, parts: PollParts): Promise<'whole'
   if (isWhole) return 'whole';
   if (!upstream.isUnchanged())
     throw new GatewayError('upstream-malformed', `Feed ${definition.name} ended without saying that it was whole.`);
-  await keepConfirmed(definition, startedAt, parts);
+  await keepConfirmed(definition, startedAt, upstream.freshUntil(), parts);
   return 'unchanged';
 }
 
@@ -247,7 +247,7 @@ function stateOf(
       : {
           ...answer,
           changedAt: lastChange(before, { hasChanges, answer }, now),
-          ...succeeded(definition, startedAt, now),
+          ...succeeded(definition, startedAt, upstream.freshUntil(), now),
         }),
   };
 }

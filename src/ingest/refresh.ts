@@ -43,10 +43,11 @@ export async function refreshOverdue(feeds: readonly ConfiguredFeed[], parts: Re
   }
 }
 
-function mayRetry({ succeededAt, attemptedAt, nextPollAt, error }: FeedState, every: Millis, now: Micros): boolean {
+function mayRetry(state: FeedState, every: Millis, now: Micros): boolean {
+  const { attemptedAt, nextPollAt, error } = state;
   if (error === null || !mends.has(error.code) || attemptedAt === null) return false;
   // A poll whose time has come is the schedule's.
-  return isDue({ succeededAt }, every, now) && nextPollAt !== null && nextPollAt > now && now - attemptedAt >= APART;
+  return isDue(state, every, now) && nextPollAt !== null && nextPollAt > now && now - attemptedAt >= APART;
 }
 
 function isSpared(account: AccountState, limits: AccountLimits, now: Micros): boolean {

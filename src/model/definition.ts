@@ -30,6 +30,8 @@ export interface FeedDefinition {
   republishes?: readonly string[];
   /** Milliseconds between polls. */
   every: Millis;
+  /** The upstream's own word on how long an answer stays as it is puts off the next poll by so much at most. Absent: not at all. */
+  maxCache?: Millis;
   /** A list that has not changed for longer has stalled. Absent: its publisher promises nothing. */
   freshWithin?: Millis;
   /** The credit that the publisher asks for; all indicators that the feed stands behind carry it. */

@@ -36,6 +36,8 @@ export interface FeedState {
   bodyHash: string | null;
   /** When its list last changed, as far as pulls show it (ingest/last-change.ts). Null: it was never read whole. */
   changedAt: Micros | null;
+  /** Until when the last whole pull stays as it is by its upstream's word, within bounds (ingest/poll-state.ts). Null: it says nothing. */
+  freshUntil: Micros | null;
   /** When a snapshot feed last confirmed all its rows: by a whole pull, a 304 or an equal body. */
   confirmedAt: Micros | null;
   /** The last poll that ended whole. */

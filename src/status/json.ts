@@ -26,6 +26,7 @@ export function statusJson({ version, startedAt, now, storeFault, feeds, account
       attempted_at: timeOf(feed.attemptedAt),
       succeeded_at: timeOf(feed.succeededAt),
       next_poll_at: timeOf(feed.nextPollAt),
+      fresh_until: timeOf(feed.freshUntil),
       failures: feed.failures,
       error: feed.error === null ? null : { ...errorJson(feed.error), at: timeOf(feed.error.at) },
       gap:

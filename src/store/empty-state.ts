@@ -10,6 +10,7 @@ export function unknownFeed(feed: string): FeedState {
     lastModified: null,
     bodyHash: null,
     changedAt: null,
+    freshUntil: null,
     confirmedAt: null,
     succeededAt: null,
     attemptedAt: null,

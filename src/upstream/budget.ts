@@ -2,6 +2,7 @@ import type { AccountLimits } from '../feeds/feed.ts';
 import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import type { AccountState } from '../model/state.ts';
 import { parseHttpDate } from '../model/timestamp.ts';
+import { freshUntil } from './cache-lifetime.ts';
 
 /**
  * The rate limit of an account, as sliding windows. When upstream begins its own minutes and days is unknown, so no stretch of a
@@ -119,7 +120,7 @@ function slotLength(seconds: number): Micros {
 
 /**
  * Blocks the account for as long as the answer asks for. Read are Retry-After (RFC 9110 section 10.2.3) of 429 and 5xx, and
- * X-RateLimit-Reset of 429 and wherever X-RateLimit-Remaining is 0. Returns the same object when the answer asks for nothing.
+ * X-RateLimit-Reset of 429 and wherever X-RateLimit-Remaining is 0; of a 429 without either, how long it may be kept. Returns the same object when the answer asks for nothing.
  */
 export function applyRateLimit(
   state: AccountState,
@@ -136,11 +137,17 @@ export function applyRateLimit(
   const wait =
     retryAfter ??
     (isRefused || isSpent ? parseReset(headers, responseDate) : null) ??
-    (isRefused ? BLOCK_WITHOUT_HINT : null);
+    (isRefused ? (keptFor(headers, now) ?? BLOCK_WITHOUT_HINT) : null);
   if (wait === null) return state;
   const current = advance(state, now);
   const until = now + Math.min(Math.max(wait, SHORTEST_BLOCK), LONGEST_BLOCK);
   return (current.blockedUntil ?? 0) >= until ? current : { ...current, blockedUntil: until, blockedAt: now };
+}
+
+/** Some say how long a refusal holds only as to caches. */
+function keptFor(headers: Record<string, string>, now: Micros): Micros | null {
+  const until = freshUntil(headers, now);
+  return until === null ? null : until - now;
 }
 
 function parseRetryAfter(headers: Record<string, string>, responseDate: Micros): Micros | null {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { FeedRequest, FeedResponse } from '../feeds/feed.ts';
-import type { Millis } from '../model/clock.ts';
+import type { Micros, Millis } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import { hasTooManyValues, MAX_JSON_VALUES } from '../model/json.ts';
 import { responseDate } from '../model/response-date.ts';
@@ -8,6 +8,7 @@ import type { Secret } from '../model/secret.ts';
 import { type Flights, shareFlight } from '../model/single-flight.ts';
 import { MAX_WAIT_MS, saveOutcome } from './admission.ts';
 import { type BufferedBody, bufferBody, readStart, readText } from './buffered-body.ts';
+import { freshUntil } from './cache-lifetime.ts';
 import { type CookieJar, createCookieJar } from './cookies.ts';
 import { type BodyCaps, bodyCaps, decodeBody } from './decode-body.ts';
 import { answerError, networkError, Retryable, withNetworkErrors } from './failure.ts';
@@ -39,6 +40,8 @@ export interface FeedFetcher {
   isUnchanged(): boolean;
   /** Known once the body was read to its end; nulls for a pull of several requests. */
   validators(): Validators;
+  /** Until when the answer stays as it is by its own word; null for a pull of several requests. */
+  freshUntil(): Micros | null;
 }
 
 /** A successful answer, before it is handed to one or several readers. */
@@ -68,6 +71,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
   let requests = 0;
   let bytes = 0;
   let isUnchanged = false;
+  let keptUntil: Micros | null = null;
   let conditional: { etag: string | null; lastModified: string | null; buffered: BufferedBody } | null = null;
 
   /** One attempt, with the redirects it leads to. */
@@ -129,6 +133,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
       const bodyHash = buffered.hash();
       return bodyHash === null ? NO_VALIDATORS : { etag, lastModified, bodyHash };
     },
+    freshUntil: () => keptUntil,
     async fetch(request) {
       remember(request.authorization?.key);
       // Two feeds on one account often ask for the same at the same moment, as two pools on one list do after every start. An answer that
@@ -136,6 +141,7 @@ export function createFetcher(parts: FetchParts): FeedFetcher {
       const flight = await shareFlight(flights, flightKey(request, cookies, parts), () => fetchWithRetries(request));
       const answer = flight.isShared ? copyOf(flight.value) : flight.value;
       const { status, headers, host, buffered } = answer ?? (await fetchWithRetries(request));
+      if (request.conditional) keptUntil = freshUntil(headers, parts.clock.now());
       const isSameBody = buffered !== null && buffered.hash() !== null && buffered.hash() === parts.validators.bodyHash;
       if (buffered === null || (request.conditional && isSameBody)) {
         isUnchanged = true;

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { AccountLimits, ConfiguredFeed, FeedContext } from '../feeds/feed.ts';
-import type { Clock } from '../model/clock.ts';
+import type { Clock, Micros } from '../model/clock.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Flights } from '../model/single-flight.ts';
@@ -30,6 +30,8 @@ export interface Upstream {
   committed(): void;
   /** To be committed with a whole pull. */
   validators(): Validators;
+  /** Until when that stays as it is by the upstream's word; null: it says nothing. */
+  freshUntil(): Micros | null;
 }
 
 export interface UpstreamParts {
@@ -91,6 +93,7 @@ export async function openUpstream(feed: ConfiguredFeed, parts: UpstreamParts): 
     bytes: () => bytes + (fetcher?.bytes() ?? 0),
     secrets: () => [...(fetcher?.secrets() ?? [])],
     isUnchanged: () => (fetcher?.isUnchanged() ?? false) || files.isUnchanged() || collections.isUnchanged(),
+    freshUntil: () => fetcher?.freshUntil() ?? null,
     validators: () => {
       const { etag = null, lastModified = null, bodyHash = null } = fetcher?.validators() ?? {};
       const read = files.fingerprint() ?? collections.fingerprint() ?? bodyHash ?? '';

@@ -231,6 +231,7 @@ t.test('status shows ages to people and timestamps to programs', async (t) => {
     note: null,
     lapsedAt: null,
     changedAt: null,
+    freshUntil: null,
     bodyHash: null,
     confirmedAt: null,
     succeededAt: NOW - 240 * SECOND,

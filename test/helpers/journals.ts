@@ -166,6 +166,7 @@ export async function openBench(
         bytes: () => 0,
         isUnchanged: () => isUnchanged,
         committed: () => undefined,
+        freshUntil: () => null,
         validators: () => ({ etag: null, lastModified: null, bodyHash: null }),
       }),
     };

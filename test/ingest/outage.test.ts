@@ -156,7 +156,7 @@ collections: { all: { pool: main } }
     await bench.tick();
     t.equal((await bench.indicators()).live.length, 0);
     bench.clock.set(START + HOUR);
-    await keepConfirmed(one, bench.clock.now(), { ...bench, signal: never });
+    await keepConfirmed(one, bench.clock.now(), null, { ...bench, signal: never });
     const again = await openBench(t, [one], [journal({}, { profile })], bench);
     t.equal((await again.indicators()).live.length, 5);
     t.equal((await again.writer.feedState('one')).lapsedAt, null);

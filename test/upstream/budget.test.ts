@@ -204,6 +204,10 @@ t.test('rate-limit headers block the account for as long as they ask for', async
     ['429 with a Reset that has passed', 429, { 'x-ratelimit-reset': `${unix - 30}` }, 60],
     ['Retry-After before Reset', 429, { 'retry-after': '5', 'x-ratelimit-reset': `${unix + 500}` }, 5],
     ['429 without a hint', 429, {}, 60],
+    // lemon24/reader issue 376: a publisher that blocks who asks again within the max-age of its refusal.
+    ['429 that says only how long it may be kept', 429, { 'cache-control': 'max-age=7200' }, 7200],
+    ['429 that may be kept for days', 429, { 'cache-control': 'max-age=172800' }, 86_400],
+    ['Retry-After before max-age', 429, { 'retry-after': '5', 'cache-control': 'max-age=7200' }, 5],
     ['429 with nonsense', 429, { 'retry-after': 'soon', 'x-ratelimit-reset': 'NaN' }, 60],
     ['429 with zero', 429, { 'retry-after': '0' }, 1],
     ['429 for ever', 429, { 'retry-after': '999999999' }, 86_400],

@@ -67,6 +67,12 @@ export const feedSchema = Type.Object(
     every: Type.Optional(
       durationSchema({ minimum: '1s', maximum: '366d', description: 'Time between polls. Default: the format says.' }),
     ),
+    max_cache: durationSchema({
+      default: '1d',
+      maximum: '30d',
+      description:
+        "Cache-Control (max-age) or Expires of an answer puts off the next poll by so much at most after the last one; it never brings one forward. Of feeds that are read in one answer. 0s: it doesn't count.",
+    }),
     override_minimum: Type.Optional(line('Why every may be shorter than the preset’s publisher asks for.')),
     fresh_within: Type.Optional(
       durationSchema({

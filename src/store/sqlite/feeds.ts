@@ -12,6 +12,7 @@ const stateColumns = {
   lastModified: 'last_modified',
   bodyHash: 'body_hash',
   changedAt: 'changed_at',
+  freshUntil: 'fresh_until',
   confirmedAt: 'confirmed_at',
   succeededAt: 'succeeded_at',
   attemptedAt: 'attempted_at',

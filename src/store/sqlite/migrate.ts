@@ -9,6 +9,7 @@ import { filtered } from './migrations/004-filtered.ts';
 import { analystVerdicts } from './migrations/005-analyst-verdicts.ts';
 import { contributions } from './migrations/006-contributions.ts';
 import { changedAt } from './migrations/007-changed-at.ts';
+import { freshUntil } from './migrations/008-fresh-until.ts';
 
 /** In order, without a gap. A published one is never edited. */
 export const migrations: readonly Migration[] = [
@@ -19,6 +20,7 @@ export const migrations: readonly Migration[] = [
   analystVerdicts,
   contributions,
   changedAt,
+  freshUntil,
 ];
 
 /** "SLUC": tells a store of ours from any other SQLite file (https://sqlite.org/pragma.html#pragma_application_id). */
