@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import Type, { type TSchema } from 'typebox';
 import { GatewayError } from '../src/model/error.ts';
 import type { Operation } from './methods.ts';
+import { readParams } from './operation.ts';
 import { matchesEtag } from './page-reply.ts';
 
 /**
@@ -17,6 +19,8 @@ export interface Assets {
   /** Sends a loaded file: the route's parameters are `hash` and `file`. */
   files(): Operation;
 }
+
+const fileParams = Type.Object({ hash: Type.String(), file: Type.String() });
 
 /** By extension. A file with another one is refused at start. */
 const mediaTypes: Record<string, string> = {
@@ -68,11 +72,11 @@ export function readAssets(name: string, path: string): Assets {
     },
     files: () =>
       operationOf((request, reply) => {
-        const asked = request.params as { hash: string; file: string };
+        const asked = readParams(request, fileParams);
         const file = asked.hash === hash ? files.get(asked.file) : undefined;
         if (file === undefined) throw new GatewayError('not-found', 'There is no such file.');
         return send(file, 'public, max-age=31536000, immutable', request, reply);
-      }),
+      }, fileParams),
   };
 }
 
@@ -84,8 +88,8 @@ function assetOf(file: string, content: string | Buffer): Asset {
 }
 
 /** For people, not for programs: the document leaves it out. */
-function operationOf(handler: Operation['handler']): Operation {
-  return { schema: { hide: true }, handler };
+function operationOf(handler: Operation['handler'], params?: TSchema): Operation {
+  return { schema: { hide: true, ...(params === undefined ? {} : { params }) }, handler };
 }
 
 function send(

@@ -14,7 +14,7 @@ import { openBuilds } from './lists/builds.ts';
 import { findDataDirectory, type LoadedFile, type Overrides } from './load.ts';
 import { createLog } from './log.ts';
 import { systemClock } from './model/clock.ts';
-import { GatewayError } from './model/error.ts';
+import { GatewayError, messageOf } from './model/error.ts';
 import { readAsked } from './normalise/asked.ts';
 import { answerBytesWithin, connectionsWithin } from './process-limits.ts';
 import { feedFactsOf } from './status/feeds.ts';
@@ -191,7 +191,7 @@ async function listen(app: ReturnType<typeof buildApp>, { listen: { host, port }
   try {
     await app.listen({ host, port });
   } catch (cause) {
-    throw new GatewayError('unavailable', `Can't listen on ${host}:${port}: ${(cause as Error).message}`, { cause });
+    throw new GatewayError('unavailable', `Can't listen on ${host}:${port}: ${messageOf(cause)}`, { cause });
   }
 }
 

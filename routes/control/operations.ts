@@ -7,7 +7,7 @@ import { type ObservableType, observableTypes } from '../../src/model/observable
 import { explainJson } from '../../src/status/explain.ts';
 import { deadLettersJson, pollJson, rejectionsJson, statusJson } from '../../src/status/json.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter, type OperationText, operation, wordParameter } from '../operation.ts';
+import { numberParameter, type OperationText, operation, readParams, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { problemForm } from '../problem.ts';
 import { readLimit, readQuery } from '../query.ts';
@@ -88,7 +88,7 @@ export function pollFeed(context: RouteContext): Operation {
     errors: ['unprocessable'] as const,
   };
   return controlOperation(text, (request, reply) => {
-    const { feed } = paramsOf(request);
+    const { feed } = readParams(request, feedParams);
     const isForced = readQuery(request)['accept_shrink'] === 'true';
     const poll = isForced ? context.control.acceptShrink(feed) : context.control.poll(feed);
     return withinWait(context, request, reply, poll.then(pollJson), ({ outcome }) => outcome);
@@ -119,7 +119,7 @@ export function getRejections(context: RouteContext): Operation {
     reply: json('Counts and rows.', rejectionsSchema),
   };
   return controlOperation(text, async (request) => {
-    const { feed } = paramsOf(request);
+    const { feed } = readParams(request, feedParams);
     return [rejectionsJson(feed, await context.control.rejections(feed, limitOf(request))), 'done'];
   });
 }
@@ -134,7 +134,7 @@ export function getFailedEntries(context: RouteContext): Operation {
     reply: json('Entries by collection and date.', Type.Array(deadLetterSchema)),
   };
   return controlOperation(text, async (request) => {
-    const letters = await context.control.deadLetters(paramsOf(request).sink, limitOf(request));
+    const letters = await context.control.deadLetters(readParams(request, sinkParams).sink, limitOf(request));
     return [deadLettersJson(letters), 'done'];
   });
 }
@@ -151,7 +151,7 @@ export function retrySink(context: RouteContext): Operation {
     errors: ['sink-refused', 'sink-unavailable'] as const,
   };
   return controlOperation(text, (request, reply) =>
-    withinWait(context, request, reply, context.control.retrySink(paramsOf(request).sink), () => 'done'),
+    withinWait(context, request, reply, context.control.retrySink(readParams(request, sinkParams).sink), () => 'done'),
   );
 }
 
@@ -197,11 +197,6 @@ async function withinWait<Report>(
 
 function codeOf(error: unknown): string {
   return error instanceof GatewayError ? error.code : 'internal';
-}
-
-/** Checked by the schema of the operation. */
-function paramsOf(request: FastifyRequest): { feed: string; sink: string } {
-  return request.params as { feed: string; sink: string };
 }
 
 function limitOf(request: FastifyRequest): number {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClientRate } from '../model/definition.ts';
 import { formatDuration } from '../model/duration.ts';
+import { messageOf } from '../model/error.ts';
 import { type ClientRole, clientRoles, MAX_CERTIFICATES } from '../model/state.ts';
 import { type Tlp, tlpLevels } from '../model/tlp.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
@@ -140,7 +141,7 @@ function certificate(path: string, before: string[] = []): string[] {
   try {
     text = readFileSync(path);
   } catch (error) {
-    throw new InvalidArgumentError(`It can't be read: ${(error as Error).message}`);
+    throw new InvalidArgumentError(`It can't be read: ${messageOf(error)}`);
   }
   try {
     return fingerprint(new X509Certificate(text).fingerprint256, before);

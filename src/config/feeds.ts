@@ -2,7 +2,7 @@ import type { FeedDefaults, FeedFormat } from '../feeds/feed.ts';
 import type { Millis } from '../model/clock.ts';
 import type { DecayDefinition, FeedDefinition, ProxySetting, UpstreamDefinition } from '../model/definition.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
-import { GatewayError } from '../model/error.ts';
+import { GatewayError, messageOf } from '../model/error.ts';
 import { compileValuePattern, type FeedFilter } from '../model/feed-filter.ts';
 import { Secret } from '../model/secret.ts';
 import { isWithin } from '../model/tlp.ts';
@@ -121,7 +121,7 @@ function checkFilter(filter: FeedFilter | undefined, path: Step[], keyAt: Mark, 
       try {
         compileValuePattern(pattern);
       } catch (error) {
-        context.report(context.places.get(pathText(at)) ?? keyAt, at, (error as Error).message);
+        context.report(context.places.get(pathText(at)) ?? keyAt, at, messageOf(error));
         return false;
       }
     }

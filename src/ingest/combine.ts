@@ -112,8 +112,8 @@ function unite(a: readonly string[], b: readonly string[]): string[] {
 function uniteReferences(a: readonly ExternalReference[], b: readonly ExternalReference[]): ExternalReference[] {
   const united = new Map([...a, ...b].map((reference) => [textOf(reference), reference]));
   if (united.size <= MAX_REFERENCES) return [...united.values()];
-  const texts = [...united.keys()].sort().slice(0, MAX_REFERENCES);
-  return texts.map((text) => united.get(text) as ExternalReference);
+  const inOrder = [...united].sort(([a], [b]) => (a < b ? -1 : 1));
+  return inOrder.slice(0, MAX_REFERENCES).map(([, reference]) => reference);
 }
 
 function textOf({ source_name, external_id = '', url = '', description = '' }: ExternalReference): string {

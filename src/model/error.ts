@@ -63,6 +63,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** The message of whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** The message of a feed's error with its excerpt, for the operator. */
 export function errorText({ message, excerpt }: { message: string; excerpt?: string | undefined }): string {
   return excerpt === undefined ? message : `${message} It begins with: ${excerpt}`;

@@ -1,6 +1,6 @@
 import { MICROS_PER_MS, type Micros } from '../model/clock.ts';
 import type { ObjectEntry } from '../model/entry.ts';
-import { type JsonObject, jsonText } from '../model/json.ts';
+import { type JsonObject, jsonText, parseJson } from '../model/json.ts';
 import type { StixObject } from '../model/observation.ts';
 import { floorToMillis, formatMillis, parseTimestamp } from '../model/timestamp.ts';
 import { tlpMarkingIds } from '../stix/marking.ts';
@@ -20,8 +20,8 @@ export async function currentIdentity(tx: Transaction, wanted: StixObject): Prom
     if (entry !== undefined && (newest === null || entry.version > newest.version)) newest = entry;
   }
   if (newest === null) return wanted;
-  const known = JSON.parse(newest.raw) as JsonObject;
-  if (undated(known) === undated(wanted.raw)) return { ...wanted, version: known['modified'] as string, raw: known };
+  const known: JsonObject = parseJson(newest.raw);
+  if (undated(known) === undated(wanted.raw)) return { ...wanted, version: String(known['modified']), raw: known };
   const modified = formatMillis(Math.max(timeOf(wanted), floorToMillis(newest.version) + MICROS_PER_MS));
   const created = known['created'] ?? modified;
   return { ...wanted, version: modified, raw: { ...wanted.raw, created, modified } };

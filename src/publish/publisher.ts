@@ -24,9 +24,9 @@ export function publishersOf(feeds: Iterable<PublishingFeed>): Publishers {
   const all = [...feeds];
   const owner = new Map<string, string>();
   for (const { name, title, aliases } of all) {
-    const names = [title, name, ...aliases].map(publisherKey);
+    const key = publisherKey(title);
+    const names = [key, ...[name, ...aliases].map(publisherKey)];
     const shared = new Set(names.map((each) => owner.get(each)));
-    const key = names[0] as string;
     // A feed whose title is one feed's name and whose name is another's makes all of them one.
     for (const [each, before] of owner) if (shared.has(before)) owner.set(each, key);
     for (const each of names) owner.set(each, key);

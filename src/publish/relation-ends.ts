@@ -1,5 +1,5 @@
-import type { Claim, IndicatorEntry } from '../model/entry.ts';
-import type { JsonObject } from '../model/json.ts';
+import type { IndicatorEntry } from '../model/entry.ts';
+import { type JsonObject, parseJson } from '../model/json.ts';
 import type { ObservableKey } from '../model/observable.ts';
 import type { StixObject } from '../model/observation.ts';
 import { relationshipEnds } from '../stix/relationship.ts';
@@ -71,7 +71,7 @@ async function servedBy(tx: Transaction, journal: string, feed: string, ids: rea
   const observations = await tx.saidBy(feed, ids);
   const live = new Map(
     (await tx.liveEntries(journal, [...new Set(observations.map(({ key }) => key))]))
-      .filter(({ sources }) => (JSON.parse(sources) as Claim[]).some((claim) => claim.feed === feed))
+      .filter(({ sources }) => parseJson(sources).some((claim) => claim.feed === feed))
       .map((entry) => [entry.key, entry]),
   );
   const entries = new Map<string, IndicatorEntry>();

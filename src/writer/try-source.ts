@@ -50,21 +50,18 @@ export async function trySource({ name, section }: TrySource, options: TrySource
   }
   // Any format that reads a source takes its keys.
   const asked = feedOf(name, { format: 'stix', ...section }, options.base);
-  let found: { feed: ConfiguredFeed; section: Record<string, unknown>; why: string } | null = null;
+  const found: { feed: ConfiguredFeed; section: Record<string, unknown>; why: string }[] = [];
   const format = guessing(meaning, (guess) => {
     const guessed = withGuess(section, guess);
     const feed = feedOf(name, guessed, options.base);
-    found = { feed, section: guessed, why: guess.why };
+    found.push({ feed, section: guessed, why: guess.why });
     return feed;
   });
   const report = await tryAlone({ ...asked, format }, options);
-  if (found === null) return { ...report, section };
-  const {
-    feed,
-    section: guessed,
-    why,
-  } = found as { feed: ConfiguredFeed; section: Record<string, unknown>; why: string };
-  return { ...report, format: feed.format.name, mode: feed.definition.mode, guessed: why, section: guessed };
+  const last = found.at(-1);
+  if (last === undefined) return { ...report, section };
+  const { feed, why } = last;
+  return { ...report, format: feed.format.name, mode: feed.definition.mode, guessed: why, section: last.section };
 }
 
 const meaning: Meaning = {

@@ -1,6 +1,6 @@
 import { query } from 'jsonpath-rfc9535';
 import parse from 'jsonpath-rfc9535/parser';
-import { GatewayError } from '../../model/error.ts';
+import { GatewayError, messageOf } from '../../model/error.ts';
 import type { Json } from '../../model/json.ts';
 
 /** A step of a path: the member of a name, or every member of a list or object. */
@@ -61,7 +61,7 @@ function segmentsOf(text: string) {
     return segments;
   } catch (error) {
     if (error instanceof GatewayError) throw error;
-    return refuse(`it is not as RFC 9535 has it (${(error as Error).message})`);
+    return refuse(`it is not as RFC 9535 has it (${messageOf(error)})`);
   }
 }
 

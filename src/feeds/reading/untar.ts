@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream';
 import { extract } from 'tar-stream';
-import { GatewayError } from '../../model/error.ts';
+import { GatewayError, messageOf } from '../../model/error.ts';
 import { isContent, MAX_ENTRIES } from './archive.ts';
 import { asBuffer, type ByteStream, malformed } from './stream.ts';
 import { checkUnpackedSize } from './unpacked-size.ts';
@@ -87,6 +87,6 @@ class Blocks {
   /** The error that the source threw, else what the library found, in our words. */
   explain(error: unknown): unknown {
     if (this.#error !== null) return this.#error;
-    return error instanceof GatewayError ? error : malformed(this.#name, 'tar', (error as Error).message);
+    return error instanceof GatewayError ? error : malformed(this.#name, 'tar', messageOf(error));
   }
 }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl';
-import { GatewayError } from '../../model/error.ts';
+import { GatewayError, messageOf } from '../../model/error.ts';
 import { isContent, MAX_ENTRIES } from './archive.ts';
 import { type ByteStream, malformed } from './stream.ts';
 import { checkUnpackedSize } from './unpacked-size.ts';
@@ -75,6 +75,6 @@ async function inOurWords<T>(name: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    throw malformed(name, 'zip', (error as Error).message);
+    throw malformed(name, 'zip', messageOf(error));
   }
 }

@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { GatewayError } from '../../model/error.ts';
+import { GatewayError, messageOf } from '../../model/error.ts';
 import { type FieldOptions, type RowFieldName, rowFields, rowMaker } from '../fields.ts';
 import type { LineContent, ReadLine } from './line.ts';
 
@@ -28,7 +28,7 @@ function compile(pattern: string): RE2JS {
   try {
     expression = RE2JS.compile(pattern);
   } catch (error) {
-    throw new GatewayError('config-invalid', `pattern: ${(error as Error).message}`);
+    throw new GatewayError('config-invalid', `pattern: ${messageOf(error)}`);
   }
   if (expression.programSize() <= MAX_STEPS) return expression;
   throw new GatewayError('config-invalid', `pattern takes more than ${MAX_STEPS} steps`);

@@ -26,7 +26,8 @@ const tlpCodes: Record<Tlp, number> = { clear: 1, green: 2, amber: 3, 'amber+str
 const observableByCode = new Map<number, ObservableType>(invert(observableCodes));
 const tlpByCode = new Map<number, Tlp>(invert(tlpCodes));
 
-function invert<Word extends string>(codes: Record<Word, number>): [number, Word][] {
+/** Codes with their words, for a map of words by code. */
+export function invert<Word extends string>(codes: Record<Word, number>): [number, Word][] {
   return Object.entries(codes).map(([word, code]) => [code as number, word as Word]);
 }
 

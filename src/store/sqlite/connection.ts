@@ -85,6 +85,13 @@ export class Connection {
     return this.statement(sql).get(...values) as unknown as Row | undefined;
   }
 
+  /** The only row of a query that always has one. */
+  one<Row extends readonly unknown[]>(sql: string, ...values: Value[]): Row {
+    const row = this.get<Row>(sql, ...values);
+    if (row === undefined) throw new Error(`no row came of ${sql}`);
+    return row;
+  }
+
   allNamed<Row extends readonly unknown[]>(sql: string, values: Named): Row[] {
     return this.statement(sql).all(values) as unknown as Row[];
   }

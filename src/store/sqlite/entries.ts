@@ -30,13 +30,14 @@ function newTally(): Tally {
 export function writeEntries(connection: Connection, reservations: Reservations): Sync<Entries> {
   return {
     append(name, appended) {
-      if (appended.length === 0) return;
+      const head = appended.at(-1)?.entry.dateAdded;
+      if (head === undefined) return;
       const journal = requireJournal(connection, name);
       requireStamped(journal, appended, reservations.get(journal.id));
       const tally = newTally();
       const dates = insertEntries(connection, journal, appended, tally);
       countAppended(connection, journal.id, dates);
-      connection.run('UPDATE journals SET head = ? WHERE id = ?', dates.at(-1) as Micros, journal.id);
+      connection.run('UPDATE journals SET head = ? WHERE id = ?', head, journal.id);
       const replaced = appended.flatMap(({ replaces }) => (replaces === null ? [] : [replaces]));
       supersede(connection, journal, replaced, tally);
       saveTally(connection, journal.id, tally);
@@ -155,7 +156,7 @@ function openCode(connection: Connection, ...type: [stixType: string, observable
     ...type,
   );
   const sql = 'SELECT code FROM entry_types WHERE stix_type = ? AND observable = ? AND company = ?';
-  return connection.get<[number]>(sql, ...type)?.[0] as number;
+  return connection.one<[number]>(sql, ...type)[0];
 }
 
 /** Drops or marks what has a successor now. Throws when one of them doesn't stand: two last versions would remain. */

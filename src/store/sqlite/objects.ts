@@ -1,5 +1,4 @@
 import type { JsonObject } from '../../model/json.ts';
-import type { StixObject } from '../../model/observation.ts';
 import type { ObjectWriter, StoredObject } from '../contract/objects.ts';
 import type { Sync } from '../synchronous.ts';
 import type { Connection } from './connection.ts';
@@ -18,7 +17,7 @@ export function writeObjects(connection: Connection, ids: RowIds, touch: Touch):
       const rows = Array.from(latest.values(), incomingObject);
       if (rows.length === 0) return [];
       const { changed } = upsert(connection, ids, OBJECTS, openFeed(connection, own.feed), own.objects, rows);
-      return changed.map((id) => latest.get(id) as StixObject);
+      return changed.flatMap((id) => latest.get(id) ?? []);
     },
 
     objectVersions(feed, ids) {
@@ -33,8 +32,8 @@ export function writeObjects(connection: Connection, ids: RowIds, touch: Touch):
     },
 
     removeObjects(feed, wanted) {
-      if (wanted.length === 0 || !hasAny(connection, OBJECTS, feed)) return [];
-      const id = findFeed(connection, feed) as number;
+      const id = findFeed(connection, feed);
+      if (id === undefined || wanted.length === 0 || !hasAny(connection, OBJECTS, feed)) return [];
       const sql = `DELETE FROM feed_objects INDEXED BY feed_objects_by_id
         WHERE feed = ? AND object_id IN (SELECT value FROM json_each(?)) RETURNING object_id`;
       const removed = connection.all<[string]>(sql, id, JSON.stringify(wanted)).map(([name]) => name);

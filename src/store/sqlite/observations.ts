@@ -39,16 +39,16 @@ export function writeObservations(connection: Connection, ids: RowIds, touch: To
 
     amend(feed, observations) {
       const standing = new Map(findObservations(connection, feed, observations.map(keyOf)).map((row) => [row[0], row]));
-      const number = findFeed(connection, feed) as number;
+      const number = findFeed(connection, feed);
       const update = `UPDATE observations INDEXED BY observations_by_key
         SET fingerprint = ${AMENDED}, ${assignments(OBSERVATIONS)} WHERE feed = ?2 AND key = unhex(?3) RETURNING id`;
       return observations.flatMap((observation) => {
         const row = standing.get(observation.key);
-        if (row === undefined) throw misuse(`"${feed}" has no observation to amend`);
+        if (row === undefined || number === undefined) throw misuse(`"${feed}" has no observation to amend`);
         const incoming = new IncomingObservation(observation);
         const known = new IncomingObservation(observationFromRow(feed, row));
         if (incoming.fingerprint === known.fingerprint) return [];
-        const [id] = connection.get<[number]>(update, ...incoming.values(null, number)) as [number];
+        const [id] = connection.one<[number]>(update, ...incoming.values(null, number));
         keepShared(connection, id, number, incoming.shared);
         return [observation.key];
       });
@@ -77,11 +77,11 @@ export function writeObservations(connection: Connection, ids: RowIds, touch: To
     },
 
     saidBy(feed, statements) {
-      if (statements.length === 0 || !hasAny(connection, OBSERVATIONS, feed)) return [];
+      const id = findFeed(connection, feed);
+      if (id === undefined || statements.length === 0 || !hasAny(connection, OBSERVATIONS, feed)) return [];
       const wanted = new Set(statements);
       const numbers = JSON.stringify([...wanted].flatMap((id) => statementNumber(id) ?? []));
       // Each table by itself: nearly always there is nothing in either.
-      const id = findFeed(connection, feed) as number;
       const found = [
         ...connection.all<[number]>(
           `SELECT o.id FROM json_each(?) n CROSS JOIN observations o INDEXED BY observations_by_statement

@@ -91,7 +91,7 @@ export function walkPages(connection: Connection): Walks {
       const entries: IndicatorEntry[] = [];
       const want = (journal: JournalRow, typeCounts: TypeCount[]) => liveEntriesQuery(journal, typeCounts, query);
       yield* walk(connection, query.journal, want, (stretch) =>
-        readEntries(connection, stretch, (entry) => entries.push(entry as IndicatorEntry)),
+        readEntries(connection, stretch, (entry) => entries.push(indicatorOf(entry))),
       );
       const more = cut(entries, query.limit);
       return { entries, more };
@@ -181,9 +181,14 @@ export function entriesOnKeys(
     `SELECT ${TAKE_ENTRY} FROM json_each(?) k CROSS JOIN entries e INDEXED BY entries_by_key
      ON e.journal = ? AND e.key = unhex(k.value) AND e.superseded = 0 ${and}`,
     [JSON.stringify([...new Set(keys)]), journal.id],
-    (row) => entries.push(entryFromRow(row, byCode) as IndicatorEntry),
+    (row) => entries.push(indicatorOf(entryFromRow(row, byCode))),
   );
   return entries.sort(byDate);
+}
+
+function indicatorOf(entry: Entry): IndicatorEntry {
+  if (entry.kind !== 'indicator') throw new Error(`${entry.objectId} is no indicator`);
+  return entry;
 }
 
 /** Visits what is wanted, in its order. */

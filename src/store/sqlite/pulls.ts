@@ -9,7 +9,7 @@ import { dropVerdicts } from './verdicts.ts';
 
 export function writePulls(connection: Connection, touch: Touch): Sync<PullWriter> {
   let asked: Seen;
-  connection.db.function('seen', { directOnly: true }, (id) => (asked.has(id as number) ? 1 : 0));
+  connection.db.function('seen', { directOnly: true }, (id) => (asked.has(Number(id)) ? 1 : 0));
 
   /** Names of up to `limit` rows that were not seen, removed, in their order; goes on where the last call stopped. */
   const remove = (kind: Kind, feed: string, seen: Seen, limit: number): string[] => {

@@ -56,10 +56,10 @@ export function writeRejections(
       if (rejections.length === 0) return { added: 0, first: 0 };
       const own = touch(pull);
       const feed = openFeed(connection, own.feed);
-      own.number ??= connection.get<[number]>(
+      own.number ??= connection.one<[number]>(
         'UPDATE feeds SET pulls = pulls + 1 WHERE id = ? RETURNING pulls',
         feed,
-      )?.[0] as number;
+      )[0];
       const batch = eachOnce(rejections);
       const known = pullsOf(connection, feed, [...batch.keys()]);
       const isFirst = (name: string): boolean => known.get(name) !== own.number;

@@ -20,9 +20,9 @@ export function countAppended(connection: Connection, journal: number, dates: re
       open[0],
     );
   }
-  while (taken < dates.length) {
+  for (let first = dates[taken]; first !== undefined; first = dates[taken]) {
     const entries = Math.min(SEGMENT_ENTRIES, dates.length - taken);
-    connection.run('INSERT INTO segments VALUES (?, ?, ?, 0)', journal, dates[taken] as Micros, entries);
+    connection.run('INSERT INTO segments VALUES (?, ?, ?, 0)', journal, first, entries);
     taken += entries;
   }
 }

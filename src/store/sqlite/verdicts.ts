@@ -3,7 +3,7 @@ import { requireLimit } from '../misuse.ts';
 import type { Reader, Transaction } from '../store.ts';
 import type { Sync } from '../synchronous.ts';
 import { readCited } from './cited.ts';
-import { observableCodes, observableOfCode } from './codes.ts';
+import { invert, observableCodes, observableOfCode } from './codes.ts';
 import type { Connection } from './connection.ts';
 import { Changes, VERDICT_COUNTS } from './counts.ts';
 import { type Kind, OBJECTS, OBSERVATIONS } from './feed-rows.ts';
@@ -28,7 +28,14 @@ const reasonCodes: Record<LeftOutReason, number> = {
   'label-not-taken': 13,
   'false-positive': 14,
 };
-const reasonByCode = new Map(Object.entries(reasonCodes).map(([reason, code]) => [code, reason as LeftOutReason]));
+const reasonByCode = new Map<number, LeftOutReason>(invert(reasonCodes));
+
+function reasonOfCode(code: number): LeftOutReason {
+  const reason = reasonByCode.get(code);
+  if (reason === undefined) throw new Error(`unknown reason code ${code}`);
+  return reason;
+}
+
 /** Kinds: codes of observables, or these. */
 const OBJECT = 0;
 const MARKING = -1;
@@ -74,7 +81,7 @@ export function readVerdicts(connection: Connection): Sync<Pick<Reader, 'served'
         limit - observations.length,
       );
       return [...observations, ...objects].map(([kind, value, reason]): LeftOutRow => {
-        return { kind: kindOfCode(kind), value, reason: reasonByCode.get(reason) as LeftOutReason };
+        return { kind: kindOfCode(kind), value, reason: reasonOfCode(reason) };
       });
     },
   };
