@@ -10,6 +10,7 @@ import { parseTimestamp } from '../model/timestamp.ts';
 import { isWithin, stricter, type Tlp } from '../model/tlp.ts';
 import { objectMarkings, tlpMarkingIds, tlpOfLabels } from '../stix/marking.ts';
 import { tlpOfDefinition } from '../stix/marking-definition.ts';
+import { parseSyntax } from '../stix/pattern/syntax.ts';
 import { checkStixObject } from '../stix/validate.ts';
 import type { AppendEntry, Transaction } from '../store/store.ts';
 import { objectEntry, standingObjects } from './object-entries.ts';
@@ -44,7 +45,17 @@ export function checkContributed(value: Json, place: number): Checked {
   const notes: string[] = [];
   const checked = checkStixObject(value, (note) => notes.push(note));
   if ('reason' in checked) return refuse(checked.detail);
+  const fault = patternFault(checked.raw);
+  if (fault !== null) return refuse(`pattern: ${fault}`);
   return { object: checked, note: notes.length === 0 ? null : shorten(notes.join('; ')) };
+}
+
+/** Why a pattern is none (STIX 2.1 section 9); null also for one of another language, which others read. */
+function patternFault({ type, pattern, pattern_type: language = 'stix' }: JsonObject): string | null {
+  if (type !== 'indicator' || language !== 'stix') return null;
+  const syntax = parseSyntax(typeof pattern === 'string' ? pattern : '');
+  if ('fault' in syntax) return syntax.fault;
+  return syntax.isLoose ? 'spelt in a way that STIX does not allow' : null;
 }
 
 /** Adds objects in their order. Those that are marked above the collection's ceiling, or in a way that is not known here, are refused. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import t from 'tap';
 import { openContributing, ROOT, TAXII } from '../helpers/contributing.ts';
 import { stixIndicator } from '../helpers/indicator.ts';
@@ -270,6 +271,45 @@ t.test('bodies that are no envelope are refused whole', async (t) => {
   t.equal((await sent(good, { authorization: `Bearer ${keys.reader}`, 'content-type': 'text/plain' })).statusCode, 403);
   const bundle = { type: 'bundle', id: `bundle--${uuidOf('b')}`, objects: [stixIndicator(5, ip(5))] };
   t.equal((await sent(bundle)).statusCode, 202, 'a bundle is read as an envelope');
+});
+
+t.test('whatever is sent: each object is a success or a failure, and no body is an error of ours', async (t) => {
+  const { ask } = await openContributing(t, { yaml });
+  const good = fc.nat({ max: 200 }).map((n) => stixIndicator(n, ip(n)));
+  const member = fc.tuple(fc.constantFrom(...Object.keys(version(0)), '__proto__', 'x_own', 'labels'), fc.jsonValue());
+  const odd = fc.tuple(good, member).map(([object, [name, value]]) => {
+    const copy = { ...object };
+    Object.defineProperty(copy, name, { value, enumerable: true, configurable: true, writable: true });
+    return copy;
+  });
+  const objects = fc.array(fc.oneof(good, odd, fc.jsonValue()), { minLength: 1, maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(objects, async (objects) => {
+      const reply = await ask('POST', OBJECTS, { body: { objects } });
+      const { total_count, success_count, failure_count, successes = [], failures = [] } = reply.json();
+      return (
+        reply.statusCode === 202 &&
+        total_count === objects.length &&
+        success_count === successes.length &&
+        failure_count === failures.length &&
+        success_count + failure_count === total_count &&
+        failures.every(({ id, version, message }: any) => id !== '' && version !== '' && message !== '')
+      );
+    }),
+    { numRuns: 100 },
+  );
+  const text = Buffer.from(JSON.stringify({ objects: [version(0), version(1)] }));
+  const damaged = fc.tuple(fc.nat({ max: text.length - 1 }), fc.nat({ max: 255 }), fc.boolean());
+  await fc.assert(
+    fc.asyncProperty(damaged, async ([at, byte, isCut]) => {
+      const body = Buffer.from(isCut ? text.subarray(0, at) : text);
+      if (!isCut) body[at] = byte;
+      return [202, 422].includes((await ask('POST', OBJECTS, { body })).statusCode);
+    }),
+    { numRuns: 200 },
+  );
+  const { objects: kept } = (await ask('GET', `${OBJECTS}?match[type]=indicator`)).json();
+  t.ok(kept.length > 5, 'some were taken');
 });
 
 t.test('a body as large as announced is taken, a larger one is 413', async (t) => {
