@@ -36,8 +36,32 @@ const collectionSchema = Type.Object({
       publishers: Type.Integer({ minimum: 0, description: 'Independent ones.' }),
       tlp,
       valid_until: maybeTime('When it ends.'),
-      claims: Type.Array(Type.Object({ feed: Type.String(), publisher: Type.String(), confidence })),
+      score: nullable(Type.Integer({ description: 'What decay has left of the confidence.' })),
+      inputs: Type.Array(
+        Type.Object({
+          feed: Type.String(),
+          publisher: Type.String(),
+          said: confidence,
+          trust: Type.Number({ minimum: 0, maximum: 1, description: 'How far the feed is trusted.' }),
+          confidence,
+          standing: Type.String({ description: '`independent`, `same publisher`, `copy` or `not trusted`.' }),
+          added: Type.Integer({ description: 'Its part in the confidence.' }),
+        }),
+        { description: 'Sources that count, surest first.' },
+      ),
     }),
+  ),
+  rule: nullable(
+    Type.Object(
+      {
+        mode: Type.String({ description: '`drop`, `tag` or `lower`.' }),
+        rule: Type.String(),
+        entry: Type.String({ description: 'What is listed and matched.' }),
+        reason: Type.String(),
+        admit: Type.String({ description: 'What to write into the configuration to have it served.' }),
+      },
+      { description: 'The rule that names the value.' },
+    ),
   ),
   history: Type.Array(
     Type.Object({
@@ -60,6 +84,12 @@ export const explanationSchema = Type.Object(
         type: Type.String(),
         value: Type.String(),
         said: Type.Array(saidSchema, { description: 'What each feed says now. For operators; empty for clients.' }),
+        analysts: Type.Array(
+          Type.Object({ pool: Type.String(), kind: Type.String(), at: timestamp('When it was given.') }),
+          {
+            description: 'What analysts said of it. For operators; empty for clients.',
+          },
+        ),
         collections: Type.Array(collectionSchema),
         within: Type.Array(Type.Object({ value: Type.String(), collections: Type.Array(Type.String()) }), {
           description: 'Live networks that hold the address.',

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { ExplainedCollection, ExplainedValue, ExplainReport, SaidOf } from '../model/explain.ts';
+import type { ExplainedCollection, ExplainedInput, ExplainedValue, ExplainReport, SaidOf } from '../model/explain.ts';
 import { type ObservableType, observableTypes } from '../model/observable.ts';
 import { explainJson } from '../status/explain.ts';
 import { type AnswerOptions, type CommandContext, withAnswer, withControl } from './context.ts';
@@ -33,10 +33,11 @@ function humanExplanation({ asked, values, unreadable, refused }: ExplainReport)
   return parts.join('\n');
 }
 
-function humanValue({ observable, said, collections, within }: ExplainedValue): string {
+function humanValue({ observable, said, analysts, collections, within }: ExplainedValue): string {
   const parts = [
     `${observable.type} ${printable(observable.value)}\n`,
     `Said by\n${said.length === 0 ? 'No feed says it now.\n' : formatTable(SAID, said.map(saidRow))}`,
+    ...(analysts.length === 0 ? [] : [`Analysts\n${formatTable(ANALYSTS, analysts.map(analystRow))}`]),
     `Collections\n${collections.map(humanCollection).join('')}`,
   ];
   const told = collections.flatMap(({ alias, history }) =>
@@ -57,6 +58,7 @@ function humanValue({ observable, said, collections, within }: ExplainedValue): 
 }
 
 const SAID = ['FEED', 'PUBLISHER', 'CONFIDENCE', 'TLP', 'FIRST SEEN', 'LAST SEEN', 'VALID UNTIL', 'LABELS'];
+const ANALYSTS = ['POOL', 'VERDICT', 'BY', 'AT', 'UNTIL', 'ENDED', 'NOTE'];
 const TOLD = ['COLLECTION', 'ID', 'SINCE', 'LAST TOLD', 'WITHDRAWN'];
 
 function saidRow({ feed, network, publisher, confidence, tlp, firstSeen, lastSeen, validUntil, labels }: SaidOf) {
@@ -72,13 +74,26 @@ function saidRow({ feed, network, publisher, confidence, tlp, firstSeen, lastSee
   ];
 }
 
+function analystRow({ pool, kind, by, note, at, until, ended }: ExplainedValue['analysts'][number]) {
+  const times = [timeText(at) ?? '', timeText(until) ?? '-', ended === null ? '-' : (timeText(ended.at) ?? '')];
+  return [pool, kind, by, ...times, cut(note ?? '', 80)];
+}
+
+/** `urlhaus says 90: +90`, `copies says 80 (trusted 0.5: 40): +0, a copy of URLhaus`. */
+function inputText({ feed, publisher, said, trust, confidence, standing, of, added }: ExplainedInput): string {
+  const trusted = trust === 1 ? '' : ` (trusted ${trust}: ${confidence ?? 'none'})`;
+  const how = standing === 'independent' ? '' : `, ${standing}${of === null ? '' : ` of ${of}`}`;
+  return `${feed} for ${publisher} says ${said ?? 'none'}${trusted}: +${added}${how}`;
+}
+
 const words = { live: 'is in it', withdrawn: 'was in it', never: 'is not in it' } as const;
 
 function humanCollection({ alias, state, reason, why, merged, leftOut }: ExplainedCollection): string {
   const lines = [`  ${alias}: ${words[state]}. ${printable(why)}`];
   if (merged !== null && reason !== 'type-not-taken') {
-    const inputs = merged.claims.map(({ feed, confidence }) => `${feed} ${confidence ?? 'without confidence'}`);
-    lines.push(`    confidence ${merged.confidence ?? 'none'} of ${printable(inputs.join(', '))}`);
+    const decayed = merged.score === merged.confidence ? '' : `, of which decay has left ${merged.score ?? 'none'}`;
+    lines.push(`    confidence ${merged.confidence ?? 'none'}${decayed}`);
+    for (const input of merged.inputs) lines.push(`      ${printable(inputText(input))}`);
   }
   for (const { feed, reason } of leftOut) lines.push(`    ${feed} does not count: ${reason}`);
   return lines.map((line) => `${line}\n`).join('');

@@ -1,3 +1,4 @@
+import type { AnalystVerdict } from './analyst-verdict.ts';
 import type { Micros } from './clock.ts';
 import type { WithdrawalReason } from './entry.ts';
 import type { Observable, ObservableType } from './observable.ts';
@@ -19,6 +20,8 @@ export interface ExplainedValue {
   observable: Observable;
   /** What each feed says now, whether it counts anywhere or not. */
   said: SaidOf[];
+  /** What analysts said of it, newest first, those that ended as well. */
+  analysts: AnalystVerdict[];
   collections: ExplainedCollection[];
   /** Live networks that hold the address. */
   within: { value: string; collections: string[] }[];
@@ -51,8 +54,10 @@ export interface ExplainedCollection {
   reason: LeftOutReason | WithdrawalReason | null;
   /** The same in a sentence or two for a person, with what would change it. */
   why: string;
-  /** What would be served now. Null: nothing. */
+  /** What those who count say together. Null: nobody counts. */
   merged: ExplainedMerge | null;
+  /** The rule of the pool or collection that names the value. Null: none does. */
+  rule: ExplainedRule | null;
   /** Feeds that say it and do not count here. */
   leftOut: { feed: string; reason: LeftOutReason }[];
   /** What readers were told, oldest first, for as long as `keep` says. */
@@ -66,8 +71,43 @@ export interface ExplainedMerge {
   publishers: number;
   tlp: Tlp;
   validUntil: Micros | null;
-  /** Strongest first. */
-  claims: { feed: string; publisher: string; confidence: number | null }[];
+  /** What decay has left of the confidence: `min_confidence` asks for this. */
+  score: number | null;
+  /** Surest first. */
+  inputs: ExplainedInput[];
+}
+
+/** A source that counts, and its part in the confidence. */
+export interface ExplainedInput {
+  feed: string;
+  /** It says so of this network, which holds the address. */
+  network?: string;
+  publisher: string;
+  /** As the feed says it; null: it says none. */
+  said: number | null;
+  /** How far the feed is trusted, 0 to 1. */
+  trust: number;
+  /** Of what it says, what counts. */
+  confidence: number | null;
+  /** What decay has left of that. */
+  score: number | null;
+  standing: 'independent' | 'same publisher' | 'copy' | 'not trusted';
+  /** The publisher that it repeats, where it does. */
+  of: string | null;
+  /** Its part in the confidence. */
+  added: number;
+}
+
+/** What keeps a value out of a collection or warns of it. */
+export interface ExplainedRule {
+  mode: 'drop' | 'tag' | 'lower';
+  /** Such as `warning list public-dns-v4`. */
+  rule: string;
+  /** What is listed and matched. */
+  entry: string;
+  reason: string;
+  /** What to write into the configuration to have it served. */
+  admit: string;
 }
 
 /** An object that stood in the collection, in its last version. */

@@ -21,7 +21,7 @@ export interface Ruling {
 export type Rulings = ReadonlyMap<ObservableKey, Ruling>;
 
 /** An analyst's word, in a merge of what publishers say. */
-const CONFIRMED_CONFIDENCE = 95;
+export const CONFIRMED_CONFIDENCE = 95;
 export const CONFIRMED_LABEL = 'analyst:confirmed';
 
 /** Reads what stands on these observables, and on the networks that are said to hold them. */

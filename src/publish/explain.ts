@@ -6,9 +6,11 @@ import type { Transaction } from '../store/store.ts';
 import type { Verdict } from '../suppress/suppressor.ts';
 import { readRulings } from './analysts.ts';
 import { addNetworks } from './expanded-indicators.ts';
+import { type ConfidenceExplanation, explainConfidence } from './explain-confidence.ts';
 import { assess, readObservations } from './indicators.ts';
 import type { JournalContext } from './journals.ts';
 import { resolveMarkings } from './markings.ts';
+import { verdictOn } from './membership.ts';
 import type { FeedObservation, LeftOutObservation, Merged } from './merge.ts';
 
 /** What a journal makes of one observable, by the same steps as publishing it. */
@@ -17,12 +19,14 @@ export interface Explanation {
   said: readonly FeedObservation[];
   /** Of these, who does not count. */
   leftOut: readonly LeftOutObservation[];
-  /** What those who count say together; null: nobody counts. */
+  /** What those who count say together, as it is served where it is; null: nobody counts. */
   merged: Merged | null;
   /** Why the journal does not take that; null: it does. */
   refused: LeftOutReason | null;
-  /** Of the suppressor that is the reason. */
+  /** What suppressors have against the observable, whether anybody says it or not. */
   verdict: Verdict | null;
+  /** How those who count make the confidence. */
+  confidence: ConfidenceExplanation;
   /** What readers were told: live entries and tombstones, ascending by date. */
   entries: readonly IndicatorEntry[];
 }
@@ -46,9 +50,10 @@ export async function explainObservable(
   return {
     said,
     leftOut,
-    merged,
+    merged: member !== null && 'as' in member ? member.merged : merged,
     refused: isRefused ? member.leftOut : null,
-    verdict: (isRefused && member.verdict) || null,
+    verdict: verdictOn(observable, context.suppressors),
+    confidence: explainConfidence(said, context, now),
     entries: await tx.lookup(name, [key]),
   };
 }

@@ -68,7 +68,7 @@ function isLabel(label: string, wanted: string): boolean {
 }
 
 /** The first verdict of a journal's suppressors; null: none has anything against it. */
-function verdictOn(observable: Observable, suppressors: readonly Suppressor[]): Verdict | null {
+export function verdictOn(observable: Observable, suppressors: readonly Suppressor[]): Verdict | null {
   for (const suppressor of suppressors) {
     const verdict = suppressor.match(observable);
     if (verdict !== null) return verdict;

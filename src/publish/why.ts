@@ -19,10 +19,14 @@ export function whyOf(explanation: Explanation, { definition, section, state, re
   if (state === 'live' && merged !== null && reason === null) {
     const since = entries.find(({ revoked }) => !revoked)?.generation;
     const publishers = `${merged.publishers} independent ${merged.publishers === 1 ? 'publisher says' : 'publishers say'} it`;
-    return `It is served${since === undefined ? '' : ` since ${formatMillis(since)}`}: ${publishers}.`;
+    const warning = verdict === null ? '' : ` ${verdict.reason}`;
+    return `It is served${since === undefined ? '' : ` since ${formatMillis(since)}`}: ${publishers}.${warning}`;
   }
-  if (reason === null) return said.length === 0 ? NOBODY : PENDING;
-  if (verdict !== null) return verdict.reason;
+  if (reason === null) {
+    if (said.length > 0) return PENDING;
+    return verdict?.mode === 'drop' ? `${NOBODY} It would stay out: ${verdict.reason} ${verdict.admit}` : NOBODY;
+  }
+  if (reason === 'suppressed' && verdict !== null) return `${verdict.reason} ${verdict.admit}`;
   const sentence = sentences[reason](definition, section, explanation);
   return state === 'live' ? `${sentence} ${PENDING}` : sentence;
 }

@@ -12,7 +12,7 @@ export function explainJson({ asked, values, unreadable, refused }: ExplainRepor
   };
 }
 
-function valueJson({ observable, said, collections, within }: ExplainedValue) {
+function valueJson({ observable, said, analysts, collections, within }: ExplainedValue) {
   return {
     ...observable,
     said: said.map(({ firstSeen, lastSeen, validUntil, reportedAt, ...one }) => ({
@@ -22,12 +22,16 @@ function valueJson({ observable, said, collections, within }: ExplainedValue) {
       valid_until: timeOf(validUntil),
       reported_at: timeOf(reportedAt),
     })),
+    analysts: analysts.map(({ pool, kind, by, note, at, until, ended }) => ({
+      ...{ pool, kind, by, note, at: timeOf(at), until: timeOf(until) },
+      ended: ended === null ? null : { at: timeOf(ended.at), by: ended.by },
+    })),
     collections: collections.map(collectionJson),
     within,
   };
 }
 
-function collectionJson({ alias, state, reason, why, merged, leftOut, history }: ExplainedCollection) {
+function collectionJson({ alias, state, reason, why, merged, rule, leftOut, history }: ExplainedCollection) {
   return {
     collection: alias,
     state,
@@ -41,8 +45,10 @@ function collectionJson({ alias, state, reason, why, merged, leftOut, history }:
             publishers: merged.publishers,
             tlp: merged.tlp,
             valid_until: timeOf(merged.validUntil),
-            claims: merged.claims,
+            score: merged.score,
+            inputs: merged.inputs,
           },
+    rule,
     left_out: leftOut,
     history: history.map(({ since, at, validUntil, ...entry }) => ({
       ...entry,
@@ -64,6 +70,7 @@ export function readableExplanation(report: ExplainReport, mayRead: (alias: stri
     return {
       observable,
       said: [],
+      analysts: [],
       collections: held.map(toldOf),
       within: holding.filter(({ collections }) => collections.length > 0),
     };
@@ -78,7 +85,7 @@ export function readableExplanation(report: ExplainReport, mayRead: (alias: stri
 }
 
 function unknown(observable: ExplainedValue['observable']): ExplainedValue {
-  return { observable, said: [], collections: [], within: [] };
+  return { observable, said: [], analysts: [], collections: [], within: [] };
 }
 
 /** Why it left is what its readers were told, and no more: what is said of it now may be above what they may know. */
@@ -87,7 +94,14 @@ function toldOf(collection: ExplainedCollection): ExplainedCollection {
   if (state === 'live') return { ...collection, leftOut: [] };
   const told = history.findLast(({ withdrawn }) => withdrawn !== null)?.withdrawn ?? null;
   const isRule = told === 'suppressed' && reason === 'suppressed';
-  return { ...collection, reason: told, why: isRule ? why : `It was withdrawn: ${told}.`, merged: null, leftOut: [] };
+  return {
+    ...collection,
+    reason: told,
+    why: isRule ? why : `It was withdrawn: ${told}.`,
+    merged: null,
+    rule: isRule ? collection.rule : null,
+    leftOut: [],
+  };
 }
 
 function timeOf(at: Micros | null): string | null {

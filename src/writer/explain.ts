@@ -5,7 +5,9 @@ import type { CollectionDefinition, JournalDefinition } from '../model/definitio
 import type {
   AskedType,
   ExplainedCollection,
+  ExplainedInput,
   ExplainedMerge,
+  ExplainedRule,
   ExplainedValue,
   ExplainReport,
   RefusedRow,
@@ -14,6 +16,7 @@ import type {
 } from '../model/explain.ts';
 import { type Observable, observableKey } from '../model/observable.ts';
 import { readAsked } from '../normalise/asked.ts';
+import { CONFIRMED_CONFIDENCE, CONFIRMED_LABEL } from '../publish/analysts.ts';
 import { type Explanation, explainObservable } from '../publish/explain.ts';
 import type { Journals } from '../publish/journals.ts';
 import type { FeedObservation, Merged } from '../publish/merge.ts';
@@ -29,6 +32,7 @@ export interface ExplainParts {
 /** Refused rows of a feed that are looked through for the value, the newest first, and of all feeds so many that are shown. */
 const REFUSED_SEARCHED = 1000;
 const REFUSED_SHOWN = 10;
+const ANALYSTS_SHOWN = 20;
 
 /** Tells which feeds say a value, what becomes of that in each collection, and what readers were told. Writes nothing. */
 export async function explain(
@@ -87,6 +91,10 @@ async function explainValue(
   return {
     observable,
     said: [...said.values()],
+    analysts: await tx.analystVerdicts({
+      ...{ pool: null, keys: [observableKey(observable)], withEnded: true, before: null },
+      limit: ANALYSTS_SHOWN,
+    }),
     collections,
     within: Array.from(within, ([value, aliases]) => ({ value, collections: aliases })),
   };
@@ -121,7 +129,7 @@ function explainCollection(
   const section = definition.name.replace(':', 's.');
   if (types !== null && !types.includes(observable.type)) {
     const why = `collections.${alias}.types does not name its type.`;
-    return { alias, state: 'never', reason: 'type-not-taken', why, merged: null, leftOut: [], history: [] };
+    return { alias, state: 'never', reason: 'type-not-taken', why, merged: null, rule: null, leftOut: [], history: [] };
   }
   const history = explanation.entries.map(toldEntry);
   const last = history.at(-1);
@@ -132,7 +140,8 @@ function explainCollection(
     state,
     reason,
     why: whyOf(explanation, { definition, section, state, reason }),
-    merged: merged === null ? null : explainMerge(merged),
+    merged: merged === null ? null : explainMerge(merged, explanation),
+    rule: ruleOf(explanation),
     leftOut: leftOut.map(({ feed, reason }) => ({ feed, reason })),
     history,
   };
@@ -151,13 +160,26 @@ function reasonOf(
   return entries.findLast(({ revoked }) => revoked)?.reason ?? null;
 }
 
-function explainMerge({ confidence, publishers, tlp, validUntil, claims }: Merged): ExplainedMerge {
-  const shown = claims.map((claim) => ({
-    feed: claim.feed,
-    publisher: claim.feed_name,
-    confidence: claim.confidence ?? null,
-  }));
-  return { confidence, publishers, tlp, validUntil, claims: shown };
+function explainMerge(
+  { confidence, publishers, tlp, validUntil, labels }: Merged,
+  { confidence: explained }: Explanation,
+): ExplainedMerge {
+  const isConfirmed = labels.includes(CONFIRMED_LABEL);
+  const inputs: ExplainedInput[] = [...explained.inputs];
+  if (isConfirmed) inputs.push(analystInput((confidence ?? 0) - (explained.confidence ?? 0)));
+  // The word of an analyst does not decay.
+  return { confidence, publishers, tlp, validUntil, score: isConfirmed ? confidence : explained.score, inputs };
+}
+
+function analystInput(added: number): ExplainedInput {
+  const own = { feed: 'analyst', publisher: 'analyst', trust: 1, standing: 'independent', of: null } as const;
+  return { ...own, said: CONFIRMED_CONFIDENCE, confidence: CONFIRMED_CONFIDENCE, score: CONFIRMED_CONFIDENCE, added };
+}
+
+function ruleOf({ verdict }: Explanation): ExplainedRule | null {
+  if (verdict === null) return null;
+  const { mode, rule, entry, reason, admit } = verdict;
+  return { mode, rule, entry, reason, admit };
 }
 
 function toldEntry(entry: Explanation['entries'][number]): ToldEntry {

@@ -74,9 +74,9 @@ t.test('each collection is told apart, with the reason that keeps a value out of
   t.match(value?.collections[0]?.merged, {
     confidence: 95,
     publishers: 2,
-    claims: [
-      { feed: 'strong', confidence: 90 },
-      { feed: 'weak', confidence: 40 },
+    inputs: [
+      { feed: 'strong', said: 90, standing: 'independent', added: 90 },
+      { feed: 'weak', said: 40, standing: 'independent', added: 5 },
     ],
   });
 });
@@ -94,6 +94,29 @@ t.test('the sentences name the rule and the setting', async (t) => {
   t.match(await whyOf('203.0.113.200', 'all'), /No feed of the pool says it/);
   t.match(await whyOf('203.0.113.5', 'all'), /served since 20.*: 1 independent publisher says it/);
 });
+
+t.test(
+  'a warning list is named with what to write to have the value served, whether anybody says it or not',
+  async (t) => {
+    const { side, write, poll, clock } = await openExplained(t);
+    const allOf = async () => (await side.explain('8.8.8.8', null)).values[0]?.collections[0];
+    const unsaid = await allOf();
+    t.match(unsaid, {
+      state: 'never',
+      reason: null,
+      rule: { mode: 'drop', rule: 'warning list public-resolvers', entry: '8.8.8.8' },
+    });
+    t.match(unsaid?.why, /No feed of the pool says it\. It would stay out: .*public-resolvers.*pools\.main\.admit/);
+    await write('strong', ['8.8.8.8']);
+    await clock.sleep(3_600_000);
+    await side.acceptShrink('strong');
+    await poll();
+    const said = await allOf();
+    t.match(said, { state: 'never', reason: 'suppressed' });
+    t.match(said?.why, /public-resolvers.*pools\.main\.admit/);
+    t.equal((await side.explain('203.0.113.5', null)).values[0]?.collections[0]?.rule, null);
+  },
+);
 
 t.test('a refused row that names the value, a network that holds it, and a text that is no value', async (t) => {
   const { side } = await openExplained(t);
