@@ -1,10 +1,13 @@
 import { listWords, type SchemaNode } from '../src/config/messages.ts';
 import { feedSchema } from '../src/config/schema/feed.ts';
+import { listSchema } from '../src/config/schema/list.ts';
 import { fileSchema, sinkSchema } from '../src/config/schema.ts';
 import type { FeedFormat } from '../src/feeds/feed.ts';
 import { presets } from '../src/feeds/presets.ts';
 import { feedFormats } from '../src/feeds/registry.ts';
 import { formatDuration } from '../src/model/duration.ts';
+import type { Output } from '../src/outputs/output.ts';
+import { outputs } from '../src/outputs/registry.ts';
 import { sinkKinds } from '../src/sinks/registry.ts';
 import { servedEngines } from '../src/store/registry.ts';
 
@@ -16,6 +19,7 @@ export function makeReference(): string {
   const sections = all.filter(isSection).flatMap(({ path, node }) => {
     if (path === 'feeds') return feedSections();
     if (path === 'sinks') return sinkSections();
+    if (path === 'lists') return listSections();
     return node.properties === undefined ? namedSection(path, node) : section(path, node);
   });
   const top = table(all.filter((row) => !isSection(row)));
@@ -69,6 +73,16 @@ function sinkSections(): string[] {
     ...keys(options as SchemaNode),
   ]);
   return ['## `sinks.NAME`', '', 'Keys of every sink, beside those of its type.', '', ...keys(sinkSchema), ...kinds];
+}
+
+function listSections(): string[] {
+  const formats = Object.values<Output>(outputs).flatMap(({ name, title, options }) => {
+    const own = options as SchemaNode;
+    if (Object.keys(own.properties ?? {}).length === 0) return [];
+    return [`### Lists with \`format: ${name}\``, '', `${title}.`, '', ...keys(own)];
+  });
+  const about = 'A collection in the form that another tool reads, at `/lists/NAME` ([lists.md](lists.md)).';
+  return ['## `lists.NAME`', '', about, '', ...keys(listSchema), ...formats];
 }
 
 function namedSection(name: string, node: SchemaNode): string[] {

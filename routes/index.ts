@@ -11,6 +11,7 @@ import {
 import { addDocs } from './docs.ts';
 import { getHealth, getReadiness } from './health.ts';
 import { getList } from './lists/list.ts';
+import { getLists } from './lists/lists.ts';
 import { getMetrics } from './metrics.ts';
 import type { RouteParts } from './parts.ts';
 import type { RouteScope } from './route-scope.ts';
@@ -64,13 +65,18 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
         'GET /feeds': getFeeds,
       },
     },
-    { prefix: '/lists', access: 'clients', protocol: 'rest', routes: { 'GET /:list': getList } },
+    {
+      prefix: '/lists',
+      access: 'clients',
+      protocol: 'rest',
+      routes: { 'GET /': getLists, 'GET /:list': getList },
+    },
     {
       prefix: '/api/v1/lists',
       access: 'clients',
       protocol: 'rest',
       idSuffix: 'UnderApi',
-      routes: { 'GET /:list': getList },
+      routes: { 'GET /': getLists, 'GET /:list': getList },
     },
     {
       prefix: '/api/v1/control',

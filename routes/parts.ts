@@ -6,7 +6,7 @@ import type { Builds } from '../src/lists/builds.ts';
 import type { ReadAsked } from '../src/model/asked.ts';
 import type { Clock } from '../src/model/clock.ts';
 import type { Contributions } from '../src/model/contribution.ts';
-import type { CollectionDefinition, ListDefinition, TaxiiDefinition } from '../src/model/definition.ts';
+import type { CollectionDefinition, NamedList, TaxiiDefinition } from '../src/model/definition.ts';
 import type { Allowance } from '../src/model/state.ts';
 import type { FeedFacts } from '../src/status/feeds.ts';
 import type { Reader } from '../src/store/store.ts';
@@ -69,6 +69,6 @@ export interface RouteContext extends RouteParts {
 
 /** The lists of the configuration, and the builds of all lists. */
 export interface ServedLists {
-  named: readonly { name: string; list: ListDefinition }[];
+  named: readonly NamedList[];
   builds: Builds;
 }

@@ -5,6 +5,7 @@ import { requireOperator } from './control/operators.ts';
 import { setDefaultHeaders } from './default-headers.ts';
 import { documentOptions } from './document.ts';
 import { routeTable } from './index.ts';
+import { listGuests } from './lists/guests.ts';
 import { addResource, knowAllMethods, type Operations } from './methods.ts';
 import type { RouteContext, RouteParts } from './parts.ts';
 import { replyWithProblem } from './problem.ts';
@@ -50,7 +51,7 @@ export function registerRoutes(app: FastifyInstance, parts: RouteParts): void {
       if (parts.isOverLimit(raw.socket)) done(unavailable('Too many connections are open; try again soon.'));
       else done();
     });
-    await protect(guarded, parts.clients, rates.store);
+    await protect(guarded, parts.clients, rates.store, listGuests(parts.lists.named, parts.collections));
     const scopes = table.filter(({ access }) => access !== 'anyone');
     for (const each of scopes.filter(({ isAlwaysServed }) => isAlwaysServed)) registerScope(guarded, each, context);
     guarded.register(async (hindered) => {

@@ -16,19 +16,28 @@ declare module 'fastify' {
   }
 }
 
+/** Who may call some routes without a key. */
+export interface Guests {
+  /** As whom a caller that brings no key may call from this address; null: as nobody. */
+  find(request: FastifyRequest, address: string): Client | null;
+  /** How a refused call is answered. */
+  refuse(request: FastifyRequest, error: GatewayError): GatewayError;
+}
+
 /** Failed sign-ins an address may have in a minute before it hears 429; a good key is never held up by them. */
 const FAILED_SIGN_INS = 20;
 const MINUTE_MS = 60_000;
 
 /**
  * Makes a scope answer known clients only, each at its own rate. Basic (any user, the key as password), Bearer, Token and
- * X-API-Key carry the key; where none is brought, a certificate of the connection may speak for it. What clients spend is counted in
- * `store`. Throws `unauthenticated` (401) and `rate-limited` (429) to the scope's error handler.
+ * X-API-Key carry the key; where none is brought, a certificate of the connection may speak for it, or `guests` know the caller's address.
+ * What clients spend is counted in `store`. Throws `unauthenticated` (401) and `rate-limited` (429) to the scope's error handler.
  */
 export async function protect(
   scope: FastifyInstance,
   clients: ClientDirectory,
   store: FastifyRateLimitStoreCtor,
+  guests: Guests,
 ): Promise<void> {
   await scope.register(rateLimit, {
     global: true,
@@ -75,7 +84,13 @@ export async function protect(
         signIns.set(socket, { authorization: headers.authorization, apiKey: headers['x-api-key'], client, generation });
       done();
     };
-    const refuse = (error: unknown): void => void refusalOf(request, error).then(done, done);
+    const refuse = (error: unknown): void =>
+      void refusalOf(request, error).then((refusal) => done(guests.refuse(request, refusal)), done);
+    const guest = bringsKey(request) ? null : guests.find(request, callerOf(request));
+    if (guest !== null) {
+      request.client = guest;
+      return done();
+    }
     try {
       const key = keyOf(request);
       const fingerprint = key === null ? certificateOf(request) : null;

@@ -130,7 +130,7 @@ export async function serve(loaded: LoadedFile, { say, isTerminal, signal }: Ser
       reader,
       unreadyReason: () => unreadyReason ?? (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
       clients,
-      lists: { named: [], builds },
+      lists: { named: config.lists, builds },
       collections: config.collections,
       taxii: config.taxii,
       publicUrl: config.publicUrl,

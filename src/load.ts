@@ -6,6 +6,7 @@ import { MAX_CONFIG_BYTES } from './config/yaml.ts';
 import { presets } from './feeds/presets.ts';
 import { feedFormats } from './feeds/registry.ts';
 import { GatewayError, systemErrorCode } from './model/error.ts';
+import { outputs } from './outputs/registry.ts';
 import { sinkKinds } from './sinks/registry.ts';
 import { collectionIdOf } from './stix/id.ts';
 import { servedEngines } from './store/registry.ts';
@@ -38,6 +39,7 @@ export function loadConfigText(text: string, path: string, overrides: Overrides)
     presets,
     stores: servedEngines,
     sinks: sinkKinds,
+    outputs,
     collectionIdOf,
   });
   return { ...loaded, path: resolve(path), text, overrides };

@@ -5,6 +5,7 @@ import type {
   DeliveredCollection,
   FeedDefinition,
   JournalDefinition,
+  NamedList,
   PoolDefinition,
   TaxiiDefinition,
   UpstreamDefinition,
@@ -47,6 +48,8 @@ export interface Config {
   /** One per collection that clients add to. */
   contributed: ContributedDefinition[];
   collections: CollectionDefinition[];
+  /** Lists at addresses of their own, `/lists/NAME`. */
+  lists: NamedList[];
   /** Bytes of the page cache. */
   cache: { bytes: number };
   /** Who may read /metrics: names of clients. */

@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import type { Output } from '../outputs/output.ts';
 import type { SinkKind } from '../sinks/sink.ts';
 import type { StoreEngine } from '../store/engine.ts';
 import { checkApiRoots, type ResolveContext, resolveCollections } from './collections.ts';
@@ -6,6 +7,7 @@ import type { Config } from './config.ts';
 import { checkFeedCollections } from './contributed.ts';
 import { checkProxy, type FeedKinds, proxyOf, type ReadFeed, readFeed, upstreamOf } from './feeds.ts';
 import { checkListen, isLoopback, parseListen } from './listen.ts';
+import { readList, resolveLists } from './lists.ts';
 import { effectiveYaml } from './print.ts';
 import {
   type ConfigProblem,
@@ -20,7 +22,7 @@ import { type ReadContext, readValue } from './read-value.ts';
 import { type ConfigFile, DEFAULT_DATA, fileSchema } from './schema.ts';
 import { readSink, resolveSinks, threatFeedsOf } from './sinks.ts';
 import { readStore } from './store.ts';
-import { readDocument } from './yaml.ts';
+import { type ConfigEntry, type ConfigNode, readDocument } from './yaml.ts';
 
 export interface LoadOptions extends FeedKinds {
   /** Of the file that `text` came from; relative paths in it start at its directory. */
@@ -30,6 +32,8 @@ export interface LoadOptions extends FeedKinds {
   stores: Record<string, StoreEngine>;
   /** Kinds of sinks there are. */
   sinks: Record<string, SinkKind>;
+  /** Formats of lists there are. */
+  outputs: Record<string, Output>;
   /** Gives a collection its id when the file gives none (stix/id.ts). */
   collectionIdOf(name: string): string;
   /** From the command line: a directory relative to the current one, and HOST:PORT. */
@@ -82,8 +86,7 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
     collectionIdOf: options.collectionIdOf,
   };
 
-  const feedsNode = root.kind === 'map' ? root.entries.get('feeds')?.node : undefined;
-  const entries = feedsNode?.kind === 'map' ? [...feedsNode.entries] : [];
+  const entries = entriesOf(root, 'feeds');
   const feeds = entries.map(([name, entry]) => readFeed(name, entry, options, context)).filter((feed) => feed !== null);
   const store = readStore(root.kind === 'map' ? root.entries.get('store')?.node : undefined, options.stores, context);
   const listen = resolveListen(file, options.overrides?.listen, checks);
@@ -95,12 +98,14 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
     const path = ['feeds', feed, 'collection'];
     report(checks.placeOf(path), path, message);
   });
-  const sinksNode = root.kind === 'map' ? root.entries.get('sinks')?.node : undefined;
-  const sinkEntries = sinksNode?.kind === 'map' ? [...sinksNode.entries] : [];
-  const sinks = sinkEntries
+  const sinks = entriesOf(root, 'sinks')
     .map(([name, entry]) => readSink(name, entry, options.sinks, context))
     .filter((sink) => sink !== null);
   const delivered = resolveSinks(sinks, resolved.collections, threatFeedsOf(file, feeds, options), checks);
+  const lists = entriesOf(root, 'lists')
+    .map(([name, entry]) => readList(name, entry, options.outputs, context))
+    .filter((list) => list !== null);
+  const named = resolveLists(lists, resolved.collections, checks);
   if (problems.length > 0 || listen === null || store === null) throw configInvalid(options.path, problems);
 
   const data = options.overrides?.data === undefined ? resolve(base, file.data) : resolve(options.overrides.data);
@@ -113,8 +118,16 @@ export function loadConfig(text: string, options: LoadOptions): LoadedConfig {
     ...assemble(file, feeds),
     ...resolved,
     ...delivered,
+    lists: named,
   };
-  return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, { store, feeds, sinks }) };
+  const later = { store, feeds, sinks, lists };
+  return { config, warnings: sortProblems(warnings), effective: effectiveYaml(file, config, later) };
+}
+
+/** The entries of a section whose values are read one by one. */
+function entriesOf(root: ConfigNode, name: string): [string, ConfigEntry][] {
+  const node = root.kind === 'map' ? root.entries.get(name)?.node : undefined;
+  return node?.kind === 'map' ? [...node.entries] : [];
 }
 
 /**

@@ -3,6 +3,7 @@ import { formatDuration } from '../model/duration.ts';
 import { Secret } from '../model/secret.ts';
 import type { Config } from './config.ts';
 import type { ReadFeed } from './feeds.ts';
+import type { ReadList } from './lists.ts';
 import type { SchemaNode } from './messages.ts';
 import { type ConfigFile, fileSchema } from './schema.ts';
 import { referenceOf } from './secret.ts';
@@ -16,7 +17,7 @@ import type { ReadStore } from './store.ts';
 export function effectiveYaml(
   file: ConfigFile,
   config: Pick<Config, 'listen' | 'data'>,
-  later: { store: ReadStore; feeds: readonly ReadFeed[]; sinks: readonly ReadSink[] },
+  later: { store: ReadStore; feeds: readonly ReadFeed[]; sinks: readonly ReadSink[]; lists: readonly ReadList[] },
 ): string {
   const listen = { ...file.listen, host: config.listen.host, port: config.listen.port };
   const { choice, schema, section } = later.store;
@@ -25,7 +26,13 @@ export function effectiveYaml(
   const words = wordsOf(fileSchema, given) as Record<string, unknown>;
   const feeds = later.feeds.map(({ definition, section, schema }) => [definition.name, wordsOf(schema, section)]);
   const sinks = later.sinks.map(({ name, section, schema }) => [name, wordsOf(schema, section)]);
-  const whole = { ...words, feeds: Object.fromEntries(feeds), sinks: Object.fromEntries(sinks) };
+  const lists = later.lists.map(({ name, section, schema }) => [name, wordsOf(schema, section)]);
+  const whole = {
+    ...words,
+    feeds: Object.fromEntries(feeds),
+    sinks: Object.fromEntries(sinks),
+    lists: Object.fromEntries(lists),
+  };
   return stringify(whole, { lineWidth: 120, aliasDuplicateObjects: false });
 }
 

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { durationSchema } from '../model/duration.ts';
 import type { feedSchema } from './schema/feed.ts';
+import type { listSchema } from './schema/list.ts';
 import { collectionSchema, poolSchema } from './schema/pool.ts';
 import {
   cacheSchema,
@@ -78,6 +79,11 @@ export const fileSchema = Type.Object(
     }),
     pools: Type.Record(nameKey, poolSchema, { ...named, default: {}, maxProperties: 100 }),
     collections: Type.Record(nameKey, collectionSchema, { ...named, default: {}, maxProperties: 1000 }),
+    lists: Type.Record(nameKey, Type.Unsafe<unknown>({ 'x-later': true }), {
+      ...named,
+      default: {},
+      maxProperties: 1000,
+    }),
     cache: cacheSchema,
     metrics: metricsSchema,
     sinks: Type.Record(nameKey, Type.Unsafe<unknown>({ 'x-later': true }), {
@@ -100,5 +106,6 @@ export const fileSchema = Type.Object(
 
 export type ConfigFile = Static<typeof fileSchema>;
 export type FeedSection = Static<typeof feedSchema>;
+export type ListSection = Static<typeof listSchema>;
 export type SinkSection = Static<typeof sinkSchema>;
 export type CollectionSection = Static<typeof collectionSchema>;

@@ -1,4 +1,5 @@
 import type { Millis } from './clock.ts';
+import type { ErrorCode } from './error.ts';
 import type { FeedFilter } from './feed-filter.ts';
 import type { ObservableType } from './observable.ts';
 import type { Secret } from './secret.ts';
@@ -225,6 +226,16 @@ export interface ListDefinition {
   pageSize: number | null;
   /** The line of a list that has no other; null: it is empty. */
   emptyLine: string | null;
+}
+
+/** A list of the configuration, and who reads it. */
+export interface NamedList {
+  name: string;
+  list: ListDefinition;
+  /** Addresses and networks, in canonical form, that read it without a key. */
+  allowFrom: readonly string[];
+  /** How a caller who may not read it is answered. */
+  onRefused: Extract<ErrorCode, 'unauthenticated' | 'forbidden' | 'not-found' | 'unavailable'>;
 }
 
 /** A collection that a sink delivers. */

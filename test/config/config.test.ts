@@ -13,6 +13,7 @@ import type { FeedFormat } from '../../src/feeds/feed.ts';
 import { durationSchema, formatDuration, parseDuration } from '../../src/model/duration.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { Secret, secretSchema } from '../../src/model/secret.ts';
+import { outputs } from '../../src/outputs/registry.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 import { defaultModes } from '../../src/suppress/warning-lists/modes.ts';
@@ -72,6 +73,7 @@ function load(text: string, more: Partial<LoadOptions> = {}): LoadedConfig {
     },
     stores: storeEngines,
     sinks: sinkKinds,
+    outputs,
     collectionIdOf: (name) =>
       `00000000-0000-4000-8000-${Buffer.from(name).toString('hex').padEnd(12, '0').slice(0, 12)}`,
     ...more,

@@ -5,6 +5,7 @@ import { problemsOf } from '../../src/config/problem.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
 import type { GatewayError } from '../../src/model/error.ts';
+import { outputs } from '../../src/outputs/registry.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { storeEngines } from '../../src/store/registry.ts';
 
@@ -29,6 +30,7 @@ function load(sinks: string, env: Record<string, string> = { ES_KEY: CANARY }) {
     presets,
     stores: storeEngines,
     sinks: sinkKinds,
+    outputs,
     collectionIdOf: (name) => `id-of-${name}`,
   });
 }
@@ -129,7 +131,12 @@ sinks:
   siem: { type: elasticsearch, node: "http://127.0.0.1:9200", collections: [all] }
 `;
     const options = { path: join(base, 'sluice.yaml'), env: {}, formats: feedFormats, presets, stores: storeEngines };
-    const { config } = loadConfig(file, { ...options, sinks: sinkKinds, collectionIdOf: (name) => `id-of-${name}` });
+    const { config } = loadConfig(file, {
+      ...options,
+      sinks: sinkKinds,
+      outputs,
+      collectionIdOf: (name) => `id-of-${name}`,
+    });
     return config.sinks[0]?.collections[0]?.feed;
   };
   const all = '{ all: { pool: main, title: All indicators } }';

@@ -16,6 +16,7 @@ const load = (text: string) =>
     presets: {},
     stores: servedEngines,
     sinks: {},
+    outputs: {},
     collectionIdOf: (name) => `id-of-${name}`,
   });
 

@@ -68,7 +68,7 @@ export interface TestApp extends JournalStore {
 /** The application on a journal of the test's own, with a scripted clock: `all`, `ips` on it, `red` on another. */
 export async function openApp(
   t: Test,
-  parts: Partial<AppParts> = {},
+  { named = [], ...parts }: Partial<AppParts> & Partial<Pick<AppParts['lists'], 'named'>> = {},
   clients: Record<string, Client> = {},
 ): Promise<TestApp> {
   const store = await openJournalStore(t);
@@ -80,7 +80,7 @@ export async function openApp(
     contributions: NO_CONTRIBUTIONS,
     refreshOnRead: () => undefined,
     reader: store.reader,
-    lists: openLists(t, { reader: store.reader, clock: store.clock }),
+    lists: openLists(t, { ...store, named }),
     clients: { generation: 0, find: (hash) => byHash.get(hash) ?? null, findByCertificate: () => null },
     collections: [
       collection('all'),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 import { presets } from '../../src/feeds/presets.ts';
 import { feedFormats } from '../../src/feeds/registry.ts';
+import { outputs } from '../../src/outputs/registry.ts';
 import { sinkKinds } from '../../src/sinks/registry.ts';
 import { collectionIdOf } from '../../src/stix/id.ts';
 import { storeEngines } from '../../src/store/registry.ts';
@@ -15,6 +16,7 @@ export function loadYaml(dir: string, yaml: string, env: Record<string, string> 
     presets,
     stores: storeEngines,
     sinks: sinkKinds,
+    outputs,
     collectionIdOf,
   });
 }

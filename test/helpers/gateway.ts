@@ -71,7 +71,7 @@ export async function openGateway(
     unreadyReason: () => (reader.fault() === 'store-damaged' ? 'store-damaged' : null),
     pressure: NO_PRESSURE,
     clients,
-    lists: openLists(t, { reader, clock }),
+    lists: openLists(t, { reader, clock, named: config.lists }),
     collections: config.collections,
     taxii: config.taxii,
     publicUrl: config.publicUrl,

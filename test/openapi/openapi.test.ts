@@ -107,7 +107,7 @@ function requestOf({ path, method, operation }: Described, example: Example, { a
 t.test('examples fit their schemas, and a gateway with the example feed answers like them', async (t) => {
   const sinks = '{ archive: { type: file, path: ./archive, collections: [all] } }';
   const gateway = await openExampleGateway(t, (yaml) =>
-    `${yaml}\npublic_url: https://ti.example\nsinks: ${sinks}\n`.replace(
+    `${yaml}\npublic_url: https://ti.example\nsinks: ${sinks}\nlists: { edge-block: { collection: ips, format: panos-ip } }\n`.replace(
       /^ {2}all: .*$/m,
       '$&\n  drop: { contributed: true }',
     ),
