@@ -29,10 +29,12 @@ function answerText({ host, status, type, etag, lastModified }: TriedAnswer): st
   return `${printable(facts.filter((fact) => fact !== null).join(', '))}\n`;
 }
 
-function summaryOf({ outcome, requests, bytes, read, accepted, refused }: TryReport): string {
+function summaryOf({ outcome, requests, bytes, read, accepted, filtered, refused }: TryReport): string {
   const least = outcome === 'cut' ? 'at least ' : '';
   const ends = { whole: 'read to its end', cut: 'not read to its end', failed: 'failed' };
-  return `${ends[outcome]}: requests ${requests}, bytes ${bytes}, rows ${least}${read}, taken ${least}${accepted}, refused ${least}${refused}\n`;
+  // Most feeds have no filter.
+  const leftOut = filtered === 0 ? '' : `, left out by the filter ${least}${filtered}`;
+  return `${ends[outcome]}: requests ${requests}, bytes ${bytes}, rows ${least}${read}, taken ${least}${accepted}${leftOut}, refused ${least}${refused}\n`;
 }
 
 function rowTable({ rows }: TryReport): string {

@@ -70,7 +70,7 @@ export async function tryFeed(feed: ConfiguredFeed, rows: number, parts: TryPart
 }
 
 function newReport(feed: Pick<TryReport, 'feed' | 'format' | 'mode' | 'title'>): TryReport {
-  const counts = { requests: 0, bytes: 0, read: 0, accepted: 0, refused: 0 };
+  const counts = { requests: 0, bytes: 0, read: 0, accepted: 0, filtered: 0, refused: 0 };
   const found = { answers: [], rows: [], rejections: [], against: null, note: null, error: null };
   return { ...feed, outcome: 'failed', ...counts, ...found };
 }
@@ -94,8 +94,9 @@ async function readBatches(
   for await (const batch of batches) {
     report.note ??= batch.note ?? null;
     for (const part of normaliseBatch(batch, feed.definition, clock.now())) {
-      const { read, refused } = countersOf(part, 0);
+      const { read, refused, filtered } = countersOf(part, 0);
       report.read += read;
+      report.filtered += filtered;
       report.refused += refused;
       report.accepted += read - refused;
       show(part.rows, running);

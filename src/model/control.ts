@@ -85,6 +85,8 @@ export interface TryReport {
   answers: TriedAnswer[];
   read: number;
   accepted: number;
+  /** Observations of these that the feed's own filter leaves out. */
+  filtered: number;
   refused: number;
   /** The first of what was taken. */
   rows: TriedRow[];

@@ -155,6 +155,20 @@ t.test('a feed of the configuration is held against its store, of which only the
   t.notMatch(closed.out, 'sluice.yaml');
 });
 
+t.test('what the filter of a feed leaves out is counted and shown beside what is taken', async (t) => {
+  const upstream = await serving(t, json(bundle(indicator(1), indicator(2), indicator(3))));
+  const file = join(t.testdir(), 'sluice.yaml');
+  const feed = `{ format: stix, url: "${upstream.url}/list", internal: true, filter: { not_values: ['host-[12]'] } }`;
+  writeFileSync(file, `feeds: { lab: ${feed} }\n`);
+  const shown = await run(['-c', file, 'lab']);
+  t.match(shown.out, 'rows 3, taken 3, left out by the filter 2, refused 0');
+  t.match(JSON.parse((await run(['-c', file, '--json', 'lab'])).out), {
+    accepted: 3,
+    filtered: 2,
+    rows: { length: 1 },
+  });
+});
+
 t.test(
   'an address of which nobody says the format is guessed, with one request, and pasted as it was read',
   async (t) => {

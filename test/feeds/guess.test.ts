@@ -38,6 +38,9 @@ t.test('well-known lists are read as their publishers mean them', async (t) => {
     ['json/threatfox.json', 'json', { items: '$.data[*]', fields: { value: 'ioc', type: 'ioc_type' } }],
     ['json/urlhaus-export.json', 'json', { items: '$.*[*]', fields: { value: 'url' } }],
     ['json/feodo.json', 'json', { items: '$[*]', fields: { value: 'ip_address', malware_family: 'malware' } }],
+    ['json/otx-pulses.json', 'json', { rows: 'indicators', fields: { value: 'indicator', type: 'type' } }],
+    ['json/spamhaus-asndrop.json', 'json', { lines: true, fields: { value: 'asn' }, constants: { type: 'asn' } }],
+    ['text/tor-exit-addresses/list.txt', 'text', { pattern: /ExitAddress/ }],
     ['json/spamhaus-drop-v4.json', 'json', { lines: true, fields: { value: 'cidr' } }],
     ['text/adblock/list.txt', 'text', { layout: 'adblock' }],
     ['text/hosts/list.txt', 'text', { layout: 'hosts' }],
@@ -67,6 +70,21 @@ t.test('documents of other kinds are told by what they hold', async (t) => {
   for (const nothing of ['', ' \n', '{"error":"no key"}', '[]', 'Please sign in first.\n', '# only a comment\n']) {
     t.throws(() => guess(nothing), { code: 'upstream-malformed' }, JSON.stringify(nothing));
   }
+});
+
+t.test('a list that no column tells names the preset that reads it, and takes nothing that is like it', async (t) => {
+  for (const [name, preset] of [
+    ['json/otx-pulses.json', /preset otx /],
+    ['json/spamhaus-asndrop.json', /preset spamhaus-asndrop /],
+    ['text/tor-exit-addresses/list.txt', /preset tor-exits /],
+  ] as const) {
+    t.match(guess(fixture(name)).why, preset);
+  }
+  const asn =
+    '{"asn":64511,"ip":"198.51.100.1"}\n{"asn":64512,"ip":"198.51.100.2"}\n{"asn":64513,"ip":"198.51.100.3"}\n';
+  t.match(guess(asn).options, { fields: { value: 'ip' } }, 'an asn beside an address is said of the address');
+  t.match(guess('ExitNode\n198.51.100.1\n198.51.100.2\n198.51.100.3\n').options, {}, 'a word alone is no block');
+  t.match(guess('{"results":[{"ioc":"198.51.100.1"},{"ioc":"198.51.100.2"}]}').options, { fields: { value: 'ioc' } });
 });
 
 t.test('a document that is cut is guessed from what is whole of it', async (t) => {

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../model/json.ts';
 import { type Column, type Guess, guessFields, type Meaning } from './columns.ts';
+import { guessAutonomousSystems, guessPulses } from './known.ts';
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 /** Items that are looked at, and members of one. */
@@ -13,6 +14,8 @@ export function guessJson(text: string, meaning: Meaning): Guess | null {
   const lines = objectsOfLines(text);
   if (lines !== null) {
     if (lines.every(isStix)) return { format: 'stix', options: {}, why: 'a STIX object a line' };
+    const systems = guessAutonomousSystems(lines);
+    if (systems !== null) return systems;
     const fields = fieldsOf(lines, meaning);
     return fields === null ? null : { format: 'json', options: { lines: true, fields }, why: 'a JSON object a line' };
   }
@@ -22,7 +25,7 @@ export function guessJson(text: string, meaning: Meaning): Guess | null {
   if (isBundle(root)) return stixList;
   if (isDiscovery(root)) return { format: 'taxii', options: {}, why: 'the discovery of a TAXII server' };
   if (isManifest(root)) return { format: 'misp-feed', options: {}, why: 'the manifest of a MISP feed' };
-  return guessMembers(root, meaning);
+  return guessPulses(root) ?? guessMembers(root, meaning);
 }
 
 const stixList: Guess = { format: 'stix', options: {}, why: 'STIX objects' };

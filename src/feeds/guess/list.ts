@@ -1,4 +1,5 @@
 import { type Guess, type Meaning, MOST, shareOf } from './columns.ts';
+import { guessExitAddresses } from './known.ts';
 
 /** A list in text: rules of an ad blocker, a hosts file, or a value a line. Null for what is none. */
 export function guessList(lines: readonly string[], { isValue }: Meaning): Guess | null {
@@ -8,6 +9,8 @@ export function guessList(lines: readonly string[], { isValue }: Meaning): Guess
   if (/^\[adblock/i.test(first) || shareOf(rules, isAdblock) > MOST) {
     return { format: 'text', options: { layout: 'adblock' }, why: 'rules of an ad blocker' };
   }
+  const exits = guessExitAddresses(lines);
+  if (exits !== null) return exits;
   const rows = rowsOf(lines);
   const isHosts = (line: string): boolean => /^(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+\S/.test(line);
   if (shareOf(rows, isHosts) > MOST) return { format: 'text', options: { layout: 'hosts' }, why: 'a hosts file' };
