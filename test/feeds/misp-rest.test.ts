@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap';
+import { readPage } from '../../src/feeds/misp/page.ts';
 import { mispRest } from '../../src/feeds/misp-rest.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND } from '../../src/model/clock.ts';
 import { isJsonObject, type JsonObject } from '../../src/model/json.ts';
@@ -131,6 +132,13 @@ t.test('a server that answers the same page for ever is a failure', async (t) =>
   const { error, batches } = await pull(mispRest, bench.context());
   t.match(error, { code: 'upstream-malformed', message: /page 2 as it did the page before/ });
   t.notOk(batches.some(({ last }) => last));
+});
+
+t.test('an attribute that is nested as deeply as can be is one among others', async (t) => {
+  const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`;
+  const json = async () => JSON.parse(`{"response":{"Attribute":[${deep},{"uuid":${deep}},{"uuid":"1"}]}}`);
+  const response = { status: 200, headers: {}, body: (async function* () {})(), json };
+  t.equal((await readPage(response, 'misp.example')).attributes.length, 3);
 });
 
 t.test('a first pull that is cut off goes on at its page', async (t) => {

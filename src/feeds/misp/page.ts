@@ -36,7 +36,7 @@ export async function readPage(response: FeedResponse, host: string): Promise<At
     const excerpt = rowText(body).slice(0, 80).toWellFormed();
     throw new GatewayError('upstream-malformed', `${host} answered without a list of attributes.`, { excerpt });
   }
-  const fingerprint = attributes.map((one) => (isJsonObject(one) ? one['uuid'] : one)).join();
+  const fingerprint = attributes.map((one) => rowText(isJsonObject(one) ? one['uuid'] : one)).join();
   return { attributes, fingerprint, at: parseHttpDate(response.headers['date'] ?? '') ?? null };
 }
 
