@@ -2,12 +2,11 @@ import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../../src/model/clock.ts';
-import { parseTimestamp } from '../../src/model/timestamp.ts';
 import { scriptedClock } from './clock.ts';
-import { ElasticIndex } from './elastic.ts';
-import { openGateway, readAll, type StixPage, type TestGateway } from './gateway.ts';
+import { openGateway, readAll, type TestGateway } from './gateway.ts';
 import { type Desk, Source, type SourceKind, type Trouble } from './sources.ts';
 import { START } from './store.ts';
+import { CollectionReader, liveAmong } from './taxii-reader.ts';
 import { UPSTREAM_KEY } from './upstream.ts';
 
 /** A gateway with four feeds and three collections, what happens to it, and what must come of it. */
@@ -37,7 +36,6 @@ collections:
 `;
 };
 const collections = ['all', 'agent', 'agreed'] as const;
-type Collection = (typeof collections)[number];
 
 export interface Change {
   do: 'change';
@@ -63,53 +61,6 @@ export type Step =
 
 const patternValue = (pattern: string): string => /= '(.*)'\]$/.exec(pattern)?.[1] ?? '';
 
-/** Ids and patterns of what a reader takes for valid: not revoked, and not past its end. */
-function liveAmong(objects: Iterable<Record<string, any>>, now: Micros): string[] {
-  return [...objects]
-    .filter(({ type, revoked, valid_until: end }) => {
-      return type === 'indicator' && revoked !== true && (end === undefined || (parseTimestamp(end) ?? 0) > now);
-    })
-    .map(({ id, pattern }) => `${id} ${pattern}`)
-    .sort();
-}
-
-/** Who reads a collection from time to time, a few objects a page. */
-class Reader {
-  readonly collection: Collection;
-  readonly index = new ElasticIndex();
-  readonly #followsNext: boolean;
-  /** By id, as the last version says it. */
-  readonly #held = new Map<string, Record<string, any>>();
-  #cursor: string | null = null;
-
-  /** `followsNext`: within a walk; else it asks again by the date of the last object that it has. */
-  constructor(collection: Collection, followsNext: boolean) {
-    [this.collection, this.#followsNext] = [collection, followsNext];
-  }
-
-  /** `now`: by the reader's own clock, which is not set back with the gateway's. */
-  async read({ app, key }: TestGateway, now: Micros): Promise<void> {
-    let place = this.#cursor === null ? '' : `&added_after=${this.#cursor}`;
-    for (let isMore = true; isMore; ) {
-      const url = `/api/taxii2/api/collections/${this.collection}/objects/?limit=3${place}`;
-      const reply = await app.inject({ url, headers: { authorization: `Bearer ${key}` } });
-      if (reply.statusCode !== 200) throw new Error(`${reply.statusCode} ${reply.body}`);
-      const { objects = [], more, next } = reply.json<StixPage>();
-      for (const object of objects) this.#held.set(object['id'], object);
-      this.index.ingest(objects, now);
-      const last = reply.headers['x-taxii-date-added-last'];
-      if (typeof last === 'string') this.#cursor = last;
-      place = this.#followsNext ? `&next=${next}` : `&added_after=${this.#cursor}`;
-      isMore = more;
-    }
-    this.index.transform(now);
-  }
-
-  live(now: Micros): string[] {
-    return liveAmong(this.#held.values(), now);
-  }
-}
-
 export const READERS = 4;
 
 export class History {
@@ -118,10 +69,10 @@ export class History {
   readonly #clock = scriptedClock(START + MICROS_PER_DAY, { auto: true });
   readonly #sources: ReadonlyMap<string, Source>;
   readonly #readers = [
-    new Reader('all', true),
-    new Reader('all', false),
-    new Reader('agent', true),
-    new Reader('agreed', true),
+    new CollectionReader('all', true),
+    new CollectionReader('all', false),
+    new CollectionReader('agent', true),
+    new CollectionReader('agreed', true),
   ] as const;
   /** Of an object's id, one higher for each that was revoked. */
   readonly #generations = new Map<string, number>();

@@ -90,7 +90,7 @@ export async function openBench(
   t: Test,
   feeds: FeedDefinition[],
   definitions: JournalDefinition[],
-  from?: Bench,
+  from?: Pick<Bench, 'clock' | 'writer'>,
   {
     engine = storeEngines.memory,
     ...more
