@@ -21,6 +21,7 @@ import { type Mark, pathText, type Report, type Step } from './problem.ts';
 import type { ReadContext } from './read-value.ts';
 import { feedSchema, usualLifetime } from './schema/feed.ts';
 import type { FeedSection } from './schema.ts';
+import { readEntries } from './suppression.ts';
 import { type ConfigEntry, type ConfigNode, nodeOf } from './yaml.ts';
 
 /** A well-known feed as data: the format that reads it, and keys of `feeds.NAME` in the file's words. */
@@ -69,13 +70,31 @@ export function readFeed(name: string, entry: ConfigEntry, kinds: FeedKinds, out
   };
   const defaults = askExtension({ own: format.options, options, missing, ask }, path, keyAt, context);
   if (defaults === null) return null;
-  const definition = defineFeed(name, format.name, section, defaults, kind.aliases);
+  const definition = {
+    ...defineFeed(name, format.name, section, defaults, kind.aliases),
+    ...ownLists(path, section, keyAt, context),
+  };
   if (!checkInterval(definition, section, { ...kind, ...defaults }, keyAt, context)) return null;
   if (!checkDecay(definition, keyAt, context)) return null;
   if (!checkFilter(section.filter, path, keyAt, context)) return null;
   checkMarking(definition, keyAt, context);
   const idle = idleReasonOf(section, missing, path, keyAt, context);
   return { definition, options, idle, section: { ...section, ...effective(definition) }, schema };
+}
+
+/** The feed's own lists, in canonical form. Entries that can't be read are reported. */
+function ownLists(
+  path: Step[],
+  { suppress, admit }: FeedSection,
+  keyAt: Mark,
+  { places, report }: ReadContext,
+): Pick<FeedDefinition, 'suppress' | 'admit'> {
+  const placeOf = (at: readonly Step[]): Mark => places.get(pathText(at)) ?? keyAt;
+  const read = (key: string, entries: readonly string[]) => readEntries([...path, key], entries, { report, placeOf });
+  return {
+    ...(suppress?.length ? { suppress: read('suppress', suppress) } : {}),
+    ...(admit?.length ? { admit: read('admit', admit) } : {}),
+  };
 }
 
 /**

@@ -45,7 +45,7 @@ export interface ConfidenceExplanation {
 /** Explains the confidence that `merge` gives these observations, in a journal: how each of those that count has its part in it. */
 export function explainConfidence(
   observations: readonly FeedObservation[],
-  context: Pick<JournalContext, 'definition' | 'feeds' | 'publishers'>,
+  context: Pick<JournalContext, 'definition' | 'feeds' | 'publishers' | 'suppressors'>,
   now: Micros,
 ): ConfidenceExplanation {
   const admitted = admit(observations, context, now).admitted.sort(byStrength);

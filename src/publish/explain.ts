@@ -7,10 +7,10 @@ import type { Verdict } from '../suppress/suppressor.ts';
 import { readRulings } from './analysts.ts';
 import { addNetworks } from './expanded-indicators.ts';
 import { type ConfidenceExplanation, explainConfidence } from './explain-confidence.ts';
+import { standingVerdict } from './hearing.ts';
 import { assess, readObservations } from './indicators.ts';
 import type { JournalContext } from './journals.ts';
 import { resolveMarkings } from './markings.ts';
-import { verdictOn } from './membership.ts';
 import type { FeedObservation, LeftOutObservation, Merged } from './merge.ts';
 
 /** What a journal makes of one observable, by the same steps as publishing it. */
@@ -47,12 +47,13 @@ export async function explainObservable(
   const rulings = context.isRuled ? await readRulings(tx, context.definition.pool, [key], resolved, now) : null;
   const { merged, leftOut, member } = assess(key, said, context, rulings, now);
   const isRefused = member !== null && 'leftOut' in member;
+  const sayers = merged?.claims.map(({ feed }) => context.feeds.get(feed)?.definition) ?? [];
   return {
     said,
     leftOut,
     merged: member !== null && 'as' in member ? member.merged : merged,
     refused: isRefused ? member.leftOut : null,
-    verdict: verdictOn(observable, context.suppressors),
+    verdict: standingVerdict(observable, sayers, context.suppressors),
     confidence: explainConfidence(said, context, now),
     entries: await tx.lookup(name, [key]),
   };

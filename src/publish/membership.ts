@@ -3,8 +3,9 @@ import type { JournalPolicy, LabelPolicy } from '../model/definition.ts';
 import { elasticObservable, elasticProperties } from '../model/elastic.ts';
 import type { Observable } from '../model/observable.ts';
 import type { LeftOutReason } from '../model/served.ts';
-import type { Suppressor, Verdict } from '../suppress/suppressor.ts';
+import type { Verdict } from '../suppress/suppressor.ts';
 import { isExpanded } from './expand.ts';
+import { standingVerdict } from './hearing.ts';
 import type { JournalContext } from './journals.ts';
 import type { Merged } from './merge.ts';
 import type { Publishers } from './publisher.ts';
@@ -26,7 +27,8 @@ export function membershipOf(
   }: Pick<JournalContext, 'definition' | 'suppressors' | 'publishers' | 'feeds'>,
   now: Micros,
 ): Membership {
-  const verdict = verdictOn(all.observable, suppressors);
+  const sayers = all.claims.map(({ feed }) => feeds.get(feed)?.definition);
+  const verdict = standingVerdict(all.observable, sayers, suppressors);
   if (verdict?.mode === 'drop') return { leftOut: 'suppressed', verdict };
   const merged = verdict === null ? all : warn(all, verdict);
   if (policy.types !== null && !policy.types.includes(merged.observable.type)) return { leftOut: 'type-not-taken' };
@@ -65,15 +67,6 @@ function takesLabels(labels: readonly string[], { any, none = [] }: LabelPolicy)
 
 function isLabel(label: string, wanted: string): boolean {
   return wanted.endsWith('*') ? label.startsWith(wanted.slice(0, -1)) : label === wanted;
-}
-
-/** The first verdict of a journal's suppressors; null: none has anything against it. */
-export function verdictOn(observable: Observable, suppressors: readonly Suppressor[]): Verdict | null {
-  for (const suppressor of suppressors) {
-    const verdict = suppressor.match(observable);
-    if (verdict !== null) return verdict;
-  }
-  return null;
 }
 
 function warn(merged: Merged, { mode, labels }: Verdict): Merged {

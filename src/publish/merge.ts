@@ -11,6 +11,7 @@ import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { creditOf, sourceReferences } from '../stix/external-reference.ts';
 import { withOtherMarkings } from '../stix/marking.ts';
+import { whoIsHeard } from './hearing.ts';
 import type { FeedFreshness, JournalContext } from './journals.ts';
 import { expiryOf, hasLapsed, seenBy } from './lifetime.ts';
 import type { Publishers } from './publisher.ts';
@@ -87,7 +88,7 @@ export function merge(
   return { merged, leftOut };
 }
 
-type MergeContext = Pick<JournalContext, 'definition' | 'feeds' | 'publishers'>;
+type MergeContext = Pick<JournalContext, 'definition' | 'feeds' | 'publishers' | 'suppressors'>;
 
 /**
  * Which observations count, and why the others don't. The ceiling applies before anything is merged, so that what is merged says only
@@ -95,12 +96,12 @@ type MergeContext = Pick<JournalContext, 'definition' | 'feeds' | 'publishers'>;
  */
 export function admit(
   observations: readonly FeedObservation[],
-  { definition: { policy }, feeds }: Pick<MergeContext, 'definition' | 'feeds'>,
+  { definition: { policy }, feeds, suppressors }: Pick<MergeContext, 'definition' | 'feeds' | 'suppressors'>,
   now: Micros,
   lapsed?: Set<string>,
 ): { admitted: Admitted[]; leftOut: readonly LeftOutObservation[] } {
   let leftOut = NONE;
-  const admitted: Admitted[] = [];
+  const all: Admitted[] = [];
   for (const { feed: name, observation: said, network, sightedAt } of observations) {
     const feed = feeds.get(name);
     if (feed === undefined) continue;
@@ -111,8 +112,15 @@ export function admit(
     const reason = reasonOf(observation, { tlp, expires }, policy, now);
     const mayLapse = reason === null || reason === 'expired';
     if (lapsed !== undefined && mayLapse && hasLapsed(observation, feed, now, policy)) lapsed.add(name);
-    if (reason === null) admitted.push({ said, observation, network, feed, confidence, tlp, expires });
-    else leftOut = [...leftOut, { feed: name, reason, ...(network === undefined ? {} : { network }) }];
+    if (reason === null) all.push({ said, observation, network, feed, confidence, tlp, expires });
+    else leftOut = [...leftOut, leftOutOf(name, network, reason)];
+  }
+  const [first] = all;
+  const admitted = first === undefined ? all : whoIsHeard(first.observation.observable, all, suppressors);
+  if (admitted.length < all.length) {
+    const silenced = all.filter((one) => !admitted.includes(one));
+    const reasons = silenced.map(({ feed, network }) => leftOutOf(feed.definition.name, network, 'suppressed'));
+    leftOut = [...leftOut, ...reasons];
   }
   return { admitted, leftOut };
 }
@@ -138,6 +146,10 @@ function fallOf(
     if (hasLapsed(observation, feed, now, policy)) lapsed?.add(feed.definition.name);
   }
   return last;
+}
+
+function leftOutOf(feed: string, network: string | undefined, reason: LeftOutReason): LeftOutObservation {
+  return { feed, reason, ...(network === undefined ? {} : { network }) };
 }
 
 /** Why an observation doesn't count; null: it does. */

@@ -88,7 +88,22 @@ export function policyHash(journals: Journals, definition: JournalDefinition): s
   const feeds = journals
     .feedsOf(definition)
     .map(
-      ({ name, title, aliases, republishes, mode, lifetime, decay, outageLimit, confidence, trust, tlp, ...rest }) => ({
+      ({
+        name,
+        title,
+        aliases,
+        republishes,
+        mode,
+        lifetime,
+        decay,
+        outageLimit,
+        confidence,
+        trust,
+        tlp,
+        suppress,
+        admit,
+        ...rest
+      }) => ({
         name,
         title,
         credit: creditOf({ title, ...rest }) ?? undefined,
@@ -102,6 +117,8 @@ export function policyHash(journals: Journals, definition: JournalDefinition): s
         confidence,
         trust,
         tlp,
+        suppress,
+        admit,
       }),
     );
   const suppressing = journals.suppressing(definition);

@@ -17,6 +17,7 @@ export const own: SuppressorKind = {
           entry,
           reason: `It is one of your own assets: the suppress list of ${section} has ${entry}.`,
           admit: `To serve it all the same, take ${entry} out of the suppress list: no admit list lifts it.`,
+          isFirm: true,
           labels: [],
         };
       },

@@ -20,6 +20,8 @@ export interface Verdict {
   reason: string;
   /** One sentence: what to write into the configuration to have it served. */
   admit: string;
+  /** No feed's admit list lifts it. */
+  isFirm?: true;
   /** Of the lists that name it, where it is served all the same. */
   labels: readonly string[];
 }

@@ -879,6 +879,19 @@ t.test('warning lists have their modes by default; a pool sets some, a collectio
   t.end();
 });
 
+t.test('a feed has lists of its own, in canonical form', (t) => {
+  const { config } = load(
+    `${feed.trimEnd()}\npools: { main: { feeds: [house] } }\n`.replace(
+      'house: {',
+      'house: { suppress: [EXAMPLE.com], admit: [10.1.0.0/8],',
+    ),
+  );
+  t.match(config.feeds[0]?.definition, { suppress: ['example.com'], admit: ['10.0.0.0/8'] });
+  const problems = problemsIn(feed.replace('house: {', 'house: { admit: [co.uk],'));
+  t.match(problems, [{ path: 'feeds.house.admit[0]', message: /must be an address/ }]);
+  t.end();
+});
+
 t.test('a collection is a view when it only names types, else it has its own journal', async (t) => {
   const text = `${pool}  strict: { feeds: [house], profile: elastic-agent, tlp: green, keep: 40d, expand_cidr: 24 }
 collections:

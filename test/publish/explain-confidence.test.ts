@@ -22,6 +22,7 @@ function explained(...words: Word[]) {
     definition: journal(),
     feeds: new Map(feeds.map((by) => [by.name, { definition: by, confirmedAt: null, unreadSince: null }])),
     publishers: publishersOf(new Set(feeds)),
+    suppressors: [],
   };
   const said = words.map(({ by, confidence, source, more }) => {
     return {

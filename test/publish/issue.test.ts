@@ -20,7 +20,7 @@ const elastic = journal({}, { profile: 'elastic-agent', keep: 5 * 86_400_000 });
 function wanted(said: Partial<Observation>, previous: IndicatorEntry | null = null): Issue {
   const one = observation({ firstSeen: null, lastSeen: null, ...said });
   const feeds = new Map([['f', { definition: feed('f'), confirmedAt: null, unreadSince: null }]]);
-  const context = { definition: stix, feeds, publishers: publishersOf([]) };
+  const context = { suppressors: [], definition: stix, feeds, publishers: publishersOf([]) };
   const { merged, leftOut } = merge([{ feed: 'f', observation: one }], context, START);
   if (merged === null) throw new Error(leftOut[0]?.reason);
   const as = one.observable;

@@ -18,7 +18,7 @@ function together(words: Word[], policy: Partial<JournalPolicy> = {}, now = STAR
   });
   const feeds = new Map(words.map(({ by }) => [by.name, { definition: by, confirmedAt: null, unreadSince: null }]));
   const publishers = publishersOf(words.map(({ by }) => by));
-  return merge(observations, { definition: journal(policy), feeds, publishers }, now);
+  return merge(observations, { definition: journal(policy), feeds, publishers, suppressors: [] }, now);
 }
 
 function merged(...words: Word[]) {
@@ -198,7 +198,7 @@ t.test('what is left out says why', (t) => {
   t.strictSame(together([expired]), nothing('expired'));
   t.strictSame(together([]), nothing());
   const gone = [{ feed: 'gone', observation: observation() }];
-  const empty = { definition: journal(), feeds: new Map(), publishers: publishersOf([]) };
+  const empty = { suppressors: [], definition: journal(), feeds: new Map(), publishers: publishersOf([]) };
   t.strictSame(merge(gone, empty, START), nothing(), 'who is not in the pool has no part in it');
   t.end();
 });
@@ -380,7 +380,12 @@ t.test('feeds whose lifetime for it is over, or held, are named for their next g
   const lapsedOf = (said: Partial<Observation>, unreadSince: Micros | null = null): string[] => {
     const lapsed = new Set<string>();
     const view = { definition: by, confirmedAt: null, unreadSince };
-    const around = { definition: journal(), feeds: new Map([[by.name, view]]), publishers: publishersOf([by]) };
+    const around = {
+      suppressors: [],
+      definition: journal(),
+      feeds: new Map([[by.name, view]]),
+      publishers: publishersOf([by]),
+    };
     merge([{ feed: by.name, observation: observation(said) }], around, START, lapsed);
     return [...lapsed];
   };
@@ -397,6 +402,7 @@ t.test('what is said of networks over an address names them, behind what is said
   const [one] = feeds(1) as [FeedDefinition];
   const networks = ['10.0.0.0/25', '10.0.0.0/24', undefined, '10.0.0.0/26'];
   const around = {
+    suppressors: [],
     definition: journal(),
     feeds: new Map([[one.name, { definition: one, confirmedAt: null, unreadSince: null }]]),
     publishers: publishersOf([one]),

@@ -59,6 +59,71 @@ t.test('a changed list withdraws what it names now, and brings back what it no l
   }
 });
 
+const two = feed('two');
+
+t.test('what a feed suppresses is not its word, and still that of others', async (t) => {
+  const silent = feed('one', { suppress: ['203.0.113.0/24', 'example.com'], confidence: 90 });
+  let bench = await openBench(t, [silent, two], [journal()]);
+  await bench.pull(silent, items);
+  t.strictSame((await values(bench)).live, ['10.1.2.3', 'other.example.org']);
+  t.strictSame(await suppressedIn(bench), ['203.0.113.9', 'https://example.com/x', 'www.example.com']);
+  await bench.pull(two, [{ value: '203.0.113.9' }]);
+  const served = (await bench.indicators()).live.find(({ value }) => value === '203.0.113.9');
+  t.strictSame(
+    (JSON.parse(served?.sources ?? '[]') as { feed: string }[]).map((claim) => claim.feed),
+    ['two'],
+  );
+  t.equal(served?.confidence, null, 'nor does its confidence count');
+
+  bench = await openBench(t, [feed('one', { confidence: 90 }), two], [journal()], bench);
+  t.equal((await values(bench)).live.length, rows.length, 'without the list all of it counts again');
+});
+
+t.test('what a feed admits is served as its word, and warning lists leave out what others say of it', async (t) => {
+  const inside = feed('one', { admit: ['10.0.0.0/8'], confidence: 90 });
+  const lists = { 'private-networks': 'drop', cloudflare: 'lower' } as const;
+  const said = ['10.1.2.3', '192.168.0.1', '104.16.0.1'].map((value) => ({ value, labels: ['seen'] }));
+  let bench = await openBench(t, [inside, two], [journal({ warningLists: lists })]);
+  await bench.pull(two, said);
+  t.strictSame((await values(bench)).live, ['104.16.0.1'], 'no feed that says it admits it');
+  await bench.pull(inside, said);
+  const { live } = await bench.indicators();
+  const served = live.find(({ value }) => value === '10.1.2.3');
+  t.match(served, { confidence: 90, labels: '["seen"]' });
+  t.strictSame(
+    (JSON.parse(served?.sources ?? '[]') as { feed: string }[]).map((claim) => claim.feed),
+    ['one'],
+  );
+  t.strictSame(live.map(({ value }) => value).sort(), ['10.1.2.3', '104.16.0.1']);
+  t.match(
+    live.find(({ value }) => value === '104.16.0.1'),
+    {
+      confidence: 29,
+      labels: '["seen","warning-list:cloudflare"]',
+    },
+  );
+
+  const admitsAll = feed('one', { admit: ['10.0.0.0/8', '104.16.0.0/13'], confidence: 90 });
+  bench = await openBench(t, [admitsAll, two], [journal({ warningLists: lists })], bench);
+  const lifted = (await bench.indicators()).live.find(({ value }) => value === '104.16.0.1');
+  t.match(lifted, { confidence: 95, labels: '["seen"]' }, 'what one of its feeds admits has no label');
+
+  bench = await openBench(t, [admitsAll, two], [journal({ warningLists: lists, suppress: ['10.1.2.3'] })], bench);
+  t.strictSame((await values(bench)).live, ['104.16.0.1'], 'an own asset of the pool is not served, whoever admits it');
+});
+
+t.test('a list that comes to name what is served makes a new version of it, or withdraws it', async (t) => {
+  let bench = await openBench(t, [two], [journal()]);
+  await bench.pull(two, [{ value: '104.16.0.1' }, { value: '8.8.8.8' }]);
+  const before = await bench.indicators();
+  const modes = { cloudflare: 'tag', 'public-resolvers': 'drop' } as const;
+  bench = await openBench(t, [two], [journal({ warningLists: modes })], bench);
+  const { live, dead } = await bench.indicators();
+  const first = before.live.find(({ value }) => value === '104.16.0.1');
+  t.match(live, [{ value: '104.16.0.1', objectId: first?.objectId, labels: '["warning-list:cloudflare"]' }]);
+  t.match(dead, [{ value: '8.8.8.8', reason: 'suppressed' }]);
+});
+
 t.test('of a network that is expanded only the own addresses are left out', async (t) => {
   const bench = await openBench(t, [one], [journal({ expandCidr: 24, suppress: ['198.51.100.2'] })]);
   await bench.pull(one, [{ value: '198.51.100.0/30' }]);

@@ -11,7 +11,7 @@ import { runPython } from '../helpers/python.ts';
 const walk = new URL('./walk.py', import.meta.url);
 
 const indicator = (n: number, confidence = 50) =>
-  stixIndicator(n, `[ipv4-addr:value = '10.${n >> 16}.${(n >> 8) & 255}.${n & 255}']`, { confidence });
+  stixIndicator(n, `[ipv4-addr:value = '198.${18 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}']`, { confidence });
 
 /** Files of STIX lines that the delta feed reads; what is written later comes on top. */
 function writeRows(dir: string, name: string, rows: unknown[]): void {
@@ -95,7 +95,7 @@ t.test(
     t.equal(report['object'], 1);
     t.equal(report['versions'], 1);
     t.equal(report['iocs'].length, 1000);
-    t.match(report['iocs'][0], ['ipv4', /^10\./, 'medium', String]);
+    t.match(report['iocs'][0], ['ipv4', /^198\.18\./, 'medium', String]);
   },
 );
 

@@ -70,7 +70,7 @@ async function open(t: Test) {
 
 const ips = (count: number, from = 0): Row[] =>
   Array.from({ length: count }, (_, n) => ({
-    pattern: `[ipv4-addr:value = '10.0.${(from + n) >> 8}.${(from + n) & 255}']`,
+    pattern: `[ipv4-addr:value = '198.18.${(from + n) >> 8}.${(from + n) & 255}']`,
   }));
 
 t.test('every way an agent asks is answered at once, with a list, whatever its headers', async (t) => {

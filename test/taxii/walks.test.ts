@@ -18,7 +18,7 @@ const RATE = { max: 600, per: 60_000 };
 const script = new URL('./walks.py', import.meta.url);
 
 const patternOf = {
-  addresses: (n: number) => `[ipv4-addr:value = '10.${n >> 16}.${(n >> 8) & 255}.${n & 255}']`,
+  addresses: (n: number) => `[ipv4-addr:value = '198.${18 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}']`,
   names: (n: number) => `[domain-name:value = 'h${n}.example']`,
 };
 const pools = ['addresses', 'names'] as const;

@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { defaultReach, redistributions } from '../../model/definition.ts';
 import { durationSchema } from '../../model/duration.ts';
 import { observableTypes } from '../../model/observable.ts';
-import { closed, line, proxySchema, reference, tlpSchema, typesSchema } from './words.ts';
+import { closed, entriesSchema, line, proxySchema, reference, tlpSchema, typesSchema } from './words.ts';
 
 /** Safety's usual ages: addresses change hands within a month, names and URLs within two, hashes never. */
 export const usualLifetime = { ipv4: '30d', ipv6: '30d', domain: '60d', url: '60d', default: '365d' };
@@ -177,6 +177,16 @@ export const feedSchema = Type.Object(
           description:
             'Which rows are kept; the others are counted as filtered. All that is given must hold. STIX objects that are passed on as they are, and rows that the feed takes back, are not filtered. What passed before leaves a snapshot with its next pull; in a delta it ages out.',
         },
+      ),
+    ),
+    suppress: Type.Optional(
+      entriesSchema(
+        "What of this feed's rows never counts, whatever pool it is in: addresses, networks, domains, URLs, e-mail addresses and hashes, covering as in a pool's `suppress`. The rows are kept, and counted as suppressed.",
+      ),
+    ),
+    admit: Type.Optional(
+      entriesSchema(
+        "What warning lists have no say on where this feed says it: `admit: [10.0.0.0/8]` for a feed about your own network. Other feeds' rows on it stay out. A pool's `suppress` comes first.",
       ),
     ),
     expect_rows: Type.Optional(

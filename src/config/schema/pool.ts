@@ -2,7 +2,17 @@ import Type from 'typebox';
 import { warningModes } from '../../model/definition.ts';
 import { durationSchema } from '../../model/duration.ts';
 import { defaultModes } from '../../suppress/warning-lists/modes.ts';
-import { closed, keepSchema, line, profileSchema, reference, text, tlpSchema, typesSchema } from './words.ts';
+import {
+  closed,
+  entriesSchema,
+  keepSchema,
+  line,
+  profileSchema,
+  reference,
+  text,
+  tlpSchema,
+  typesSchema,
+} from './words.ts';
 
 /** What merges with what, and who reads which part of it. */
 
@@ -18,10 +28,6 @@ const labelsSchema = (description: string) =>
     }),
     { minItems: 1, maxItems: 256, uniqueItems: true, description },
   );
-
-/** Values that a person lists. They are read when all of the file is (collections.ts). */
-const entriesSchema = (description: string) =>
-  Type.Array(Type.String({ minLength: 1, maxLength: 4096 }), { maxItems: 10_000, description });
 
 /** A mode per list, where `withDefaults` each has its own. */
 const warningListsSchema = (description: string, withDefaults: boolean) =>

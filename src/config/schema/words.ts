@@ -53,3 +53,7 @@ export const proxySchema = (description: string, default_?: string) =>
     ],
     { description, ...proxyWords, ...(default_ === undefined ? {} : { default: default_ }) },
   );
+
+/** Values that a person lists: addresses, networks, domains, URLs, e-mail addresses, hashes (suppression.ts reads them). */
+export const entriesSchema = (description: string) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: 4096 }), { maxItems: 10_000, description });
