@@ -85,7 +85,7 @@ function sampleOf(room: string): Unit[] {
   let mutants = 0;
   const end = units.findIndex((unit) => {
     const isEnough = mutants >= Number(values.mutants);
-    mutants += resultOf(unit)?.mutants.length ?? 0;
+    mutants += resultOf(unit)?.mutants.filter(isValid).length ?? 0;
     return isEnough;
   });
   return end < 0 ? units : units.slice(0, end);
@@ -132,7 +132,7 @@ function keep(batch: Unit[], mutants: Mutant[]): void {
 
 function printScores(): void {
   const rows = values.room.map((room) => {
-    const valid = triedOf(room).filter(({ status }) => !['CompileError', 'RuntimeError', 'Ignored'].includes(status));
+    const valid = triedOf(room).filter(isValid);
     const alive = valid.filter(isAlive).length;
     const score = valid.length === 0 ? null : Math.round((1000 * (valid.length - alive)) / valid.length) / 10;
     return { room, mutants: valid.length, killed: valid.length - alive, alive, score };
@@ -149,6 +149,10 @@ function printSurvivors(): void {
 /** The mutants of a room's sample, as far as it was tried. */
 function triedOf(room: string): Mutant[] {
   return sampleOf(room).flatMap((unit) => resultOf(unit)?.mutants ?? []);
+}
+
+function isValid({ status }: Mutant): boolean {
+  return !['CompileError', 'RuntimeError', 'Ignored'].includes(status);
 }
 
 function isAlive({ status }: Mutant): boolean {
