@@ -23,7 +23,7 @@ const rooms: Record<string, Room> = {
     wide: ['test/publish/journals.test.ts', 'test/publish/tlp.test.ts', 'test/ingest/supersede.test.ts'],
   },
   normalise: {
-    near: ['test/normalise/canonical.test.ts'],
+    near: ['canonical', 'property', 'details'].map((name) => `test/normalise/${name}.test.ts`),
     wide: ['test/normalise/normalise.test.ts'],
   },
   ingest: {
