@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
-import type { TryReport } from '../model/control.ts';
+import type { ReadProgress, TryReport } from '../model/control.ts';
 import { errorText, GatewayError } from '../model/error.ts';
 import { tryJson } from '../status/json.ts';
 import {
   type CommandContext,
   type ConfigOption,
   exists,
+  type Gateway,
   knownFile,
   whileReading,
   wholeNumber,
@@ -61,11 +62,8 @@ async function tried(what: string, options: TryOptions, context: CommandContext)
     ...(options.internal ? { internal: true } : {}),
   };
   const read = async (name: string, section: Record<string, unknown>): Promise<Tried> => {
-    const { rows } = options;
-    const signal = context.terminal.interrupted();
-    const { section: found, ...report } = await gateway.trySource(
-      { name, section },
-      { base: process.cwd(), rows, signal },
+    const { section: found, ...report } = await whileTrying(name, options, context, (more) =>
+      gateway.trySource({ name, section }, { base: process.cwd(), ...more }),
     );
     return { report, paste: { name, section: found } };
   };
@@ -81,7 +79,7 @@ function formatOf({ format }: TryOptions): Record<string, unknown> {
 
 /** Null: the configuration has no such feed. */
 async function tryConfigured(feed: string, options: TryOptions, context: CommandContext): Promise<TryReport | null> {
-  const { gateway, terminal } = context;
+  const { gateway } = context;
   // The example names presets without their keys: there the preset is meant.
   const file = await knownFile(options, !gateway.isPreset(feed));
   if (file === null) return null;
@@ -101,11 +99,29 @@ async function tryConfigured(feed: string, options: TryOptions, context: Command
   if (loaded === null || ![...feeds, ...idleFeeds].some(({ definition }) => definition.name === feed)) return null;
   const control = await gateway.openControl(loaded, false, { mayReconcile: false }).catch(nullIfUnknown);
   if (control === null) {
-    return gateway.tryWithoutStore(loaded.config, feed, { rows: options.rows, signal: terminal.interrupted() });
+    return whileTrying(feed, options, context, (more) => gateway.tryWithoutStore(loaded.config, feed, more));
   }
   return whileReading(context, options, control, feed, control.tryFeed(feed, options.rows)).finally(() =>
     control.close(),
   );
+}
+
+/** Runs a try in this process, and shows how far it has come. */
+function whileTrying<T>(
+  feed: string,
+  options: TryOptions,
+  context: CommandContext,
+  run: (more: Parameters<Gateway['tryWithoutStore']>[2]) => Promise<T>,
+): Promise<T> {
+  let progress = (): ReadProgress | null => null;
+  const work = run({
+    rows: options.rows,
+    signal: context.terminal.interrupted(),
+    onReading: (found) => {
+      progress = found;
+    },
+  });
+  return whileReading(context, options, { readProgress: async () => progress() }, feed, work);
 }
 
 function nullIfUnknown(error: unknown): null {

@@ -9,7 +9,7 @@ import { configuredFeeds } from '../feeds/registry.ts';
 import { tryFeed } from '../ingest/try.ts';
 import { loadConfigText } from '../load.ts';
 import { systemClock } from '../model/clock.ts';
-import type { TryReport } from '../model/control.ts';
+import type { ReadProgress, TryReport } from '../model/control.ts';
 import { GatewayError } from '../model/error.ts';
 import { canonical } from '../normalise/canonical.ts';
 import { typesOfWord } from '../normalise/type-words.ts';
@@ -37,6 +37,8 @@ export interface TrySourceOptions {
   base: string;
   /** Rows to show. */
   rows: number;
+  /** Is given a function that says how far the reading has come. */
+  onReading?(progress: () => ReadProgress): void;
   signal: AbortSignal;
 }
 
@@ -103,23 +105,30 @@ function feedOf(name: string, section: Record<string, unknown>, base: string): C
   throw new GatewayError('config-invalid', `${name} is not read as it is given.`);
 }
 
-async function tryAlone(feed: ConfiguredFeed, { base, rows, signal }: TrySourceOptions): Promise<TryReport> {
+async function tryAlone(feed: ConfiguredFeed, { base, rows, onReading, signal }: TrySourceOptions): Promise<TryReport> {
   const clock = systemClock;
   const writer = await memory.at({}, { base, data: `try ${base}` }).openWriter(clock);
   const dispatchers = createDispatchers(undefined);
   const openPermit = createReadSemaphore(signal);
   const userAgent = userAgentOf(null);
+  let read = 0;
   try {
     return await tryFeed(feed, rows, {
       clock,
       writer,
-      openUpstream: (feed, signal) =>
-        openUpstream(feed, {
+      async openUpstream(feed, signal) {
+        const upstream = await openUpstream(feed, {
           ...{ writer, clock, base, userAgent, signal, limits: null, isAnew: true },
           dispatchers: dispatchers.of(feed),
           flights: new Map(),
           permit: openPermit(),
-        }),
+        });
+        onReading?.(() => ({ rows: read, requests: upstream.requests(), bytes: upstream.bytes() }));
+        return upstream;
+      },
+      onRows: (rows) => {
+        read = rows;
+      },
       signal,
     });
   } finally {

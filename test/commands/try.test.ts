@@ -265,6 +265,24 @@ t.test('the server knows how far a poll and a try have come', async (t) => {
   }
 });
 
+t.test('a person who tries an address that is not configured is told how far it has come', async (t) => {
+  let end = (): void => undefined;
+  const upstream = await serving(t, (_request, reply) => {
+    reply.write('198.51.100.7\n'.repeat(200));
+    end = () => void reply.end();
+  });
+  const ran = { out: '', err: '' };
+  const err = (text: string): void => {
+    ran.err += text;
+    if (text.includes('1 requests')) end();
+  };
+  const terminal = { ...recordingTerminal(ran), isErrTerminal: true, err };
+  const args = ['try', '--internal', '--format', 'text', `${upstream.url}/list`];
+  t.equal(await runCommand(args, { terminal, gateway }), 0);
+  t.match(ran.err, /K0 rows, 1 requests, 0\.0 MB/);
+  t.match(ran.out, /198\.51\.100\.7/);
+});
+
 t.test('without a configuration of one’s own, a feed of the example can be tried', (t) => {
   const cwd = t.testdir({
     'sluice.example.yaml':
