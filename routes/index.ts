@@ -26,6 +26,7 @@ import {
 } from './taxii/api-root.ts';
 import { addObjects, deleteObject, getStatus, readEnvelopes } from './taxii/contributions.ts';
 import { getDiscovery } from './taxii/discovery.ts';
+import { addIocs } from './v1/contribute.ts';
 import { explainIoc } from './v1/explain.ts';
 import { getFeeds } from './v1/feeds.ts';
 import { getIocs } from './v1/iocs.ts';
@@ -57,6 +58,7 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
       prepare: prepareRest,
       routes: {
         'GET /iocs': getIocs,
+        'POST /iocs': addIocs,
         'GET /iocs/stix': getStix,
         'POST /iocs/stix': postStix,
         'GET /lookup': lookupIoc,

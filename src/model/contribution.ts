@@ -1,5 +1,7 @@
 import type { Micros } from './clock.ts';
 import type { VersionFilter } from './entry-filter.ts';
+import type { Json } from './json.ts';
+import type { Observable } from './observable.ts';
 
 /** A STIX object that a client added or tried to add. */
 export interface ContributedObject {
@@ -30,6 +32,16 @@ export interface Contributor {
   collection: string;
 }
 
+/** What became of an indicator that was said in one line. */
+export interface ContributedIoc {
+  outcome: 'added' | 'updated' | 'unchanged' | 'refused';
+  /** What it was read as, and the STIX id of the object; null where it was refused before. */
+  observable: Observable | null;
+  id: string | null;
+  /** Why it was refused. */
+  message: string | null;
+}
+
 /** Changes of contributed collections. They are committed when these promises resolve. */
 export interface Contributions {
   /**
@@ -37,6 +49,8 @@ export interface Contributions {
    * least one object; then nothing is added.
    */
   addEnvelope(by: Contributor, body: Uint8Array): Promise<Contribution>;
+  /** Adds an indicator for each row, `{ ioc, type, confidence, … }`, and tells what became of each in their order. */
+  addIocs(by: Contributor, rows: readonly Json[]): Promise<ContributedIoc[]>;
   /** Removes these versions of an object. Returns how many there were. */
   removeObject(by: Contributor, objectId: string, versions: VersionFilter): Promise<number>;
 }

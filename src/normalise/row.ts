@@ -42,7 +42,11 @@ export interface Noted {
 }
 
 /** Turns a row into an observation. Only the value must be readable; every other property is optional. */
-export function normaliseRow(row: FeedRow, feed: FeedDefinition, now: Micros): Noted | Rejection {
+export function normaliseRow(
+  row: FeedRow,
+  feed: Pick<FeedDefinition, 'title' | 'reach'>,
+  now: Micros,
+): Noted | Rejection {
   const read = readValue(row);
   if ('reason' in read) return { ...read, row: rowText(row) };
   const { observable, port } = read;
@@ -185,7 +189,7 @@ export function dropContradictions(
   }
 }
 
-function readSource(value: unknown, feed: FeedDefinition, complain: Complain): Source {
+function readSource(value: unknown, feed: Pick<FeedDefinition, 'title'>, complain: Complain): Source {
   if (value === undefined || value === null || value === '') return { feed_name: feed.title };
   if (typeof value === 'string') return { feed_name: readText(value, MAX_LABEL, 'source', complain) ?? feed.title };
   if (!isJsonObject(value)) {

@@ -93,7 +93,7 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
   const feeds = configuredFeeds(config);
   const { pollAnew } = polls;
   const onChange = followContributions(feeds, { clock, pollAnew, onError, signal });
-  const contributions = openContributions(config, { clock, writer, onChange });
+  const contributions = openContributions(config, { clock, writer, namespace, onChange });
   const reportDatesAhead = watchDates(writer, options);
   const tick = async (): Promise<void> => {
     await ticks.tick(signal).finally(reportFault);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
+import { addIocs } from '../ingest/contribute-iocs.ts';
 import { type Clock, MICROS_PER_DAY } from '../model/clock.ts';
 import type { Contribution, Contributions } from '../model/contribution.ts';
 import type { ContributedDefinition } from '../model/definition.ts';
@@ -13,6 +14,7 @@ import { readEnvelope } from './envelope.ts';
 export interface ContributionsParts {
   clock: Clock;
   writer: Writer;
+  namespace: string;
   /** Called after a collection has changed. */
   onChange(collection: string): void;
 }
@@ -30,7 +32,7 @@ const CHECKED_AT_ONCE = 25;
  */
 export function openContributions(
   { contributed }: Config,
-  { clock, writer, onChange }: ContributionsParts,
+  { clock, writer, namespace, onChange }: ContributionsParts,
 ): Contributions {
   const oneByOne = createSemaphore(1);
   const journalOf = (alias: string): ContributedDefinition => {
@@ -57,6 +59,14 @@ export function openContributions(
         });
         onChange(collection);
         return contribution;
+      }),
+
+    addIocs: ({ collection }, rows) =>
+      oneByOne.run(async () => {
+        const journal = journalOf(collection);
+        const outcomes = await writer.transaction((tx) => addIocs(tx, { journal, namespace }, rows, clock.now()));
+        if (outcomes.some(({ outcome }) => outcome === 'added' || outcome === 'updated')) onChange(collection);
+        return outcomes;
       }),
 
     removeObject: ({ collection }, objectId, versions) =>

@@ -65,6 +65,7 @@ export async function startWriter(
     died: death.promise,
     addFirstClient: (keyHash) => call('addFirstClient', [keyHash]),
     addEnvelope: (by, body) => call('addEnvelope', [by, body]),
+    addIocs: (by, rows) => call('addIocs', [by, rows]),
     removeObject: (by, objectId, versions) => call('removeObject', [by, objectId, versions]),
     reconcile: () => call('reconcile'),
     start: () => void call('start'),

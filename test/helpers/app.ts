@@ -23,7 +23,7 @@ export const NO_CONTROL = controlThrough(async () => {
 const noWriter = async (): Promise<never> => {
   throw new GatewayError('unavailable', 'The writing thread ended.');
 };
-export const NO_CONTRIBUTIONS: Contributions = { addEnvelope: noWriter, removeObject: noWriter };
+export const NO_CONTRIBUTIONS: Contributions = { addEnvelope: noWriter, addIocs: noWriter, removeObject: noWriter };
 
 /** A test's own work shares the thread, and other tests the machine: neither may send its readers away. */
 export const NO_PRESSURE = { eventLoopDelay: 0, heapBytes: 0 };

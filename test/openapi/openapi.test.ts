@@ -144,7 +144,7 @@ t.test('examples fit their schemas, and a gateway with the example feed answers 
       t.strictSame(body.example, example.body, `${name}: its body is in the document`);
       fits(t, body.schema, example.body, `${name}: its body`);
     }
-    const isOfTeam = ['getStatus', 'deleteObject'].includes(name);
+    const isOfTeam = ['getStatus', 'deleteObject', 'addIocs'].includes(name);
     const key = operation.tags[0] === 'Control' ? (ops.key ?? '') : isOfTeam ? (team.key ?? '') : gateway.key;
     const reply = await requestOf(described, example, { app: gateway.app, key }, ids);
     t.equal(reply.statusCode, 200, `${name}: ${reply.body.slice(0, 200)}`);

@@ -31,7 +31,7 @@ const paths: Record<string, string> = {
   [`${ROOT}collections/all/objects/`]: 'GET, POST, HEAD, OPTIONS',
   [`${ROOT}collections/all/objects/${OBJECT}/`]: 'GET, DELETE, HEAD, OPTIONS',
   [`${ROOT}collections/all/objects/${OBJECT}/versions/`]: 'GET, HEAD, OPTIONS',
-  '/api/v1/iocs': 'GET, HEAD, OPTIONS',
+  '/api/v1/iocs': 'GET, POST, HEAD, OPTIONS',
   '/api/v1/iocs/stix': 'GET, POST, HEAD, OPTIONS',
   '/api/v1/lookup': 'GET, POST, HEAD, OPTIONS',
   '/api/v1/feeds': 'GET, HEAD, OPTIONS',
