@@ -18,5 +18,5 @@ export function scoreAt(base: number, { lifetime, speed }: Decay, age: Micros): 
 
 /** The age at which the score falls under `bar`: 0 where the base is no higher. */
 export function ageAtScore(base: number, { lifetime, speed }: Decay, bar: number): Micros {
-  return base <= bar ? 0 : Math.floor(lifetime * (1 - bar / base) ** speed);
+  return base <= bar ? 0 : Math.round(lifetime * (1 - bar / base) ** speed);
 }

@@ -1,5 +1,5 @@
 import type { Micros } from '../model/clock.ts';
-import { combine, neededOf, trustedConfidenceOf } from '../model/confidence.ts';
+import { combine, confidenceOf, neededOf, trustedConfidenceOf } from '../model/confidence.ts';
 import type { JournalPolicy } from '../model/definition.ts';
 import type { Claim } from '../model/entry.ts';
 import type { JsonObject } from '../model/json.ts';
@@ -280,7 +280,9 @@ function nameOf({ source_name: source, external_id: id = '', url = '' }: Externa
   return `${publisherKey(source)}\n${id}\n${url}`;
 }
 
-export function claimOf({ said: observation, network, feed, confidence }: Admitted): Claim {
+export function claimOf({ said: observation, network, feed }: Admitted): Claim {
+  // However far the feed is trusted.
+  const confidence = confidenceOf(observation, feed.definition);
   const claim: Claim = { feed: feed.definition.name, ...observation.source };
   if (observation.sourceId !== null) claim.id = observation.sourceId;
   if (confidence !== null) claim.confidence = confidence;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
-import type { FeedDefinition } from '../../src/model/definition.ts';
+import type { FeedDefinition, JournalPolicy } from '../../src/model/definition.ts';
 import type { Observation } from '../../src/model/observation.ts';
 import { explainConfidence } from '../../src/publish/explain-confidence.ts';
 import { merge } from '../../src/publish/merge.ts';
@@ -16,10 +16,12 @@ interface Word {
   more?: Partial<Observation>;
 }
 
-function explained(...words: Word[]) {
+const explained = (...words: Word[]) => explainedIn({}, ...words);
+
+function explainedIn(policy: Partial<JournalPolicy>, ...words: Word[]) {
   const feeds = words.map(({ by }) => by);
   const context = {
-    definition: journal(),
+    definition: journal(policy),
     feeds: new Map(feeds.map((by) => [by.name, { definition: by, confirmedAt: null, unreadSince: null }])),
     publishers: publishersOf(new Set(feeds)),
     suppressors: [],
@@ -175,5 +177,33 @@ t.test('the explanation is that of the confidence that merging gives, whoever sa
     return inputs.reduce((sum, { added }) => sum + added, 0) === (confidence ?? 0);
   });
   t.doesNotThrow(() => fc.assert(property, { numRuns: 5000 }));
+  t.end();
+});
+
+t.test('the example of docs/curation.md', (t) => {
+  const day = 86_400_000;
+  const urlhaus = feed('urlhaus', {
+    title: 'URLhaus',
+    lifetime: { url: 60 * day },
+    decay: { speed: { default: 1 }, threshold: 0 },
+  });
+  const words = [
+    { by: urlhaus, confidence: 75 },
+    { by: feed('bundle', { republishes: ['urlhaus'], trust: 0.5 }), confidence: 90 },
+    { by: feed('house', { confidence: 60, lifetime: { default: 365 * day } }), confidence: null },
+    { by: feed('rumours', { confidence: 100, trust: 0 }), confidence: null },
+  ].map((word) => ({ ...word, more: { observable: { type: 'url' as const, value: 'http://bad.example/x' } } }));
+  const { explanation, merged } = explainedIn({ minConfidence: 70, minSources: 2 }, ...words);
+  t.match(explanation, { confidence: 80, publishers: 2 });
+  t.strictSame(
+    explanation.inputs.map(({ feed, said, confidence, added, standing }) => [feed, said, confidence, added, standing]),
+    [
+      ['urlhaus', 75, 75, 75, 'independent'],
+      ['house', 60, 60, 5, 'independent'],
+      ['bundle', 90, 45, 0, 'copy'],
+      ['rumours', 100, null, 0, 'not trusted'],
+    ],
+  );
+  t.equal(merged?.validUntil, START + 8 * MICROS_PER_DAY);
   t.end();
 });
