@@ -72,7 +72,7 @@ function lastPerObservable(entries: readonly Entry[]): IndicatorEntry[] {
   return [...last.values()];
 }
 
-/** Pushes entries. When the target takes none of them but takes others, pushes each half, down to the entry that is the reason. */
+/** Pushes entries. When the target takes none of them but takes others, pushes each half, until the entry that is refused is found. */
 async function pushOrBisect(
   context: DeliveryContext,
   entries: readonly IndicatorEntry[],

@@ -50,7 +50,7 @@ function emptyRows(): Rows {
   return { observations: [], objects: [], silent: [], rejections: [], accepted: 0, filtered: 0, refused: 0 };
 }
 
-/** What is kept of a part that shows that its pull is not what it should be. */
+/** What is kept of a part whose rows are the reason to hold its pull back. */
 export function onlyRejections({ rows, batch }: BatchPart): BatchPart {
   const { rejections, refused } = rows;
   return {
@@ -74,7 +74,7 @@ function normaliseItem(item: FeedItem, feed: FeedDefinition, now: Micros, rows: 
     const kept = feed.filter === undefined ? result.observations : filter(result.observations, feed.filter, feed);
     for (const observation of kept) rows.observations.push(datedBy(observation, item, feed, now));
     rows.filtered += result.observations.length - kept.length;
-    // In a delta, a version that is left out takes back what older ones said.
+    // In a delta feed, a version that is filtered out still replaces the older versions.
     const source = kept.length === 0 && feed.mode === 'delta' ? sourceObjectOf(item) : null;
     if (source !== null) rows.silent.push(source);
   }

@@ -5,9 +5,9 @@ import type { Transaction } from '../store/store.ts';
 import type { FeedPull } from './pull.ts';
 
 /**
- * Versions that no observation tells of: what they ended stays ended, whoever else says the same value. A delta feed's are kept
- * for as long as what it revoked (publish/aged-rows.ts). A snapshot's are kept from one pull to the next, so that an older version
- * which it still holds is known to be one before the newer comes.
+ * The versions in which objects ended, where no observation keeps them, for instance because another object says the same value. With them an older
+ * version that comes again is known to be over. Those of a delta feed are kept as long as what it revoked (publish/aged-rows.ts), those
+ * of a snapshot from one pull to the next.
  */
 
 /** Beyond it the versions on earlier pages of a pull are not noted. */

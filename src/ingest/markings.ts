@@ -13,7 +13,7 @@ const SLICE = 250;
 /** Markings of a pull that are remembered; of more than that, nothing is said should they never come. */
 const MOST_REFS = 10_000;
 
-/** Yields all that bears one of these markings, since what those mean is known, or has changed. */
+/** Yields everything that bears one of these markings, because their definitions came or changed. */
 export async function* bearersOf(
   tx: Transaction,
   feed: FeedDefinition,

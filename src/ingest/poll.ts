@@ -104,7 +104,7 @@ interface RunningPoll {
   counters: Counters;
   /** Rows came, changed or left. */
   hasChanges: boolean;
-  /** Set once it is not believed. */
+  /** Set once the pull is held back (guards.ts). */
   heldBack: HeldBack | null;
   report: PollReport;
 }
@@ -145,8 +145,8 @@ async function readFeed(running: RunningPoll, parts: PollParts): Promise<'whole'
 }
 
 /**
- * Saves a part of a batch and publishes what it changed. Throws `upstream-malformed` when the pull is not believed: of a part that
- * tells so by its rows only the rejections are kept, and a snapshot that would withdraw too much only adds what is new.
+ * Saves a part of a batch and publishes what it changed. Throws `upstream-malformed` when the pull is held back: of a part whose rows
+ * are the reason only the rejections are kept, and a snapshot that would withdraw too much only adds what is new.
  */
 async function commitPart(part: BatchPart, running: RunningPoll, parts: PollParts): Promise<void> {
   const { feed, acceptShrink } = running;
@@ -160,7 +160,7 @@ async function commitPart(part: BatchPart, running: RunningPoll, parts: PollPart
   throw new GatewayError('upstream-malformed', doubt.message);
 }
 
-/** One transaction. Returns why what a snapshot would withdraw is not believed; null: there is no reason. */
+/** Saves and publishes a part in one transaction. Returns a doubt when a snapshot would withdraw too much, else null. */
 async function savePart(
   part: BatchPart,
   running: RunningPoll,
@@ -211,7 +211,7 @@ async function savePart(
   return doubt;
 }
 
-/** What is kept of rows that were not taken, and of what is missing; no secret of the feed is in it. */
+/** The rows that were refused, with notes on gaps and missing definitions. Secrets of the feed are taken out. */
 async function rejectionsOf({ rows, batch }: BatchPart, running: RunningPoll, tx: Transaction): Promise<Rejection[]> {
   const gaps = batch.gap ? [describeGap(batch.gap)] : [];
   const notes = batch.last ? await saveDefinitions(tx, running.pull) : [];
@@ -229,7 +229,7 @@ function stateOf(
 ): Partial<Omit<FeedState, 'feed'>> {
   const { definition } = feed;
   const note = noted ?? (batch.last ? noteOnSize(definition, counters) : null);
-  // Rows that were added are not among those that the last whole pull's validators stand for.
+  // The validators of the last whole pull don't stand for rows that were added since.
   const isMixed = definition.mode === 'snapshot' && !batch.last;
   const hasMoved = batch.last && batch.cursor !== null && batch.cursor !== before.cursor;
   const answer = batch.last ? upstream.validators() : null;

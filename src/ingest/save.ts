@@ -79,7 +79,7 @@ async function* saveVersionsOf(
   if (batch.ended.length > 0) yield saveEnded(tx, pull, batch, now);
 }
 
-/** At the end of a pull: what waited until it was known what else the pull says on the same observables. */
+/** Saves, at the end of a pull, the observations that waited for other objects on the same observables. */
 async function* saveHeldBack(tx: Transaction, pull: FeedPull, now: Micros): AsyncGenerator<Observations> {
   for (const slice of slices(await releaseHeld(tx, pull, now))) yield write(tx, pull, mapOf(slice), mapOf(slice));
 }
@@ -95,7 +95,7 @@ function separate(observations: readonly Observation[]): { plain: Observation[];
   return { plain, statements };
 }
 
-/** Takes back what is superseded; returns that as it is kept now, and what the objects say together, which is yet to be written. */
+/** Takes back what is superseded. `retracted`: what is kept there now. `versions`: what the objects say together; the caller writes it. */
 async function saveVersions(
   tx: Transaction,
   pull: FeedPull,
@@ -103,7 +103,7 @@ async function saveVersions(
   groups: readonly (readonly Statement[])[],
   now: Micros,
 ): Promise<{ versions: Observations; retracted: Observations }> {
-  // Nearly every group is one observation that is new or says what it said: there is nothing to combine it with.
+  // Nearly every group is one observation that is new or unchanged: it is combined with nothing.
   const isSingle = (group: readonly Statement[]) => group.length === 1 && !pull.heldBack.has(group[0]?.key ?? '');
   const { fresh, different } = await tx.confirm(pull.mark, groups.filter(isSingle).flat());
   const several = groups.filter((group) => !isSingle(group));
@@ -148,7 +148,7 @@ async function write(
     for (const [key, one] of await amend(tx, pull, new Map([...only(versions, again), ...both]))) written.set(key, one);
   }
   if (versions.size === 0) return written;
-  // Amended when more was said: what is left of it must be written even if that is what came first.
+  // An observation that was amended before must be written again, even if it equals the row that came first.
   const rest = new Map([...observations].filter(([key]) => versions.has(key) && !written.has(key)));
   for (const [key, one] of await amend(tx, pull, rest)) written.set(key, one);
   return written;

@@ -27,7 +27,7 @@ import type { Superseded } from './supersede.ts';
  * What is here reads and decides; save.ts writes.
  */
 
-/** Beyond it what a snapshot says is saved at once, and may be taken back by the same pull. */
+/** Most observations that wait. Beyond it a snapshot's are saved at once, and a later page of the pull may take them back. */
 const MOST_HELD = 100_000;
 
 export interface Combined {
@@ -87,7 +87,7 @@ export async function combineVersions(
   return { observations, ended };
 }
 
-/** Returns what was held back when the pull has said everything: all that is no older than what it said of the same objects. */
+/** Returns, at the end of a pull, what was held back and is not older than what the pull said of the same objects. */
 export async function releaseHeld(tx: Transaction, pull: FeedPull, now: Micros): Promise<Observation[]> {
   const { feed, mark } = pull;
   const [held, doubtful] = [[...pull.heldBack.values()], pull.doubtful];
@@ -208,8 +208,8 @@ function isOutdated(version: Observation, known: Observation | null, at: Micros)
 }
 
 /**
- * The newer of two that stand beside each other, with a reference to every object that says it. Whoever may not see one of them
- * may not learn of it, so the stricter level counts, and the markings of both.
+ * The newer of two that stand beside each other, with a reference to every object that says it. A reader who may not see
+ * one of them must not learn of it, so the stricter level and the markings of both count.
  */
 function beside(now: Observation, known: Observation, feed: FeedDefinition, at: Micros): Observation {
   const newer = !isOlder(now.version, known.version, at) || idsOf(now).includes(known.sourceId ?? '');

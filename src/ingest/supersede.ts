@@ -72,9 +72,9 @@ export interface Superseded {
 }
 
 /**
- * Compares what a batch says with what the feed has said by the same ids, and takes back what is superseded. A snapshot is what
- * the pull under way says: what was said before counts only once the pull has said it again, and leaves at its end, or as soon as
- * the pull says a newer version.
+ * Compares what a batch says with what the feed has said by the same ids, and takes back what is superseded. Of a
+ * snapshot only what the pull under way says counts. What an earlier pull said counts once this pull has said it again; otherwise it
+ * leaves at the end of the pull, or as soon as the pull says a newer version.
  */
 export async function supersede(
   tx: Transaction,
@@ -114,7 +114,7 @@ export async function supersede(
   };
 }
 
-/** What follows from newest versions that say nothing of an observable: what their ids said ends. */
+/** What ends because the newest version of its object no longer says anything of an observable. */
 export interface EndedObjects extends Pick<Superseded, 'retracted' | 'ended'> {
   /** Of a snapshot: what stays known as ended for as long as the snapshot says so, since its older versions may come again. */
   known: Map<ObservableKey, Observation>;
@@ -146,8 +146,8 @@ export async function endObjects(
 }
 
 /**
- * Of versions that say nothing of an observable, those that nothing else tells of. In a snapshot they matter only beside an older
- * version that says something: the pull has said it, or did so the last time.
+ * Returns the ended versions that must be remembered (ended-versions.ts), because no observation or object keeps them. In a snapshot they
+ * matter only where it also holds an older version of the object, in this pull or in the last one.
  */
 async function endedAlone(
   tx: Transaction,
@@ -218,7 +218,7 @@ function retract(
   return retracted;
 }
 
-/** Nobody says it any more. It is kept as what the object has become, so that no older version of it says it again. */
+/** The observation as revoked by this version of its object. It is kept, so that an older version of the object can't bring it back. */
 function revokedAs(known: Observation, { id, version }: SourceObject, now: Micros): Observation {
   if (known.revoked && known.version === version) return known;
   return { ...known, sourceId: id, version, others: [], revoked: true, reportedAt: now };

@@ -26,8 +26,8 @@ export class AgedRows {
   }
 
   /**
-   * Takes out what expired before `until`, a slice of each feed at a time and round again: no life of the process is too short to
-   * get on with it. By then every journal has withdrawn it, but for what others say as well: there the feed is no longer named.
+   * Takes out what expired before `until`, one slice of each feed after another, so that every feed gets its turn even when the process
+   * ends soon. By then every journal has withdrawn it; where other feeds say it as well, this feed is no longer named.
    */
   async sweep(until: Micros, now: Micros): Promise<Published> {
     const published: Published = { entries: 0, withdrawn: 0 };

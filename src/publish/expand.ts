@@ -33,7 +33,7 @@ function* addressesOf({ type, value }: Observable): Generator<Observable> {
   for (let i = 0; i < count; i += 1) yield { type, value: textOf(bytes, first + i) };
 }
 
-/** The networks over an address that are expanded, longest prefix first: ten at most. None over what is no address. */
+/** The networks over an address that are expanded, longest prefix first, at most ten. Empty for other values. */
 function* networksOver({ type, value }: Observable, expandCidr: number): Generator<Observable> {
   if ((type !== 'ipv4' && type !== 'ipv6') || value.includes('/')) return;
   const bytes = bytesOf(value);

@@ -22,7 +22,7 @@ export interface JournalContext {
   feeds: ReadonlyMap<string, FeedFreshness>;
   /** Which names stand for one publisher in this pool. */
   publishers: Publishers;
-  /** What keeps indicators out, whoever says them. */
+  /** What keeps indicators out, whichever feed says them. */
   suppressors: readonly Suppressor[];
   /** Does any verdict of an analyst stand in the pool? */
   isRuled: boolean;
@@ -43,7 +43,7 @@ export interface JournalsParts {
   clock: Clock;
   writer: Writer;
   feeds: FeedDefinition[];
-  /** Names of those that are not to be polled: nobody waits for them, so what they said ages. */
+  /** Names of feeds that are not polled. Their rows age, since no poll is awaited. */
   idle: ReadonlySet<string>;
   pools: PoolDefinition[];
   journals: JournalDefinition[];
@@ -150,7 +150,7 @@ function feedsIn(pool: PoolDefinition | undefined, feeds: readonly FeedDefinitio
   return pool === undefined ? [] : feeds.filter(({ name }) => pool.feeds.includes(name));
 }
 
-/** The freshness of a feed in this state. `isIdle`: it is not to be polled, so nobody waits for it and what it said ages. */
+/** The freshness of a feed in this state. `isIdle`: the feed is not polled, so its rows age. */
 export function freshnessOf(definition: FeedDefinition, state: FeedState, isIdle: boolean, now: Micros): FeedFreshness {
   return {
     definition,

@@ -7,11 +7,11 @@ import type { Transaction } from '../store/store.ts';
 import type { FeedObservation } from './merge.ts';
 
 /**
- * The levels of markings that are known only by their definitions. A feed's definitions, whenever they came, count for what the same
- * feed says and nothing else: no feed loosens what another marked.
+ * The levels of markings that are known only by their definitions. A feed's definitions count, whenever they came,
+ * for its own rows only: no feed can loosen what another feed marked.
  *
- * A marking whose definition never came may be a licence or a level. It counts as red until it is known, so that what comes before
- * its definition is never shown to too many.
+ * A marking whose definition never came may be a licence or a level. It counts as red until it is known, so that rows which
+ * come before their definition are not shown to readers who may not see them.
  */
 export interface Definitions {
   /** The level that a feed's marking stands for; null for a statement, undefined for one that isn't known. */

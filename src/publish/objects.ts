@@ -21,9 +21,9 @@ import { readEnds, type ServedRelation } from './relation-ends.ts';
  * ceiling, if the journal takes objects at all. What no longer qualifies leaves: with a last version that says `revoked` when it has a
  * `modified` of its own, else (observables, markings: STIX 2.1 sections 3.1 and 3.2) without an entry.
  *
- * Marking definitions go into every journal among its producer objects: indicators keep their references to them, and a marking
- * that can't be read binds nobody. Those of TLP don't: all that refers to them refers to Sluice's own instead. What Sluice
- * itself says of TLP and of who it is, nobody else says.
+ * Marking definitions go into every journal among its producer objects: indicators refer to them, and readers
+ * must be able to read a marking to follow it. Definitions of TLP are left out: what refers to them refers to Sluice's own instead. No feed
+ * can replace Sluice's own TLP definitions or its identity.
  */
 export async function publishObjects(
   tx: Transaction,
@@ -153,10 +153,11 @@ function kindOf(id: string): ObjectVerdict['kind'] {
 /**
  * Only an object's creator makes versions of it (STIX 2.1 section 3.6). Of the feeds that hold an id, the one that was first to
  * say it names the creator: its `created_by_ref`, or where it has none the feed itself. What others hold under that id is no
- * version of it, whatever its `modified`. A version that is dated ahead of our clock has no date yet: no later one waits for it.
+ * version of it, whatever its `modified`. A version that is dated ahead of our clock counts as undated: any later one
+ * replaces it.
  *
- * The ceiling holds for what passes verbatim as well. `held` comes in the order of arrival. A relation that its feed has revoked
- * and whose own words name ids that are not served is left out: it ends with what readers saw of it last.
+ * The ceiling holds for what passes verbatim as well. `held` comes in the order of arrival. A relation that its feed has revoked, and whose raw
+ * text names ids that are not served, is left out: its last entry repeats what readers saw before.
  */
 function newestWithin(held: readonly Held[], ceiling: Tlp, now: Micros): Map<string, Wanted> {
   const newest = new Map<string, Wanted>();

@@ -27,7 +27,7 @@ export async function currentIdentity(tx: Transaction, wanted: StixObject): Prom
   return { ...wanted, version: modified, raw: { ...wanted.raw, created, modified } };
 }
 
-/** Appends producer objects that a journal lacks or has in another version; TLP markings that are none of them any more leave. */
+/** Appends producer objects that a journal lacks or has in another version; TLP markings that are no longer among them leave. */
 export async function appendProducerObjects(
   tx: Transaction,
   journal: string,

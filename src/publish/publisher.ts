@@ -5,9 +5,9 @@ import { publisherKey } from '../model/publisher.ts';
 export interface Publishers {
   /** The same key for every name of one publisher. */
   keyOf(name: string): string;
-  /** How many say it independently, of those who do by these names. */
+  /** How many of the publishers with these names count as independent. */
   countOf(names: Iterable<string>): number;
-  /** Of those who say it by these names, by their keys: null where it counts, else the one among them whose copy it may be. */
+  /** For each publisher with one of these names, by its key: null where it counts, else the publisher that it may have copied. */
   standingsOf(names: Iterable<string>): ReadonlyMap<string, string | null>;
 }
 

@@ -21,7 +21,7 @@ const OBJECT_SLICE = 1000;
 
 /**
  * Makes journals that are new, and brings those whose policy, feeds or views changed up to what the configuration now says. What is
- * no longer configured is forgotten. Cut off, it is done again from where the last journal was finished.
+ * no longer configured is forgotten. After a start that was cut off, the next start begins with the first journal that is not finished.
  */
 export async function reconcile(journals: Journals, signal: AbortSignal): Promise<void> {
   const { writer, clock, feeds, collections, contributed = [] } = journals.parts;
@@ -82,7 +82,7 @@ function contributedCompany({ parts }: Journals, { tlp }: ContributedDefinition)
   return [...inVersion(2), ...inVersion(1).filter(({ type }) => type !== 'identity')];
 }
 
-/** All that defines what a journal holds, as a hash: another one has the journal brought up to date. */
+/** A hash of all that defines what a journal holds. When it differs from the kept one, the journal is brought up to date. */
 export function policyHash(journals: Journals, definition: JournalDefinition): string {
   const { profile, policy } = definition;
   const feeds = journals
@@ -171,7 +171,7 @@ async function republishObjects(
   );
 }
 
-/** Forgets verdicts on what is said by feeds that are none of these: the journal has nothing to do with them any more. */
+/** Forgets the journal's verdicts on rows of all feeds but these, because no other feed belongs to it any more. */
 async function forgetVerdicts(
   { parts: { writer } }: Journals,
   journal: string,

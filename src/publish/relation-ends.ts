@@ -26,8 +26,8 @@ export type ReplaceEnds = (object: Held) => ServedRelation | null;
  * Reads what is needed to replace the ends of these objects.
  *
  * An upstream object is served by the live entries on the observables on which its feed speaks by its id, where the feed is
- * named as one of the sources: an end tells no reader of a statement that the journal leaves out. One that names several
- * observables is served by the entry with the smallest key, since a relation has one id and one end. What passes verbatim
+ * named as one of the sources: so an end never shows something that the journal leaves out. An object that names several observables is
+ * served by the entry with the smallest key, because a relation has one id at each end. What passes verbatim
  * keeps its id. All other objects are returned as they are, and so is a relation that its feed has revoked, whose ends may be gone.
  */
 export async function readEnds(tx: Transaction, journal: string, held: readonly Held[]): Promise<ReplaceEnds> {

@@ -8,7 +8,7 @@ const SLICE = 1000;
 
 /**
  * Yields ids of relations with an end among these upstream ids or the statements on these observables, and of those that point at
- * one of these observables in the journal: what stood for an end may be said by nobody any more.
+ * one of these observables in the journal, even if no feed says the observable any more.
  */
 export async function* relationsOn(
   tx: Transaction,

@@ -13,8 +13,8 @@ const SLICE = 10_000;
 const EXPANDED_SLICE = 250;
 
 /**
- * After a good poll: decides again about all that the feed says if a lifetime of it ended, or was held, since the poll before. What
- * the poll has confirmed comes back or lives on, and the rest ends. A review that is cut off is done again.
+ * After a good poll: if a lifetime of the feed ended or was held since the poll before, decides again about all that the feed
+ * says. What the poll has confirmed comes back or stays, and the rest ends. A review that is cut off is done again.
  */
 export async function review(
   journals: Journals,

@@ -55,7 +55,7 @@ export class Ticks {
   }
 }
 
-/** A clock that was ahead has been set right: what it ended too early stands again. */
+/** After a clock that was ahead is set right: brings back what ended too early. */
 export async function undoClockAhead(
   journals: Journals,
   now: Micros,

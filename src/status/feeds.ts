@@ -63,7 +63,7 @@ export function feedFactsOf({ feeds, idleFeeds, pools, journals, collections }: 
   return [...polled, ...idle];
 }
 
-/** What the publisher of a feed asks of those who have its data. */
+/** What the publisher of a feed asks of everyone who uses its data. */
 export function termsOf({ attribution, terms, redistribution = 'unknown' }: FeedDefinition): FeedTerms {
   return { attribution: attribution ?? null, terms: terms ?? null, redistribution };
 }

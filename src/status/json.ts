@@ -123,7 +123,7 @@ export function pollJson({ error, ...report }: PollReport) {
   return { ...report, error: error === null ? null : errorJson(error) };
 }
 
-/** `held_back`: of a pull that is not believed, what it brought and what it would have withdrawn. */
+/** `held_back`: the rows that a pull that was held back brought, and how many it would have withdrawn. */
 function errorJson({ heldBack, ...error }: Omit<FeedError, 'at'>) {
   return { ...error, held_back: heldBack ?? null };
 }

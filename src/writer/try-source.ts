@@ -20,7 +20,7 @@ import { openUpstream } from '../upstream/upstream.ts';
 import { userAgentOf } from './backend.ts';
 import { notPolled } from './polls.ts';
 
-/** A feed that no configuration has: what would stand under its name in one. */
+/** A feed that is in no configuration, with the keys that it would have in one. */
 export interface TrySource {
   name: string;
   /** Keys of `feeds.NAME`. Secrets are references, as in the file. */

@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
-/** A check is one statement of SQLite's; most of this is for what loads modules. */
+/** Heap of the thread: the check itself is one statement of SQLite's, so most of it is for loading modules. */
 const LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 };
 
 /**

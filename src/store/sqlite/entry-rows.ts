@@ -7,7 +7,7 @@ import { joinObjectId } from './object-id.ts';
 
 /**
  * Rows of `entries` in and out. A page reads a thousand of them: they are taken by position, and the order of columns is known in
- * this file only. test/contracts/store/views.ts holds what comes back against what was appended.
+ * this file only. test/contracts/store/views.ts compares what is read with what was appended.
  */
 
 /** A row of `entry_types`. */

@@ -14,7 +14,7 @@ export interface Kind {
   fromText(parameter: string): string;
   /** What `Incoming.values` gives behind the first four, in its order. */
   columns: readonly string[];
-  /** Rows of one name in one pull are one thing said in several rows; else the last of them stands. */
+  /** True: several rows of one name in one pull are combined. False: the last of them stands. */
   amended: boolean;
   /** The column of `feeds` that counts them. */
   count: 'observations' | 'objects';
@@ -128,7 +128,7 @@ export function countRows(connection: Connection, kind: Kind, feed: number, chan
   connection.run(`UPDATE feeds SET ${kind.count} = ${kind.count} + ? WHERE id = ?`, change, feed);
 }
 
-/** Counts rows that left without the feed's word for it: what a delta feed let go. */
+/** Counts rows that aged out: the feed itself did not withdraw them. */
 export function countGone(connection: Connection, kind: Kind, feed: number, removed: number): void {
   countRows(connection, kind, feed, -removed);
   connection.run('UPDATE feeds SET gone = gone + ? WHERE id = ?', removed, feed);

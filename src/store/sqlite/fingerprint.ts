@@ -13,7 +13,7 @@ export function fingerprintOf(text: string): number {
 /** SQL: the fingerprint of a row that is amended now. */
 export const AMENDED = '-abs(fingerprint)';
 
-/** Is what is kept what the row says, or a combination that the same row began? */
+/** Compares a kept fingerprint with a row's: is the kept row the same, or a combination that began with the same row? */
 export function compareFingerprints(kept: number, said: number): 'same' | 'amended' | 'different' {
   if (kept === said) return 'same';
   return kept === -said ? 'amended' : 'different';

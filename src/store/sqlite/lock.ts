@@ -5,7 +5,7 @@ import { makeDirectory } from '../directory.ts';
 import type { StoreLock } from '../engine.ts';
 import { errcodeOf, SQLITE_BUSY } from './connection.ts';
 
-/** A handle that nobody holds is collected and closed, and its lock with it: what is locked stays so until it is released. */
+/** Handles of held locks. A handle that is referenced nowhere would be collected and closed, and its lock would end. */
 const held = new Set<DatabaseSync>();
 
 /**

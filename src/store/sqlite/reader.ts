@@ -42,13 +42,13 @@ function readAtOnce(connection: Connection): Sync<AtOnce> {
 }
 
 /**
- * Each call, and each step of a walk, is one view of what is committed when it begins; none holds it longer. `open` opens the store
+ * Each call, and each step of a walk, sees what was committed when it began, and ends that view when it ends. `open` opens the store
  * for reading: once now, and once for each snapshot.
  */
 export function createReader(open: () => Connection, signal?: CommitSignal): Reader {
   const connection = open();
   const walks = walkPages(connection);
-  /** One step in a turn of the event loop: whoever else is served on this thread waits for no more than one. */
+  /** Takes one step in a turn of the event loop, so that other requests wait for one step at most. */
   const inSteps = async <T>(walk: Walk<T>): Promise<T> => {
     try {
       for (;;) {

@@ -110,7 +110,7 @@ function eachOnce(rejections: readonly Rejection[]): Batch {
   return batch;
 }
 
-/** The last pull that refused each of those that are kept. */
+/** The last pull that refused each kept row. */
 function pullsOf(connection: Connection, feed: number, names: readonly string[]): Map<string, number> {
   return new Map(
     connection.all<[string, number]>(
@@ -122,7 +122,7 @@ function pullsOf(connection: Connection, feed: number, names: readonly string[])
   );
 }
 
-/** One row per (reason, row); of more than the bound, those that came last. */
+/** Keeps one row per (reason, row). */
 function keepRows(connection: Connection, feed: number, pull: number, batch: Batch, at: Micros): void {
   const upsert = connection.statement(
     `INSERT INTO rejections (feed, hash, reason, detail, row, first_at, last_at, count, pull, note)

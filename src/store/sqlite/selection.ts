@@ -9,7 +9,7 @@ import { isLive, type TypeCount } from './type-counts.ts';
 
 /** Most arms of a UNION; SQLite takes 500 (https://sqlite.org/limits.html), and merging many is slower than skipping. */
 const MAX_ARMS = 48;
-/** From this share of a journal on, passing over what is not admitted is faster than picking out what is. */
+/** When a filter admits at least this share of a journal, reading all and skipping the rest is faster than looking up each type. */
 const LARGE_SHARE = 0.25;
 
 /** Which entries of a journal are wanted, and in which order. */

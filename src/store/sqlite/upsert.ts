@@ -4,7 +4,7 @@ import { countRows, type Incoming, type Kind } from './feed-rows.ts';
 import { compareFingerprints } from './fingerprint.ts';
 import type { Seen } from './pull.ts';
 
-/** What an upsert is, of both kinds: rows are found by their names, compared by fingerprint, and marked as seen. */
+/** Upserts of both kinds: rows are found by their names, compared by fingerprint, and marked as seen. */
 
 /** Row ids are never given twice while the process lives, so a mark in a pull never comes to mean another row. */
 export class RowIds {
@@ -24,7 +24,7 @@ interface Compared<Row> {
   different: { row: Row; id: number; fingerprint: number }[];
 }
 
-/** Marks those that stand word for word, and answers the others. */
+/** Marks rows that are kept with the same content, and returns the others. */
 export function compare<Row extends Incoming>(
   connection: Connection,
   kind: Kind,
@@ -49,7 +49,7 @@ export function compare<Row extends Incoming>(
   return { fresh: standing.length === 0 ? [...rows] : rows.filter((_, at) => isKnown[at] === 0), different };
 }
 
-/** Keeps what is new or differs, marks all of it as seen, and answers the names of the former, and of what came `again`. */
+/** Keeps rows that are new or differ, and marks all rows as seen. Returns the names of those kept, and of those that came `again`. */
 export function upsert(
   connection: Connection,
   ids: RowIds,
@@ -65,7 +65,7 @@ export function upsert(
   for (const { row, id, fingerprint } of different) {
     const isAgain = kind.amended && seen.has(id);
     seen.add(id);
-    // Amended since, but what came first is the same.
+    // It was amended since, but the row that came first is the same.
     if (compareFingerprints(fingerprint, row.fingerprint) === 'amended') continue;
     if (isAgain) again.push(row.name);
     else {
