@@ -27,7 +27,7 @@ const optionsSchema = Type.Object(
   {
     ...sourceOptions,
     items: path(
-      'Where the items stand: a path of RFC 9535. Default: $[*]. $[*], $.NAME[*] and $.*[*] are read as they come, at any size; for any other path a document may have 16 MB.',
+      'Where the items stand: a path of RFC 9535. Default: $[*]. $[*], $.*[*] and names that lead to a list, such as $.data.items[*], are read as they come, at any size; for any other path a document may have 16 MB.',
     ),
     lines: Type.Optional(Type.Boolean({ description: 'true: a document holds an item a line (JSON lines).' })),
     rows: path(

@@ -46,7 +46,7 @@ export async function* readObjects(document: ByteStream): AsyncGenerator<Found[]
     seen.last = value;
     return foundIn(value, bytes);
   };
-  for await (const parts of readJsonDocument(document, { list: 'objects', format: 'STIX' })) {
+  for await (const parts of readJsonDocument(document, { list: ['objects'], format: 'STIX' })) {
     const found: Found[] = [];
     for (const part of parts) {
       const { bytes } = part;

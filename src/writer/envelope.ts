@@ -21,7 +21,7 @@ export async function readEnvelope(body: Uint8Array): Promise<Json[]> {
   const objects: Json[] = [];
   const roots: Json[] = [];
   try {
-    for await (const parts of readJsonStream('it', chunksOf(body), { list: 'objects', format: 'envelope' })) {
+    for await (const parts of readJsonStream('it', chunksOf(body), { list: ['objects'], format: 'envelope' })) {
       for (const part of parts) {
         if ('member' in part) objects.push(part.member);
         else roots.push(part.root);

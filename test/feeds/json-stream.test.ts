@@ -15,9 +15,9 @@ async function* pieces(text: string, sizes: readonly number[]): AsyncGenerator<B
   }
 }
 
-async function membersOf(text: string, sizes: readonly number[] = []): Promise<unknown[]> {
+async function membersOf(text: string, sizes: readonly number[] = [], list = ['objects']): Promise<unknown[]> {
   const members: unknown[] = [];
-  for await (const parts of readJsonStream('it', pieces(text, sizes), { list: 'objects', format: 'STIX' })) {
+  for await (const parts of readJsonStream('it', pieces(text, sizes), { list, format: 'STIX' })) {
     members.push(...parts.flatMap((part) => ('member' in part ? [part.member] : [])));
   }
   return members;
@@ -37,6 +37,11 @@ t.test('the stream reader finds what JSON.parse finds, wherever the text is cut 
       if (JSON.stringify(found) !== JSON.stringify(JSON.parse(text).objects)) throw new Error(text);
       const asList = await membersOf(JSON.stringify(list, null, space), cuts);
       if (JSON.stringify(asList) !== JSON.stringify(list)) throw new Error('as a list');
+      const { b: ___, ...inside } = rest as JsonObject;
+      const { a: ____, ...around } = first as JsonObject;
+      const deep = JSON.stringify({ ...around, a: { ...inside, b: list, c: { b: [1] } }, d: { b: [2] } }, null, space);
+      const atEnd = await membersOf(deep, cuts, ['a', 'b']);
+      if (JSON.stringify(atEnd) !== JSON.stringify(list)) throw new Error(deep);
     }),
   );
 });

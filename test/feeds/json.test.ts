@@ -445,6 +445,19 @@ t.test('lists as people met them', async (t) => {
   t.match(whole.error, { code: 'upstream-malformed', message: /holds nothing at \$\[\*\]/ });
 });
 
+t.test('a list at the end of several names may be of any size, one at the end of another path may not', async (t) => {
+  const note = 'x'.repeat(1000);
+  const rows = Array.from({ length: 20_000 }, (_, n) => JSON.stringify({ v: `host-${n}.example`, note }));
+  const text = `{"x":{"items":[{"v":"other"}]},"data":{"of":[{"items":[{"v":"other"}]}],"items":[${rows.join(',')}]}}`;
+  const fields = { value: 'v' };
+  const { error, items } = await pullText(t, text, { items: '$.data.items[*]', fields });
+  t.equal(error, null);
+  t.equal(items.length, 20_000);
+  t.notOk(items.some((item) => 'value' in item && item.value === 'other'));
+  const held = await pullText(t, text, { items: '$.data.*[*]', fields });
+  t.match(held.error, { code: 'upstream-too-large', message: /more than 16777216 bytes/ });
+});
+
 t.test('an item or a line beyond the bound does not fill the memory', async (t) => {
   const long = 'x'.repeat(17 * 1024 * 1024);
   const document = await pullText(t, `[{"v":"a.example"},{"v":"${long}"}]`, { fields: { value: 'v' } });

@@ -29,8 +29,6 @@ export interface Plan {
 }
 
 const FORMAT = 'JSON';
-/** The shape of a list that is no member of anything. */
-const ROOT_LIST = '';
 
 /** Throws `config-invalid` for paths that can't be read. */
 export function planOf(options: DocumentOptions): Plan {
@@ -50,15 +48,16 @@ export function planOf(options: DocumentOptions): Plan {
 }
 
 /**
- * Items of one list, or of one list in each member, are read as they come. For any other path the document is held. `$[*]` means a
- * list, and `$.*` the members of an object too.
+ * Items of one list, whatever the names that lead to it, or of one list in each member, are read as they come. For any other path the
+ * document is held. `$[*]` means a list, and `$.*` the members of an object too.
  */
 function listOf({ steps, text }: Path): JsonShape['list'] {
-  const [first, second, ...more] = steps ?? [];
-  if (first === 'every' && second === undefined) return text.endsWith(']') ? ROOT_LIST : null;
-  if (first === 'every' && second === 'every' && more.length === 0) return { each: true };
-  if (typeof first === 'object' && second === 'every' && more.length === 0) return first.name;
-  return null;
+  if (steps === null || steps.at(-1) !== 'every') return null;
+  const way = steps.slice(0, -1);
+  if (way.length === 0) return text.endsWith(']') ? [] : null;
+  if (way.length === 1 && way[0] === 'every') return { each: true };
+  const names = way.flatMap((step) => (step === 'every' ? [] : [step.name]));
+  return names.length === way.length ? names : null;
 }
 
 /** What a document holds, and at its end what stood around that. Throws `upstream-malformed` and `upstream-too-large`. */
@@ -132,13 +131,13 @@ function checkRoot(name: string, root: Json, items: number, plan: Plan): void {
 
 /** A list in place of an object, or an object in place of a list. */
 function isOtherShape(root: Json, { shape: { list } }: Plan): boolean {
-  return list !== null && Array.isArray(root) !== (list === ROOT_LIST);
+  return list !== null && Array.isArray(root) !== (Array.isArray(list) && list.length === 0);
 }
 
 /** Is there what the items stand in, be it empty? */
 function hasPlaceFor(root: Json, { items, shape }: Plan): boolean {
   if (typeof root !== 'object' || root === null) return false;
-  if (typeof shape.list === 'object' && shape.list !== null) {
+  if (shape.list !== null && 'each' in shape.list) {
     return Object.values(root).every((member) => typeof member === 'object' && member !== null);
   }
   let value: Json = root;

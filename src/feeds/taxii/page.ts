@@ -103,7 +103,7 @@ async function* partsOf(
     for await (const chunk of body) yield asBuffer(chunk);
   })();
   try {
-    yield* readJsonStream(`The answer of ${host} for ${subject}`, chunks, { list: 'objects', format: 'TAXII' });
+    yield* readJsonStream(`The answer of ${host} for ${subject}`, chunks, { list: ['objects'], format: 'TAXII' });
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'upstream-malformed') throw error;
     throw noWholeJson(host, subject);
