@@ -43,7 +43,8 @@ interface Kept {
   validity: PageValidity | null;
   /** The store's state when it was last found valid. */
   validAt: number | null;
-  /** Until then it is answered with whatever happens. */
+  /** When it was made, and until when it is the answer whatever happens. */
+  madeAt: Micros;
   restsUntil: Micros;
   /** The build before, which somebody may be reading. */
   before: Build | null;
@@ -67,7 +68,7 @@ export function openBuilds({ store, clock, directory, identityId, onError }: Bui
     },
   });
   for (const [id, build] of knownIn(directory))
-    kept.set(id, { build, validity: null, validAt: null, restsUntil: 0, before: null });
+    kept.set(id, { build, validity: null, validAt: null, madeAt: 0, restsUntil: 0, before: null });
   const flights: Flights<Kept> = new Map();
   const permits = createSemaphore(MAX_BUILDING);
 
@@ -96,7 +97,7 @@ export function openBuilds({ store, clock, directory, identityId, onError }: Bui
       }
       const restsUntil = startedAt + (1 + REST) * Math.max(0, clock.now() - startedAt);
       const before = isNew ? (known?.build ?? null) : (known?.before ?? null);
-      const made: Kept = { build, validity, validAt: null, restsUntil, before };
+      const made: Kept = { build, validity, validAt: null, madeAt: startedAt, restsUntil, before };
       kept.set(id, made);
       return made;
     } finally {
@@ -109,7 +110,8 @@ export function openBuilds({ store, clock, directory, identityId, onError }: Bui
       const id = requestId(request);
       const known = kept.get(id);
       const now = clock.now();
-      if (known !== undefined && known.validity !== null && now < known.restsUntil) return known.build;
+      // A clock that was set back doesn't make it rest longer.
+      if (known !== undefined && known.madeAt <= now && now < known.restsUntil) return known.build;
       if (known !== undefined && (await isValid(request, known))) return known.build;
       const making = shareFlight(flights, id, () => permits.run(() => make(id, request)));
       if (known === undefined) return (await making).value.build;

@@ -3,7 +3,7 @@ import { jsonText } from '../model/json.ts';
 import { eventLoop } from '../model/turns.ts';
 import { type Network, networkOf, networkText } from '../outputs/addresses.ts';
 
-/** Most addresses and networks that are merged with each other: about 150 MB. What comes behind them is merged for itself. */
+/** Most addresses and networks that are merged with each other: about 200 MB. What comes behind them is merged for itself. */
 const MOST = 1_000_000;
 /** Networks between two turns of the event loop. */
 const PIECE = 20_000;
@@ -59,14 +59,7 @@ async function* mergedEntries({ ipv4, ipv6, like }: Merging): AsyncGenerator<Ind
   for (const levels of [ipv4, ipv6]) {
     await dropCovered(levels);
     await joinHalves(levels);
-    const bits = levels.length - 1;
-    for (const [prefix, networks] of levels.entries()) {
-      for (const [first, confidence] of networks) {
-        const group = byConfidence.get(confidence ?? -1) ?? [];
-        byConfidence.set(confidence ?? -1, group);
-        group.push({ first, bits, prefix });
-      }
-    }
+    await groupByConfidence(levels, byConfidence);
   }
   const strongestFirst = [...byConfidence].sort(([a], [b]) => b - a);
   for (const [confidence, networks] of strongestFirst) {
@@ -74,7 +67,24 @@ async function* mergedEntries({ ipv4, ipv6, like }: Merging): AsyncGenerator<Ind
       await eventLoop.next();
       yield networks
         .slice(at, at + SLICE)
-        .map((network) => entryOf(network, confidence === -1 ? null : confidence, like));
+        .map((network) => entryOf(network, confidence === UNKNOWN ? null : confidence, like));
+    }
+  }
+}
+
+/** Stands for no confidence: the weakest. */
+const UNKNOWN = -1;
+
+async function groupByConfidence(levels: Levels, groups: Map<number, Network[]>): Promise<void> {
+  const bits = levels.length - 1;
+  let looked = 0;
+  for (const [prefix, networks] of levels.entries()) {
+    for (const [first, confidence] of networks) {
+      const group = groups.get(confidence ?? UNKNOWN) ?? [];
+      groups.set(confidence ?? UNKNOWN, group);
+      group.push({ first, bits, prefix });
+      looked += 1;
+      if (looked % PIECE === 0) await eventLoop.next();
     }
   }
 }
