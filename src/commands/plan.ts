@@ -34,7 +34,14 @@ function humanPlan({ collections, dropped, newFeeds, droppedFeeds }: PlanReport)
     words[change],
   ]);
   const parts = [formatTable(['COLLECTION', 'LIVE', 'ADDS', 'WITHDRAWS', 'CHANGES', 'OBJECTS', ''], rows)];
-  for (const { alias, examples } of collections) parts.push(...exampleLines(alias, examples));
+  for (const { alias, examples, unshown } of collections) {
+    parts.push(...exampleLines(alias, examples));
+    if (unshown > 0) {
+      parts.push(
+        `${alias} no longer shows ${unshown} by their type: readers who have them keep them, for nothing tells them.\n`,
+      );
+    }
+  }
   for (const { alias, id, live } of dropped) {
     parts.push(
       `The collection ${printable(alias ?? id)} is no longer there: its readers keep the ${live} indicators that they have.\n`,

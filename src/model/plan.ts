@@ -26,6 +26,8 @@ export interface PlannedCollection {
   /** Indicators that would enter, and those that would leave. */
   adds: number;
   withdraws: number;
+  /** Of these, so many because `types` no longer names their type. Readers who have them are not told. */
+  unshown: number;
   /** Indicators that stay and get another version. */
   changes: number;
   /** Other STIX objects that would enter, change or leave. */

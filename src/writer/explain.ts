@@ -127,7 +127,8 @@ function explainCollection(
 ): ExplainedCollection {
   const { merged, leftOut } = explanation;
   const section = definition.name.replace(':', 's.');
-  if (types !== null && !types.includes(observable.type)) {
+  const shown = types ?? definition.policy.types;
+  if (shown !== null && !shown.includes(observable.type)) {
     const why = `collections.${alias}.types does not name its type.`;
     return { alias, state: 'never', reason: 'type-not-taken', why, merged: null, rule: null, leftOut: [], history: [] };
   }

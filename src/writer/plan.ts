@@ -75,6 +75,7 @@ function planCollection(
     live: before === undefined ? 0 : liveIn(before, before.views[id] ?? null),
     adds: 0,
     withdraws: 0,
+    unshown: 0,
     changes: 0,
   };
   const examples: PlannedCollection['examples'] = { adds: [], withdraws: [] };
@@ -89,7 +90,10 @@ function planCollection(
       sums.withdraws += entries?.withdraws ?? 0;
       sums.changes += entries?.changes ?? 0;
     } else if (isShown) sums.adds += liveBefore + (entries?.adds ?? 0) - (entries?.withdraws ?? 0);
-    else if (wasShown) sums.withdraws += liveBefore;
+    else if (wasShown) {
+      sums.withdraws += liveBefore;
+      sums.unshown += liveBefore;
+    }
     if (!isShown || entries === undefined) continue;
     examples.adds.push(...entries.examples.adds);
     if (wasShown) examples.withdraws.push(...entries.examples.withdraws);

@@ -102,7 +102,7 @@ for (const [name, replacements] of Object.entries(changes)) {
       plan.collections.map(({ alias }) => alias),
       [...after.keys()],
     );
-    for (const { alias, change, live, adds, withdraws, examples } of plan.collections) {
+    for (const { alias, change, live, adds, withdraws, unshown, examples } of plan.collections) {
       const had = before.get(alias) ?? new Map<string, string>();
       const has = after.get(alias) ?? new Map<string, string>();
       const isOther = change === 'other-ids';
@@ -120,6 +120,8 @@ for (const [name, replacements] of Object.entries(changes)) {
       const kept = [...has].filter(([value, id]) => had.get(value) === id).length;
       if (isOther) t.equal(kept, 0, `${alias}: no id is kept`);
       else if (alias !== 'siem') t.equal(kept, had.size - left.length, `${alias}: ids are kept`);
+      const isUnshown = name === 'a view is narrowed' && alias === 'ips';
+      t.equal(unshown, isUnshown ? left.length : 0, `${alias}: what its types no longer name`);
       if (name === 'nothing changes') t.equal(change, 'same', alias);
     }
     t.strictSame(
