@@ -60,6 +60,27 @@ t.test('pages by offset and by number end with an empty page, or where all have 
   t.strictSame(JSON.parse(requests[1]?.body ?? ''), { query: 'all', count: 10, offset: 10 });
 });
 
+t.test('a cursor that names the walk and not the page is read to the total, and no further', async (t) => {
+  const all = names(25);
+  let walked = 0;
+  const { url, requests } = await servePages(t, all, ({ scroll }) => {
+    walked = scroll === undefined ? 10 : walked + 10;
+    // As GreyNoise: the token stands in the last page as well.
+    return { data: rowsOf(all.slice(walked - 10, walked)), meta: { scroll: 'walk-1', count: all.length } };
+  });
+  const paging = { mode: 'cursor', parameter: 'scroll', next: 'meta.scroll' };
+  const { error, values } = await pulled(t, { url, paging: { ...paging, total: 'meta.count' } });
+  t.equal(error, null);
+  t.strictSame(values, all);
+  t.equal(requests.length, 3);
+  const without = await pulled(t, { url, paging });
+  t.match(
+    without.error,
+    { message: /names a page as the next that came before/ },
+    'without a total it may be a circle',
+  );
+});
+
 t.test('pages by cursor and by link end where none is given', async (t) => {
   const all = names(25);
   const { url } = await servePages(t, all, ({ cursor, after, p = 0 }, origin) => {

@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { makePresetList } from '../../docs/presets.ts';
-import { findPresets, type Preset, presets, presetYaml } from '../../src/feeds/presets.ts';
+import { findPresets, type Preset, presets, presetYaml, promiseOf } from '../../src/feeds/presets.ts';
 import { MICROS_PER_DAY } from '../../src/model/clock.ts';
+import { parseDuration } from '../../src/model/duration.ts';
 import { parseTimestamp } from '../../src/model/timestamp.ts';
 import { scriptedClock } from '../helpers/clock.ts';
 import { openGateway, type TestGateway } from '../helpers/gateway.ts';
@@ -26,6 +27,7 @@ const lists: Record<string, string | Record<string, string>> = {
   'et-compromised': 'text/et-compromised/list.txt',
   feodo: 'csv/feodo.csv',
   'firehol-level1': 'text/firehol/list.txt',
+  greynoise: 'presets/greynoise.list.json',
   'hagezi-tif': 'presets/hagezi-tif.list.txt',
   ipsum: 'text/ipsum/list.txt',
   malwarebazaar: 'csv/malwarebazaar.csv',
@@ -62,12 +64,20 @@ type Reply = { status: number; body: string; headers?: Record<string, string> };
 async function startList(t: Test, name: string) {
   const files = lists[name] ?? {};
   const asked: string[] = [];
-  const upstream: { fault: Reply | null; asked: string[]; url: string } = { fault: null, asked, url: '' };
+  const upstream: { fault: Reply | null; hasMoved: boolean; asked: string[]; url: string } = {
+    fault: null,
+    hasMoved: false,
+    asked,
+    url: '',
+  };
   const server = createServer((request, reply) => {
     const path = request.url ?? '';
     asked.push(path);
     const { fault } = upstream;
     if (fault !== null) return reply.writeHead(fault.status, fault.headers).end(fault.body);
+    if (upstream.hasMoved && !path.startsWith('/moved/')) {
+      return reply.writeHead(302, { location: `/moved${path}` }).end();
+    }
     const file = typeof files === 'string' ? files : files[path.split('/').at(-1) ?? ''];
     if (file === undefined) return reply.writeHead(404).end();
     return reply.end(readFileSync(new URL(file, fixtures)));
@@ -202,6 +212,22 @@ for (const [name, preset] of Object.entries(presets)) {
     await clock.sleep(MICROS_PER_DAY / 1000, new AbortController().signal);
     const again = await gateway.side.poll('one');
     t.match(again.outcome, /^(?:whole|unchanged)$/, 'and the week ends well');
+    upstream.hasMoved = true;
+    const moved = await gateway.side.poll('one');
+    t.match(moved.outcome, /^(?:whole|unchanged)$/, 'a list that moved within its site is followed');
+    t.ok(upstream.asked.some((path) => path.startsWith('/moved/')));
+    const after = (await servedBy(gateway, upstream.url)).rows;
+    const promise = parseDuration(promiseOf(preset) ?? '');
+    if (promise !== undefined) {
+      await clock.sleep(promise + MICROS_PER_DAY / 1000, new AbortController().signal);
+      t.match((await gateway.side.poll('one')).outcome, /^(?:whole|unchanged)$/);
+      t.match(
+        (await gateway.side.status()).feeds,
+        [{ stalled: /^The list last changed at / }],
+        'a list that stands still is marked',
+      );
+      t.same((await servedBy(gateway, upstream.url)).rows, after, 'and nothing of it is withdrawn');
+    }
     t.notMatch(JSON.stringify(await gateway.side.status()), KEY, 'the key is shown nowhere');
   });
 }
@@ -209,6 +235,34 @@ for (const [name, preset] of Object.entries(presets)) {
 t.test('OASIS’ validator has nothing against what all of them serve', async (t) => {
   for (const { id, errors } of (await judgeStix(t, served)) ?? []) t.same(errors, [], id);
 });
+
+t.test(
+  'days of 504 withdraw nothing until outage_limit, and then what its lifetime ends; its return brings all back',
+  async (t) => {
+    const clock = scriptedClock(parseTimestamp('2026-11-28T00:00:00Z') as number, { auto: true });
+    const upstream = await startList(t, 'tor-exits');
+    const yaml = yamlOf('tor-exits', presets['tor-exits'] as Preset, upstream.url);
+    const gateway = await openGateway(t, t.testdir(), yaml, { clock });
+    t.equal((await gateway.side.poll('one')).outcome, 'whole');
+    const { rows } = await servedBy(gateway, upstream.url);
+    const day = async () => {
+      await clock.sleep(MICROS_PER_DAY / 1000, new AbortController().signal);
+      await gateway.side.tick();
+      const { outcome } = await gateway.side.poll('one');
+      return { outcome, live: (await gateway.side.status()).feeds[0]?.served[0]?.live };
+    };
+    upstream.fault = { status: 504, body: 'gateway timeout' };
+    for (let days = 1; days <= 29; days += 1) {
+      // Its rows live for two days.
+      t.strictSame(await day(), { outcome: 'failed', live: rows.length }, `day ${days}`);
+    }
+    await day();
+    t.strictSame(await day(), { outcome: 'failed', live: 0 }, 'after the outage limit of 30 days');
+    upstream.fault = null;
+    await day();
+    t.match((await gateway.side.status()).feeds, [{ served: [{ live: rows.length }] }]);
+  },
+);
 
 t.test('a list that is far smaller than usual is held back; its rows are served all the same', async (t) => {
   const upstream = await startList(t, 'cins');

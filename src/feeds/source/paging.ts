@@ -39,7 +39,9 @@ export const pagingSchema = Type.Object(
       }),
     ),
     next: path('Where a page gives the next cursor or address. Default for link: its Link header (RFC 8288).'),
-    total: path('Where a page says how many rows there are in all pages. Without it, an empty page is the end.'),
+    total: path(
+      'Where a page says how many rows there are in all pages. Without it, an empty page is the end, or one without a next; with it, a cursor may be the same on each page.',
+    ),
     max_pages: Type.Integer({
       default: 1000,
       minimum: 1,
@@ -157,7 +159,9 @@ async function* followPages(
     if (next === null) return;
     if (pages >= paging.max_pages) refuse(`is not the last, and max_pages allows no more`, 'upstream-too-large');
     const key = next.cursor ?? next.link?.href ?? String(next.number);
-    if (known.has(key)) refuse('names a page as the next that came before');
+    // Some cursors name the walk, not the page: there the total says when it ends.
+    const isKnown = known.has(key) && !(paging.mode === 'cursor' && typeof said.total === 'number');
+    if (isKnown) refuse('names a page as the next that came before');
     known.add(key);
     position = next;
   }
@@ -202,8 +206,9 @@ function nextOf(
   host: string,
   options: RequestOptions,
 ): Position | null {
+  const isAll = typeof total === 'number' && rows >= total;
+  if (mode === 'cursor' && isAll) return null;
   if (mode === 'offset' || mode === 'page') {
-    const isAll = typeof total === 'number' && rows >= total;
     if (items === 0 || isAll) return null;
     return { number: mode === 'page' ? number + 1 : number + items, cursor: null, link: null };
   }
