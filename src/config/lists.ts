@@ -57,6 +57,7 @@ export function resolveLists(
     const say = (key: string, message: string): void =>
       context.report(context.placeOf([...at, key]), [...at, key], message);
     const collection = collections.find(({ alias }) => alias === section.collection);
+    if (collection?.contributed) say('collection', 'is contributed: list a collection of a pool that takes it in');
     if (collection === undefined && !isBroken(section.collection, context))
       say(
         'collection',

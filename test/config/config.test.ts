@@ -168,6 +168,22 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       /has no meaning in a contributed collection/,
     ],
     [
+      'a sink of what clients contribute',
+      `collections:\n  a: { contributed: true }\nsinks:\n  f: { type: file, path: ./out, collections: [a] }\n`,
+      4,
+      47,
+      'sinks.f.collections[0]',
+      /is contributed: deliver a collection of a pool/,
+    ],
+    [
+      'a list of what clients contribute',
+      `collections:\n  a: { contributed: true }\nlists:\n  l: { collection: a, format: txt }\n`,
+      4,
+      20,
+      'lists.l.collection',
+      /is contributed: list a collection of a pool/,
+    ],
+    [
       'a pool of what clients contribute',
       `${pool}collections:\n  a: { contributed: true, pool: main }\n`,
       6,
