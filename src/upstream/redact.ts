@@ -1,5 +1,6 @@
 import { GatewayError } from '../model/error.ts';
 import type { Secret } from '../model/secret.ts';
+import { spellingsOf } from '../model/secret-spellings.ts';
 
 const REDACTED = '[redacted]';
 /** So many characters of a secret at the end of a text, where it was cut, are replaced too. */
@@ -11,7 +12,7 @@ const MIN_CUT = 8;
  */
 export function redact(text: string, secrets: Iterable<Secret>): string {
   let safe = text;
-  const all = [...secrets].map(spellingsOf).filter((spellings) => spellings !== null);
+  const all = [...secrets].map(patternOf).filter((spellings) => spellings !== null);
   // A secret that is part of another must not be replaced in its middle.
   all.sort((one, other) => other.length - one.length);
   for (const spellings of all) {
@@ -41,24 +42,11 @@ interface Spellings {
 const known = new WeakMap<Secret, Spellings | null>();
 
 /** Null for an empty secret. */
-function spellingsOf(secret: Secret): Spellings | null {
+function patternOf(secret: Secret): Spellings | null {
   const before = known.get(secret);
   if (before !== undefined) return before;
   const plain = secret.reveal();
-  const encoded = encodeURIComponent(plain);
-  const escaped = plain.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-  const all = [
-    plain,
-    encoded,
-    encoded.replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16)}`),
-    encoded.replaceAll('%20', '+'),
-    JSON.stringify(plain).slice(1, -1),
-    escaped,
-    escaped.replaceAll('"', '&quot;'),
-    Buffer.from(plain).toString('base64'),
-    Buffer.from(plain).toString('base64url'),
-  ];
-  const forms = [...new Set(all)].sort((a, b) => b.length - a.length);
+  const forms = spellingsOf(plain);
   const pattern = new RegExp(forms.map((form) => form.replaceAll(/[^A-Za-z0-9]/g, '\\$&')).join('|'), 'gi');
   const spellings =
     plain === '' ? null : { length: plain.length, pattern, forms: forms.map((form) => form.toLowerCase()) };

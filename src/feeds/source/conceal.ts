@@ -1,12 +1,12 @@
 import type { Secret } from '../../model/secret.ts';
+import { spellingsOf } from '../../model/secret-spellings.ts';
 
 /** A shorter secret may stand in a list by chance. */
 const MIN_LENGTH = 8;
 const STAR = 0x2a;
 
 /**
- * A body with stars in place of secrets: an upstream may repeat the request, with its key, in what becomes rows and is served. As sent,
- * as addresses and as JSON write it.
+ * A body with stars in place of secrets: an upstream may repeat the request, with its key, in what becomes rows and is served.
  */
 export async function* concealIn(
   body: AsyncIterable<Uint8Array>,
@@ -34,7 +34,7 @@ export async function* concealIn(
 
 function formsOf(secrets: readonly Secret[]): Buffer[] {
   const texts = secrets.map((secret) => secret.reveal()).filter(({ length }) => length >= MIN_LENGTH);
-  const all = texts.flatMap((text) => [text, encodeURIComponent(text), JSON.stringify(text).slice(1, -1)]);
+  const all = texts.flatMap(spellingsOf);
   return [...new Set(all)].map((form) => Buffer.from(form)).sort((one, other) => other.length - one.length);
 }
 
