@@ -257,7 +257,8 @@ t.test('what an upstream repeats of a secret reaches no row, wherever its answer
     for await (const chunk of concealIn(body, secrets)) chunks.push(chunk);
     const [encoded, plain, inBase64, ...others] = JSON.parse(Buffer.concat(chunks).toString());
     t.strictSame(others, ['abcdefg', `${'*'.repeat(16)}i`, 'short']);
-    t.match([encoded, plain, inBase64], [/^\*+$/, /^\*+$/, /^\*+$/]);
+    // The padding of Base64 says nothing of what it encodes, and may come in the next chunk.
+    t.match([encoded, plain, inBase64], [/^\*+$/, /^\*+$/, /^\*+=*$/]);
     t.ok(
       chunks.some(({ length }) => length === 0),
       'pauses are passed on',
