@@ -3,6 +3,7 @@ import { mayRead } from '../../src/auth/clients.ts';
 import type { ListRequest } from '../../src/lists/build.ts';
 import type { CollectionDefinition } from '../../src/model/definition.ts';
 import { GatewayError } from '../../src/model/error.ts';
+import { creditOf } from '../../src/stix/external-reference.ts';
 import type { RouteContext } from '../parts.ts';
 import type { Query } from '../query.ts';
 import { readListQuery } from './parameters.ts';
@@ -26,7 +27,8 @@ export function findList(
 
 function creditsOf({ alias }: CollectionDefinition, feeds: RouteContext['feeds']): string[] {
   const behind = feeds.filter(({ collections }) => collections.includes(alias));
-  return behind.flatMap(({ definition: { title, attribution } }) =>
-    attribution === undefined ? [] : [`${title}: ${attribution}`],
-  );
+  return behind.flatMap(({ definition }) => {
+    const credit = creditOf(definition);
+    return credit === null ? [] : [`${credit.source_name}: ${credit.description ?? ''}`];
+  });
 }

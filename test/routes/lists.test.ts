@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import type { Entry } from '../../src/model/entry.ts';
 import { client, openApp } from '../helpers/app.ts';
+import { feed } from '../helpers/journals.ts';
 import { indicatorEntry } from '../helpers/store.ts';
 
 const address = (value: string, confidence = 80) => indicatorEntry({ type: 'ipv4', value, confidence });
@@ -178,4 +179,17 @@ t.test('by /api/v1/iocs, text and tables are whole unless a page is asked for', 
   t.equal((await ask('/api/v1/iocs')).json().data.length, 100, 'JSON comes in pages as before');
   t.equal(await linesOf('format=txt&type=domain,ipv4'), 303, 'several types');
   t.equal(await linesOf('format=txt&type=ipv4,ipv6'), 0);
+});
+
+t.test('the credits of the feeds behind a list, and what may not be passed on, are comments in it', async (t) => {
+  const house = feed('house', { title: 'House', attribution: 'thanks', redistribution: 'no' });
+  const other = feed('other', { title: 'Other', attribution: 'not here' });
+  const facts = { idle: null, account: null };
+  const feeds = [
+    { ...facts, definition: house, collections: ['all'] },
+    { ...facts, definition: other, collections: ['ips'] },
+  ];
+  const { ask } = await openApp(t, { feeds });
+  const lines = (await ask('/lists/all.domains')).body.split('\n');
+  t.strictSame(lines.slice(1), ['# House: thanks; not to be passed on outside of the organisation that reads it', '']);
 });
