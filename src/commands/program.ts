@@ -14,6 +14,7 @@ import { addSink } from './sink.ts';
 import { addStatus } from './status.ts';
 import { printable } from './terminal.ts';
 import { addTry } from './try.ts';
+import { addVerdict } from './verdict.ts';
 
 /** 0: done. 1: failed. 2: wrong usage or configuration, nothing was attempted. */
 export type ExitCode = 0 | 1 | 2;
@@ -50,6 +51,7 @@ function buildProgram(context: CommandContext): Command {
   addRejections(program, context);
   addExplain(program, context);
   addPlan(program, context);
+  addVerdict(program, context);
   addClient(program, context);
   addSink(program, context);
   return program;

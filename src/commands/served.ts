@@ -11,7 +11,7 @@ const meanings: Record<LeftOutReason, string> = {
     "marked above the collection's `tlp`; a collection with a higher one serves them, to clients that may read it",
   revoked: 'the feed itself took them back',
   expired: "past their own `valid_until`, or not seen for the feed's `lifetime` or the collection's `max_age`",
-  'false-positive': 'an analyst says so',
+  'false-positive': 'an analyst says so: `sluice verdict list` shows who and when',
   suppressed: 'named by `suppress` (own assets), or by a warning list: `admit` lets them pass (docs/suppression.md)',
   'type-not-taken': "the collection's `types` don't name theirs",
   'objects-not-taken':

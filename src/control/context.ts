@@ -1,4 +1,11 @@
 import type { Config } from '../config/config.ts';
+import type {
+  EndedVerdicts,
+  ListedVerdicts,
+  NewVerdict,
+  VerdictList,
+  VerdictReport,
+} from '../model/analyst-verdict.ts';
 import type { Clock, Micros } from '../model/clock.ts';
 import type { DeliveryReport, PollReport, ReadProgress, SetupReport, SinkStatus, TryReport } from '../model/control.ts';
 import type { AskedType, ExplainReport } from '../model/explain.ts';
@@ -25,9 +32,19 @@ export interface VerbContext {
   explain(ioc: string, type: AskedType): Promise<ExplainReport>;
   /** What this configuration file would change for readers. Writes nothing. Throws `config-invalid`. */
   plan(path: string): Promise<PlanReport>;
+  verdicts: VerdictVerbs;
   sinks: SinkVerbs;
   /** Called with all clients after one of them has changed. */
   onClients(clients: Client[]): void;
+}
+
+/** Verdicts of analysts. Each throws `unprocessable` for a value that can't be read. */
+export interface VerdictVerbs {
+  /** Readers are told in the same commit. Throws `not-found` for a pool, `unprocessable` for dates and where a pool has to be named. */
+  give(verdict: NewVerdict): Promise<VerdictReport>;
+  /** Likewise. Throws `not-found` where none stands. */
+  end(verdicts: EndedVerdicts): Promise<VerdictReport>;
+  list(query: ListedVerdicts): Promise<VerdictList>;
 }
 
 /** Each throws `not-found` for a sink that is not configured or switched off, `sink-unavailable` and `sink-refused`. */

@@ -3,6 +3,7 @@ import { observableTypes } from '../model/observable.ts';
 import { readRejections, readStatus } from '../status/status.ts';
 import { addClient, newClientSchema, revokeClient } from './clients.ts';
 import type { VerbContext } from './context.ts';
+import { endedVerdictsSchema, listedVerdictsSchema, newVerdictSchema } from './verdicts.ts';
 
 type ArgumentsOf<Takes extends TSchema[]> = { [I in keyof Takes]: Static<Takes[I]> };
 
@@ -48,6 +49,10 @@ export const verbs = {
   explain: verb([askedSchema, askedTypeSchema], (context, ioc, type) => context.explain(ioc, type)),
   /** What this configuration file would add to collections and withdraw from them. Throws `config-invalid`. */
   plan: verb([Type.String({ maxLength: 4096 })], (context, path) => context.plan(path)),
+  /** Gives a verdict of an analyst, ends those on a value, lists them. Throws as VerdictVerbs say. */
+  giveVerdict: verb([newVerdictSchema], ({ verdicts }, verdict) => verdicts.give(verdict)),
+  endVerdicts: verb([endedVerdictsSchema], ({ verdicts }, ended) => verdicts.end(ended)),
+  listVerdicts: verb([listedVerdictsSchema(MAX_ROWS)], ({ verdicts }, query) => verdicts.list(query)),
   /** Throws `unprocessable` when the name or a certificate is taken, or a collection is unknown. */
   addClient: verb([newClientSchema], addClient),
   listClients: verb([], ({ store }) => store.clients()),

@@ -46,6 +46,7 @@ export class Delivery {
   #retryAfter: Millis = 0;
   /** Ends when the last task that was asked for has ended. */
   #lastTask: Promise<unknown> = Promise.resolve();
+  #woken = new AbortController();
   #progress: { done: number; total: number } | null = null;
   /** Collections that the configuration no longer names have been removed from the target. */
   #isDroppedRemoved = false;
@@ -57,14 +58,26 @@ export class Delivery {
 
   /** Delivers until aborted. The time between two tries grows while the target fails. */
   async run(): Promise<void> {
-    const { clock, signal, report } = this.#parts;
+    const { signal, report } = this.#parts;
+    signal.addEventListener('abort', () => this.wake());
     while (!signal.aborted) {
+      this.#woken = new AbortController();
       await this.once().catch((error: unknown) => {
         if (!signal.aborted && !(error instanceof GatewayError)) report(error);
       });
-      const wait = Math.max(this.#retryAfter, Math.min(LONGEST_WAIT, backoff(this.#failures) * 4));
-      await clock.sleep(this.#failures === 0 ? this.#sink.every : wait, signal).catch(() => undefined);
+      await this.#pause().catch(() => undefined);
     }
+  }
+
+  /** There is something new: if it waits for its time, it delivers now. A target that fails is left alone all the same. */
+  wake(): void {
+    this.#woken.abort();
+  }
+
+  async #pause(): Promise<void> {
+    const { clock, signal } = this.#parts;
+    if (this.#failures === 0) return clock.sleep(this.#sink.every, this.#woken.signal);
+    return clock.sleep(Math.max(this.#retryAfter, Math.min(LONGEST_WAIT, backoff(this.#failures) * 4)), signal);
   }
 
   /** Delivers every collection. When some fail, throws the error of the first after all were tried. */

@@ -1,5 +1,5 @@
 import type { Micros } from './clock.ts';
-import type { Observable, ObservableKey } from './observable.ts';
+import type { Observable, ObservableKey, ObservableType } from './observable.ts';
 
 /**
  * What an analyst says of an observable in a pool. `false-positive`: it is not served. `confirmed`: it is as bad as its feeds say.
@@ -37,3 +37,59 @@ export function isSameQuestion(a: AnalystVerdictKind, b: AnalystVerdictKind): bo
 }
 
 export const MAX_VERDICT_NOTE = 1000;
+
+/** Which pools are meant: the one of this name, or all of them. Neither: the only one there is. */
+interface Pools {
+  pool?: string;
+  allPools?: boolean;
+}
+
+/** A verdict as somebody gives it. The value may be in any spelling. */
+export interface NewVerdict extends Pools {
+  ioc: string;
+  /** Absent: as the value's form shows. */
+  type?: ObservableType;
+  kind: AnalystVerdictKind;
+  by: string;
+  note?: string;
+  /** Of `sighted`; absent: now. */
+  seenAt?: Micros;
+  until?: Micros;
+}
+
+/** Which standing verdicts on a value are ended. */
+export interface EndedVerdicts extends Pools {
+  ioc: string;
+  type?: ObservableType;
+  /** Absent: of every kind. */
+  kind?: AnalystVerdictKind;
+  by: string;
+}
+
+/** Which verdicts are listed, newest first. */
+export interface ListedVerdicts {
+  ioc?: string;
+  type?: ObservableType;
+  pool?: string;
+  /** Those that ended as well. */
+  withEnded: boolean;
+  /** Only those with a lower id. */
+  before?: number;
+  limit: number;
+}
+
+/** What was given or ended, and what readers were told of it. */
+export interface VerdictReport {
+  verdicts: AnalystVerdict[];
+  /** Journal entries appended, over all journals: live versions and tombstones. */
+  entries: number;
+  withdrawn: number;
+  /** Feeds of these pools that say the value now. */
+  feeds: string[];
+}
+
+export interface VerdictList {
+  verdicts: AnalystVerdict[];
+  /** Of the page behind this one: its `before`. Null: there is none. */
+  next: number | null;
+}

@@ -79,11 +79,12 @@ export function assessRuled(
   }
   if (!isConfirmed(rulings, key, merged))
     return { merged, leftOut, member: membershipOf(merged, context, now), seenAt };
-  // An analyst looked at this one: the word does not decay, and a suppressor knows it only by a rule.
+  // An analyst looked at this one: the word does not decay, and lists of others don't count. Own assets are nobody's to give out.
   const { definition } = context;
   const lasting = { ...context, definition: { ...definition, policy: { ...definition.policy, minConfidence: 0 } } };
+  const suppressors = context.suppressors.filter(({ isFinal }) => isFinal === true);
   const sure = confirmed(merge(ruled.observations, lasting, now).merged ?? merged);
-  return { merged: sure, leftOut, member: membershipOf(sure, { ...context, suppressors: [] }, now), seenAt };
+  return { merged: sure, leftOut, member: membershipOf(sure, { ...context, suppressors }, now), seenAt };
 }
 
 /** What feeds say of one observable, as far as analysts let it count. */

@@ -6,3 +6,6 @@ export const MAX_DATES_PER_MILLISECOND = 500;
 
 /** Verdicts of analysts that ended and are kept. */
 export const MAX_ENDED_VERDICTS = 10_000;
+
+/** Verdicts of analysts that may stand in a pool. */
+export const MAX_STANDING_VERDICTS = 100_000;

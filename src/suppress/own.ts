@@ -8,6 +8,7 @@ export const own: SuppressorKind = {
     const find = coveringOf(suppress);
     const section = name.replace(':', 's.');
     return {
+      isFinal: true,
       match(observable) {
         const entry = find(observable);
         if (entry === null) return null;

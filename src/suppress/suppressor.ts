@@ -5,6 +5,8 @@ import type { Observable } from '../model/observable.ts';
 export interface Suppressor {
   /** Hash of all that verdicts come from besides the policy: another one has the journal brought up to date. Absent: nothing else. */
   version?: string;
+  /** What it names stays out although an analyst confirms it. */
+  isFinal?: true;
   /** Returns the verdict on an observable; null: it has nothing against it. The same observable always gets the same verdict. */
   match(observable: Observable): Verdict | null;
 }

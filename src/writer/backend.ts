@@ -26,6 +26,7 @@ import { openDeliveries } from './deliveries.ts';
 import { explain } from './explain.ts';
 import { plan } from './plan.ts';
 import { openPolls } from './polls.ts';
+import { openVerdicts } from './verdicts.ts';
 
 /** Everything that writes: polls, journals, deliveries, and the verbs of operators. It needs no HTTP and no other thread. */
 export interface Backend extends Control, Contributions {
@@ -131,6 +132,10 @@ export async function openBackend(config: Config, options: BackendOptions): Prom
         openJournals: (changed) => openJournals(changed, { clock, writer, namespace }),
         signal,
       }),
+    verdicts: openVerdicts(config, {
+      ...{ clock, writer, journals, ready: () => reconciled },
+      onPublished: deliveries.wake,
+    }),
     sinks: deliveries,
     onClients,
   };

@@ -13,6 +13,8 @@ import type { Writer } from '../store/store.ts';
 export interface Deliveries extends SinkVerbs {
   /** Delivers to this sink now, as happens every few seconds while it runs. Throws as `retry`. */
   deliver(sink: string): Promise<DeliveryReport>;
+  /** There is something new: whoever waits for its time delivers now. */
+  wake(): void;
   /** Delivers to all sinks until the signal ends it. */
   run(): Promise<unknown>;
   close(): Promise<unknown>;
@@ -71,6 +73,9 @@ export function openDeliveries(
     async deadLetters(name, limit) {
       if (![...config.sinks, ...config.idleSinks].some((sink) => sink.name === name)) throw noSink(name);
       return writer.deadLetters(name, null, limit);
+    },
+    wake: () => {
+      for (const { delivery } of deliveries.values()) delivery.wake();
     },
     run: () => Promise.all([...deliveries.values()].map(({ delivery }) => delivery.run())),
     close: () => Promise.allSettled([...deliveries.values()].map(({ sink }) => sink.close())),

@@ -6,6 +6,8 @@ import { type Observable, observableKey } from '../../src/model/observable.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { endVerdicts, giveVerdict } from '../../src/publish/analyst-verdicts.ts';
 import type { Published } from '../../src/publish/changes.ts';
+import { suppressorKinds } from '../../src/suppress/registry.ts';
+import type { SuppressorKind } from '../../src/suppress/suppressor.ts';
 import { type Bench, feed, journal, openBench } from '../helpers/journals.ts';
 
 const one = feed('one', { confidence: 40 });
@@ -136,36 +138,47 @@ t.test('more verdicts than one transaction takes end at their date', async (t) =
   t.equal((await values(gateway)).length, 251);
 });
 
-t.test('what is confirmed counts as said by one more publisher who is sure, and no rule suppresses it', async (t) => {
-  const definitions = [
-    journal({ suppress: ['a.example.com'] }),
-    journal({ minSources: 2 }, { name: 'collection:agreed' }),
-    journal({ minConfidence: 90 }, { name: 'collection:sure' }),
-    journal({ tlp: 'clear' }, { name: 'collection:clear' }),
-  ];
-  const gateway = await bench(t, [one], definitions);
-  await gateway.pull(one, rows);
-  t.strictSame(await values(gateway), ['b.example.com']);
-  await give(gateway, 'confirmed', a);
-  t.strictSame(await values(gateway), ['a.example.com', 'b.example.com']);
-  const entry = await entryOf(gateway, a);
-  t.match(entry, { confidence: 95, labels: '["analyst:confirmed"]' });
-  t.notMatch(JSON.stringify(await gateway.indicators()), /ann/, 'nobody is named');
-  t.match(JSON.parse(entry?.sources ?? ''), [{ feed: 'one', confidence: 40 }]);
-  t.strictSame(await values(gateway, 'collection:agreed'), ['a.example.com']);
-  t.strictSame(await values(gateway, 'collection:sure'), ['a.example.com']);
-  t.strictSame(await values(gateway, 'collection:clear'), [], 'the ceiling rules');
-  await gateway.pull(one, rows.slice(1));
-  t.strictSame(await values(gateway), ['b.example.com'], 'what no feed says any more leaves');
-  await gateway.pull(one, [{ value: 'a.example.com', confidence: 99 }]);
-  t.equal((await entryOf(gateway, a))?.confidence, 99);
-  await give(gateway, 'false-positive', a);
-  t.strictSame(await values(gateway), [], 'the last verdict counts');
-  await give(gateway, 'confirmed', a);
-  await end(gateway, a);
-  t.strictSame(await leftOut(gateway), [['a.example.com', 'suppressed']]);
-  t.strictSame(await values(gateway, 'collection:agreed'), []);
-});
+t.test(
+  'what is confirmed counts as said by one more publisher who is sure, and no list of others suppresses it',
+  async (t) => {
+    const toy: SuppressorKind = {
+      open: ({ name }) =>
+        name === 'pool:main' ? { match: ({ value }) => (value === a.value ? verdict : null) } : null,
+    };
+    const verdict = { mode: 'drop', rule: 'toy', entry: 'a', reason: '', admit: '', labels: [] } as const;
+    const definitions = [
+      journal(),
+      journal({ suppress: ['a.example.com'] }, { name: 'collection:own' }),
+      journal({ minSources: 2 }, { name: 'collection:agreed' }),
+      journal({ minConfidence: 90 }, { name: 'collection:sure' }),
+      journal({ tlp: 'clear' }, { name: 'collection:clear' }),
+    ];
+    const suppressors = { own: suppressorKinds['own'] as SuppressorKind, toy };
+    const gateway = await openBench(t, [one], definitions, undefined, { suppressors });
+    await gateway.pull(one, rows);
+    t.strictSame(await values(gateway), ['b.example.com']);
+    await give(gateway, 'confirmed', a);
+    t.strictSame(await values(gateway, 'collection:own'), ['b.example.com'], 'own assets stay out');
+    t.strictSame(await values(gateway), ['a.example.com', 'b.example.com']);
+    const entry = await entryOf(gateway, a);
+    t.match(entry, { confidence: 95, labels: '["analyst:confirmed"]' });
+    t.notMatch(JSON.stringify(await gateway.indicators()), /ann/, 'nobody is named');
+    t.match(JSON.parse(entry?.sources ?? ''), [{ feed: 'one', confidence: 40 }]);
+    t.strictSame(await values(gateway, 'collection:agreed'), ['a.example.com']);
+    t.strictSame(await values(gateway, 'collection:sure'), ['a.example.com']);
+    t.strictSame(await values(gateway, 'collection:clear'), [], 'the ceiling rules');
+    await gateway.pull(one, rows.slice(1));
+    t.strictSame(await values(gateway), ['b.example.com'], 'what no feed says any more leaves');
+    await gateway.pull(one, [{ value: 'a.example.com', confidence: 99 }]);
+    t.equal((await entryOf(gateway, a))?.confidence, 99);
+    await give(gateway, 'false-positive', a);
+    t.strictSame(await values(gateway), [], 'the last verdict counts');
+    await give(gateway, 'confirmed', a);
+    await end(gateway, a);
+    t.strictSame(await leftOut(gateway), [['a.example.com', 'suppressed']]);
+    t.strictSame(await values(gateway, 'collection:agreed'), []);
+  },
+);
 
 t.test('what an analyst saw is not old', async (t) => {
   const delta = feed('one', { mode: 'delta', lifetime: { default: 10 * DAY_MS }, outageLimit: 0 });
