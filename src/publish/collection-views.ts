@@ -22,17 +22,6 @@ export function viewsOf(
   ) satisfies Views;
 }
 
-/** The policy and the views that a journal was last brought up to date with, as one text that the store keeps. */
-export function sealPolicy(hash: string, views: Views): string {
-  return `${hash} ${JSON.stringify(views)}`;
-}
-
-/** Reads the text that `sealPolicy` made. */
-export function openPolicy(text: string | null): { hash: string | null; views: Views } {
-  const [hash = '', ...views] = text?.split(' ') ?? [];
-  return { hash: hash === '' ? null : hash, views: views.length === 0 ? {} : JSON.parse(views.join(' ')) };
-}
-
 /** Types that a collection admits now and did not before. */
 export function widened(before: Views, now: Views): ObservableType[] {
   const added = Object.entries(now).flatMap(([id, types]) => {

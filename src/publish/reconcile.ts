@@ -6,11 +6,19 @@ import type { StixObject } from '../model/observation.ts';
 import { creditOf } from '../stix/external-reference.ts';
 import type { Journal, Transaction } from '../store/store.ts';
 import type { Published } from './changes.ts';
-import { openPolicy, readmit, sealPolicy, viewsOf, widened } from './collection-views.ts';
+import { readmit, viewsOf, widened } from './collection-views.ts';
 import type { Journals } from './journals.ts';
 import { publishObjects } from './objects.ts';
 import { appendProducerObjects, currentIdentity } from './producer-objects.ts';
 import { isReviewDue, republish, republishFeeds, review } from './review.ts';
+import {
+  changedEntries,
+  keysCoveredBy,
+  openPolicy,
+  type SealedLists,
+  type SealedPolicy,
+  sealPolicy,
+} from './sealed-policy.ts';
 import { undoClockAhead } from './tick.ts';
 import { walk } from './walk.ts';
 
@@ -24,20 +32,24 @@ const OBJECT_SLICE = 1000;
  * no longer configured is forgotten. After a start that was cut off, the next start begins with the first journal that is not finished.
  */
 export async function reconcile(journals: Journals, signal: AbortSignal): Promise<void> {
-  const { writer, clock, feeds, collections, contributed = [] } = journals.parts;
+  const { writer, clock, feeds, contributed = [] } = journals.parts;
   const published: Published = { entries: 0, withdrawn: 0 };
   const identities = new Map<string, StixObject>();
   for (const definition of journals.parts.journals) {
-    const views = viewsOf(definition.name, collections);
-    const policy = policyHash(journals, definition);
+    const policy = wantedPolicy(journals, definition);
+    const { views } = policy;
     const objects = journals.parts.producerObjectsOf(definition);
     const journal = await writer.transaction((tx) => openJournal(tx, definition, objects, identities));
-    if (journal.policyHash === sealPolicy(policy, views)) continue;
+    if (journal.policyHash === sealPolicy(policy)) continue;
     const before = openPolicy(journal.policyHash);
-    if (before.hash !== policy) await applyPolicy(journals, definition, signal, published);
+    if (before.hash !== policy.hash) {
+      const entries = changedEntries(before.lists, policy.lists, definition.policy);
+      if (entries === null) await applyPolicy(journals, definition, signal, published);
+      else await applyEntries(journals, definition, entries, signal, published);
+    }
     const added = widened(before.views, views);
     if (added.length > 0) await readmit(writer, definition.name, added, SLICE, signal);
-    await writer.transaction((tx) => tx.setPolicyHash(definition.name, sealPolicy(policy, views)));
+    await writer.transaction((tx) => tx.setPolicyHash(definition.name, sealPolicy(policy)));
   }
   for (const definition of contributed) {
     const objects = contributedCompany(journals, definition);
@@ -82,8 +94,21 @@ function contributedCompany({ parts }: Journals, { tlp }: ContributedDefinition)
   return [...inVersion(2), ...inVersion(1).filter(({ type }) => type !== 'identity')];
 }
 
+/** What a journal is to be brought up to date with. */
+export function wantedPolicy(
+  journals: Journals,
+  definition: JournalDefinition,
+): SealedPolicy & { hash: string; lists: SealedLists } {
+  const { suppress = [], admit = [], ...policy } = definition.policy;
+  return {
+    hash: policyHash(journals, definition),
+    views: viewsOf(definition.name, journals.parts.collections),
+    lists: { rest: policyHash(journals, { ...definition, policy }), suppress, admit },
+  };
+}
+
 /** A hash of all that defines what a journal holds. When it differs from the kept one, the journal is brought up to date. */
-export function policyHash(journals: Journals, definition: JournalDefinition): string {
+function policyHash(journals: Journals, definition: JournalDefinition): string {
   const { profile, policy } = definition;
   const feeds = journals
     .feedsOf(definition)
@@ -138,6 +163,25 @@ async function applyPolicy(
   await republish(journals, definition, (tx, after, limit) => tx.liveKeys(name, after, limit), signal, published);
   await republishObjects(journals, definition, feeds, signal);
   await forgetVerdicts(journals, name, feeds, signal);
+}
+
+/** What entries cover that came into a list or left it is decided again, and nothing else is looked at. */
+async function applyEntries(
+  journals: Journals,
+  definition: JournalDefinition,
+  entries: readonly string[],
+  signal: AbortSignal,
+  published: Published,
+): Promise<void> {
+  for (const entry of entries) {
+    await republish(
+      journals,
+      definition,
+      (tx, after, limit) => keysCoveredBy(tx, entry, after, limit),
+      signal,
+      published,
+    );
+  }
 }
 
 async function republishObjects(

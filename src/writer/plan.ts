@@ -5,10 +5,11 @@ import { loadConfigFile } from '../load.ts';
 import type { CollectionDefinition } from '../model/definition.ts';
 import { type ObservableType, observableTypes } from '../model/observable.ts';
 import type { PlannedCollection, PlanReport } from '../model/plan.ts';
-import { openPolicy, sealPolicy, type Views, viewsOf } from '../publish/collection-views.ts';
+import type { Views } from '../publish/collection-views.ts';
 import type { Journals } from '../publish/journals.ts';
 import { type PlannedEntries, planJournal } from '../publish/plan.ts';
-import { policyHash } from '../publish/reconcile.ts';
+import { wantedPolicy } from '../publish/reconcile.ts';
+import { openPolicy, sealPolicy } from '../publish/sealed-policy.ts';
 import type { Writer } from '../store/store.ts';
 
 export interface PlanParts {
@@ -37,7 +38,7 @@ export async function plan(current: Config, path: string, parts: PlanParts): Pro
   const standing = await readStanding(writer);
   const planned = new Map<string, PlannedEntries>();
   for (const definition of config.journals) {
-    const seal = sealPolicy(policyHash(journals, definition), viewsOf(definition.name, config.collections));
+    const seal = sealPolicy(wantedPolicy(journals, definition));
     if (standing.get(definition.name)?.seal === seal) continue;
     planned.set(definition.name, await planJournal(journals, definition, signal));
   }

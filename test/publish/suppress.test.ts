@@ -1,6 +1,8 @@
 import t from 'tap';
 import { defaultReach, type JournalPolicy, type Profile, profiles } from '../../src/model/definition.ts';
+import { own } from '../../src/suppress/own.ts';
 import type { SuppressorKind, Verdict } from '../../src/suppress/suppressor.ts';
+import { warningLists } from '../../src/suppress/warning-lists.ts';
 import { type Bench, feed, journal, openBench } from '../helpers/journals.ts';
 
 /** Private addresses are the ones that a company owns. */
@@ -138,6 +140,57 @@ const dropped: Verdict = {
   admit: 'Take the toy away.',
   labels: [],
 };
+
+t.test('a changed entry of a list costs what it covers, and all of it is decided again', async (t) => {
+  let asked: string[] = [];
+  const counting: SuppressorKind = {
+    open: () => ({
+      match: ({ value }) => {
+        asked.push(value);
+        return null;
+      },
+    }),
+  };
+  const suppressors = { counting, own, 'warning-lists': warningLists };
+  const many = [
+    ...Array.from({ length: 200 }, (_, i) => ({ value: `198.51.100.${i}` })),
+    ...['10.1.2.3', '10.1.0.0/16', '10.0.0.0/8', 'http://10.1.9.9/x', 'a.example.com', 'x@example.com'].map(
+      (value) => ({
+        value,
+      }),
+    ),
+    { value: 'http://www.example.com/y' },
+    { value: 'https://other.example/z' },
+    { value: 'd41d8cd98f00b204e9800998ecf8427e' },
+  ];
+  const policies: [Partial<JournalPolicy>, string[] | null][] = [
+    [{ suppress: ['10.1.0.0/16'] }, ['10.1.0.0/16', '10.1.2.3', 'http://10.1.9.9/x']],
+    [
+      { suppress: ['example.com'] },
+      ['10.1.0.0/16', '10.1.2.3', 'a.example.com', 'http://10.1.9.9/x', 'http://www.example.com/y', 'x@example.com'],
+    ],
+    [{ suppress: ['example.com', 'https://other.example/z'] }, ['https://other.example/z']],
+    [
+      { suppress: ['example.com', 'https://other.example/z', 'd41d8cd98f00b204e9800998ecf8427e', 'x@example.com'] },
+      ['d41d8cd98f00b204e9800998ecf8427e', 'x@example.com'],
+    ],
+    [{ suppress: ['example.com'], warningLists: { 'private-networks': 'drop' } }, null],
+    [{ suppress: ['example.com'], warningLists: { 'private-networks': 'drop' }, admit: ['10.1.2.3'] }, ['10.1.2.3']],
+    [{ suppress: ['example.com'], warningLists: { 'private-networks': 'drop' } }, ['10.1.2.3']],
+  ];
+  let bench = await openBench(t, [one], [journal()], undefined, { suppressors });
+  await bench.pull(one, many);
+  for (const [policy, expected] of policies) {
+    asked = [];
+    bench = await openBench(t, [one], [journal(policy)], bench, { suppressors });
+    const looked = [...new Set(asked)].sort();
+    if (expected === null) t.equal(looked.length, many.length, 'another change looks at all of it');
+    else t.strictSame(looked, expected);
+    const anew = await openBench(t, [one], [journal(policy)], undefined, { suppressors });
+    await anew.pull(one, many);
+    t.strictSame((await values(bench)).live, (await values(anew)).live, 'as if the policy had always been so');
+  }
+});
 
 t.test('any suppressor of the registry is asked', async (t) => {
   const toy: SuppressorKind = {
