@@ -38,3 +38,11 @@ export function urlText(value: string, { scheme, port }: UrlForm): string | null
   if (ownScheme === undefined || host === undefined || STRANGE.test(value)) return null;
   return `${scheme ? ownScheme : ''}${host}${port ? ownPort : ''}${rest}`;
 }
+
+/** Is it a mailbox of plain characters? Others begin a formula, an escape or a field where they are read. */
+export function isMailbox(value: string): boolean {
+  const at = value.lastIndexOf('@');
+  return (
+    /^[\p{L}\p{N}_][\p{L}\p{N}_.+'&-]{0,63}$/u.test(value.slice(0, Math.max(0, at))) && isName(value.slice(at + 1))
+  );
+}

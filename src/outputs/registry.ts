@@ -1,4 +1,5 @@
 import { adblock } from './adblock.ts';
+import { crowdsec } from './crowdsec.ts';
 import { csv } from './csv.ts';
 import { domains } from './domains.ts';
 import { ecs } from './ecs.ts';
@@ -11,7 +12,14 @@ import { panosIp } from './panos-ip.ts';
 import { panosUrl } from './panos-url.ts';
 import { rpz } from './rpz.ts';
 import { stix } from './stix.ts';
+import { suricataDomain } from './suricata-domain.ts';
+import { suricataIp } from './suricata-ip.ts';
+import { suricataIprep } from './suricata-iprep.ts';
+import { suricataMd5 } from './suricata-md5.ts';
+import { suricataSha256 } from './suricata-sha256.ts';
 import { txt } from './txt.ts';
+import { wazuhCdb } from './wazuh-cdb.ts';
+import { zeekIntel } from './zeek-intel.ts';
 
 /** Every format by its name. Without `format` and Accept, the first that a route offers is used. */
 export const outputs = {
@@ -28,4 +36,12 @@ export const outputs = {
   'panos-ip': panosIp,
   'panos-url': panosUrl,
   rpz,
+  crowdsec,
+  'suricata-domain': suricataDomain,
+  'suricata-ip': suricataIp,
+  'suricata-iprep': suricataIprep,
+  'suricata-md5': suricataMd5,
+  'suricata-sha256': suricataSha256,
+  'wazuh-cdb': wazuhCdb,
+  'zeek-intel': zeekIntel,
 } satisfies Record<string, Output>;

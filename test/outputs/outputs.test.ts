@@ -47,6 +47,25 @@ const policiesOf = (zone: string): string[] => {
   return [...new Set(owners)];
 };
 
+/** Each line is one value of this form, or the file is refused. */
+const matched = (lines: string[], form: RegExp): string[] =>
+  lines.map((line) => {
+    const [, value] = form.exec(line) ?? [];
+    if (value === undefined) throw new Error(`no line of this format: ${line}`);
+    return value;
+  });
+const allLinesOf = (text: string): string[] => text.split('\n').slice(0, -1);
+/** The lines behind a header. */
+const behind = (header: string, [first, ...lines]: string[]): string[] => {
+  if (first !== header) throw new Error(`no header: ${first}`);
+  return lines;
+};
+const ADDRESS = '[0-9.]+|[0-9a-f:]*:[0-9a-f:]*';
+/** `"KEY":` or `KEY:`. */
+const CDB_LINE = /^(?:"(?=[^"]*:)(?=[^"]+":$)|(?=[^":]+:$))([^"]+?)"?:$/;
+const ZEEK_FIELDS = 'fields\tindicator\tindicator_type\tmeta.source\tmeta.desc\tmeta.url';
+const ZEEK_LINE = /^([^\t#\\][^\t\\]*)\tIntel::(?:ADDR|SUBNET|DOMAIN|URL|EMAIL|FILE_HASH)(?:\t[^\t\\]+){3}$/;
+
 const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
   json: (text) => JSON.parse(text).data.map((row: any) => row.value),
   csv: (text) =>
@@ -80,6 +99,23 @@ const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
       .flatMap(wordsOf)
       .map((url) => url.replace(/^(\w+\.example)\/$/, '$1')),
   rpz: policiesOf,
+  crowdsec: (text) =>
+    matched(
+      behind('duration,scope,value', allLinesOf(text)),
+      /^\d+h,(?:ip,(?=[^/]+$)|range,(?=[^/]+\/\d+$))([0-9a-f:./]+)$/,
+    ),
+  'suricata-domain': (text) =>
+    matched(allLinesOf(text), /^([A-Za-z0-9+/]+={0,2})$/).map((line) => Buffer.from(line, 'base64').toString()),
+  'suricata-ip': (text) => matched(allLinesOf(text), new RegExp(`^(${ADDRESS})$`)),
+  'suricata-iprep': (text) =>
+    matched(
+      linesOf(text),
+      new RegExp(`^((?:${ADDRESS})(?:/\\d{1,3})?),(?:[1-9]|[1-5]\\d),(?:[1-9]\\d?|1[01]\\d|12[0-7])$`),
+    ),
+  'suricata-md5': (text) => matched(allLinesOf(text), /^([0-9a-f]{32})$/),
+  'suricata-sha256': (text) => matched(allLinesOf(text), /^([0-9a-f]{64})$/),
+  'wazuh-cdb': (text) => matched(allLinesOf(text), CDB_LINE),
+  'zeek-intel': (text) => matched(behind(ZEEK_FIELDS, linesOf(text.replace('#fields\t', 'fields\t'))), ZEEK_LINE),
   ndjson: (text) =>
     patternsOf(
       text
