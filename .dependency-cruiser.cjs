@@ -109,8 +109,8 @@ module.exports = {
     {
       name: 'outputs-are-strangers',
       severity: 'error',
-      from: { path: '^src/outputs/(?!registry|output|options|selection|ioc|lines|addresses|names|digests|tally)([^/.]+)' },
-      to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|options|ioc|lines|addresses|names|digests|tally)\\.ts$', '^src/outputs/$1[/.]'] },
+      from: { path: '^src/outputs/(?!registry|output|options|selection|ioc|lines|about|splunk-lookup|addresses|names|digests|tally)([^/.]+)' },
+      to: { path: '^src/outputs/', pathNot: ['^src/outputs/(output|options|ioc|lines|about|splunk-lookup|addresses|names|digests|tally)\\.ts$', '^src/outputs/$1[/.]'] },
     },
     {
       name: 'suppressors-are-strangers',

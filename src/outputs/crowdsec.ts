@@ -6,7 +6,7 @@ export const crowdsec = lineOutput<{ hours: number }>({
   name: 'crowdsec',
   title: 'decisions for CrowdSec, `duration,scope,value`',
   readers:
-    '`cscli decisions import -i FILE --format csv`; decisions end by themselves, so import more often than `hours`',
+    '`cscli decisions import -i FILE.csv`; decisions end by themselves, so import more often than `hours`',
   mediaType: 'text/csv; charset=utf-8',
   extension: 'csv',
   comment: null,

@@ -1,4 +1,5 @@
 import { adblock } from './adblock.ts';
+import { cef } from './cef.ts';
 import { crowdsec } from './crowdsec.ts';
 import { csv } from './csv.ts';
 import { domains } from './domains.ts';
@@ -11,6 +12,11 @@ import { panosDomain } from './panos-domain.ts';
 import { panosIp } from './panos-ip.ts';
 import { panosUrl } from './panos-url.ts';
 import { rpz } from './rpz.ts';
+import { splunkDomain } from './splunk-domain.ts';
+import { splunkEmail } from './splunk-email.ts';
+import { splunkFile } from './splunk-file.ts';
+import { splunkHttp } from './splunk-http.ts';
+import { splunkIp } from './splunk-ip.ts';
 import { stix } from './stix.ts';
 import { suricataDomain } from './suricata-domain.ts';
 import { suricataIp } from './suricata-ip.ts';
@@ -19,6 +25,7 @@ import { suricataMd5 } from './suricata-md5.ts';
 import { suricataSha256 } from './suricata-sha256.ts';
 import { txt } from './txt.ts';
 import { wazuhCdb } from './wazuh-cdb.ts';
+import { yaraHash } from './yara-hash.ts';
 import { zeekIntel } from './zeek-intel.ts';
 
 /** Every format by its name. Without `format` and Accept, the first that a route offers is used. */
@@ -44,4 +51,11 @@ export const outputs = {
   'suricata-sha256': suricataSha256,
   'wazuh-cdb': wazuhCdb,
   'zeek-intel': zeekIntel,
+  cef,
+  'splunk-domain': splunkDomain,
+  'splunk-email': splunkEmail,
+  'splunk-file': splunkFile,
+  'splunk-http': splunkHttp,
+  'splunk-ip': splunkIp,
+  'yara-hash': yaraHash,
 } satisfies Record<string, Output>;

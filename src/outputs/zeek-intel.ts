@@ -1,14 +1,12 @@
 import type { ObservableType } from '../model/observable.ts';
+import { aboutOf } from './about.ts';
 import { isAddress } from './addresses.ts';
 import { isDigest } from './digests.ts';
-import { claimsOf } from './ioc.ts';
 import { lineOutput } from './lines.ts';
 import { isMailbox, isName, urlText } from './names.ts';
 
 const fields = ['indicator', 'indicator_type', 'meta.source', 'meta.desc', 'meta.url'];
 const UNSET = '-';
-/** Longest text of a field that no sensor compares, in characters. */
-const LONGEST = 500;
 
 export const zeekIntel = lineOutput({
   name: 'zeek-intel',
@@ -24,9 +22,8 @@ export const zeekIntel = lineOutput({
   linesOf(entry) {
     const indicator = indicatorOf(entry.type, entry.value);
     if (indicator === null) return null;
-    const [claim] = claimsOf(entry);
-    const about = [claim?.feed_name, entry.description, claim?.article_url].map(fieldText);
-    return [[...indicator, ...about].join('\t')];
+    const { source, description, url } = aboutOf(entry);
+    return [[...indicator, ...[source, description, url].map(fieldText)].join('\t')];
   },
 });
 
@@ -43,11 +40,7 @@ function indicatorOf(type: ObservableType, value: string): [string, string] | nu
   return isDigest(type, value) ? [value, 'Intel::FILE_HASH'] : null;
 }
 
-/** Text that stays in its field. A backslash would begin an escape. */
-function fieldText(text: string | null | undefined): string {
-  const plain = (text ?? '')
-    .toWellFormed()
-    .replace(/[\p{Cc}\u2028\u2029\\]+/gu, ' ')
-    .trim();
-  return plain === '' ? UNSET : plain.slice(0, LONGEST).toWellFormed();
+/** A backslash would begin an escape. */
+function fieldText(text: string | null): string {
+  return text?.replaceAll('\\', ' ') ?? UNSET;
 }

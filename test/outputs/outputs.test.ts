@@ -65,6 +65,28 @@ const ADDRESS = '[0-9.]+|[0-9a-f:]*:[0-9a-f:]*';
 const CDB_LINE = /^(?:"(?=[^"]*:)(?=[^"]+":$)|(?=[^":]+:$))([^"]+?)"?:$/;
 const ZEEK_FIELDS = 'fields\tindicator\tindicator_type\tmeta.source\tmeta.desc\tmeta.url';
 const ZEEK_LINE = /^([^\t#\\][^\t\\]*)\tIntel::(?:ADDR|SUBNET|DOMAIN|URL|EMAIL|FILE_HASH)(?:\t[^\t\\]+){3}$/;
+/** The one cell of each row beside description and weight that is not empty. */
+const lookedUp = (header: string, text: string): string[] => {
+  const columns = header.split(',');
+  const [names, ...rows] = cellsOf(text.replaceAll('\n', '\r\n'));
+  if (names?.join() !== header) throw new Error('no header');
+  return rows.map((cells) => {
+    const compared = cells.filter((cell, i) => !['description', 'weight'].includes(columns[i] ?? '') && cell !== '');
+    if (cells.length !== columns.length || compared.length !== 1) throw new Error(`no row: ${cells.join('|')}`);
+    return compared[0] ?? '';
+  });
+};
+/** Seven fields, then keys with values; a value ends where the next key begins. */
+const CEF_LINE = /^CEF:0\|Sluice\|Sluice\|1\|[a-z0-9-]+\|Indicator\|(?:Unknown|\d|10)\|([A-Za-z]\w*=.+)$/;
+const cefValue = (extension: string): string => {
+  const pairs = extension.split(/ (?=[A-Za-z]\w*=)/).map((pair) => /^(\w+)=((?:[^\\=]|\\[\\=])*)$/.exec(pair) ?? []);
+  const known = ['cat', 'cn1', 'cn1Label', 'cs1Label', 'c6a3Label', 'msg'];
+  const values = pairs.filter(([, key = '']) => !known.includes(key));
+  if (values.length !== 1 || pairs.some(([pair]) => pair === undefined)) throw new Error(`no event: ${extension}`);
+  return (values[0]?.[2] ?? '').replace(/\\(.)/g, '$1');
+};
+const YARA_RULE =
+  /^rule sluice_(?=(md5|sha1|sha256)_([0-9a-f]+) )\w+ \{ meta: description = "(?:[^"\\]|\\["\\])*" condition: hash\.\1\(0, filesize\) == "(?<value>\2)" \}$/;
 
 const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
   json: (text) => JSON.parse(text).data.map((row: any) => row.value),
@@ -116,6 +138,18 @@ const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
   'suricata-sha256': (text) => matched(allLinesOf(text), /^([0-9a-f]{64})$/),
   'wazuh-cdb': (text) => matched(allLinesOf(text), CDB_LINE),
   'zeek-intel': (text) => matched(behind(ZEEK_FIELDS, linesOf(text.replace('#fields\t', 'fields\t'))), ZEEK_LINE),
+  cef: (text) => matched(allLinesOf(text), CEF_LINE).map(cefValue),
+  'splunk-domain': (text) => lookedUp('description,domain,weight', text),
+  'splunk-email': (text) => lookedUp('description,src_user,subject,weight', text),
+  'splunk-file': (text) => lookedUp('description,file_hash,file_name,weight', text),
+  'splunk-http': (text) => lookedUp('description,http_referrer,http_user_agent,url,weight', text),
+  'splunk-ip': (text) => lookedUp('description,ip,weight', text),
+  'yara-hash': (text) =>
+    behind('import "hash"', linesOf(text, '//')).map((rule) => {
+      const value = YARA_RULE.exec(rule)?.groups?.['value'];
+      if (value === undefined) throw new Error(`no rule: ${rule}`);
+      return value;
+    }),
   ndjson: (text) =>
     patternsOf(
       text

@@ -144,3 +144,98 @@ t.test('crowdsec: addresses and ranges with a duration', async (t) => {
   const { lines } = await linesOf(outputs.crowdsec, rows, { hours: 4 });
   t.equal(lines[1], '4h,ip,192.0.2.1');
 });
+
+t.test('splunk: the exact headers, the confidence as weight, and no cell that is a formula', async (t) => {
+  const formula = { description: '=cmd|x, "y"\nz', confidence: 0, sources: jsonText([]) };
+  const bare = { description: null, confidence: null, sources: jsonText([{ feed: 'f', feed_name: 'House, the' }]) };
+  t.strictSame(
+    await linesOf(outputs['splunk-ip'], [
+      ['ipv4', '192.0.2.0/24', formula],
+      ['ipv6', '2001:db8::1', bare],
+      ['ipv4', '192.0.2.1,100'],
+    ]),
+    {
+      lines: ['description,ip,weight', `"'=cmd|x, ""y"" z",192.0.2.0/24,1`, '"House, the",2001:db8::1,'],
+      notWritable: 1,
+    },
+  );
+  const plain = { description: 'd', confidence: 85 };
+  t.strictSame((await linesOf(outputs['splunk-domain'], [['domain', 'a.example', plain]])).lines, [
+    'description,domain,weight',
+    'd,a.example,85',
+  ]);
+  t.strictSame(
+    await linesOf(outputs['splunk-file'], [
+      ['md5', MD5, plain],
+      ['file-name', 'invoice, "new".exe', plain],
+      ['file-name', '*.exe', plain],
+      ['file-name', '=1.exe', plain],
+    ]),
+    {
+      lines: ['description,file_hash,file_name,weight', `d,${MD5},,85`, 'd,,"invoice, ""new"".exe",85'],
+      notWritable: 2,
+    },
+  );
+  t.strictSame(
+    await linesOf(outputs['splunk-http'], [
+      ['url', 'http://user:word@a.example:8080/b,c#d', plain],
+      ['url', 'http://a.example/*', plain],
+    ]),
+    {
+      lines: ['description,http_referrer,http_user_agent,url,weight', 'd,,,"http://a.example:8080/b,c",85'],
+      notWritable: 1,
+    },
+  );
+  t.strictSame(
+    await linesOf(outputs['splunk-email'], [
+      ['email', 'x@a.example', plain],
+      ['email', '+1@a.example', plain],
+    ]),
+    { lines: ['description,src_user,subject,weight', 'd,x@a.example,,85'], notWritable: 1 },
+  );
+});
+
+t.test('cef: each type under its key, with escapes', async (t) => {
+  const about = {
+    description: 'a=b\\c|d',
+    confidence: 85,
+    sources: jsonText([{ feed: 'f', feed_name: 'House' }]),
+  };
+  const bare = { description: null, confidence: null, sources: jsonText([]) };
+  const { lines, notWritable } = await linesOf(outputs.cef, [
+    ['ipv4', '192.0.2.1', about],
+    ['ipv4', '192.0.2.0/24', bare],
+    ['ipv6', '2001:db8::1', bare],
+    ['url', 'http://a.example/?b=c', bare],
+    ['file-name', 'a=b\\c|d', bare],
+    ['email', 'x@a.example', bare],
+    ['sha256', SHA256, bare],
+    ['cve', 'CVE-2026-0001', bare],
+    ['file-name', 'a\nCEF:0|x', bare],
+    ['file-name', 'blank ', bare],
+    ['url', `http://a.example/${'a'.repeat(1010)}`, bare],
+  ]);
+  t.strictSame(lines, [
+    'CEF:0|Sluice|Sluice|1|ipv4|Indicator|9|cat=House dst=192.0.2.1 cn1Label=Confidence cn1=85 msg=a\\=b\\\\c|d',
+    'CEF:0|Sluice|Sluice|1|ipv4|Indicator|Unknown|cs1Label=Indicator cs1=192.0.2.0/24',
+    'CEF:0|Sluice|Sluice|1|ipv6|Indicator|Unknown|c6a3Label=Destination IPv6 Address c6a3=2001:db8::1',
+    'CEF:0|Sluice|Sluice|1|url|Indicator|Unknown|request=http://a.example/?b\\=c',
+    'CEF:0|Sluice|Sluice|1|file-name|Indicator|Unknown|fname=a\\=b\\\\c|d',
+    'CEF:0|Sluice|Sluice|1|email|Indicator|Unknown|suser=x@a.example',
+    `CEF:0|Sluice|Sluice|1|sha256|Indicator|Unknown|fileHash=${SHA256}`,
+    'CEF:0|Sluice|Sluice|1|cve|Indicator|Unknown|cs1Label=Indicator cs1=CVE-2026-0001',
+  ]);
+  t.equal(notWritable, 3);
+});
+
+t.test('yara-hash: a rule per digest, and a description that ends no text', async (t) => {
+  const { lines, notWritable } = await linesOf(outputs['yara-hash'], [
+    ['md5', MD5, { description: 'ü "} rule x { condition: true } \\' }],
+    ['sha256', MD5],
+  ]);
+  t.strictSame(lines, [
+    'import "hash"',
+    `rule sluice_md5_${MD5} { meta: description = "? \\"} rule x { condition: true } \\\\" condition: hash.md5(0, filesize) == "${MD5}" }`,
+  ]);
+  t.equal(notWritable, 1);
+});
