@@ -38,6 +38,9 @@ export function isSameQuestion(a: AnalystVerdictKind, b: AnalystVerdictKind): bo
 
 export const MAX_VERDICT_NOTE = 1000;
 
+/** Labels that begin with it, in any case, are an analyst's word here: those of feeds are not taken over. */
+export const ANALYST_LABELS = 'analyst:';
+
 /** Which pools are meant: the one of this name, or all of them. Neither: the only one there is. */
 interface Pools {
   pool?: string;

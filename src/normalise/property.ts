@@ -1,3 +1,4 @@
+import { ANALYST_LABELS } from '../model/analyst-verdict.ts';
 import { MICROS_PER_DAY, MICROS_PER_SECOND, type Micros } from '../model/clock.ts';
 import { isJsonObject } from '../model/json.ts';
 import type { ExternalReference } from '../model/observation.ts';
@@ -131,7 +132,10 @@ export function readTlp(value: unknown, complain: Complain): Tlp | null {
   return 'red';
 }
 
-/** Reads labels, sorted and without repetition. TLP labels are markings: the strictest is returned apart. */
+/**
+ * Reads labels, sorted and without repetition. TLP labels are markings: the strictest is returned apart. What looks like the word of
+ * an analyst is left out.
+ */
 export function readLabels(value: unknown, complain: Complain): { labels: string[]; tlp: Tlp | null } {
   const labels: string[] = [];
   if (isNothing(value)) return { labels, tlp: null };
@@ -149,6 +153,8 @@ export function readLabels(value: unknown, complain: Complain): { labels: string
         complain('labels', `${shown(label)} is no TLP level and is taken for red`);
     } else if (label === '' || label.length > MAX_LABEL)
       complain('labels', `${shown(text)} is no label of at most ${MAX_LABEL} characters`);
+    else if (label.slice(0, ANALYST_LABELS.length).toLowerCase() === ANALYST_LABELS)
+      complain('labels', `${shown(label)} is not taken over: only analysts here give labels with ${ANALYST_LABELS}`);
     else labels.push(label);
   }
   const found = eachOnce(labels);

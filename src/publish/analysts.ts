@@ -1,3 +1,4 @@
+import { ANALYST_LABELS } from '../model/analyst-verdict.ts';
 import type { Micros } from '../model/clock.ts';
 import { type ObservableKey, observableKey } from '../model/observable.ts';
 import type { Transaction } from '../store/store.ts';
@@ -22,7 +23,7 @@ export type Rulings = ReadonlyMap<ObservableKey, Ruling>;
 
 /** An analyst's word, in a merge of what publishers say. */
 export const CONFIRMED_CONFIDENCE = 95;
-export const CONFIRMED_LABEL = 'analyst:confirmed';
+export const CONFIRMED_LABEL = `${ANALYST_LABELS}confirmed`;
 
 /** Reads what stands on these observables, and on the networks that are said to hold them. */
 export async function readRulings(

@@ -288,6 +288,19 @@ t.test('of two times that contradict each other the later is kept', async (t) =>
   t.match(valid, { observation: { validFrom: null, validUntil: time('2026-11-01T00:00:00Z') }, note: /validFrom/ });
 });
 
+t.test('a feed can’t give labels as analysts do: they are left out, and noted', async (t) => {
+  for (const label of ['analyst:confirmed', 'Analyst:Confirmed', ' analyst:x', 'analyst:']) {
+    const { observation, note } = take({ value: '1.2.3.4', labels: ['c2', label] });
+    t.same(observation.labels, ['c2'], label);
+    t.match(note, `labels: ${label.trim()} is not taken over`);
+  }
+  const object = take(indicator({ labels: ['c2', 'analyst:confirmed'] }));
+  t.match(object, { observation: { labels: ['c2'] }, note: /analyst:confirmed is not taken over/ }, 'nor by STIX');
+  for (const label of ['analyst', 'analysts:confirmed', 'by analyst:confirmed']) {
+    t.match(take({ value: '1.2.3.4', labels: [label] }), { observation: { labels: [label] }, note: undefined });
+  }
+});
+
 t.test('TLP: the row’s own word, in its marking or its labels, the stricter of the two; else the feed’s', async (t) => {
   const tlp = (row: Partial<FeedRow>) => take({ value: '1.2.3.4', ...row }).observation.tlp;
   t.equal(tlp({}), null);
