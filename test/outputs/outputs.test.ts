@@ -124,7 +124,7 @@ const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
   crowdsec: (text) =>
     matched(
       behind('duration,scope,value', allLinesOf(text)),
-      /^\d+h,(?:ip,(?=[^/]+$)|range,(?=[^/]+\/\d+$))([0-9a-f:./]+)$/,
+      /^\d+h,(?:Ip,(?=[^/]+$)|Range,(?=[^/]+\/\d+$))([0-9a-f:./]+)$/,
     ),
   'suricata-domain': (text) =>
     matched(allLinesOf(text), /^([A-Za-z0-9+/]+={0,2})$/).map((line) => Buffer.from(line, 'base64').toString()),

@@ -131,18 +131,19 @@ t.test('wazuh-cdb: keys with a colon are quoted, and networks end at a dot', asy
   t.equal(notWritable, 4);
 });
 
-t.test('crowdsec: addresses and ranges with a duration', async (t) => {
+// crowdsecurity/crowdsec#3734: a scope `range` in small letters passes the list of allowed addresses.
+t.test('crowdsec: addresses and ranges with a duration, and scopes in capitals', async (t) => {
   const rows: Row[] = [
     ['ipv4', '192.0.2.1'],
     ['ipv6', '2001:db8::/32'],
     ['ipv4', '192.0.2.1,ban'],
   ];
   t.strictSame(await linesOf(outputs.crowdsec, rows), {
-    lines: ['duration,scope,value', '24h,ip,192.0.2.1', '24h,range,2001:db8::/32'],
+    lines: ['duration,scope,value', '24h,Ip,192.0.2.1', '24h,Range,2001:db8::/32'],
     notWritable: 1,
   });
   const { lines } = await linesOf(outputs.crowdsec, rows, { hours: 4 });
-  t.equal(lines[1], '4h,ip,192.0.2.1');
+  t.equal(lines[1], '4h,Ip,192.0.2.1');
 });
 
 t.test('splunk: the exact headers, the confidence as weight, and no cell that is a formula', async (t) => {
