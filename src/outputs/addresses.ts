@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import Type from 'typebox';
+import { type LineFormat, lineOutput } from './lines.ts';
 
 /** Addresses and networks as firewalls write them. */
 
@@ -16,6 +17,16 @@ export const addressOptions = {
       'how networks are written: as CIDR; as `first-last`; as each of their addresses, up to 256, else they are left out.',
   }),
 };
+
+/** A format that is a list of addresses and networks, and no more than that. */
+export function addressList(text: Pick<LineFormat<AddressOptions>, 'name' | 'title' | 'readers' | 'comment'>) {
+  return lineOutput<AddressOptions>({
+    ...text,
+    types: ['ipv4', 'ipv6'],
+    options: addressOptions,
+    linesOf: ({ value }, { prefixes }) => linesOfAddress(value, prefixes),
+  });
+}
 
 /** Most addresses of a network that are written one by one. */
 const MOST_HOSTS = 256n;

@@ -30,6 +30,10 @@ const linesOf = (text: string, comment = '#'): string[] =>
 /** Words of lines, as readers split them that take several in a line. */
 const wordsOf = (line: string): string[] => line.split(/\s+/).filter((word) => word !== '');
 
+/** A line of a reader that takes URLs without their scheme. */
+const withScheme = (line: string): string =>
+  /^[^/]+\/./.test(line) && !/^[0-9a-f.:]+\/\d+$/.test(line) ? `http://${line}` : line;
+
 /** Owner names of a zone in the order of their first rule; a wildcard is the name below which it stands. */
 const policiesOf = (zone: string): string[] => {
   const [ttl, soa, ns, ...rules] = linesOf(zone, ';');
@@ -150,6 +154,34 @@ const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
       if (value === undefined) throw new Error(`no rule: ${rule}`);
       return value;
     }),
+  checkpoint: (text) => {
+    const [header, ...records] = text.split('\n').slice(0, -1);
+    if (header !== '#UNIQ-NAME,VALUE,TYPE,CONFIDENCE,SEVERITY,PRODUCT,COMMENT') throw new Error('another header');
+    return records.map((record) => {
+      const fields = [...record.matchAll(/(?:^|,)"((?:[^"]|"")*)"/g)].map(([, field = '']) =>
+        field.replaceAll('""', '"'),
+      );
+      if (fields.length !== 7 || fields.includes('')) throw new Error(`no whole record: ${record}`);
+      return fields[1] ?? '';
+    });
+  },
+  'cisco-fmc': (text) => linesOf(text).flatMap(wordsOf).map(withScheme),
+  dnsmasq: (text) => matched(linesOf(text), /^local=\/([a-z0-9_.-]+)\/$/),
+  f5: (text) => matched(linesOf(text), /^([0-9a-f.:]+),\d{1,3},bl,$/),
+  fortinet: (text) => linesOf(text).flatMap(wordsOf),
+  ipset: (text) => matched(linesOf(text).slice(4), /^add sluice[46] ([0-9a-f.:/]+) -exist$/),
+  juniper: (text) => linesOf(text).flatMap(wordsOf),
+  mikrotik: (text) =>
+    matched(
+      linesOf(text).slice(2),
+      /^:do \{ \/(?:ip|ipv6) firewall address-list add list=sluice address=([0-9a-f.:/]+) \} on-error=\{\}$/,
+    ),
+  opnsense: (text) => linesOf(text).flatMap(wordsOf),
+  pfsense: (text) => linesOf(text).flatMap(wordsOf),
+  sonicwall: (text) => linesOf(text).flatMap(wordsOf),
+  sophos: (text) => linesOf(text).flatMap(wordsOf),
+  squid: (text) => linesOf(text).flatMap(wordsOf),
+  unbound: (text) => matched(linesOf(text).slice(1), /^local-zone: "([a-z0-9_.-]+)\." always_nxdomain$/),
   ndjson: (text) =>
     patternsOf(
       text

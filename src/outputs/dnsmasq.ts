@@ -1,0 +1,22 @@
+import Type from 'typebox';
+import { lineOutput } from './lines.ts';
+import { isName } from './names.ts';
+
+export const dnsmasq = lineOutput<{ sinkhole: string }>({
+  name: 'dnsmasq',
+  title: 'dnsmasq configuration, for `conf-file` or `servers-file`',
+  readers: 'dnsmasq; names below a domain are meant as well',
+  extension: 'conf',
+  comment: '#',
+  types: ['domain'],
+  options: {
+    sinkhole: Type.Enum(['nxdomain', '0.0.0.0', '127.0.0.1', '::', '::1'], {
+      default: 'nxdomain',
+      description: 'the address that names are sent to; nxdomain: there is no such name.',
+    }),
+  },
+  linesOf({ value }, { sinkhole }) {
+    if (!isName(value)) return null;
+    return [sinkhole === 'nxdomain' ? `local=/${value}/` : `address=/${value}/${sinkhole}`];
+  },
+});
