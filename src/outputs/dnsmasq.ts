@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { lineOutput } from './lines.ts';
 import { isName } from './names.ts';
 
-export const dnsmasq = lineOutput<{ sinkhole: string }>({
+export const dnsmasq = lineOutput<{ answer: string }>({
   name: 'dnsmasq',
   title: 'dnsmasq configuration, for `conf-file` or `servers-file`',
   readers: 'dnsmasq; names below a domain are meant as well',
@@ -10,13 +10,13 @@ export const dnsmasq = lineOutput<{ sinkhole: string }>({
   comment: '#',
   types: ['domain'],
   options: {
-    sinkhole: Type.Enum(['nxdomain', '0.0.0.0', '127.0.0.1', '::', '::1'], {
+    answer: Type.Enum(['nxdomain', '0.0.0.0', '127.0.0.1', '::', '::1'], {
       default: 'nxdomain',
       description: 'the address that names are sent to; nxdomain: there is no such name.',
     }),
   },
-  linesOf({ value }, { sinkhole }) {
+  linesOf({ value }, { answer }) {
     if (!isName(value)) return null;
-    return [sinkhole === 'nxdomain' ? `local=/${value}/` : `address=/${value}/${sinkhole}`];
+    return [answer === 'nxdomain' ? `local=/${value}/` : `address=/${value}/${answer}`];
   },
 });

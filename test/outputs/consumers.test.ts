@@ -101,7 +101,7 @@ withPrograms(
 );
 
 withPrograms('dnsmasq takes its configuration', { dnsmasq: 'dnsmasq-base' }, async (t, [dnsmasq = '']) => {
-  for (const options of [{}, { sinkhole: '0.0.0.0' }]) {
+  for (const options of [{}, { answer: '0.0.0.0' }]) {
     const file = await written(t, 'dnsmasq', COUNT, options);
     t.match((await run(dnsmasq, ['--test', `--conf-file=${file}`])).stderr, /syntax check OK/);
   }
