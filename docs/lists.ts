@@ -36,6 +36,7 @@ lists:
 \`\`\`
 
 It is read at \`/lists/edge-block\`. Everything under \`/lists\` stands under \`/api/v1/lists\` as well, and \`GET /lists\` names what the caller may read.
+[consumers.md](consumers.md) says what to set in each consumer, and what it does on an outage.
 
 ## What is in a list
 
