@@ -73,7 +73,7 @@ module.exports = {
           '^src/(auth|config|stix|model)/',
           '^src/outputs/(registry|options|selection|tally|ioc)\\.ts$',
           '^src/lists/(build|builds)\\.ts$',
-          '^src/status/(explain|feeds|json)\\.ts$',
+          '^src/status/(explain|feeds|json|verdicts)\\.ts$',
           '^src/control/verbs\\.ts$',
           CONTRACTS,
         ],

@@ -8,6 +8,7 @@ import {
   pollFeed,
   retrySink,
 } from './control/operations.ts';
+import { endVerdicts, giveVerdict, listVerdicts } from './control/verdicts.ts';
 import { addDocs } from './docs.ts';
 import { getHealth, getReadiness } from './health.ts';
 import { getList } from './lists/list.ts';
@@ -31,7 +32,7 @@ import { explainIoc } from './v1/explain.ts';
 import { getFeeds } from './v1/feeds.ts';
 import { getIocs } from './v1/iocs.ts';
 import { lookupIoc, lookupIocs } from './v1/lookup.ts';
-import { prepareRest } from './v1/rest.ts';
+import { prepareRest, readJsonBodies } from './v1/rest.ts';
 import { getStix, postStix } from './v1/stix.ts';
 
 const home = readAssets('home', '/assets');
@@ -93,6 +94,15 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
         'GET /sinks/:sink/failed': getFailedEntries,
         'POST /sinks/:sink/retry': retrySink,
       },
+    },
+    {
+      // By themselves, for these have bodies.
+      prefix: '/api/v1/control/verdicts',
+      access: 'operators',
+      protocol: 'rest',
+      isAlwaysServed: true,
+      prepare: readJsonBodies,
+      routes: { 'POST /': giveVerdict, 'GET /': listVerdicts, 'DELETE /': endVerdicts },
     },
     {
       prefix: '/docs',

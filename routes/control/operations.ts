@@ -1,33 +1,22 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import Type, { type TSchema } from 'typebox';
+import type { FastifyRequest } from 'fastify';
+import Type from 'typebox';
 import { askedSchema, MAX_ROWS, nameSchema } from '../../src/control/verbs.ts';
-import type { Millis } from '../../src/model/clock.ts';
-import { GatewayError } from '../../src/model/error.ts';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
 import { explainJson } from '../../src/status/explain.ts';
 import { deadLettersJson, pollJson, rejectionsJson, statusJson } from '../../src/status/json.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter, type OperationText, operation, readParams, wordParameter } from '../operation.ts';
+import { numberParameter, readParams, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
-import { problemForm } from '../problem.ts';
 import { readLimit, readQuery } from '../query.ts';
 import { explanationSchema } from '../v1/explain.ts';
-import { audit } from './operators.ts';
-import {
-  deadLetterSchema,
-  deliverySchema,
-  pollSchema,
-  rejectionsSchema,
-  runningSchema,
-  statusSchema,
-} from './schemas.ts';
+import { accepted, controlOperation, json, withinWait } from './operation.ts';
+import { deadLetterSchema, deliverySchema, pollSchema, rejectionsSchema, statusSchema } from './schemas.ts';
 
 /**
  * What an operator may do over HTTP: verbs of src/control/verbs.ts, with the same reports as commands give with `--json`. Verbs that make
  * or end keys, and those that set up or rebuild a target, are left to the command line.
  */
 
-const form = problemForm('Control', 'operators');
 const feedParams = Type.Object({ feed: nameSchema });
 const sinkParams = Type.Object({ sink: nameSchema });
 const STANDARD_LIMIT = 100;
@@ -59,12 +48,6 @@ const explainQuery = Type.Object(
   { additionalProperties: false },
 );
 const noQuery = Type.Object({}, { additionalProperties: false });
-const json = (description: string, schema: TSchema) => ({ description, content: { 'application/json': schema } });
-
-/** Polls and deliveries may take minutes, longer than a connection lives. After this time the answer is 202. */
-const WAIT_MS: Millis = 30_000;
-const accepted = json('It takes longer than 30 seconds and goes on; the log says how it ends.', runningSchema);
-
 export function getControlStatus(context: RouteContext): Operation {
   const text = {
     operationId: 'getControlStatus',
@@ -153,50 +136,6 @@ export function retrySink(context: RouteContext): Operation {
   return controlOperation(text, (request, reply) =>
     withinWait(context, request, reply, context.control.retrySink(readParams(request, sinkParams).sink), () => 'done'),
   );
-}
-
-/** Runs a verb, audits how it ended, and answers with its report. `run` returns the report and the word for its outcome. */
-function controlOperation(
-  text: OperationText,
-  run: (request: FastifyRequest, reply: FastifyReply) => Promise<[report: unknown, outcome: string]>,
-): Operation {
-  return operation(text, form, async (request, reply) => {
-    try {
-      const [report, outcome] = await run(request, reply);
-      audit(request, outcome);
-      return report;
-    } catch (error) {
-      audit(request, codeOf(error));
-      throw error;
-    }
-  });
-}
-
-/** The verb's report if it ends in time. Else 202, and how it ended is audited once it has. */
-async function withinWait<Report>(
-  { clock }: RouteContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  verb: Promise<Report>,
-  outcomeOf: (report: Report) => string,
-): Promise<[unknown, string]> {
-  const over = new AbortController();
-  const late = clock.sleep(WAIT_MS, over.signal).then(
-    () => null,
-    () => null,
-  );
-  const report = await Promise.race([verb, late]).finally(() => over.abort());
-  if (report !== null) return [report, outcomeOf(report)];
-  verb.then(
-    (ended) => audit(request, outcomeOf(ended)),
-    (error: unknown) => audit(request, codeOf(error)),
-  );
-  reply.code(202);
-  return [{ outcome: 'running' }, 'running'];
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof GatewayError ? error.code : 'internal';
 }
 
 function limitOf(request: FastifyRequest): number {

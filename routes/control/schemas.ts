@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { analystVerdictKinds } from '../../src/model/analyst-verdict.ts';
 import { leftOutReasons } from '../../src/model/served.ts';
 import { CHANGED_AT, heldBackSchema, nullable, stalledSchema, termsSchemas, timestamp } from '../v1/schemas.ts';
 
@@ -123,6 +124,38 @@ export const deliverySchema = Type.Object(
     swept: count('Removed from the target, because no live entry stands for them.'),
   },
   { title: 'DeliveryReport' },
+);
+
+const verdictsSchema = Type.Array(
+  Type.Object({
+    id: Type.Integer({ minimum: 1 }),
+    verdict: Type.Unsafe<string>({ type: 'string', enum: [...analystVerdictKinds] }),
+    pool: Type.String(),
+    type: Type.String(),
+    value: Type.String(),
+    by: Type.String({ description: 'Who gave it: the operator, or the user of the command.' }),
+    note: nullable(Type.String()),
+    at: timestamp('When it was given.'),
+    seen_at: maybeTime('Of `sighted`: when the value was seen.'),
+    until: maybeTime('When it ends; null: by hand.'),
+    ended_at: maybeTime('When it ended; null: it stands.'),
+    ended_by: nullable(Type.String({ description: 'Who ended it; null: its date came.' })),
+  }),
+);
+
+export const verdictReportSchema = Type.Object(
+  {
+    verdicts: verdictsSchema,
+    entries: count('Journal entries appended, over all journals.'),
+    withdrawn: count('Withdrawals among them.'),
+    feeds: Type.Array(Type.String(), { description: 'Feeds that say the value now.' }),
+  },
+  { title: 'VerdictReport' },
+);
+
+export const verdictListSchema = Type.Object(
+  { verdicts: verdictsSchema, next: nullable(Type.Integer({ description: 'The `before` of the next page.' })) },
+  { title: 'Verdicts' },
 );
 
 export const runningSchema = Type.Object(

@@ -30,7 +30,8 @@ export function tellRate(scope: FastifyInstance, { clock }: RouteContext): void 
   });
 }
 
-function readJsonBodies(scope: FastifyInstance, { inFlight }: RouteContext): void {
+/** Reads bodies of a scope as JSON, within the bounds on what is in memory. Anything else is refused. */
+export function readJsonBodies(scope: FastifyInstance, { inFlight }: RouteContext): void {
   scope.addHook('preParsing', async (request, reply) => {
     if (request.method === 'POST') refuseCodings(request, reply);
   });

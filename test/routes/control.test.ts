@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import pino from 'pino';
 import t, { type Test } from 'tap';
 import { type Control, controlThrough } from '../../src/control/verbs.ts';
+import type { AnalystVerdict } from '../../src/model/analyst-verdict.ts';
 import { GatewayError } from '../../src/model/error.ts';
 import { client, openApp } from '../helpers/app.ts';
 import { openGateway } from '../helpers/gateway.ts';
@@ -26,6 +27,9 @@ const routes = [
   ['GET', '/feeds/house/rejections'],
   ['GET', '/sinks/siem/failed'],
   ['POST', '/sinks/siem/retry'],
+  ['GET', '/verdicts'],
+  ['POST', '/verdicts'],
+  ['DELETE', '/verdicts?ioc=a.example'],
 ] as const;
 
 /** The application with verbs of the test's own. `lines` closes the log and returns what was written. */
@@ -39,8 +43,8 @@ async function openControlled(t: Test, verbs: Partial<Control>, rate = operator.
     { control: { ...control, ...verbs }, log: pino({ base: null }, stream) },
     { slc_ops: { ...operator, rate } },
   );
-  const call = (method: string, path: string, headers: Record<string, string> = OPERATOR) =>
-    app.ask(`/api/v1/control${path}`, { method, headers });
+  const call = (method: string, path: string, headers: Record<string, string> = OPERATOR, body?: object) =>
+    app.ask(`/api/v1/control${path}`, { method, headers, body });
   const lines = async () => {
     stream.end();
     return (await text(stream))
@@ -132,6 +136,82 @@ t.test('an operator runs verbs and gets their reports, which nobody may store; e
   t.notMatch(JSON.stringify(written), 'slc_');
 });
 
+t.test('an operator gives, lists and ends verdicts in the name of its client', async (t) => {
+  const asked: unknown[] = [];
+  const at = Date.parse('2026-05-04T08:00:00Z') * 1000;
+  const verdict: AnalystVerdict = {
+    ...{ id: 7, pool: 'main', key: 'domain:a.example', observable: { type: 'domain', value: 'a.example' } },
+    ...{ kind: 'sighted', by: 'ops', note: null, at, seenAt: at, until: null, ended: null },
+  };
+  const told = { verdicts: [verdict], entries: 1, withdrawn: 0, feeds: ['house'] };
+  const { call, lines } = await openControlled(t, {
+    giveVerdict: async (given) => {
+      asked.push(given);
+      return told;
+    },
+    listVerdicts: async (query) => {
+      asked.push(query);
+      return { verdicts: [verdict], next: 7 };
+    },
+    endVerdicts: async (ended) => {
+      asked.push(ended);
+      if (ended.ioc === 'b.example') throw new GatewayError('not-found', 'No verdict stands on it.');
+      return told;
+    },
+  });
+  const give = (body: object) => call('POST', '/verdicts', OPERATOR, body);
+  const given = await give({ ioc: 'a[.]example', verdict: 'sighted', seen_at: '2026-05-04T10:00:00+02:00', note: 'x' });
+  t.match([given.statusCode, given.json()], [200, { entries: 1, feeds: ['house'] }]);
+  t.match(given.json().verdicts, [
+    { id: 7, verdict: 'sighted', value: 'a.example', seen_at: '2026-05-04T08:00:00.000Z' },
+  ]);
+  const until = '2026-05-04T08:00:00Z';
+  t.equal(
+    (await give({ ioc: 'a.example', verdict: 'confirmed', type: 'domain', all_pools: true, until })).statusCode,
+    200,
+  );
+  const page = await call('GET', '/verdicts?ioc=a.example&ended=true&before=9&limit=5000');
+  t.match(page.json(), { verdicts: [{ id: 7, by: 'ops', ended_at: null }], next: 7 });
+  t.equal((await call('GET', '/verdicts')).statusCode, 200);
+  t.equal((await call('DELETE', '/verdicts?ioc=a.example&verdict=sighted&pool=main')).statusCode, 200);
+  t.equal((await call('DELETE', '/verdicts?ioc=b.example&all_pools=true')).statusCode, 404);
+  t.strictSame(asked, [
+    { ioc: 'a[.]example', note: 'x', kind: 'sighted', by: 'ops', allPools: false, seenAt: at },
+    { ioc: 'a.example', type: 'domain', kind: 'confirmed', by: 'ops', allPools: true, until: at },
+    { ioc: 'a.example', withEnded: true, before: 9, limit: 1000 },
+    { withEnded: false, limit: 100 },
+    { ioc: 'a.example', pool: 'main', kind: 'sighted', by: 'ops', allPools: false },
+    { ioc: 'b.example', by: 'ops', allPools: true },
+  ]);
+  for (const [body, parameter] of [
+    [{ verdict: 'confirmed' }, 'ioc'],
+    [{ ioc: 'a.example', verdict: 'bad' }, 'verdict'],
+    [{ ioc: 'a.example', verdict: 'confirmed', by: 'somebody else' }, 'by'],
+    [{ ioc: 'a.example', verdict: 'confirmed', until: 'tomorrow' }, 'until'],
+    [{ ioc: 'a.example', verdict: 'confirmed', note: 'x'.repeat(1001) }, 'note'],
+  ] as const) {
+    const wrong = await give(body);
+    t.match([wrong.statusCode, wrong.json().parameter], [400, parameter], parameter);
+  }
+  t.equal((await call('DELETE', '/verdicts')).statusCode, 400, 'a value has to be named');
+  t.equal((await call('GET', '/verdicts?limit=0')).statusCode, 400);
+  t.equal(asked.length, 6);
+  const written = (await lines()).filter(
+    ({ operation, outcome }) => operation !== undefined && outcome !== 'bad-request',
+  );
+  t.match(
+    written.map(({ client, operation, outcome }) => [client, operation, outcome].join(' ')),
+    [
+      'ops giveVerdict done',
+      'ops giveVerdict done',
+      'ops listVerdicts done',
+      'ops listVerdicts done',
+      'ops endVerdicts done',
+      'ops endVerdicts not-found',
+    ],
+  );
+});
+
 t.test('a verb that fails is answered as a problem and logged with its code', async (t) => {
   const { call, lines } = await openControlled(t, {
     poll: async () => {
@@ -220,6 +300,14 @@ t.test('in a whole gateway: a client that is added as operator polls, one that i
     feeds: [{ name: 'a', state: 'ok' }],
     store: { fault: null },
   });
+  const given = await gateway.app.inject({
+    method: 'POST',
+    url: '/api/v1/control/verdicts',
+    headers: { authorization: `Bearer ${ops.key}` },
+    payload: { ioc: 'a.example.com', verdict: 'confirmed' },
+  });
+  t.match([given.statusCode, given.json()], [200, { verdicts: [{ by: 'ops', pool: 'p' }], feeds: [] }]);
+  t.match((await ask(ops.key, 'GET', '/verdicts')).json(), { verdicts: [{ value: 'a.example.com' }], next: null });
   const listed = await gateway.side.listClients();
   t.strictSame(
     listed.map(({ name, role }) => [name, role]),
