@@ -51,6 +51,7 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
       objects: 'indicators',
       expandCidr: pool.expand_cidr ?? null,
       ...suppressionOf(['pools', name], pool, {}, context),
+      ...(pool.suppress_feeds === undefined ? {} : { suppressFeeds: [...pool.suppress_feeds] }),
     },
     keep: pool.keep,
     keepVersions: 'last',
@@ -60,7 +61,7 @@ export function resolveCollections(file: ConfigFile, feeds: ReadonlySet<string>,
     ([name, pool]) => pool?.feeds !== undefined && context.isSound(['pools', name, 'feeds']),
   );
   checkPools(
-    listing.map(([name, pool]) => ({ name, feeds: pool.feeds })),
+    listing.map(([name, pool]) => ({ name, feeds: pool.feeds, suppressing: namesIn(pool.suppress_feeds) })),
     feeds,
     context,
   );
@@ -131,6 +132,7 @@ function ownJournal(
       objects: section.objects ?? 'indicators',
       expandCidr: pool.policy.expandCidr,
       ...suppressionOf(['collections', name], section, pool.policy, context),
+      ...(pool.policy.suppressFeeds === undefined ? {} : { suppressFeeds: pool.policy.suppressFeeds }),
     },
     keep: section.keep ?? pool.keep,
     keepVersions: section.keep_versions ?? 'last',
@@ -172,12 +174,29 @@ function defineCollection(
   };
 }
 
-function checkPools(pools: Config['pools'], feeds: ReadonlySet<string>, context: ResolveContext): void {
-  const used = new Set(pools.flatMap((pool) => pool.feeds));
+/** The names of a list that may not be sound. */
+function namesIn(list: unknown): string[] {
+  return Array.isArray(list) ? list.filter((name) => typeof name === 'string') : [];
+}
+
+function checkPools(
+  pools: readonly { name: string; feeds: readonly string[]; suppressing: readonly string[] }[],
+  feeds: ReadonlySet<string>,
+  context: ResolveContext,
+): void {
+  const used = new Set(pools.flatMap((pool) => [...pool.feeds, ...pool.suppressing]));
   for (const pool of pools) {
     pool.feeds.forEach((feed, i) => {
       const path = ['pools', pool.name, 'feeds', i];
       if (!feeds.has(feed)) context.report(context.placeOf(path), path, `names no feed${didYouMean(feed, [...feeds])}`);
+    });
+    pool.suppressing.forEach((feed, i) => {
+      const path = ['pools', pool.name, 'suppress_feeds', i];
+      const isSaid = pool.feeds.includes(feed);
+      if (isSaid)
+        context.report(context.placeOf(path), path, 'is in feeds as well: what it says is either served or kept out');
+      else if (!feeds.has(feed))
+        context.report(context.placeOf(path), path, `names no feed${didYouMean(feed, [...feeds])}`);
     });
   }
   for (const feed of feeds) {

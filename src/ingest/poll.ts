@@ -9,6 +9,7 @@ import type { Journals } from '../publish/journals.ts';
 import { freshnessWhileRead } from '../publish/journals.ts';
 import { publish } from '../publish/publish.ts';
 import { review } from '../publish/review.ts';
+import { followSuppressFeed, noteSuppressFeed } from '../publish/suppress-feed-changes.ts';
 import type { Transaction, Writer } from '../store/store.ts';
 import { redact, withoutSecrets } from '../upstream/redact.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -72,6 +73,7 @@ export async function poll(
     running = { feed, acceptShrink, pull, upstream, startedAt, before, report, ...begun };
     report.outcome = await readFeed(running, parts);
     await review(journals, definition, signal, report);
+    await followSuppressFeed(journals, definition.name, signal, report);
   } catch (error) {
     if (!(error instanceof GatewayError) && !signal.aborted) parts.report(error);
     const heldBack = running?.heldBack ?? null;
@@ -174,10 +176,12 @@ async function savePart(
     const before = await tx.feedState(feed.name);
     const contexts = await journals.contextsOf(tx, freshnessWhileRead(feed, now), now);
     const published: Published = { entries: 0, withdrawn: 0 };
+    const isSuppressing = journals.suppressedBy(feed.name).length > 0;
     let { hasChanges } = running;
     const publishAll = async (all: AsyncIterable<Changes>): Promise<void> => {
       for await (const changes of all) {
         hasChanges ||= changes.keys.length + changes.objects.length > 0;
+        if (isSuppressing) await noteSuppressFeed(tx, journals, feed.name, changes);
         addPublished(published, await publish(tx, contexts, changes, now));
       }
     };
@@ -194,7 +198,7 @@ async function savePart(
     const isWholeSnapshot = mayWithdraw && isWhole;
     if (isWholeSnapshot) {
       const isExpanded = contexts.some(({ definition }) => definition.policy.expandCidr !== null);
-      await publishAll(removeVanished(tx, pull, isExpanded, now));
+      await publishAll(removeVanished(tx, pull, isExpanded || isSuppressing, now));
     }
     await tx.saveFeedState(feed.name, {
       ...stateOf({ ...batch, last: isWhole }, { ...running, counters, hasChanges }, now),

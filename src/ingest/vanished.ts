@@ -13,18 +13,18 @@ const SLICE = BATCH_ROWS;
 
 /**
  * Takes out what a whole snapshot no longer holds, and yields it slice by slice so that journals withdraw it: observations, objects,
- * versions in which objects ended, rejections. `isExpanded`: a journal of the feed expands networks, so what vanished must be known by
- * more than its key.
+ * versions in which objects ended, rejections. `isKnown`: what vanished must be known by more than its
+ * key, for a journal of the feed expands networks or the feed suppresses.
  */
 export async function* removeVanished(
   tx: Transaction,
   pull: FeedPull,
-  isExpanded: boolean,
+  isKnown: boolean,
   now: Micros,
 ): AsyncGenerator<Changes> {
   const { feed, mark } = pull;
   await forgetUnsaid(tx, pull, now);
-  if (isExpanded) yield* removeKnown(tx, feed, mark);
+  if (isKnown) yield* removeKnown(tx, feed, mark);
   for (;;) {
     const keys = await tx.removeUnseen(mark, SLICE);
     if (keys.length === 0) break;

@@ -150,6 +150,8 @@ export interface JournalPolicy {
   expandCidr: number | null;
   /** Own assets and the known-good (suppress/own.ts), canonical: what they cover doesn't enter. Absent: none. */
   suppress?: readonly string[];
+  /** Feeds whose entries keep out what they cover (publish/suppress-feeds.ts). Absent: none. */
+  suppressFeeds?: readonly string[];
   /** What warning lists have no say on, canonical. Absent: nothing. */
   admit?: readonly string[];
   /** What each warning list does, by its name (suppress/warning-lists/modes.ts). Absent, and lists that aren't named: nothing. */

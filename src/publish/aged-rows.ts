@@ -9,6 +9,7 @@ import { freshnessOf, type Journals } from './journals.ts';
 import { expiryOf, seenBy } from './lifetime.ts';
 import { publish } from './publish.ts';
 import { isReviewDue } from './review.ts';
+import { followSuppressFeed, noteSuppressFeed } from './suppress-feed-changes.ts';
 
 /** Rows of each delta feed that are looked at in a tick: a million come round in three hours. */
 const SLICE = 5000;
@@ -29,7 +30,7 @@ export class AgedRows {
    * Takes out what expired before `until`, one slice of each feed after another, so that every feed gets its turn even when the process
    * ends soon. By then every journal has withdrawn it; where other feeds say it as well, this feed is no longer named.
    */
-  async sweep(until: Micros, now: Micros): Promise<Published> {
+  async sweep(until: Micros, now: Micros, signal: AbortSignal): Promise<Published> {
     const published: Published = { entries: 0, withdrawn: 0 };
     const { feeds, writer } = this.#journals.parts;
     for (const feed of feeds.filter(({ mode }) => mode === 'delta')) {
@@ -38,6 +39,7 @@ export class AgedRows {
       const after = this.#sweptTo.get(feed.name) ?? null;
       const sweptTo = await writer.transaction((tx) => this.#sweepSlice(tx, feed, after, until, now, published));
       this.#sweptTo.set(feed.name, sweptTo);
+      await followSuppressFeed(this.#journals, feed.name, signal, published);
     }
     return published;
   }
@@ -72,7 +74,9 @@ export class AgedRows {
     );
     if (expired.length > 0) {
       const contexts = await this.#journals.contextsOf(tx, freshness, now);
-      addPublished(published, await publish(tx, contexts, withdrawalsOf(name, expired), now));
+      const withdrawn = withdrawalsOf(name, expired);
+      await noteSuppressFeed(tx, this.#journals, name, withdrawn);
+      addPublished(published, await publish(tx, contexts, withdrawn, now));
     }
     await tx.forgetEnded(name, until - REVOKED_KEPT, SLICE);
     return keys.length < SLICE ? null : (keys.at(-1) ?? null);

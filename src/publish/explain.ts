@@ -12,6 +12,7 @@ import { assess, readObservations } from './indicators.ts';
 import type { JournalContext } from './journals.ts';
 import { resolveMarkings } from './markings.ts';
 import type { FeedObservation, LeftOutObservation, Merged } from './merge.ts';
+import { withSuppressFeeds } from './suppress-feeds.ts';
 
 /** What a journal makes of one observable, by the same steps as publishing it. */
 export interface Explanation {
@@ -34,11 +35,14 @@ export interface Explanation {
 /** Writes nothing. */
 export async function explainObservable(
   tx: Transaction,
-  context: JournalContext,
+  journal: JournalContext,
   observable: Observable,
   now: Micros,
 ): Promise<Explanation> {
-  const { name, policy } = context.definition;
+  const { name, policy } = journal.definition;
+  const { suppressFeeds } = policy;
+  const context =
+    suppressFeeds === undefined ? journal : await withSuppressFeeds(tx, journal, suppressFeeds, [observable]);
   const key = observableKey(observable);
   const observations = await readObservations(tx, context, [key]);
   if (policy.expandCidr !== null) await addNetworks(tx, context, policy.expandCidr, observations, [observable]);

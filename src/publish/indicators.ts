@@ -1,6 +1,6 @@
 import type { Micros } from '../model/clock.ts';
 import type { Claim, IndicatorEntry, WithdrawalReason } from '../model/entry.ts';
-import type { ObservableKey } from '../model/observable.ts';
+import type { Observable, ObservableKey } from '../model/observable.ts';
 import type { LeftOut, LeftOutReason } from '../model/served.ts';
 import type { AppendEntry, Transaction } from '../store/store.ts';
 import { type Assessment, assessRuled, type Rulings, readRulings } from './analysts.ts';
@@ -11,6 +11,7 @@ import { dueOf, needsRenewal, reissueAt, validUntilOf } from './lifetime.ts';
 import { resolveMarkings } from './markings.ts';
 import { membershipOf } from './membership.ts';
 import { type FeedObservation, type LeftOutObservation, type Merged, merge } from './merge.ts';
+import { withSuppressFeeds } from './suppress-feeds.ts';
 
 /** Brings one journal up to date with changed observables: indicators that are new, changed, renewed, re-issued or withdrawn. */
 export async function publishIndicators(
@@ -87,11 +88,20 @@ export async function decideAll(
 ): Promise<Decided> {
   const resolved = isMarked(observations) ? await resolveMarkings(tx, observations) : observations;
   const rulings = context.isRuled ? await readRulings(tx, context.definition.pool, keys, resolved, now) : null;
+  const { suppressFeeds } = context.definition.policy;
+  const listed =
+    suppressFeeds === undefined
+      ? context
+      : await withSuppressFeeds(tx, context, suppressFeeds, observablesOf(resolved));
   const decided: Decided = { steps: [], dues: [], leftOut: [], lapsed: new Set() };
   for (const key of keys) {
-    decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, context, rulings, now, decided);
+    decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, listed, rulings, now, decided);
   }
   return decided;
+}
+
+function* observablesOf(observations: ReadonlyMap<ObservableKey, readonly FeedObservation[]>): Generator<Observable> {
+  for (const [first] of observations.values()) if (first !== undefined) yield first.observation.observable;
 }
 
 /** Only what came as STIX has properties of its own, and markings among them. */

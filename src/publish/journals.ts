@@ -8,6 +8,7 @@ import type {
   PoolDefinition,
 } from '../model/definition.ts';
 import { unreadSince } from '../model/freshness.ts';
+import type { Observable } from '../model/observable.ts';
 import type { StixObject } from '../model/observation.ts';
 import type { FeedState } from '../model/state.ts';
 import type { Transaction, Writer } from '../store/store.ts';
@@ -63,6 +64,8 @@ export class Journals {
   readonly parts: JournalsParts;
   /** The latest time that anything was decided at: the clock was set back when it is earlier than that. */
   decidedAt: Micros = 0;
+  /** Entries of suppress feeds that changed and whose cover is not published again yet, by feed and value. Null: too many. */
+  readonly changedEntries = new Map<string, ReadonlyMap<string, Observable> | null>();
 
   readonly #publishers: ReadonlyMap<string, Publishers>;
   readonly #suppressors: ReadonlyMap<string, readonly Suppressor[]>;
@@ -78,6 +81,11 @@ export class Journals {
   ofFeed(feed: string): JournalDefinition[] {
     const pools = new Set(this.parts.pools.filter(({ feeds }) => feeds.includes(feed)).map(({ name }) => name));
     return this.parts.journals.filter(({ pool }) => pools.has(pool));
+  }
+
+  /** Those in which this feed suppresses. */
+  suppressedBy(feed: string): JournalDefinition[] {
+    return this.parts.journals.filter(({ policy }) => policy.suppressFeeds?.includes(feed) === true);
   }
 
   feedsOf({ pool }: JournalDefinition): FeedDefinition[] {

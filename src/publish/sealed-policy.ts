@@ -24,8 +24,26 @@ export function sealPolicy({ hash, views, lists }: SealedPolicy): string {
   return `${hash} ${JSON.stringify(views)}\n${JSON.stringify(lists)}`;
 }
 
-/** Reads the text that `sealPolicy` made. */
+/** Set before the text while entries of a suppress feed have changed and what they cover is not published again. */
+const BEHIND = 'behind ';
+
+export function isBehind(text: string): boolean {
+  return text.startsWith(BEHIND);
+}
+
+export function markBehind(text: string): string {
+  return BEHIND + text;
+}
+
+export function unmarkBehind(text: string): string {
+  return text.slice(BEHIND.length);
+}
+
+/** Reads the text that `sealPolicy` made. Of a journal that is behind, nothing stands but its views. */
 export function openPolicy(text: string | null): SealedPolicy {
+  if (text !== null && isBehind(text)) {
+    return { hash: BEHIND, views: openPolicy(unmarkBehind(text)).views, lists: null };
+  }
   const [first = '', second] = text?.split('\n') ?? [];
   const [hash = '', ...views] = first.split(' ');
   return {

@@ -37,7 +37,7 @@ export class Ticks {
         await nextTurn();
       }
     }
-    if (!signal.aborted) addPublished(published, await this.#agedRows.sweep(now - MICROS_PER_DAY, now));
+    if (!signal.aborted) addPublished(published, await this.#agedRows.sweep(now - MICROS_PER_DAY, now, signal));
     return published;
   }
 

@@ -44,6 +44,32 @@ export function coveringOf(entries: readonly string[]): (observable: Observable)
   };
 }
 
+const BITS = { ipv4: 32, ipv6: 128 } as const;
+
+/** All entries that would cover an observable, in the sense of `coveringOf`: itself, the networks over its host, its host's domains. */
+export function* entriesOver(observable: Observable): Generator<Observable> {
+  const { type, value } = observable;
+  if (exactTypes.has(type)) yield { type, value };
+  const host = hostOf(observable);
+  if (host === null) return;
+  if (host.kind === 'name') {
+    for (let name = host.name; name.includes('.'); name = name.slice(name.indexOf('.') + 1)) {
+      yield { type: 'domain', value: name };
+    }
+    return;
+  }
+  yield* networksOver(host.network);
+}
+
+function* networksOver(network: string): Generator<Observable> {
+  const type = network.includes(':') ? 'ipv6' : 'ipv4';
+  yield { type, value: network };
+  const [address = '', bits = String(BITS[type])] = network.split('/');
+  for (let prefix = Number(bits) - (network.includes('/') ? 1 : 0); prefix > 0; prefix -= 1) {
+    if (prefix < BITS[type]) yield { type, value: networkOver(type, address, prefix) };
+  }
+}
+
 /** Types of which a value stands for itself. What looks like a domain or an address and is neither is covered by no entry. */
 const exactTypes = new Set<Observable['type']>(['url', 'email', 'md5', 'sha1', 'sha256', 'sha512']);
 

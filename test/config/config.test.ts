@@ -361,6 +361,22 @@ t.test('each refusal names its line, its column and its path', async (t) => {
       /names no feed; did you mean house\?/,
     ],
     [
+      'a suppress feed that is no feed',
+      `${feed}pools:\n  a: { feeds: [house], suppress_feeds: [hause] }\n`,
+      4,
+      41,
+      'pools.a.suppress_feeds[0]',
+      /names no feed; did you mean house\?/,
+    ],
+    [
+      'a suppress feed that the pool serves',
+      `${feed}pools:\n  a: { feeds: [house], suppress_feeds: [house] }\n`,
+      4,
+      41,
+      'pools.a.suppress_feeds[0]',
+      /is in feeds as well/,
+    ],
+    [
       'a collection of no pool',
       `${pool}collections:\n  c: { pool: mian }\n`,
       6,
@@ -1036,6 +1052,20 @@ t.test('a feed of a collection names one that is contributed', async (t) => {
     problemsWith('collections: { drop: { contributed: maybe } }\n').map(({ path }) => path),
     ['collections.drop.contributed'],
     'one that is wrong in itself is told once',
+  );
+});
+
+t.test('a feed that only suppresses is in a pool, and in the policies of its journals', async (t) => {
+  const text = `${feed}  good: { format: web, url: "https://good.example/list" }
+pools: { main: { feeds: [house], suppress_feeds: [good] } }
+collections: { all: { pool: main }, sure: { pool: main, min_confidence: 50 } }
+`;
+  const { config, warnings } = load(text);
+  t.strictSame(warnings, []);
+  t.strictSame(config.pools, [{ name: 'main', feeds: ['house'] }]);
+  t.strictSame(
+    config.journals.map(({ policy }) => policy.suppressFeeds),
+    [['good'], ['good']],
   );
 });
 

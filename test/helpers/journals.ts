@@ -95,7 +95,7 @@ export async function openBench(
     engine = storeEngines.memory,
     ...more
   }: { engine?: StoreEngine } & Partial<
-    Pick<JournalsParts, 'collections' | 'producerObjectsOf' | 'idle' | 'suppressors'>
+    Pick<JournalsParts, 'collections' | 'pools' | 'producerObjectsOf' | 'idle' | 'suppressors'>
   > = {},
 ): Promise<Bench> {
   const clock = from?.clock ?? scriptedClock(START, { auto: true });

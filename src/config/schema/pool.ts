@@ -78,9 +78,18 @@ export const poolSchema = Type.Object(
         'Your own assets, and what you know to be good: addresses, networks, domains, URLs, e-mail addresses and file hashes, such as [10.0.0.0/8, 198.51.100.7, example.com]. Indicators on them are left out, whoever says them: an address that is listed or lies in a listed network; a network that lies in one (not one that holds other addresses as well); a domain that is listed, and all names below it; a URL whose host is such a domain or address; an e-mail address at such a domain; a hash that is listed. A changed list withdraws what is now suppressed and brings back what no longer is.',
       ),
     ),
+    suppress_feeds: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+        minItems: 1,
+        maxItems: 64,
+        uniqueItems: true,
+        description:
+          'Feeds of what is known to be good. Their entries cover what entries of `suppress` cover, and keep it out; `admit` lifts them. They are polled as any feed is, and are not in `feeds` of the same pool.',
+      }),
+    ),
     admit: Type.Optional(
       entriesSchema(
-        'What is served although a warning list names it, written and covering as in `suppress`. Own assets stay out all the same.',
+        'What is served although a warning list or a suppress feed names it, written and covering as in `suppress`. Own assets stay out all the same.',
       ),
     ),
     warning_lists: warningListsSchema(
