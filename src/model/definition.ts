@@ -69,7 +69,7 @@ export interface FeedDefinition {
   reach: Reach;
   /** What of its rows is kept. Absent: all. */
   filter?: FeedFilter;
-  /** Canonical: what of its rows never counts, whatever pool it is in (publish/hearing.ts). Absent: nothing. */
+  /** Canonical: what of its rows never counts, whatever pool it is in (suppress/hearing.ts). Absent: nothing. */
   suppress?: readonly string[];
   /** Canonical: what warning lists have no say on where this feed says it. Absent: nothing. */
   admit?: readonly string[];

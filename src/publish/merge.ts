@@ -11,7 +11,7 @@ import { formatMillis } from '../model/timestamp.ts';
 import { isWithin, strictest, type Tlp } from '../model/tlp.ts';
 import { creditOf, sourceReferences } from '../stix/external-reference.ts';
 import { withOtherMarkings } from '../stix/marking.ts';
-import { whoIsHeard } from './hearing.ts';
+import { whoIsHeard } from '../suppress/hearing.ts';
 import type { FeedFreshness, JournalContext } from './journals.ts';
 import { expiryOf, hasLapsed, seenBy } from './lifetime.ts';
 import type { Publishers } from './publisher.ts';

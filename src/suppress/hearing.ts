@@ -1,7 +1,7 @@
 import type { FeedDefinition } from '../model/definition.ts';
 import type { Observable } from '../model/observable.ts';
-import { coveringOf } from '../suppress/covering.ts';
-import type { Suppressor, Verdict } from '../suppress/suppressor.ts';
+import { coveringOf } from './covering.ts';
+import type { Suppressor, Verdict } from './suppressor.ts';
 
 /**
  * What a journal's suppressors and the lists of its feeds make of an observable. A feed's `suppress` list silences that feed, on what it
