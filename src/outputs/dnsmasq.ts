@@ -17,6 +17,6 @@ export const dnsmasq = lineOutput<{ answer: string }>({
   },
   linesOf({ value }, { answer }) {
     if (!isName(value)) return null;
-    return [answer === 'nxdomain' ? `local=/${value}/` : `address=/${value}/${answer}`];
+    return [answer === 'nxdomain' ? `server=/${value}/` : `address=/${value}/${answer}`];
   },
 });

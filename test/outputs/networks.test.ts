@@ -109,7 +109,7 @@ t.test('dnsmasq, unbound and squid: names only, each in its own words', async (t
     ['domain', 'a.example" always_transparent'],
     ['domain', 'a/b.example'],
   ];
-  t.strictSame(await linesOf(outputs.dnsmasq, names), { lines: ['local=/evil.example/'], notWritable: 2 });
+  t.strictSame(await linesOf(outputs.dnsmasq, names), { lines: ['server=/evil.example/'], notWritable: 2 });
   t.strictSame((await linesOf(outputs.dnsmasq, names, { answer: '0.0.0.0' })).lines, ['address=/evil.example/0.0.0.0']);
   t.strictSame((await linesOf(outputs.unbound, names)).lines, [
     'server:',

@@ -166,7 +166,7 @@ const readers: Record<keyof typeof outputs, (document: string) => string[]> = {
     });
   },
   'cisco-fmc': (text) => linesOf(text).flatMap(wordsOf).map(withScheme),
-  dnsmasq: (text) => matched(linesOf(text), /^local=\/([a-z0-9_.-]+)\/$/),
+  dnsmasq: (text) => matched(linesOf(text), /^server=\/([a-z0-9_.-]+)\/$/),
   f5: (text) => matched(linesOf(text), /^([0-9a-f.:]+),\d{1,3},bl,$/),
   fortinet: (text) => linesOf(text).flatMap(wordsOf),
   ipset: (text) => matched(linesOf(text).slice(4), /^add sluice[46] ([0-9a-f.:/]+) -exist$/),
