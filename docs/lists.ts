@@ -65,6 +65,16 @@ date and the serial of a zone stay, also over a restart. What takes longer than 
 Clients as everywhere: a key or a certificate, their collections, their TLP ceiling. For firewalls that bring no key, \`allow_from\` names addresses and
 networks that read this one list without, 600 times a minute in all. Behind a proxy this needs \`listen.behind_proxy\`; without it the proxy is who calls.
 
+For tools that can send no key in a header field, a client may have a key for the path, with a rate of its own as every client:
+
+\`\`\`sh
+sluice client add edge-fw --collections block --rate 60/min --path-key      # prints the key, once
+curl "https://ti.example/lists/t/$KEY/edge-block"
+\`\`\`
+
+Such a key is good under \`/lists/t/\` only, and no other key is good there. The gateway shows it nowhere: not in its log, \`/metrics\`, errors or header
+fields. A proxy in front of it may log paths, and so may the tool: serve over TLS, and end a key that got out with \`sluice client revoke edge-fw\`.
+
 \`on_refused\` is the status for who may not read the list: 401 unless it says otherwise. PAN-OS stops enforcing a list after 401 and keeps the last one after
 503. Clients that send a key only when they are asked for it need 401.
 

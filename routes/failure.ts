@@ -35,10 +35,11 @@ function isCallersFault(status = 500): boolean {
   return status >= 400 && status < 500;
 }
 
+/** The log has the route, not the path: a path may hold a key. */
 function hide(error: unknown, request: FastifyRequest): GatewayError {
   const id = randomUUID();
   request.log.error(
-    { err: error, errorId: id, method: request.method, path: request.url.split('?')[0] },
+    { err: error, errorId: id, method: request.method, route: request.routeOptions.url ?? 'none' },
     'request failed',
   );
   return new GatewayError('internal', 'Something went wrong here; the log has the cause under this id.', {

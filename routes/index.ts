@@ -11,7 +11,7 @@ import {
 import { endVerdicts, giveVerdict, listVerdicts } from './control/verdicts.ts';
 import { addDocs } from './docs.ts';
 import { getHealth, getReadiness } from './health.ts';
-import { getList } from './lists/list.ts';
+import { getList, getListByToken } from './lists/list.ts';
 import { getLists } from './lists/lists.ts';
 import { getMetrics } from './metrics.ts';
 import type { RouteParts } from './parts.ts';
@@ -72,7 +72,7 @@ export function routeTable({ taxii, metrics }: Pick<RouteParts, 'taxii' | 'metri
       prefix: '/lists',
       access: 'clients',
       protocol: 'rest',
-      routes: { 'GET /': getLists, 'GET /:list': getList },
+      routes: { 'GET /': getLists, 'GET /:list': getList, 'GET /t/:token/:list': getListByToken },
     },
     {
       prefix: '/api/v1/lists',

@@ -30,7 +30,7 @@ const MINUTE_MS = 60_000;
 
 /**
  * Makes a scope answer known clients only, each at its own rate. Basic (any user, the key as password), Bearer, Token and
- * X-API-Key carry the key; where none is brought, a certificate of the connection may speak for it, or `guests` know the caller's address.
+ * X-API-Key carry the key, or the path where a route has a parameter `token`; where none is brought, a certificate of the connection may speak for it, or `guests` know the caller's address.
  * What clients spend is counted in `store`. Throws `unauthenticated` (401) and `rate-limited` (429) to the scope's error handler.
  */
 export async function protect(
@@ -71,6 +71,18 @@ export async function protect(
   const signIns = new WeakMap<Socket, SignIn>();
   // No promise on the way of a good key: it is every request's way.
   scope.addHook('onRequest', (request, reply, done) => {
+    const refuse = (error: unknown): void =>
+      void refusalOf(request, error).then((refusal) => done(guests.refuse(request, refusal)), done);
+    const token = tokenOf(request);
+    if (token !== null) {
+      // Nothing is remembered of it: the next request of the connection must say its own key.
+      try {
+        request.client = known(clients, token, true);
+      } catch (error) {
+        return refuse(error);
+      }
+      return done();
+    }
     const { socket } = request.raw;
     const { generation } = clients;
     const before = signIns.get(socket);
@@ -84,8 +96,6 @@ export async function protect(
         signIns.set(socket, { authorization: headers.authorization, apiKey: headers['x-api-key'], client, generation });
       done();
     };
-    const refuse = (error: unknown): void =>
-      void refusalOf(request, error).then((refusal) => done(guests.refuse(request, refusal)), done);
     const guest = bringsKey(request) ? null : guests.find(request, callerOf(request));
     if (guest !== null) {
       request.client = guest;
@@ -125,9 +135,11 @@ function tooMany(message: string, ttl: number): GatewayError {
   return new GatewayError('rate-limited', message, { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) });
 }
 
-function known(clients: ClientDirectory, key: string): Client {
+/** A key that may stand in a path is good there only, and any other key elsewhere only. */
+function known(clients: ClientDirectory, key: string, isInPath = false): Client {
   const client = clients.find(hashKey(key));
-  if (client === null) throw new GatewayError('unauthenticated', 'The key is not known, or was revoked.');
+  if (client === null || client.pathKey !== isInPath)
+    throw new GatewayError('unauthenticated', 'The key is not known, or was revoked.');
   return client;
 }
 
@@ -153,8 +165,14 @@ function certificateOf({ raw: { socket } }: FastifyRequest): string | null {
 }
 
 /** Is something tried at all? Many clients wait to be asked for a key (RFC 9110 section 11.6.1), before every request. */
-function bringsKey({ headers }: FastifyRequest): boolean {
-  return headers.authorization !== undefined || headers['x-api-key'] !== undefined;
+function bringsKey(request: FastifyRequest): boolean {
+  const { headers } = request;
+  return tokenOf(request) !== null || headers.authorization !== undefined || headers['x-api-key'] !== undefined;
+}
+
+/** The key in the path, where the route has one there. */
+function tokenOf({ params }: FastifyRequest): string | null {
+  return (params as { token?: string } | undefined)?.token ?? null;
 }
 
 /** The key of every way but Basic; null when there is none. */

@@ -16,7 +16,7 @@ export function listGuests(lists: readonly NamedList[], collections: readonly Co
     lists.map((named) => [named.name, { ...named, networks: networksOf(named), guest: guestOf(named, collections) }]),
   );
   const doorOf = ({ routeOptions, params }: FastifyRequest) =>
-    /^(?:\/api\/v1)?\/lists\/:list$/.test(routeOptions.url ?? '')
+    /^(?:\/api\/v1)?\/lists\/:list$|^\/lists\/t\/:token\/:list$/.test(routeOptions.url ?? '')
       ? doors.get((params as { list: string }).list)
       : undefined;
   return {
@@ -63,6 +63,7 @@ function guestOf({ name, list }: NamedList, collections: readonly CollectionDefi
     revokedAt: null,
     keyHashes: [],
     certificates: [],
+    pathKey: false,
     writes: [],
   };
 }

@@ -29,16 +29,36 @@ const paramsSchema = Type.Object({
   }),
 });
 
+const tokenParamsSchema = Type.Object({
+  token: Type.String({ maxLength: 200, description: 'The key of a client that was added with `--path-key`.' }),
+  ...paramsSchema.properties,
+});
+
 const mediaTypes = [...new Set(Object.values(outputs).map(({ mediaType }) => mediaType.replace(/; charset=.*$/, '')))];
 
 /** `GET /lists/:list`: a collection in the form that another tool reads. */
 export function getList(context: RouteContext): Operation {
+  return listOperation(context, paramsSchema, { operationId: 'getList', summary: 'A list for another tool' });
+}
+
+/** `GET /lists/t/:token/:list`: for firewalls that can't send a header field. Sign-in reads the token. */
+export function getListByToken(context: RouteContext): Operation {
+  return listOperation(context, tokenParamsSchema, {
+    operationId: 'getListByToken',
+    summary: 'A list for a tool that can say its key in the path only',
+  });
+}
+
+function listOperation(
+  context: RouteContext,
+  params: typeof paramsSchema | typeof tokenParamsSchema,
+  names: { operationId: string; summary: string },
+): Operation {
   const text = {
-    operationId: 'getList',
-    summary: 'A list for another tool',
+    ...names,
     description: `The whole list, built once for each state of its collection and then sent from a file. What a collection's readers may not see
 isn't there for them: 404. Lists of the configuration take \`page\` and \`page_size\` only.`,
-    params: paramsSchema,
+    params,
     query: querySchema,
     reply: {
       description: 'The list.',

@@ -30,14 +30,24 @@ export function addClient(program: Command, context: CommandContext): void {
     .addOption(new Option('--role <role>', 'operator: it may also use the control routes').choices([...clientRoles]))
     .option('--cert <file>', 'PEM certificate it signs in with in place of a key; may be repeated', certificate)
     .option('--fingerprint <hex>', 'the same by its SHA-256', fingerprint)
+    .addOption(
+      new Option('--path-key', 'it reads lists at /lists/t/KEY/LIST, and its key is good for nothing else').conflicts([
+        'write',
+        'writeOnly',
+        'role',
+        'cert',
+        'fingerprint',
+      ]),
+    )
     .action(async (name: string, options: AddOptions) => {
-      const { tlp, rate, role, write, cert = [], fingerprint = [] } = options;
+      const { tlp, rate, role, write, pathKey, cert = [], fingerprint = [] } = options;
       const collections = options.writeOnly ? [] : (options.collections ?? null);
       const certificates = [...new Set([...cert, ...fingerprint])];
       const more = {
         ...(write === undefined ? {} : { writes: write }),
         ...(role === undefined ? {} : { role }),
         ...(certificates.length === 0 ? {} : { certificates }),
+        ...(pathKey === undefined ? {} : { pathKey }),
       };
       const issued = await withControl(
         context,
@@ -47,14 +57,16 @@ export function addClient(program: Command, context: CommandContext): void {
       );
       if (options.json) {
         const { key } = issued;
-        return context.terminal.out(formatJson({ name, key, collections, tlp, rate: formatRate(rate), ...more }));
+        const { pathKey: path_key, ...others } = more;
+        const shown = { ...others, ...(path_key === undefined ? {} : { path_key }) };
+        return context.terminal.out(formatJson({ name, key, collections, tlp, rate: formatRate(rate), ...shown }));
       }
       context.terminal.out(
         `Client ${printable(issued.name)} may read ${readable(collections)} up to TLP:${tlp.toUpperCase()}, ` +
           `${formatRate(rate)}.\n${write === undefined ? '' : `It may add to and remove from ${write.join(', ')}.\n`}${role === 'operator' ? 'It is an operator: it may use the control routes.\n' : ''}${
             issued.key === null
               ? `It signs in with ${certificates.length === 1 ? 'its certificate' : `${certificates.length} certificates`}.\n`
-              : `Its key is shown only now:\n${issued.key}\n`
+              : `Its key is shown only now${pathKey ? ', for /lists/t/KEY/LIST' : ''}:\n${issued.key}\n`
           }`,
       );
     });
@@ -64,7 +76,7 @@ export function addClient(program: Command, context: CommandContext): void {
     .action(async (options: AnswerOptions) => {
       const clients = await withControl(context, options, (control) => control.listClients());
       const wire = clients.map(
-        ({ name, role, collections, writes, tlp, rate, createdAt, revokedAt, keyHashes, certificates }) => ({
+        ({ name, role, collections, writes, tlp, rate, createdAt, revokedAt, keyHashes, certificates, pathKey }) => ({
           name,
           role,
           collections,
@@ -73,6 +85,7 @@ export function addClient(program: Command, context: CommandContext): void {
           rate: formatRate(rate),
           keys: keyHashes.length,
           certificates,
+          path_key: pathKey,
           created_at: timeText(createdAt),
           revoked_at: timeText(revokedAt),
         }),
@@ -86,9 +99,12 @@ export function addClient(program: Command, context: CommandContext): void {
         row.tlp,
         row.rate,
         row.role,
+        row.path_key ? 'key in the path' : row.certificates.length > 0 ? 'certificate' : 'key',
         row.created_at ?? '',
       ]);
-      context.terminal.out(formatTable(['NAME', 'STATE', 'READS', 'WRITES', 'TLP', 'RATE', 'ROLE', 'CREATED'], rows));
+      context.terminal.out(
+        formatTable(['NAME', 'STATE', 'READS', 'WRITES', 'TLP', 'RATE', 'ROLE', 'SIGN-IN', 'CREATED'], rows),
+      );
     });
 
   withAnswer(client.command('revoke'))
@@ -111,6 +127,7 @@ interface AddOptions extends AnswerOptions {
   role?: ClientRole;
   cert?: string[];
   fingerprint?: string[];
+  pathKey?: boolean;
 }
 
 function readable(collections: readonly string[] | null): string {

@@ -24,6 +24,8 @@ export const newClientSchema = Type.Object(
     certificates: Type.Optional(
       Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { minItems: 1, maxItems: MAX_CERTIFICATES }),
     ),
+    /** Its key stands in the paths of lists and nowhere else; false unless given. */
+    pathKey: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 );
@@ -47,6 +49,13 @@ export async function addClient(
   if (closed.length > 0)
     throw new GatewayError('unprocessable', `No contributed collection is called ${closed.join(', ')}.`);
   const certificates = client.certificates ?? [];
+  const pathKey = client.pathKey ?? false;
+  // What stands in a path is read by more people than a header field: it gives the right to read lists, no other.
+  if (pathKey && (writes.length > 0 || certificates.length > 0 || client.role === 'operator'))
+    throw new GatewayError(
+      'unprocessable',
+      'With a key in the path a client reads lists: no role, no writing, no certificate.',
+    );
   // A client that signs in with a certificate has no key that could be lost as well.
   const key = certificates.length > 0 ? null : createKey();
   await store.transaction(async (tx) => {
@@ -60,7 +69,8 @@ export async function addClient(
     }
     const keyHashes = key === null ? [] : [hashKey(key)];
     const role = client.role ?? 'reader';
-    await tx.saveClient({ ...client, writes, role, createdAt: clock.now(), revokedAt: null, keyHashes, certificates });
+    const rights = { writes, role, keyHashes, certificates, pathKey };
+    await tx.saveClient({ ...client, ...rights, createdAt: clock.now(), revokedAt: null });
   });
   onClients(await store.clients());
   return { ...client, key };
@@ -78,7 +88,7 @@ const firstClient = {
 export async function addFirstClient({ clock, store, onClients }: Context, keyHash: string): Promise<boolean> {
   const isAdded = await store.transaction(async (tx) => {
     if ((await tx.clients()).length > 0) return false;
-    const fields = { createdAt: clock.now(), revokedAt: null, keyHashes: [keyHash], certificates: [] };
+    const fields = { createdAt: clock.now(), revokedAt: null, keyHashes: [keyHash], certificates: [], pathKey: false };
     await tx.saveClient({ ...firstClient, writes: [], ...fields });
     return true;
   });

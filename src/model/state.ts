@@ -158,6 +158,8 @@ export interface Client {
   keyHashes: string[];
   /** Lower-case hex SHA-256 of the DER form of each certificate it may sign in with over TLS. */
   certificates: string[];
+  /** Its keys stand in the paths of lists and nowhere else. */
+  pathKey: boolean;
 }
 
 /** Certificates of one client: the old and the new ones of a handful of machines. */

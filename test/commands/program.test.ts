@@ -497,6 +497,7 @@ t.test('client add says the key once; list and revoke do not know it', async (t)
     revokedAt: NOW,
     keyHashes: [hash],
     certificates: [],
+    pathKey: true,
   } as const;
   const listClients: Control['listClients'] = async () => [
     { ...client, writes: ['drop'], keyHashes: [hash], certificates: [] },

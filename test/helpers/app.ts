@@ -39,6 +39,7 @@ export const client = (changes: Partial<Client> = {}): Client => ({
   revokedAt: null,
   keyHashes: [],
   certificates: [],
+  pathKey: false,
   ...changes,
 });
 

@@ -1,6 +1,8 @@
+import { Agent, get } from 'node:http';
+import pino from 'pino';
 import t, { type Test } from 'tap';
 import type { NamedList } from '../../src/model/definition.ts';
-import { openApp } from '../helpers/app.ts';
+import { client, openApp } from '../helpers/app.ts';
 
 const named = (name: string, changes: Partial<NamedList> = {}): NamedList => ({
   name,
@@ -81,4 +83,93 @@ t.test('a list of the configuration stands at its name, takes pages only, and is
     lists: [{ name: 'edge', address: '/lists/edge', collection: 'all', format: 'txt', tlp: 'amber' }],
   });
   t.equal((await get('/lists')).statusCode, 401);
+});
+
+const CANARY = 'slc_canary';
+const WRONG = 'slc_wrong-canary';
+const firewall = client({ name: 'edge-fw', collections: ['ips'], rate: { max: 8, per: 60_000 }, pathKey: true });
+
+t.test('a key in the path is good there only, for what its client may read, at its rate', async (t) => {
+  const ips = named('edge');
+  const { app } = await openApp(
+    t,
+    { named: [{ ...ips, list: { ...ips.list, collection: 'ips' } }, named('all-of-it', { onRefused: 'not-found' })] },
+    { [CANARY]: firewall },
+  );
+  const status = async (url: string, headers = {}, method: 'GET' | 'HEAD' = 'GET') =>
+    (await app.inject({ url, headers, method })).statusCode;
+  t.equal(await status(`/lists/t/${CANARY}/edge`), 200);
+  t.equal(await status(`/lists/t/${CANARY}/ips.csv`, {}, 'HEAD'), 200);
+  t.equal(await status(`/lists/t/${CANARY}/all.txt`), 404, 'another collection');
+  t.equal(await status(`/lists/t/${CANARY}/edge`, { authorization: 'Bearer slc_reader' }), 200, 'the path decides');
+  t.equal(await status(`/lists/t/slc_reader/edge`), 401, "another client's key");
+  t.equal(await status(`/lists/t/${WRONG}/edge`, { authorization: 'Bearer slc_reader' }), 401);
+  t.equal(await status(`/lists/t/${WRONG}/all-of-it`), 404, 'as the list says');
+  t.equal(await status(`/lists/t/${WRONG}/nothing.txt`), 401);
+  const basic = `Basic ${Buffer.from(`x:${CANARY}`).toString('base64')}`;
+  for (const headers of [{ authorization: `Bearer ${CANARY}` }, { authorization: basic }, { 'x-api-key': CANARY }])
+    t.equal(await status('/lists/edge', headers), 401, 'it is no key of a header field');
+  t.equal(await status(`/api/v1/lists/t/${CANARY}/edge`), 401);
+  for (let i = 0; i < 4; i += 1) t.equal(await status(`/lists/t/${CANARY}/edge`), 200);
+  t.equal(await status(`/lists/t/${CANARY}/edge`), 429);
+  t.equal(await status('/lists/edge', { authorization: 'Bearer slc_reader' }), 200, 'others have their own rate');
+});
+
+t.test('who was let in by a key in the path is nobody in the next request of the connection', async (t) => {
+  const { app } = await openApp(t, {}, { [CANARY]: firewall });
+  const address = await app.listen({ port: 0, host: '127.0.0.1' });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.teardown(() => agent.destroy());
+  const ask = (path: string, headers = {}) =>
+    new Promise((resolve, reject) => {
+      get(`${address}${path}`, { agent, headers }, (answer) => {
+        answer.resume().on('end', () => resolve(answer.statusCode));
+      }).on('error', reject);
+    });
+  const key = { authorization: 'Bearer slc_reader' };
+  t.equal(await ask(`/lists/t/${CANARY}/ips.txt`), 200);
+  t.equal(await ask('/lists'), 401);
+  t.equal(await ask('/lists', key), 200);
+  t.equal(await ask(`/lists/t/${WRONG}/ips.txt`, key), 401, 'nor does a key that was good before help');
+});
+
+t.test('no log, metric, error or header field shows a key in the path', async (t) => {
+  const lines: string[] = [];
+  const log = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
+  const builds = { read: () => Promise.reject(new Error('the disk is gone')), pathOf: () => '' };
+  const said: string[] = [];
+  const statuses = new Set<number>();
+  for (const parts of [{}, { lists: { named: [], builds } }]) {
+    await t.test(Object.keys(parts).length === 0 ? 'as it should be' : 'while lists fail', async (t) => {
+      const { app: one } = await openApp(
+        t,
+        { log, ...parts },
+        { [CANARY]: { ...firewall, rate: { max: 12, per: 60_000 } } },
+      );
+      for (const token of [CANARY, WRONG, `${CANARY}%`, `${CANARY}%2f`, CANARY.repeat(40)]) {
+        for (const rest of [
+          '/ips.txt',
+          '/all.txt',
+          '/ips.none',
+          '/ips.txt?page=x',
+          '/ips.txt?no=1',
+          '',
+          '/ips.txt/more',
+          '/%zz',
+        ]) {
+          for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS'] as const) {
+            const answer = await one.inject({ method, url: `/lists/t/${token}${rest}` });
+            statuses.add(answer.statusCode);
+            said.push(JSON.stringify(answer.headers), answer.body);
+          }
+        }
+      }
+      said.push((await one.inject({ url: '/metrics' })).body);
+    });
+  }
+  for (const status of [200, 400, 401, 404, 405, 414, 429, 500]) t.ok(statuses.has(status), `${status} was answered`);
+  t.match(lines.join(''), /the disk is gone/);
+  t.match(said.join(''), /route="\/lists\/t\/:token\/:list"/);
+  for (const [where, text] of Object.entries({ answers: said.join(''), log: lines.join('') }))
+    t.notOk(/canary/i.test(text), `not in the ${where}: ${/.{0,80}canary.{0,40}/i.exec(text)?.[0] ?? ''}`);
 });

@@ -38,6 +38,7 @@ const reader: Client = {
   revokedAt: null,
   keyHashes: [],
   certificates: [],
+  pathKey: false,
 };
 
 function collection(alias: string, changes: Partial<CollectionDefinition> = {}): CollectionDefinition {

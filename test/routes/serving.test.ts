@@ -183,6 +183,7 @@ async function openApp(t: Test, changes: Partial<AppParts> = {}) {
     revokedAt: null,
     keyHashes: [],
     certificates: [],
+    pathKey: false,
   } as const;
   const collection = { id: '00000000-0000-4000-8000-000000000000', alias: 'all', title: 'all', description: null };
   const app = buildApp({

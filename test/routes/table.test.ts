@@ -2,7 +2,7 @@ import type { RouteOptions } from 'fastify';
 import { Registry } from 'prom-client';
 import t, { type Test } from 'tap';
 import { routeTable } from '../../routes/index.ts';
-import { openApp } from '../helpers/app.ts';
+import { client, openApp } from '../helpers/app.ts';
 
 const apiRoots = [
   { path: '/api/taxii2/api/', title: 'One', description: null },
@@ -37,7 +37,7 @@ function listed(access: 'anyone' | string[]): Listed[] {
 async function openRouter(t: Test, metricsAccess: 'anyone' | string[]) {
   const known = new Map<string, Set<string>>();
   const taxii = { title: 'Sluice', description: null, contact: null, apiRoots, pageSize: 1000, maxPage: 5000 };
-  const app = await openApp(t, { metricsAccess, taxii });
+  const app = await openApp(t, { metricsAccess, taxii }, { [TOKEN]: client({ name: 'fw', pathKey: true }) });
   app.app.addHook('onRoute', ({ method, url }: RouteOptions) => {
     const path = withoutSlash(url);
     const methods = known.get(path) ?? new Set();
@@ -48,9 +48,12 @@ async function openRouter(t: Test, metricsAccess: 'anyone' | string[]) {
   return { ...app, known };
 }
 
+const TOKEN = 'slc_path';
+
 /** A path that the route answers, or refuses only for what stands in it. */
-const pathOf = (route: string): string =>
+const pathOf = (route: string, token = TOKEN): string =>
   route
+    .replace(':token', token)
     .replace(':collection', 'all')
     .replace(/:[a-z]+/g, 'x')
     .replace('*', 'swagger-ui.css');
@@ -90,7 +93,7 @@ for (const access of ['anyone', ['reader']] as const) {
 
     t.test('rows for clients ask for a key, rows for anyone don’t', async (t) => {
       for (const row of rows) {
-        const { statusCode } = await app.inject({ method: row.method as 'GET', url: pathOf(row.path) });
+        const { statusCode } = await app.inject({ method: row.method as 'GET', url: pathOf(row.path, 'wrong') });
         const refusal = row.access !== 'anyone' ? 401 : row.path.includes(':') ? 404 : 200;
         t.equal(statusCode, refusal, `${row.method} ${row.path}`);
         if (row.access === 'anyone') continue;

@@ -10,6 +10,7 @@ import { analystVerdicts } from './migrations/005-analyst-verdicts.ts';
 import { contributions } from './migrations/006-contributions.ts';
 import { changedAt } from './migrations/007-changed-at.ts';
 import { freshUntil } from './migrations/008-fresh-until.ts';
+import { pathKey } from './migrations/009-path-key.ts';
 
 /** In order, without a gap. A published one is never edited. */
 export const migrations: readonly Migration[] = [
@@ -21,6 +22,7 @@ export const migrations: readonly Migration[] = [
   contributions,
   changedAt,
   freshUntil,
+  pathKey,
 ];
 
 /** "SLUC": tells a store of ours from any other SQLite file (https://sqlite.org/pragma.html#pragma_application_id). */

@@ -91,7 +91,7 @@ export function writeState(connection: Connection): Sync<WriteState> {
 
     saveClient(client) {
       connection.run(
-        'INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        'INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
         client.name,
         client.collections === null ? null : JSON.stringify(client.collections),
         tlpCode(client.tlp),
@@ -101,6 +101,7 @@ export function writeState(connection: Connection): Sync<WriteState> {
         client.revokedAt,
         client.role,
         JSON.stringify(client.writes),
+        client.pathKey ? 1 : 0,
       );
       connection.run('DELETE FROM client_keys WHERE client = ?', client.name);
       for (const hash of new Set(client.keyHashes)) {
@@ -161,10 +162,10 @@ function selectClients(connection: Connection): Client[] {
   const keys = listOf('SELECT client, lower(hex(hash)) FROM client_keys ORDER BY hash');
   const certificates = listOf('SELECT client, lower(hex(fingerprint)) FROM client_certificates ORDER BY fingerprint');
   return connection
-    .all<[string, string | null, number, number, number, Micros, Micros | null, ClientRole, string]>(
+    .all<[string, string | null, number, number, number, Micros, Micros | null, ClientRole, string, number]>(
       'SELECT * FROM clients ORDER BY name',
     )
-    .map(([name, collections, tlp, max, per, createdAt, revokedAt, role, writes]) => ({
+    .map(([name, collections, tlp, max, per, createdAt, revokedAt, role, writes, pathKey]) => ({
       name,
       role,
       collections: collections === null ? null : (JSON.parse(collections) as string[]),
@@ -175,6 +176,7 @@ function selectClients(connection: Connection): Client[] {
       revokedAt,
       keyHashes: keys.get(name) ?? [],
       certificates: certificates.get(name) ?? [],
+      pathKey: pathKey === 1,
     }));
 }
 

@@ -228,6 +228,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       revokedAt: null,
       keyHashes: ['a'.repeat(64), 'b'.repeat(64)],
       certificates: ['e'.repeat(64)],
+      pathKey: true,
     };
     const other: Client = {
       ...client,
@@ -237,6 +238,7 @@ export async function proveState(t: Test, engine: StoreEngine): Promise<void> {
       writes: [],
       keyHashes: ['c'.repeat(64)],
       certificates: [],
+      pathKey: false,
     };
     await writer.transaction(async (tx) => {
       await tx.saveClient(client);
