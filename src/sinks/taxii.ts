@@ -5,10 +5,10 @@ import { GatewayError } from '../model/error.ts';
 import { certificateSchema, type Secret, secretSchema } from '../model/secret.ts';
 import { markingsUpTo } from '../stix/marking.ts';
 import { renderEntry } from '../stix/render.ts';
+import { type Batch, batchesOf } from './batches.ts';
 import { openTarget } from './request.ts';
 import type { PushReport, SinkCollection, SinkKind } from './sink.ts';
-import { type Envelope, envelopesOf } from './taxii/envelope.ts';
-import { openWritable } from './taxii/writable.ts';
+import { FRAME_BYTES, openWritable } from './taxii/writable.ts';
 
 const optionsSchema = Type.Object(
   {
@@ -92,12 +92,8 @@ export const taxii: SinkKind<TaxiiOptions> = {
         }
         const render = (entry: IndicatorEntry): string =>
           renderEntry(entry, { identityId, tlpVersion: collection.tlpVersion });
-        for (const envelope of envelopesOf(
-          entries,
-          render,
-          { count: options.batch, bytes: maxBytes },
-          report.refused,
-        )) {
+        const limits = { count: options.batch, bytes: maxBytes, frame: FRAME_BYTES };
+        for (const envelope of batchesOf(entries, render, limits, report.refused)) {
           addTo(report, envelope, await writable.add(envelope, signal));
         }
         return report;
@@ -121,7 +117,7 @@ function markingTexts({ tlp, tlpVersion }: SinkCollection): string[] {
 }
 
 /** `failures`: reasons by object id, as the server gave them. An envelope holds one version of an object at most. */
-function addTo(report: PushReport, { entries }: Envelope, failures: ReadonlyMap<string, string>): void {
+function addTo(report: PushReport, { entries }: Batch, failures: ReadonlyMap<string, string>): void {
   for (const entry of entries) {
     const reason = failures.get(entry.objectId);
     if (reason === undefined) report.written += 1;

@@ -18,8 +18,10 @@ export async function serve(
   const requests: Request[] = [];
   const server = createServer((message, response) => {
     let body = '';
-    message.on('data', (chunk) => {
-      body += String(chunk);
+    // A character may lie in two chunks.
+    message.setEncoding('utf8');
+    message.on('data', (chunk: string) => {
+      body += chunk;
     });
     message.on('end', () => {
       requests.push({ message, body });

@@ -10,6 +10,7 @@ import { collection, entryOf, openSink, type SinkScenario, testSinkKind } from '
 import { mountDisk } from '../helpers/disk.ts';
 import { type ElasticFault, startElasticServer } from '../helpers/elastic-server.ts';
 import { openGateway } from '../helpers/gateway.ts';
+import { startReceiver } from '../helpers/webhook-receiver.ts';
 import { startWritableTaxii } from '../helpers/writable-taxii.ts';
 
 const never = new AbortController().signal;
@@ -52,6 +53,16 @@ const scenarios: Record<keyof typeof sinkKinds, (t: Test) => Promise<SinkScenari
       held: async () => server.indicators().map((object) => JSON.stringify(object)),
       breakDown: async () => {
         server.faults.isAway = true;
+      },
+    };
+  },
+  async webhook(t) {
+    const receiver = await startReceiver(t, 'canary-key');
+    return {
+      options: { url: receiver.url, secret: new Secret('canary-key'), format: 'ioc', batch: 500, timeout: 2000 },
+      held: async () => [...receiver.held.values()].map((entry) => JSON.stringify(entry)),
+      breakDown: async () => {
+        receiver.faults.isAway = true;
       },
     };
   },

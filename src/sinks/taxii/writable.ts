@@ -1,16 +1,16 @@
 import { type Clock, MICROS_PER_MS, type Millis } from '../../model/clock.ts';
 import { GatewayError } from '../../model/error.ts';
 import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { type Batch, MOST_BYTES } from '../batches.ts';
 import { quote, type Target, type TargetAnswer } from '../request.ts';
 import { PushRejected } from '../sink.ts';
-import { type Envelope, envelopeText } from './envelope.ts';
 
 /** A writable collection of a TAXII 2.1 server. */
 export interface Writable {
   /** The longest request that the server takes (section 4.2.1, `max_content_length`). Throws as `Sink.push`. */
   maxBytes(signal: AbortSignal): Promise<number>;
   /** Posts an envelope and returns the objects that the server refused, with its reasons, by id. Throws as `Sink.push`. */
-  add(envelope: Envelope, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  add(envelope: Batch, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
 }
 
 export interface WritableParts {
@@ -23,8 +23,9 @@ export interface WritableParts {
 
 /** TAXII 2.1 section 3.1. */
 const MEDIA_TYPE = 'application/taxii+json;version=2.1';
-/** Requests are no longer than this, whatever the server takes. */
-const MOST_BYTES = 8 * 1024 * 1024;
+/** The text of an envelope around its objects (section 3.7). */
+const [OPENING, CLOSING] = ['{"objects":[', ']}'] as const;
+export const FRAME_BYTES = OPENING.length + CLOSING.length;
 const FIRST_LOOK: Millis = 200;
 const LONGEST_LOOK: Millis = 5000;
 
@@ -66,7 +67,7 @@ export function openWritable({ url, collection, status_wait, target, clock }: Wr
     },
     async add(envelope, signal) {
       const headers = { accept: MEDIA_TYPE, 'content-type': MEDIA_TYPE };
-      const body = envelopeText(envelope);
+      const body = `${OPENING}${envelope.objects.join(',')}${CLOSING}`;
       const answer = await target.send({ method: 'POST', url: objects, headers, body }, signal);
       if (answer.status === 202) return failuresOf(await waitFor(bodyOf(answer, where), signal));
       const said = quote(titleOf(answer));
