@@ -76,6 +76,8 @@ export function readListQuery(
   if (output === undefined) throw new GatewayError('not-found', 'There is no such list.');
   const page = numberOf('page', query, MOST_PAGES) ?? 1;
   const pageSize = numberOf('page_size', query, MOST_ENTRIES);
+  if (pageSize !== null && output.lines?.isUndivided)
+    throw badParameter('page_size', `left out: each page of ${output.name} would replace the one before`);
   if (named !== null) {
     const other = Object.keys(query).find((name) => !Object.hasOwn(pageParameters, name));
     if (other !== undefined) throw badParameter(other, 'left out: this list is as the configuration says');

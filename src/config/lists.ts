@@ -74,11 +74,13 @@ export function resolveLists(
       if (section.empty_line !== undefined)
         say('empty_line', `is for formats with a line per value, which ${output.name} is not`);
     }
+    if (output.lines?.isUndivided && section.page_size !== undefined)
+      say('page_size', `is not for ${output.name}: each page would replace the one before`);
     return {
       name,
       list: definitionOf(output, options, section),
       allowFrom: section.allow_from.flatMap((text, i) => networkOf(text, [...at, 'allow_from', i], context)),
-      onRefused: refusals[section.on_refused as keyof typeof refusals],
+      onRefused: refusals[String(section.on_refused) as keyof typeof refusals],
     };
   });
 }

@@ -91,10 +91,14 @@ export interface ExplainedInput {
   confidence: number | null;
   /** What decay has left of that. */
   score: number | null;
+  /**
+   * `independent`: a publisher of its own. `same publisher`: another row of one that is counted. `copy`: its publisher republishes one
+   * that is counted. `not trusted`: the feed's `trust` is 0.
+   */
   standing: 'independent' | 'same publisher' | 'copy' | 'not trusted';
-  /** The publisher that it repeats, where it does. */
+  /** The publisher that it repeats or may have copied, where it does. */
   of: string | null;
-  /** Its part in the confidence. */
+  /** The surest source gives its confidence, each further publisher a little; together they are the confidence. */
   added: number;
 }
 

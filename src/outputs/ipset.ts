@@ -12,6 +12,7 @@ export const ipset = lineOutput({
   extension: 'ipset',
   comment: '#',
   types: ['ipv4', 'ipv6'],
+  isUndivided: true,
   options: {},
   head: () => [
     `create sluice4 hash:net family inet maxelem ${MOST} -exist`,

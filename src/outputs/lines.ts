@@ -18,6 +18,8 @@ export interface LineFormat<Options>
   isCommented?: boolean;
   /** Types that it can hold; null: all. */
   types: readonly ObservableType[] | null;
+  /** As `LineRules` has it. */
+  isUndivided?: boolean;
   /** Its own options, beside `comments`. */
   options: TProperties;
   /** The lines before all others. */
@@ -34,7 +36,7 @@ export type LineEntry = Pick<IndicatorEntry, 'type' | 'value' | 'confidence' | '
  * document, and values that would begin a new line or a comment, which are left out and counted.
  */
 export function lineOutput<Options = unknown>(format: LineFormat<Options>): Output<Options & { comments?: boolean }> {
-  const { name, title, readers, comment, types, isCommented = true } = format;
+  const { name, title, readers, comment, types, isCommented = true, isUndivided = false } = format;
   const { mediaType = 'text/plain; charset=utf-8', extension = 'txt' } = format;
   return {
     name,
@@ -51,7 +53,7 @@ export function lineOutput<Options = unknown>(format: LineFormat<Options>): Outp
     // A value alone can't say that it is withdrawn.
     isAppendable: false,
     isWhole: true,
-    lines: { comment },
+    lines: { comment, isUndivided },
     needs: () => (types === null ? {} : { types }),
     write: (request) => writeLines(format, request),
   };

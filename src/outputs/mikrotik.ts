@@ -8,6 +8,7 @@ export const mikrotik = lineOutput({
   extension: 'rsc',
   comment: '#',
   types: ['ipv4', 'ipv6'],
+  isUndivided: true,
   options: {},
   head: () => [
     '/ip firewall address-list remove [find list=sluice]',

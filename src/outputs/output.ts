@@ -47,6 +47,8 @@ export interface Output<Options = any> {
 export interface LineRules {
   /** How a comment begins; null: its readers know none. */
   comment: string | null;
+  /** Its document replaces all that its readers had of it, so that pages would replace each other. Absent: it doesn't. */
+  isUndivided?: boolean;
 }
 
 /** Which entries of a collection a document holds, and how they are arranged. */

@@ -1,37 +1,10 @@
 import type { Micros } from '../model/clock.ts';
 import { combine, confidenceOf } from '../model/confidence.ts';
+import type { ExplainedInput } from '../model/explain.ts';
 import type { JournalContext } from './journals.ts';
 import { scoreOf } from './lifetime.ts';
 import { type Admitted, admit, byStrength, type FeedObservation, isTrusted } from './merge.ts';
 import type { Publishers } from './publisher.ts';
-
-/** What one source adds to the confidence of a merged indicator, and why no more. */
-export interface ConfidenceInput {
-  feed: string;
-  /** It says so of this network, which is over the address. */
-  network?: string;
-  /** Who really says it, as the row or its feed spells it. */
-  publisher: string;
-  /** As the feed says it; null: it says none. */
-  said: number | null;
-  /** How far the feed is trusted. */
-  trust: number;
-  /** Of what it says, what counts. */
-  confidence: number | null;
-  /** What decay has left of that. */
-  score: number | null;
-  standing: Standing;
-  /** The publisher that it repeats or may have copied, where it does. */
-  of: string | null;
-  /** The surest source gives its confidence, each further publisher a little; together they are the confidence. */
-  added: number;
-}
-
-/**
- * `independent`: a publisher of its own. `same publisher`: another row of one that is counted. `copy`: its publisher republishes one
- * that is counted. `not trusted`: the feed's `trust` is 0.
- */
-export type Standing = 'independent' | 'same publisher' | 'copy' | 'not trusted';
 
 export interface ConfidenceExplanation {
   confidence: number | null;
@@ -39,7 +12,7 @@ export interface ConfidenceExplanation {
   score: number | null;
   publishers: number;
   /** The surest first. */
-  inputs: ConfidenceInput[];
+  inputs: ExplainedInput[];
 }
 
 /** Explains the confidence that `merge` gives these observations, in a journal: how each of those that count has its part in it. */
@@ -53,7 +26,7 @@ export function explainConfidence(
   const publishers = standings.filter(({ standing }) => standing === 'independent').length;
   const confidence = combine(admitted[0]?.confidence ?? null, publishers);
   const scores = admitted.map(({ observation, feed }) => scoreOf(observation, feed, now));
-  const inputs = admitted.map((one, i): ConfidenceInput => {
+  const inputs = admitted.map((one, i): ExplainedInput => {
     const { observation, network, feed } = one;
     return {
       feed: feed.definition.name,
@@ -72,7 +45,7 @@ export function explainConfidence(
   return { confidence, score: combine(surest, publishers), publishers, inputs };
 }
 
-type Standings = Pick<ConfidenceInput, 'standing' | 'of'>;
+type Standings = Pick<ExplainedInput, 'standing' | 'of'>;
 
 function publisherOf({ observation }: Admitted): string {
   return observation.source.feed_name;
@@ -99,7 +72,7 @@ function standingsOf(admitted: readonly Admitted[], { keyOf, standingsOf }: Publ
 }
 
 /** Shares the confidence among the inputs, the surest first. */
-function share(inputs: readonly ConfidenceInput[]): void {
+function share(inputs: readonly ExplainedInput[]): void {
   const [surest] = inputs;
   if (surest === undefined || surest.confidence === null) return;
   surest.added = surest.confidence;

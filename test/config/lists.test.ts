@@ -57,7 +57,7 @@ t.test('what is wrong with a list is told with its line', async (t) => {
   three: { collection: all, format: panos-ip, comments: true, max_entries: 0 }
   four: { collection: all, format: panos-domain, types: [domain, ipv4] }
   five: { collection: all, format: csv, aggregate: true, empty_line: none }
-  six: { collection: all, format: txt, allow_from: [example.com, 10.0.0.0/8], on_refused: '500' }
+  six: { collection: all, format: txt, allow_from: [example.com, 10.0.0.0/8], on_refused: 500 }
   seven: { format: txt }
   eight: txt`;
   const [first, ...rest] = complaints(lists);
@@ -77,6 +77,9 @@ t.test('what is wrong with a list is told with its line', async (t) => {
   ]);
   t.match(complaints('{ six: { collection: all, format: txt, allow_from: [example.com, 10.0.0.0/8] } }'), [
     /^5 lists\.six\.allow_from\[0\] must be an address or a network/,
+  ]);
+  t.match(complaints('{ seven: { collection: all, format: mikrotik, page_size: 100 } }'), [
+    /^5 lists\.seven\.page_size is not for mikrotik: each page would replace the one before/,
   ]);
   t.match(complaints('{ a.b: { collection: all, format: txt } }'), [/lists.* must be a name/]);
 });

@@ -8,7 +8,7 @@ import { openGateway, readAll, type TestGateway } from './gateway.ts';
 import { stixIndicator } from './indicator.ts';
 import { START } from './store.ts';
 
-export const HASH = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+export const HASH = '5f1d8c0b7a3e49b2a1c6d4e8f09b7c3d2e1f4a5b6c7d8e9f0a1b2c3d4e5f6071';
 export const URL_VALUE = 'https://dl.evil.example.com:8443/a%20b/run.exe?id=1#top';
 /** One of each kind that analysts look for. */
 export const few = [

@@ -3,7 +3,7 @@ import { closed, line, reference, typesSchema } from './words.ts';
 
 /** A collection in the form that another tool reads. The keys of a format stand beside these. */
 
-/** What a caller who may not read a list is answered, by the word of the configuration. */
+/** What a caller who may not read a list is answered, by the status in the configuration. */
 export const refusals = {
   '401': 'unauthenticated',
   '403': 'forbidden',
@@ -67,8 +67,8 @@ export const listSchema = Type.Object(
       description:
         'Addresses and networks that read this list without a key, for firewalls that bring none. Behind a proxy it needs listen.behind_proxy: else the proxy is who calls.',
     }),
-    on_refused: Type.Enum(Object.keys(refusals), {
-      default: '401',
+    on_refused: Type.Enum(Object.keys(refusals).map(Number), {
+      default: 401,
       description:
         'The status for who may not read it, or brings a wrong key. 401 asks for a key. PAN-OS stops enforcing a list on 401 and keeps the last one on 503.',
     }),
