@@ -22,7 +22,8 @@ t.test('schemathesis finds no 5xx and no answer that openapi.json does not know'
   const gateway = await openExampleGateway(t);
   const base = await gateway.listen();
   const [object] = (await readAll(gateway, 'all', 'match[type]=indicator&')).map(({ id }) => id as string);
-  const dir = t.testdir();
+  // The gateway's own: another testdir would take its store away.
+  const dir = t.testdirName;
   // Once with names that it makes up, once with a collection and an object that are there.
   const known = join(dir, 'known.toml');
   writeFileSync(known, `[parameters]\n"path.collection" = "all"\n"path.object" = "${object}"\n`);
