@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyRequest, FastifySchema } from 'fastify';
-import Type, { type Static, type TSchema, type TSchemaOptions } from 'typebox';
-import { type ErrorCode, httpStatusOf } from '../src/model/error.ts';
+import Type, { type Static, type TProperties, type TSchema, type TSchemaOptions } from 'typebox';
+import { type ErrorCode, GatewayError, httpStatusOf } from '../src/model/error.ts';
 import type { Handler, Operation } from './methods.ts';
 
 /** The description of an operation, from which requests are validated and openapi.json is made. */
@@ -164,4 +164,11 @@ export function numberParameter(bounds: { minimum: 0 | 1; maximum?: number; defa
       'x-document': { type: 'integer', ...document },
     }),
   );
+}
+
+/** Parameters of several kinds in one query. Throws `internal` where a name would have two meanings. */
+export function unitedParameters<A extends TProperties, B extends TProperties>(own: A, others: B): A & B {
+  const twice = Object.keys(own).filter((name) => Object.hasOwn(others, name));
+  if (twice.length > 0) throw new GatewayError('internal', `The parameter ${twice.join(', ')} has two meanings.`);
+  return { ...own, ...others };
 }

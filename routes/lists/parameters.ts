@@ -4,7 +4,7 @@ import { GatewayError } from '../../src/model/error.ts';
 import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
 import type { Output } from '../../src/outputs/output.ts';
 import { outputs } from '../../src/outputs/registry.ts';
-import { numberParameter, wordParameter, wordsParameter } from '../operation.ts';
+import { numberParameter, unitedParameters, wordParameter, wordsParameter } from '../operation.ts';
 import { badParameter, type Query } from '../query.ts';
 import { askOptions } from '../v1/formats.ts';
 
@@ -60,10 +60,9 @@ const listParameters = {
   }),
 };
 
-export const querySchema = Type.Object(
-  { ...pageParameters, ...listParameters, ...options.parameters },
-  { additionalProperties: false },
-);
+export const querySchema = Type.Object(unitedParameters({ ...pageParameters, ...listParameters }, options.parameters), {
+  additionalProperties: false,
+});
 
 /** A list with what the query says of it; one that the configuration defines takes pages only. */
 export function readListQuery(

@@ -6,7 +6,7 @@ import { isSelected, within } from '../../src/outputs/selection.ts';
 import { newTally } from '../../src/outputs/tally.ts';
 import { agrees, type Cursor, foreign, isHashed, openCursor, sealCursor } from '../cursor.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter } from '../operation.ts';
+import { numberParameter, unitedParameters } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
 import { costOfPage, WHOLE_REQUEST } from '../rates.ts';
@@ -54,23 +54,24 @@ const pageSchema = Type.Object(
 const arrangement = { order: 'newest', prefixes: 'stated' } as const;
 const formats = formatsFor({ expressesObjects: false, arrangement }, { json: pageSchema }, 'Decides over Accept.');
 
+const ownParameters = {
+  ...filterParameters,
+  limit: numberParameter({
+    minimum: 1,
+    default: STANDARD_LIMIT,
+    description: `Rows of a page; more than ${MAX_LIMIT} are cut to it. Tables and lists hold all rows where neither it nor \`offset\` is given.`,
+  }),
+  offset: numberParameter({
+    minimum: 0,
+    maximum: MAX_OFFSET,
+    default: 0,
+    description: 'Rows to pass over. To go further, follow `links.next`.',
+  }),
+  cursor: Type.Optional(Type.String({ description: 'From `links.next`; filters it carries need not be repeated.' })),
+};
+
 const querySchema = Type.Object(
-  {
-    ...filterParameters,
-    limit: numberParameter({
-      minimum: 1,
-      default: STANDARD_LIMIT,
-      description: `Rows of a page; more than ${MAX_LIMIT} are cut to it. Tables and lists hold all rows where neither it nor \`offset\` is given.`,
-    }),
-    offset: numberParameter({
-      minimum: 0,
-      maximum: MAX_OFFSET,
-      default: 0,
-      description: 'Rows to pass over. To go further, follow `links.next`.',
-    }),
-    cursor: Type.Optional(Type.String({ description: 'From `links.next`; filters it carries need not be repeated.' })),
-    ...formats.parameters,
-  },
+  unitedParameters(ownParameters, formats.parameters),
   // A mistyped filter would otherwise be ignored, and the answer hold too much.
   { additionalProperties: false },
 );

@@ -11,7 +11,7 @@ import { newTally } from '../../src/outputs/tally.ts';
 import { ListWriter } from '../../src/stix/list-writer.ts';
 import { openCursor, sealCursor } from '../cursor.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter, readBody } from '../operation.ts';
+import { numberParameter, readBody, unitedParameters } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, type Query, readLimit, readQuery } from '../query.ts';
 import { costOfPage } from '../rates.ts';
@@ -43,7 +43,7 @@ const formats = formatsFor(
 );
 const next = Type.Optional(Type.String({ description: 'From the page before.' }));
 const closed = { additionalProperties: false };
-const querySchema = Type.Object({ ...filterParameters, limit, ...formats.parameters, next }, closed);
+const querySchema = Type.Object(unitedParameters({ ...filterParameters, limit, next }, formats.parameters), closed);
 const bodySchema = Type.Object({ ...filterMembers, ...formats.members, next }, closed);
 
 const description = `Without \`limit\` and \`next\`: what the collection holds now, as one document of any length, with its producing identity and

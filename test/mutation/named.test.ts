@@ -20,9 +20,9 @@ interface NamedMutant {
 const mutants: NamedMutant[] = [
   {
     name: 'the cap of merged confidence',
-    file: 'src/publish/merge.ts',
-    text: 'const CONFIDENCE_CAP = 95;',
-    replacement: 'const CONFIDENCE_CAP = 100;',
+    file: 'src/model/confidence.ts',
+    text: 'const CAP = 95;',
+    replacement: 'const CAP = 100;',
     testFile: 'test/publish/merge.test.ts',
     testName: 'each further publisher adds five',
   },
@@ -60,7 +60,7 @@ const mutants: NamedMutant[] = [
   },
   {
     name: 'networks of every length are looked up',
-    file: 'routes/v1/lookup.ts',
+    file: 'src/normalise/asked.ts',
     text: 'ipv4: 31, ipv6: 127',
     replacement: 'ipv4: 30, ipv6: 127',
     testFile: 'test/routes/rest.test.ts',

@@ -64,9 +64,9 @@ t.test('suricata-iprep: the score is the confidence, from 1 to 127', async (t) =
     lines: ['192.0.2.1,1,127', '192.0.2.0/24,1,64', '4000::1,1,1', '192.0.2.2,1,1'],
     notWritable: 1,
   });
-  const [first] = (await linesOf(outputs['suricata-iprep'], rows, { category: 59 })).lines;
+  const [first] = (await linesOf(outputs['suricata-iprep'], rows, { iprep_category: 59 })).lines;
   t.equal(first, '192.0.2.1,59,127');
-  await t.rejects(linesOf(outputs['suricata-iprep'], rows, { category: 60 }), { code: 'bad-request' });
+  await t.rejects(linesOf(outputs['suricata-iprep'], rows, { iprep_category: 60 }), { code: 'bad-request' });
 });
 
 t.test('zeek-intel: fields between tabs, and what is not known is unset', async (t) => {
