@@ -1,9 +1,7 @@
 import type { Asked } from '../model/asked.ts';
+import { networksOver } from '../model/networks-over.ts';
 import { type Observable, type ObservableType, observableKey, observableTypes } from '../model/observable.ts';
 import { canonical } from './canonical.ts';
-
-/** The longest prefix of a network of several addresses. */
-const LONGEST_PREFIX = { ipv4: 31, ipv6: 127 } as const;
 
 /** Reads a value that somebody asks about by the rules for values of feeds. `claim` null: as any type that it can be read as. */
 export function readAsked(ioc: string, claim: ObservableType | null): Asked {
@@ -14,7 +12,7 @@ export function readAsked(ioc: string, claim: ObservableType | null): Asked {
     observable: 'observable' in seen ? seen.observable : null,
     unreadable: 'rejection' in seen ? seen.rejection.detail : null,
     exact: unique(readings),
-    networks: unique(readings.flatMap(networksOver)),
+    networks: unique(readings.flatMap(networksOf)),
   };
 }
 
@@ -23,11 +21,9 @@ function readAs(type: ObservableType, text: string): Observable[] {
   return 'observable' in read ? [read.observable] : [];
 }
 
-/** The networks that hold an address, narrowest first. */
-function networksOver({ type, value }: Observable): Observable[] {
-  if ((type !== 'ipv4' && type !== 'ipv6') || value.includes('/')) return [];
-  const prefixes = Array.from({ length: LONGEST_PREFIX[type] }, (_, i) => LONGEST_PREFIX[type] - i);
-  return prefixes.flatMap((bits) => readAs(type, `${value}/${bits}`));
+/** The networks that hold an address. */
+function networksOf({ type, value }: Observable): Observable[] {
+  return (type === 'ipv4' || type === 'ipv6') && !value.includes('/') ? [...networksOver(value)] : [];
 }
 
 function unique(observables: readonly Observable[]): Observable[] {

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import type { Reach } from '../model/definition.ts';
+import { spanOf4 } from '../model/ipv4-span.ts';
 import type { Observable } from '../model/observable.ts';
 import type { Refusal } from './parsed.ts';
 
@@ -8,9 +9,6 @@ import type { Refusal } from './parsed.ts';
  * that holds them cuts its own network off. Private (RFC 1918, RFC 4193), shared (RFC 6598) and documentation addresses are
  * accepted: feeds about an internal network are about these.
  */
-
-const SLASH = '/'.charCodeAt(0);
-const DOT = '.'.charCodeAt(0);
 
 /** RFC 6890 and the IANA registries of special-purpose addresses; first and last address as numbers. */
 const reserved4 = (
@@ -80,22 +78,6 @@ function reservation4(value: string): string | null {
   const { first, last } = spanOf4(value);
   for (const range of reserved4) if (first <= range.last && last >= range.first) return range.what;
   return null;
-}
-
-/** The first and last address of a canonical IPv4 address or network, as numbers. Written by hand: it runs for each row. */
-function spanOf4(value: string): { first: number; last: number } {
-  let [first, octet, at] = [0, 0, 0];
-  for (; at < value.length; at += 1) {
-    const code = value.charCodeAt(at);
-    if (code === SLASH) break;
-    if (code === DOT) {
-      first = first * 256 + octet;
-      octet = 0;
-    } else octet = octet * 10 + code - 0x30;
-  }
-  first = first * 256 + octet;
-  const bits = at === value.length ? 32 : Number(value.slice(at + 1));
-  return { first, last: first + 2 ** (32 - bits) - 1 };
 }
 
 function reservation6(value: string): string | null {

@@ -1,5 +1,5 @@
-import ipaddr from 'ipaddr.js';
 import { hostOf } from '../model/host.ts';
+import { networkOver, networksOver } from '../model/networks-over.ts';
 import type { Observable } from '../model/observable.ts';
 
 /**
@@ -21,7 +21,7 @@ export function coveringOf(entries: readonly string[]): (observable: Observable)
     const [address = '', bits] = value.split('/');
     const longest = bits === undefined ? Number.POSITIVE_INFINITY : Number(bits);
     for (const prefix of prefixes[type]) {
-      const network = prefix > longest ? null : networkOver(type, address, prefix);
+      const network = prefix > longest ? null : networkOver(address, prefix);
       if (network !== null && listed.has(network)) return network;
     }
     return null;
@@ -44,8 +44,6 @@ export function coveringOf(entries: readonly string[]): (observable: Observable)
   };
 }
 
-const BITS = { ipv4: 32, ipv6: 128 } as const;
-
 /** All entries that would cover an observable, in the sense of `coveringOf`: itself, the networks over its host, its host's domains. */
 export function* entriesOver(observable: Observable): Generator<Observable> {
   const { type, value } = observable;
@@ -58,16 +56,9 @@ export function* entriesOver(observable: Observable): Generator<Observable> {
     }
     return;
   }
-  yield* networksOver(host.network);
-}
-
-function* networksOver(network: string): Generator<Observable> {
-  const type = network.includes(':') ? 'ipv6' : 'ipv4';
-  yield { type, value: network };
-  const [address = '', bits = String(BITS[type])] = network.split('/');
-  for (let prefix = Number(bits) - (network.includes('/') ? 1 : 0); prefix > 0; prefix -= 1) {
-    if (prefix < BITS[type]) yield { type, value: networkOver(type, address, prefix) };
-  }
+  const { network } = host;
+  yield { type: network.includes(':') ? 'ipv6' : 'ipv4', value: network };
+  yield* networksOver(network);
 }
 
 /** Types of which a value stands for itself. What looks like a domain or an address and is neither is covered by no entry. */
@@ -79,13 +70,3 @@ function prefixesOf(entries: readonly string[]): number[] {
 }
 
 const PREFIX = /^[\da-f.:]+\/(\d+)$/;
-
-/** The network of this prefix length that holds an address, in canonical form. */
-function networkOver(type: 'ipv4' | 'ipv6', address: string, prefix: number): string {
-  const cidr = `${address}/${prefix}`;
-  const first =
-    type === 'ipv4'
-      ? ipaddr.IPv4.networkAddressFromCIDR(cidr).toString()
-      : ipaddr.IPv6.networkAddressFromCIDR(cidr).toRFC5952String();
-  return `${first}/${prefix}`;
-}

@@ -60,7 +60,7 @@ const mutants: NamedMutant[] = [
   },
   {
     name: 'networks of every length are looked up',
-    file: 'src/normalise/asked.ts',
+    file: 'src/model/networks-over.ts',
     text: 'ipv4: 31, ipv6: 127',
     replacement: 'ipv4: 30, ipv6: 127',
     testFile: 'test/routes/rest.test.ts',

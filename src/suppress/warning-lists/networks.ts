@@ -1,5 +1,6 @@
+import { spanOf4 } from '../../model/ipv4-span.ts';
 import type { WarningList } from './list.ts';
-import { type Address, findIn, lastUpTo, type Ranges, rangesOf, type Span, spanOf4, spanOf6 } from './ranges.ts';
+import { type Address, findIn, lastUpTo, type Ranges, rangesOf, type Span, spanOf6 } from './ranges.ts';
 
 /** What of a list a value is, or lies in. `list`: its place among the lists. */
 export interface Hit {

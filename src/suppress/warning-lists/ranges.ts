@@ -60,24 +60,6 @@ function compare(a: Address, b: Address): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The span of a canonical IPv4 address or network. Written by hand: it runs for each address that is published. */
-export function spanOf4(value: string): Span<number> {
-  let [first, octet, at] = [0, 0, 0];
-  for (; at < value.length; at += 1) {
-    const code = value.charCodeAt(at);
-    if (code === SLASH) break;
-    if (code === DOT) {
-      first = first * 256 + octet;
-      octet = 0;
-    } else octet = octet * 10 + code - 0x30;
-  }
-  first = first * 256 + octet;
-  return { first, last: first + 2 ** (32 - (at === value.length ? 32 : Number(value.slice(at + 1)))) - 1 };
-}
-
-const SLASH = '/'.charCodeAt(0);
-const DOT = '.'.charCodeAt(0);
-
 /** The span of an IPv6 address or network. */
 export function spanOf6(value: string): Span<string> {
   const [address = '', bits = '128'] = value.split('/');
