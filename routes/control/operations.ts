@@ -1,14 +1,15 @@
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { askedSchema, MAX_ROWS, nameSchema } from '../../src/control/verbs.ts';
-import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
+import { MAX_ROWS, nameSchema } from '../../src/control/verbs.ts';
+import type { ObservableType } from '../../src/model/observable.ts';
 import { explainJson } from '../../src/status/explain.ts';
 import { deadLettersJson, pollJson, rejectionsJson, statusJson } from '../../src/status/json.ts';
 import type { Operation } from '../methods.ts';
-import { numberParameter, readParams, wordParameter } from '../operation.ts';
+import { numberParameter, readParams } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { readLimit, readQuery } from '../query.ts';
 import { explanationSchema } from '../v1/explain.ts';
+import { askedParameters } from '../v1/schemas.ts';
 import { accepted, controlOperation, json, withinWait } from './operation.ts';
 import { deadLetterSchema, deliverySchema, pollSchema, rejectionsSchema, statusSchema } from './schemas.ts';
 
@@ -43,10 +44,7 @@ const pollQuery = Type.Object(
   },
   { additionalProperties: false },
 );
-const explainQuery = Type.Object(
-  { ioc: askedSchema, type: wordParameter(observableTypes, { description: 'Told from the value unless given.' }) },
-  { additionalProperties: false },
-);
+const explainQuery = Type.Object(askedParameters, { additionalProperties: false });
 const noQuery = Type.Object({}, { additionalProperties: false });
 export function getControlStatus(context: RouteContext): Operation {
   const text = {

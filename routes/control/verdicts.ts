@@ -1,14 +1,15 @@
 import Type from 'typebox';
-import { askedSchema, nameSchema } from '../../src/control/verbs.ts';
+import { nameSchema } from '../../src/control/verbs.ts';
 import { type AnalystVerdictKind, analystVerdictKinds, MAX_VERDICT_NOTE } from '../../src/model/analyst-verdict.ts';
 import type { Micros } from '../../src/model/clock.ts';
-import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
+import type { ObservableType } from '../../src/model/observable.ts';
 import { parseTimestamp } from '../../src/model/timestamp.ts';
 import { verdictListJson, verdictReportJson } from '../../src/status/verdicts.ts';
 import type { Operation } from '../methods.ts';
 import { numberParameter, readBody, timeParameter, wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { badParameter, readLimit, readQuery } from '../query.ts';
+import { askedParameters } from '../v1/schemas.ts';
 import { accepted, controlOperation, json, withinWait } from './operation.ts';
 import { verdictListSchema, verdictReportSchema } from './schemas.ts';
 
@@ -17,15 +18,13 @@ import { verdictListSchema, verdictReportSchema } from './schemas.ts';
 const STANDARD_LIMIT = 100;
 const MAX_LIMIT = 1000;
 const closed = { additionalProperties: false };
-const type = wordParameter(observableTypes, { description: 'Told from the value unless given.' });
 const pool = Type.Optional(nameSchema);
 const isYes = (description: string) => wordParameter(['true', 'false'], { description });
 
 const newQuery = Type.Object({}, closed);
 const newBody = Type.Object(
   {
-    ioc: askedSchema,
-    type,
+    ...askedParameters,
     verdict: Type.Unsafe<AnalystVerdictKind>({
       type: 'string',
       enum: [...analystVerdictKinds],
@@ -41,8 +40,8 @@ const newBody = Type.Object(
 );
 const listQuery = Type.Object(
   {
-    ioc: Type.Optional(askedSchema),
-    type,
+    ioc: Type.Optional(askedParameters.ioc),
+    type: askedParameters.type,
     pool,
     ended: isYes('true: those that ended as well.'),
     before: numberParameter({ minimum: 1, description: 'Only those with a lower id: `next` of the page before.' }),
@@ -57,8 +56,7 @@ const listQuery = Type.Object(
 );
 const endQuery = Type.Object(
   {
-    ioc: askedSchema,
-    type,
+    ...askedParameters,
     pool,
     all_pools: isYes('true: in every pool.'),
     verdict: wordParameter(analystVerdictKinds, { description: 'Only this one; unless given, all on the value.' }),

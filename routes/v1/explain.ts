@@ -1,14 +1,12 @@
 import Type from 'typebox';
 import { mayRead } from '../../src/auth/clients.ts';
-import { askedSchema } from '../../src/control/verbs.ts';
-import { type ObservableType, observableTypes } from '../../src/model/observable.ts';
+import type { ObservableType } from '../../src/model/observable.ts';
 import { tlpLevels } from '../../src/model/tlp.ts';
 import { explainJson, readableExplanation } from '../../src/status/explain.ts';
 import type { Operation } from '../methods.ts';
-import { wordParameter } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { readQuery } from '../query.ts';
-import { nullable, restOperation, timestamp } from './schemas.ts';
+import { askedParameters, nullable, restOperation, timestamp } from './schemas.ts';
 
 const confidence = nullable(Type.Integer({ minimum: 0, maximum: 100 }));
 const tlp = Type.Unsafe<string>({ type: 'string', enum: [...tlpLevels] });
@@ -103,10 +101,7 @@ export const explanationSchema = Type.Object(
   { title: 'Explanation' },
 );
 
-const querySchema = Type.Object(
-  { ioc: askedSchema, type: wordParameter(observableTypes, { description: 'Told from the value unless given.' }) },
-  { additionalProperties: false },
-);
+const querySchema = Type.Object(askedParameters, { additionalProperties: false });
 
 /** `GET /api/v1/explain`: why a value is, or was, in collections that the caller may read. */
 export function explainIoc(context: RouteContext): Operation {

@@ -3,32 +3,24 @@ import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { mayRead } from '../../src/auth/clients.ts';
 import type { IndicatorEntry } from '../../src/model/entry.ts';
-import {
-  type Observable,
-  type ObservableKey,
-  type ObservableType,
-  observableKey,
-  observableTypes,
-} from '../../src/model/observable.ts';
+import { type Observable, type ObservableKey, type ObservableType, observableKey } from '../../src/model/observable.ts';
 import { formatMillis } from '../../src/model/timestamp.ts';
 import { eventLoop } from '../../src/model/turns.ts';
 import { iocOf } from '../../src/outputs/ioc.ts';
 import type { Operation } from '../methods.ts';
-import { readBody, wordParameter } from '../operation.ts';
+import { readBody } from '../operation.ts';
 import type { RouteContext } from '../parts.ts';
 import { readQuery } from '../query.ts';
-import { iocMembers, restOperation, timestamp } from './schemas.ts';
+import { askedParameters, iocMembers, restOperation, timestamp } from './schemas.ts';
 
 const MAX_VALUES = 1000;
-const MAX_VALUE = 8192;
 /** Values that are looked up in one turn: an IPv6 address may be in 127 networks, which takes 1.6 ms. */
 const SLICE = 10;
 /** Typical memory of the answer to one value: a match, twice. */
 const ANSWER_BYTES = 2048;
 
-const value = Type.String({ minLength: 1, maxLength: MAX_VALUE, description: 'In any spelling, defanged as well.' });
-const type = wordParameter(observableTypes, { description: 'Told from the value unless given.' });
-const querySchema = Type.Object({ ioc: value, type }, { additionalProperties: false });
+const { ioc: value, type } = askedParameters;
+const querySchema = Type.Object(askedParameters, { additionalProperties: false });
 const bodySchema = Type.Object(
   { iocs: Type.Array(value, { minItems: 1, maxItems: MAX_VALUES, 'x-expects': `1 to ${MAX_VALUES} values` }), type },
   { additionalProperties: false },

@@ -1,9 +1,10 @@
 import Type from 'typebox';
+import { askedSchema } from '../../src/control/verbs.ts';
 import { type Redistribution, redistributions } from '../../src/model/definition.ts';
 import { observableTypes } from '../../src/model/observable.ts';
 import { tlpLevels } from '../../src/model/tlp.ts';
 import type { Handler, Operation } from '../methods.ts';
-import { type OperationText, operation } from '../operation.ts';
+import { type OperationText, operation, wordParameter } from '../operation.ts';
 import { problemForm } from '../problem.ts';
 
 /** Schemas of REST answers. All of them allow further members. */
@@ -13,6 +14,12 @@ const form = problemForm('REST', 'clients');
 export function restOperation(text: OperationText, handler: Handler): Operation {
   return operation(text, form, handler);
 }
+
+/** The parameters of a question about one value. */
+export const askedParameters = {
+  ioc: { ...askedSchema, description: 'In any spelling, defanged as well.' },
+  type: wordParameter(observableTypes, { description: 'Told from the value unless given.' }),
+};
 
 export const timestamp = (description: string) => Type.String({ format: 'date-time', description });
 export const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
