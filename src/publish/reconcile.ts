@@ -7,18 +7,12 @@ import { creditOf } from '../stix/external-reference.ts';
 import type { Journal, Transaction } from '../store/store.ts';
 import type { Published } from './changes.ts';
 import { readmit, viewsOf, widened } from './collection-views.ts';
+import { republishCovered } from './covered.ts';
 import type { Journals } from './journals.ts';
 import { publishObjects } from './objects.ts';
 import { appendProducerObjects, currentIdentity } from './producer-objects.ts';
 import { isReviewDue, republish, republishFeeds, review } from './review.ts';
-import {
-  changedEntries,
-  keysCoveredBy,
-  openPolicy,
-  type SealedLists,
-  type SealedPolicy,
-  sealPolicy,
-} from './sealed-policy.ts';
+import { changedEntries, openPolicy, type SealedLists, type SealedPolicy, sealPolicy } from './sealed-policy.ts';
 import { undoClockAhead } from './tick.ts';
 import { walk } from './walk.ts';
 
@@ -45,7 +39,7 @@ export async function reconcile(journals: Journals, signal: AbortSignal): Promis
     if (before.hash !== policy.hash) {
       const entries = changedEntries(before.lists, policy.lists, definition.policy);
       if (entries === null) await applyPolicy(journals, definition, signal, published);
-      else await applyEntries(journals, definition, entries, signal, published);
+      else await republishCovered(journals, definition, entries, signal, published);
     }
     const added = widened(before.views, views);
     if (added.length > 0) await readmit(writer, definition.name, added, SLICE, signal);
@@ -163,25 +157,6 @@ async function applyPolicy(
   await republish(journals, definition, (tx, after, limit) => tx.liveKeys(name, after, limit), signal, published);
   await republishObjects(journals, definition, feeds, signal);
   await forgetVerdicts(journals, name, feeds, signal);
-}
-
-/** What entries cover that came into a list or left it is decided again, and nothing else is looked at. */
-async function applyEntries(
-  journals: Journals,
-  definition: JournalDefinition,
-  entries: readonly string[],
-  signal: AbortSignal,
-  published: Published,
-): Promise<void> {
-  for (const entry of entries) {
-    await republish(
-      journals,
-      definition,
-      (tx, after, limit) => keysCoveredBy(tx, entry, after, limit),
-      signal,
-      published,
-    );
-  }
 }
 
 async function republishObjects(

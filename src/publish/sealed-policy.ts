@@ -1,7 +1,6 @@
 import type { JournalPolicy } from '../model/definition.ts';
-import { type ObservableKey, observableKey } from '../model/observable.ts';
-import type { Transaction } from '../store/store.ts';
 import type { Views } from './collection-views.ts';
+import { MOST_ENTRIES } from './covered.ts';
 
 /** The policy and the views that a journal was last brought up to date with, as one text that the store keeps. */
 export interface SealedPolicy {
@@ -53,9 +52,6 @@ export function openPolicy(text: string | null): SealedPolicy {
   };
 }
 
-/** More changed entries than these are not looked up one by one. */
-const MOST_ENTRIES = 1000;
-
 /** The entries that were added to the lists or taken out, where that is all that changed in a policy; null: something else did. */
 export function changedEntries(
   before: SealedLists | null,
@@ -71,34 +67,4 @@ export function changedEntries(
 function differing(before: readonly string[], now: readonly string[]): string[] {
   const [held, wanted] = [new Set(before), new Set(now)];
   return [...before.filter((entry) => !wanted.has(entry)), ...now.filter((entry) => !held.has(entry))];
-}
-
-/** Keys of what an entry covers, ascending, strictly after `after`, up to `limit`. */
-export function keysCoveredBy(
-  tx: Transaction,
-  entry: string,
-  after: ObservableKey | null,
-  limit: number,
-): Promise<ObservableKey[]> {
-  if (entry.includes('://')) return Promise.resolve(exactly('url', entry, after));
-  if (entry.includes('@')) return Promise.resolve(exactly('email', entry, after));
-  if (entry.includes(':') || /^[\d./]+$/.test(entry)) return tx.keysWithin(entry, after, limit);
-  const hash = hashTypes[entry.length];
-  if (hash !== undefined && !entry.includes('.')) return Promise.resolve(exactly(hash, entry, after));
-  return tx.keysUnder(entry, after, limit);
-}
-
-const hashTypes: Readonly<Record<number, 'md5' | 'sha1' | 'sha256' | 'sha512'>> = {
-  32: 'md5',
-  40: 'sha1',
-  64: 'sha256',
-  128: 'sha512',
-};
-
-function exactly(
-  type: 'url' | 'email' | 'md5' | 'sha1' | 'sha256' | 'sha512',
-  value: string,
-  after: ObservableKey | null,
-): ObservableKey[] {
-  return after === null ? [observableKey({ type, value })] : [];
 }

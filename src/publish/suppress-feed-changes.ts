@@ -1,17 +1,15 @@
 import type { Observable } from '../model/observable.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Changes, Published } from './changes.ts';
+import { MOST_ENTRIES, republishCovered } from './covered.ts';
 import type { Journals } from './journals.ts';
-import { republish, republishFeeds } from './review.ts';
-import { isBehind, keysCoveredBy, markBehind, unmarkBehind } from './sealed-policy.ts';
+import { republishFeeds } from './review.ts';
+import { isBehind, markBehind, unmarkBehind } from './sealed-policy.ts';
 
 /**
  * What changed entries of a suppress feed cover is published again in the journals that it suppresses in. The commit that changes an
  * entry marks these journals, so that a start brings a journal up to date whose process ended before.
  */
-
-/** More changed entries than these are not looked up one by one. */
-const MOST_ENTRIES = 1000;
 
 /** Notes changes of a feed, and marks the journals that they concern. */
 export async function noteSuppressFeed(
@@ -52,15 +50,8 @@ export async function followSuppressFeed(
       await republishFeeds(journals, definition, feeds, signal, published);
       continue;
     }
-    for (const { value } of entries.values()) {
-      await republish(
-        journals,
-        definition,
-        (tx, after, limit) => keysCoveredBy(tx, value, after, limit),
-        signal,
-        published,
-      );
-    }
+    const values = Array.from(entries.values(), ({ value }) => value);
+    await republishCovered(journals, definition, values, signal, published);
   }
   // No other poll of the feed runs meanwhile.
   journals.changedEntries.delete(feed);
