@@ -60,7 +60,7 @@ export function addObservation(byKey: Map<ObservableKey, FeedObservation[]>, one
   else before.push(one);
 }
 
-/** Decides about each observable and writes what follows. */
+/** Decides about each observable, now that all that is said of it is known, and writes what follows. */
 export async function decideAndAppend(
   tx: Transaction,
   context: JournalContext,
@@ -69,26 +69,13 @@ export async function decideAndAppend(
   live: ReadonlyMap<ObservableKey, IndicatorEntry>,
   now: Micros,
 ): Promise<Published> {
-  const { name } = context.definition;
-  const { steps, dues, leftOut, lapsed } = await decideAll(tx, context, keys, observations, live, now);
-  if (dues.length > 0) await tx.setDue(name, dues);
-  for (const feed of lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
-  await tx.judge(name, keys, leftOut);
-  return append(tx, context, steps, now);
-}
-
-/** Decides about each observable, now that all that is said of it is known. Writes nothing. */
-export async function decideAll(
-  tx: Transaction,
-  context: JournalContext,
-  keys: readonly ObservableKey[],
-  observations: ReadonlyMap<ObservableKey, readonly FeedObservation[]>,
-  live: ReadonlyMap<ObservableKey, IndicatorEntry>,
-  now: Micros,
-): Promise<Decided> {
+  const {
+    name,
+    pool,
+    policy: { suppressFeeds },
+  } = context.definition;
   const resolved = isMarked(observations) ? await resolveMarkings(tx, observations) : observations;
-  const rulings = context.isRuled ? await readRulings(tx, context.definition.pool, keys, resolved, now) : null;
-  const { suppressFeeds } = context.definition.policy;
+  const rulings = context.isRuled ? await readRulings(tx, pool, keys, resolved, now) : null;
   const listed =
     suppressFeeds === undefined
       ? context
@@ -97,7 +84,10 @@ export async function decideAll(
   for (const key of keys) {
     decide(key, resolved.get(key) ?? NOTHING, live.get(key) ?? null, listed, rulings, now, decided);
   }
-  return decided;
+  if (decided.dues.length > 0) await tx.setDue(name, decided.dues);
+  for (const feed of decided.lapsed) await tx.saveFeedState(feed, { lapsedAt: now });
+  await tx.judge(name, keys, decided.leftOut);
+  return append(tx, context, decided.steps, now);
 }
 
 function* observablesOf(observations: ReadonlyMap<ObservableKey, readonly FeedObservation[]>): Generator<Observable> {
@@ -115,7 +105,7 @@ function isMarked(observations: ReadonlyMap<ObservableKey, readonly FeedObservat
 const NOTHING: readonly FeedObservation[] = [];
 
 /** What follows from deciding about observables. */
-export interface Decided {
+interface Decided {
   steps: Step[];
   /** Entries that stay as they are and are to be looked at again at another time. */
   dues: { dateAdded: Micros; due: Micros | null }[];
@@ -124,7 +114,7 @@ export interface Decided {
   lapsed: Set<string>;
 }
 
-export type Step =
+type Step =
   | { do: 'issue'; issue: Issue; replaces: IndicatorEntry | null }
   /** A new generation, and right behind it the tombstone of the old one. */
   | { do: 'reissue'; issue: Issue; old: IndicatorEntry }

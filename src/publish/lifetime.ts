@@ -2,6 +2,7 @@ import { MICROS_PER_DAY, MICROS_PER_MS, MICROS_PER_SECOND, type Micros } from '.
 import { trustedConfidenceOf } from '../model/confidence.ts';
 import type { FeedDefinition, JournalPolicy, Profile } from '../model/definition.ts';
 import type { IndicatorEntry } from '../model/entry.ts';
+import { leastOf } from '../model/extremes.ts';
 import type { Observation, OtherSourceObject } from '../model/observation.ts';
 import { floorToMillis } from '../model/timestamp.ts';
 import { ageAtScore, type Decay, scoreAt } from './decay.ts';
@@ -203,8 +204,4 @@ export function dueOf(profile: Profile, entry: Dated, { validUntil, changesAt }:
   due = leastOf(due, changesAt);
   if (profile === 'elastic-agent') due = leastOf(due, reissueAt(entry));
   return due === null ? null : Math.floor(due);
-}
-
-function leastOf(a: Micros | null, b: Micros | null): Micros | null {
-  return a === null ? b : b === null ? a : Math.min(a, b);
 }

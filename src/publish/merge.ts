@@ -2,6 +2,7 @@ import type { Micros } from '../model/clock.ts';
 import { combine, confidenceOf, neededOf, trustedConfidenceOf } from '../model/confidence.ts';
 import type { JournalPolicy } from '../model/definition.ts';
 import type { Claim } from '../model/entry.ts';
+import { greatestOf, leastOf } from '../model/extremes.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Observable } from '../model/observable.ts';
 import type { ExternalReference, Observation } from '../model/observation.ts';
@@ -83,7 +84,7 @@ export function merge(
   const merged = admitted.length === 1 ? mergeOne(first) : mergeSeveral(admitted.sort(byStrength), context.publishers);
   if (policy.minConfidence > 0 && admitted.some(({ feed }) => feed.definition.decay !== undefined)) {
     merged.fallsAt = fallOf(admitted, merged.publishers, policy, now, lapsed);
-    merged.validUntil = least([merged.validUntil, merged.fallsAt]);
+    merged.validUntil = leastOf(merged.validUntil, merged.fallsAt);
   }
   return { merged, leftOut };
 }
@@ -207,18 +208,19 @@ function mergeSeveral(admitted: readonly Admitted[], { countOf }: Publishers): M
   const strongest = admitted[0] as Admitted;
   // Whoever passes on what another publishes adds nothing.
   const publishers = countOf(admitted.filter(isTrusted).map(({ observation }) => observation.source.feed_name));
+  const ends = admitted.map(({ expires }) => expires);
   const all = <K extends keyof Observation>(name: K) => observations.map((observation) => observation[name]);
   return {
     observable: strongest.observation.observable,
     confidence: combine(strongest.confidence, publishers),
     publishers,
     tlp: admitted.map(({ tlp }) => tlp).reduce(strictest),
-    firstSeen: least(all('firstSeen')),
-    lastSeen: greatest(all('lastSeen')),
-    validFrom: least(all('validFrom')),
-    validUntil: admitted.some(({ expires }) => expires === null) ? null : greatest(admitted.map((a) => a.expires)),
+    firstSeen: all('firstSeen').reduce(leastOf),
+    lastSeen: all('lastSeen').reduce(greatestOf),
+    validFrom: all('validFrom').reduce(leastOf),
+    validUntil: ends.includes(null) ? null : ends.reduce(greatestOf),
     fallsAt: null,
-    changesAt: least(admitted.map((a) => a.expires)),
+    changesAt: ends.reduce(leastOf),
     name: all('name').find((name) => name !== null) ?? null,
     description: all('description').find((description) => description !== null) ?? null,
     labels: unite(all('labels')),
@@ -295,12 +297,4 @@ export function claimOf({ said: observation, network, feed }: Admitted): Claim {
 
 function unite(lists: readonly string[][]): string[] {
   return [...new Set(lists.flat())].sort();
-}
-
-function least(values: readonly (Micros | null)[]): Micros | null {
-  return values.reduce((best, value) => (value === null ? best : best === null ? value : Math.min(best, value)), null);
-}
-
-function greatest(values: readonly (Micros | null)[]): Micros | null {
-  return values.reduce((best, value) => (value === null ? best : best === null ? value : Math.max(best, value)), null);
 }
