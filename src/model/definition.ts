@@ -187,6 +187,11 @@ export interface ContributedDefinition {
   keepVersions: 'last' | 'all';
 }
 
+/** The section of the configuration that says what a journal holds: `pools.main`, `collections.block`. */
+export function sectionOf({ name }: Pick<JournalDefinition, 'name'>): string {
+  return name.replace(':', 's.');
+}
+
 export interface CollectionDefinition {
   /** UUID version 4 in form, fixed per name. */
   id: string;

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { isAddress, linesOfAddress } from './addresses.ts';
+import { isDigest } from './digests.ts';
 import { type LineEntry, lineOutput } from './lines.ts';
 import { isName, urlText } from './names.ts';
 
@@ -29,7 +30,6 @@ export const checkpoint = lineOutput({
 });
 
 const hashTypes = { md5: 'MD5', sha1: 'SHA1', sha256: 'SHA256' } as const;
-const HEX = /^[0-9a-f]+$/;
 
 function observableOf({ type, value }: LineEntry): { type: string; value: string } | null {
   switch (type) {
@@ -46,7 +46,7 @@ function observableOf({ type, value }: LineEntry): { type: string; value: string
     case 'md5':
     case 'sha1':
     case 'sha256':
-      return HEX.test(value) ? { type: hashTypes[type], value } : null;
+      return isDigest(type, value) ? { type: hashTypes[type], value } : null;
     default:
       return null;
   }

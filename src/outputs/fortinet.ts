@@ -1,8 +1,7 @@
 import { type AddressOptions, addressOptions, linesOfAddress } from './addresses.ts';
+import { isDigest } from './digests.ts';
 import { lineOutput } from './lines.ts';
 import { isName, urlText } from './names.ts';
-
-const HASH = /^[0-9a-f]{32,64}$/;
 
 export const fortinet = lineOutput<AddressOptions>({
   name: 'fortinet',
@@ -16,7 +15,7 @@ export const fortinet = lineOutput<AddressOptions>({
     if (type === 'ipv4' || type === 'ipv6') return linesOfAddress(value, prefixes);
     if (type === 'domain') return isName(value) ? [value] : null;
     if (type === 'url') return linesOfUrl(value);
-    return HASH.test(value) ? [value] : null;
+    return isDigest(type, value) ? [value] : null;
   },
 });
 

@@ -1,3 +1,4 @@
+import { sectionOf } from '../model/definition.ts';
 import { type Observable, observableKey } from '../model/observable.ts';
 import type { Transaction } from '../store/store.ts';
 import { coveringOf, entriesOver } from '../suppress/covering.ts';
@@ -39,12 +40,9 @@ export async function withSuppressFeeds(
   return { ...context, suppressors: asked };
 }
 
-function suppressorOf(
-  { definition: { name, policy } }: JournalContext,
-  feedOf: ReadonlyMap<string, string>,
-): Suppressor {
-  const findAdmitted = coveringOf(policy.admit ?? []);
-  const section = name.replace(':', 's.');
+function suppressorOf({ definition }: JournalContext, feedOf: ReadonlyMap<string, string>): Suppressor {
+  const findAdmitted = coveringOf(definition.policy.admit ?? []);
+  const section = sectionOf(definition);
   return {
     match(observable) {
       for (const entry of entriesOver(observable)) {

@@ -1,12 +1,14 @@
+import { sectionOf } from '../model/definition.ts';
 import { coveringOf } from './covering.ts';
 import type { SuppressorKind } from './suppressor.ts';
 
 /** The operator's own assets and what is known to be good: the `suppress` lists of the pool and the collection. Nothing admits them. */
 export const own: SuppressorKind = {
-  open({ name, policy: { suppress = [] } }) {
+  open(journal) {
+    const { suppress = [] } = journal.policy;
     if (suppress.length === 0) return null;
     const find = coveringOf(suppress);
-    const section = name.replace(':', 's.');
+    const section = sectionOf(journal);
     return {
       isFinal: true,
       match(observable) {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { WarningMode } from '../model/definition.ts';
+import { sectionOf, type WarningMode } from '../model/definition.ts';
 import { coveringOf } from './covering.ts';
 import type { SuppressorKind, Verdict } from './suppressor.ts';
 import type { Hit } from './warning-lists/networks.ts';
@@ -7,11 +7,12 @@ import { findListed, lists } from './warning-lists/shipped.ts';
 
 /** Lists of what is known to be no indicator, in the modes that the policy gives them. What its `admit` list covers passes. */
 export const warningLists: SuppressorKind = {
-  open({ name, policy: { warningLists: modes = {}, admit = [] } }) {
+  open(journal) {
+    const { warningLists: modes = {}, admit = [] } = journal.policy;
     const used = lists.map((list) => modes[list.name] ?? null);
     if (!used.some((mode) => mode !== null)) return null;
     const findAdmitted = coveringOf(admit);
-    const section = name.replace(':', 's.');
+    const section = sectionOf(journal);
     return {
       version: hash('sha256', JSON.stringify(lists.map((list, i) => (used[i] === null ? null : list.hash))), 'hex'),
       match(observable) {

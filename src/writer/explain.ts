@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Asked } from '../model/asked.ts';
 import type { Clock, Micros } from '../model/clock.ts';
-import type { CollectionDefinition, JournalDefinition } from '../model/definition.ts';
+import { type CollectionDefinition, type JournalDefinition, sectionOf } from '../model/definition.ts';
 import type {
   AskedType,
   ExplainedCollection,
@@ -126,7 +126,7 @@ function explainCollection(
   observable: Observable,
 ): ExplainedCollection {
   const { merged, leftOut } = explanation;
-  const section = definition.name.replace(':', 's.');
+  const section = sectionOf(definition);
   const shown = types ?? definition.policy.types;
   if (shown !== null && !shown.includes(observable.type)) {
     const why = `collections.${alias}.types does not name its type.`;

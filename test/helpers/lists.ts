@@ -5,7 +5,26 @@ import type { Test } from 'tap';
 import type { ServedLists } from '../../routes/parts.ts';
 import { openBuilds } from '../../src/lists/builds.ts';
 import type { Clock } from '../../src/model/clock.ts';
+import type { ListDefinition } from '../../src/model/definition.ts';
 import type { Reader } from '../../src/store/store.ts';
+
+/** The list of all there is as text, with what a test says of it. */
+export function listOf(changes: Partial<ListDefinition> = {}): ListDefinition {
+  return {
+    collection: 'all',
+    format: 'txt',
+    options: { comments: false, prefixes: 'cidr' },
+    types: null,
+    minConfidence: null,
+    minPrefix: { ipv4: 0, ipv6: 0 },
+    aggregate: false,
+    order: 'strongest',
+    maxEntries: null,
+    pageSize: null,
+    emptyLine: null,
+    ...changes,
+  };
+}
 
 const IDENTITY = 'identity--00000000-0000-4000-8000-000000000000';
 

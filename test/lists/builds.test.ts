@@ -7,22 +7,11 @@ import { readOptions } from '../../src/outputs/options.ts';
 import { outputs } from '../../src/outputs/registry.ts';
 import type { Reader } from '../../src/store/store.ts';
 import { collection } from '../helpers/app.ts';
+import { listOf } from '../helpers/lists.ts';
 import { appendEntries, indicatorEntry, openJournalStore } from '../helpers/store.ts';
 
 const requestOf = (changes: Partial<ListRequest> = {}): ListRequest => ({
-  list: {
-    collection: 'all',
-    format: 'rpz',
-    options: readOptions(outputs.rpz, {}),
-    types: null,
-    minConfidence: null,
-    minPrefix: { ipv4: 0, ipv6: 0 },
-    aggregate: false,
-    order: 'strongest',
-    maxEntries: null,
-    pageSize: null,
-    emptyLine: null,
-  },
+  list: listOf({ format: 'rpz', options: readOptions(outputs.rpz, {}) }),
   page: 1,
   collection: collection('all'),
   output: outputs.rpz,

@@ -3,22 +3,11 @@ import pino from 'pino';
 import t, { type Test } from 'tap';
 import type { NamedList } from '../../src/model/definition.ts';
 import { client, openApp } from '../helpers/app.ts';
+import { listOf } from '../helpers/lists.ts';
 
 const named = (name: string, changes: Partial<NamedList> = {}): NamedList => ({
   name,
-  list: {
-    collection: 'all',
-    format: 'txt',
-    options: { comments: false, prefixes: 'cidr' },
-    types: null,
-    minConfidence: null,
-    minPrefix: { ipv4: 0, ipv6: 0 },
-    aggregate: false,
-    order: 'strongest',
-    maxEntries: null,
-    pageSize: null,
-    emptyLine: null,
-  },
+  list: listOf(),
   allowFrom: [],
   onRefused: 'unauthenticated',
   ...changes,
